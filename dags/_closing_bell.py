@@ -1,0 +1,60 @@
+"""What the DAGs share: a task that ends in Airflow's words when the pipeline reports something, and the name of a run.
+
+Nothing of the pipeline is imported while a DAG file is read: a task imports what it needs when it runs.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+# A task waits 30 s, 1, 2 … minutes between its tries; what a retry cannot mend fails at once (see `in_airflow_words`).
+DEFAULT_ARGS = {
+    "owner": "closing-bell",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=15),
+}
+
+
+def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return the decorator of a task that calls the pipeline; its docstring becomes the task's page in the UI."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        return task(multiple_outputs=False, **options)(in_airflow_words()(function))
+
+    return decorate
+
+
+@contextmanager
+def in_airflow_words() -> Iterator[None]:
+    """Turn what the pipeline raises into what Airflow does.
+
+    Nothing to do for the session skips the task, and so all that follow it. A mistake that no retry can mend fails it
+    at once, with one line. Everything else passes, and is tried again.
+    """
+    from pipeline.errors import PipelineError, SessionNotAvailable
+
+    try:
+        yield
+    except SessionNotAvailable as reason:
+        raise AirflowSkipException(str(reason)) from None
+    except PipelineError as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from None
+
+
+def run_key(dag_id: str, run_id: str) -> str:
+    """Return a name for files of this run: safe on every file system, readable, and no other run's.
+
+    The digest tells apart run ids that read alike once `:` and `+` are gone, or differ only in capitals.
+    """
+    readable = re.sub(r"[^A-Za-z0-9.]+", "-", run_id)[:80].strip("-.")
+    return f"{dag_id}__{readable}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"

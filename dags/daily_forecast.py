@@ -1,0 +1,246 @@
+"""
+### The daily forecast
+
+After each session of the exchange this takes in the day's prices, retrains the forecaster, judges it on sessions it has
+not seen, and publishes the range of the next sessions' prices for every symbol.
+
+It runs once a session, when the session is complete (the close, on half days the early one, plus
+`PIPELINE_CLOSE_DELAY_MINUTES`), and never on a holiday of `PIPELINE_EXCHANGE`. The run of a session has that day as its
+logical date. Switched on, it runs the last complete session at once; sessions missed before that are for a backfill.
+
+#### Its tasks
+| task | what it does | what it leaves |
+|---|---|---|
+| `plan` | settles session, symbols and settings; skips the run where the source ends before the session | the plan |
+| `ingest` | asks the source for prices, one task for each batch of symbols | bars in the database |
+| `audit_and_snapshot` | judges every bar, freezes what was known as of the session | a Parquet file with its SHA-256 |
+| `score` | scores earlier forecasts that have come due against what came | the record in MLflow |
+| `train` | fits the network, scores it beside the baselines on held-out sessions | model and scores on disk |
+| `upload` | takes model, scores and figures to MLflow | an MLflow run and a model version |
+| `judge` | lets the new model take over only if it beats the champion and the best baseline | the aliases |
+| `forecast` | forecasts with the model that won | the forecast frame |
+| `publish` | report, charts, Parquet, CSV, JSON; then points "latest" at them | the published folder |
+
+Other DAGs can wait for the assets `prices`, `model` and `forecasts`; their events carry `as_of`.
+
+#### When a task fails
+Each task may be tried again at any time: done twice equals done once. Airflow retries by itself, with growing pauses.
+What no retry can mend (an unknown symbol, a holiday, a file without its columns) fails at once, and the last line of
+the log says what to change: trigger a new run with it changed.
+
+- `ingest`: the source is away or refuses. Clear the failed batches once it answers; the others are kept.
+- `audit_and_snapshot`, `score`, `forecast`: the database cannot be reached. Clear the task.
+- `train`: out of memory or time. Give it fewer training steps, or the worker more memory; clear the task.
+- `upload`, `judge`: MLflow is away. Nothing is lost, model and scores are on disk. `upload` keeps trying for about an
+  hour; after that clear it, and it goes on where it stopped. Training is not repeated.
+- `publish`: the place to publish to cannot be written. The last published forecasts stay untouched. Clear the task.
+
+#### By hand
+The form's fields are all optional: left empty, a field is as set in the `PIPELINE_*` settings, and the run is for the
+last complete session that the source has. The same from a terminal:
+
+    airflow dags trigger daily_forecast --conf '{"symbols": "AAPL, IBM", "as_of": "2013-02-28"}'
+
+The session is chosen by `as_of`, not by the logical date.
+
+#### The past
+    airflow backfill create --dag-id daily_forecast --from-date 2013-02-25 --to-date 2013-02-28 --max-active-runs 1
+
+runs the sessions from 25 to 28 February, in their order. With `--max-active-runs 1` each gives what a live run on that
+day would have given, the champion of the day before included. Sessions that already have a run are left alone; add
+`--reprocess-behavior failed` (or `completed`) to do them again.
+"""
+
+import os
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from _closing_bell import DEFAULT_ARGS, job, run_key
+from airflow.sdk import Asset, Param, dag
+from session_timetable import ExchangeSessionTimetable
+
+PRICES = Asset(name="prices", uri="closing-bell://prices", group="closing-bell")
+MODEL = Asset(name="model", uri="closing-bell://model", group="closing-bell")
+FORECASTS = Asset(name="forecasts", uri="closing-bell://forecasts", group="closing-bell")
+
+SYMBOL = r"\^?[A-Za-z0-9]+([.=-][A-Za-z0-9]+)*"
+AS_SET = {"null": "as set in the settings"}
+
+# The limits are those of pipeline.config.Settings, written out so that reading this file stays cheap; a test compares.
+PARAMS = {
+    "symbols": Param(
+        None,
+        type=["null", "string"],
+        pattern=rf"^\s*{SYMBOL}([\s,]+{SYMBOL})*\s*$",
+        title="Symbols",
+        description="Parted by commas, such as AAPL, IBM. Empty: as set in the settings, or all that the source has.",
+        section="What to forecast",
+    ),
+    "as_of": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="As of",
+        description="The last session the model may see, such as 2013-02-28. Empty: the last complete one.",
+        section="What to forecast",
+    ),
+    "horizon": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        maximum=60,
+        title="Horizon",
+        description="How many sessions to forecast, 1 to 60. Empty: as set in the settings.",
+        section="What to forecast",
+    ),
+    "source": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, "sample", "files"],
+        values_display=AS_SET
+        | {"sample": "sample: real prices of five shares, 2000 to 2013", "files": "files: your own, PIPELINE_FILES"},
+        title="Source",
+        description="Where prices come from.",
+        section="How",
+    ),
+    "network": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, "lstm", "rnn", "mlp"],
+        values_display=AS_SET,
+        title="Network",
+        description="Which network to train.",
+        section="How",
+    ),
+    "training_steps": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        maximum=100_000,
+        title="Training steps",
+        description="The training budget, 1 to 100000 steps of the optimizer. Empty: as set in the settings.",
+        section="How",
+    ),
+}
+
+
+@dag(
+    dag_id="daily_forecast",
+    description="Prices in after the close; a judged range for the next sessions out",
+    doc_md=__doc__,
+    schedule=ExchangeSessionTimetable(
+        exchange=os.environ.get("PIPELINE_EXCHANGE") or "XNYS",
+        close_delay_minutes=int(os.environ.get("PIPELINE_CLOSE_DELAY_MINUTES") or 30),
+    ),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    params=PARAMS,
+    tags=["closing-bell", "forecast"],
+)
+def daily_forecast() -> None:
+    @job(execution_timeout=timedelta(minutes=10))
+    def plan(*, dag_run: Any = None, params: Any = None, ti: Any = None) -> list[list[str]]:
+        """Settle session, symbols and settings of this run; skip it where the source ends before the session.
+
+        Returns the batches of symbols to ingest; what every later task gets is the XCom `run`.
+        """
+        from pipeline import jobs
+
+        form = {name: value for name, value in params.items() if value is not None}
+        as_of = form.pop("as_of", None)
+        planned = jobs.plan(
+            key=run_key(dag_run.dag_id, dag_run.run_id),
+            now=datetime.now(UTC),
+            as_of=date.fromisoformat(as_of) if as_of else None,
+            interval_end=dag_run.data_interval_end,
+            manual=dag_run.run_type.value not in ("scheduled", "backfill"),
+            overrides=form,
+            provenance={
+                "dag_id": dag_run.dag_id,
+                "run_id": dag_run.run_id,
+                "run_type": dag_run.run_type.value,
+                "logical_date": dag_run.logical_date.isoformat() if dag_run.logical_date else "",
+            },
+        )
+        ti.xcom_push(key="run", value=planned["run"])
+        return planned["batches"]
+
+    @job(
+        execution_timeout=timedelta(hours=1),
+        map_index_template="{{ task.op_kwargs['batch'][0] }} … {{ task.op_kwargs['batch'][-1] }}",
+    )
+    def ingest(run: dict[str, Any], batch: list[str]) -> Any:
+        """Ask the source for the prices of one batch of symbols and store what is new; a correction is a revision."""
+        from pipeline import jobs
+
+        return jobs.ingest(run, batch, known_at=datetime.now(UTC))
+
+    @job(task_id="audit_and_snapshot", execution_timeout=timedelta(hours=1), outlets=[PRICES])
+    def snapshot(run: dict[str, Any], *, outlet_events: Any = None) -> Any:
+        """Give every bar a verdict and freeze what was known as of the session, under its SHA-256."""
+        from pipeline import jobs
+
+        outlet_events[PRICES].extra["as_of"] = run["as_of"]
+        return jobs.snapshot(run)
+
+    @job(execution_timeout=timedelta(minutes=30))
+    def score(run: dict[str, Any]) -> Any:
+        """Score earlier forecasts whose sessions have come against the prices that came."""
+        from pipeline import jobs
+
+        return jobs.score(run)
+
+    @job(execution_timeout=timedelta(hours=6))
+    def train(run: dict[str, Any]) -> Any:
+        """Fit the network and score it beside the baselines on held-out sessions; to disk, MLflow is not touched."""
+        from pipeline import jobs
+
+        return jobs.train(run)
+
+    # Nine tries over about an hour: long enough for MLflow to be restarted or moved.
+    @job(execution_timeout=timedelta(minutes=30), retries=8)
+    def upload(run: dict[str, Any], *, ti: Any = None) -> Any:
+        """Take parameters, curves, scores, figures and the model to MLflow: one run there, however often tried."""
+        from pipeline import jobs
+
+        return jobs.upload(run, try_number=ti.try_number)
+
+    @job(execution_timeout=timedelta(minutes=30), outlets=[MODEL])
+    def judge(run: dict[str, Any], *, outlet_events: Any = None) -> Any:
+        """Let the new model take over only if it beats champion and best baseline on the same held-out sessions."""
+        from pipeline import jobs
+
+        outlet_events[MODEL].extra["as_of"] = run["as_of"]
+        return jobs.judge(run)
+
+    @job(execution_timeout=timedelta(minutes=30))
+    def forecast(run: dict[str, Any]) -> Any:
+        """Forecast every symbol with the model that won; where none did, with the best baseline, and say so."""
+        from pipeline import jobs
+
+        return jobs.forecast(run)
+
+    @job(execution_timeout=timedelta(minutes=30), outlets=[FORECASTS])
+    def publish(run: dict[str, Any], *, outlet_events: Any = None) -> Any:
+        """Write report, charts and tables aside, move them into place, and point "latest" at them."""
+        from pipeline import jobs
+
+        outlet_events[FORECASTS].extra["as_of"] = run["as_of"]
+        return jobs.publish(run)
+
+    batches = plan()
+    run = batches["run"]
+    (
+        ingest.partial(run=run).expand(batch=batches)
+        >> snapshot(run)
+        >> score(run)
+        >> train(run)
+        >> upload(run)
+        >> judge(run)
+        >> forecast(run)
+        >> publish(run)
+    )
+
+
+daily_forecast()

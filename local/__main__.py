@@ -1,0 +1,5 @@
+"""`python -m local run | start | stop | status | exec`."""
+
+from local.cli import main
+
+main()

@@ -1,0 +1,181 @@
+"""Where the one-machine set-up lives: its folders, its two ports, and the environment of every process it starts."""
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from local.errors import LocalError
+from pipeline.config import Settings
+
+REPO = Path(__file__).resolve().parent.parent
+
+# Each process we start, and each one those start, carries this variable; `stop` ends whoever carries our home in it.
+MARKER = "CLOSING_BELL_HOME"
+
+# A Unix socket's path has about 104 bytes, and supervisord binds a longer, temporary name first.
+LONGEST_SOCKET_PATH = 88
+
+
+class Ports(BaseSettings):
+    """The two ports on 127.0.0.1: variables AIRFLOW_PORT and MLFLOW_PORT."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    airflow_port: int = Field(8080, ge=1, le=65535)
+    mlflow_port: int = Field(5000, ge=1, le=65535)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Return the ports of the environment; LocalError names the variable that is no port."""
+        try:
+            ports = cls()
+        except ValidationError as error:
+            problem = error.errors()[0]
+            name = str(problem["loc"][0]).upper()
+            raise LocalError(f"{name}={problem['input']!r} is not a port: use a number from 1 to 65535") from None
+        if ports.airflow_port == ports.mlflow_port:
+            raise LocalError(f"AIRFLOW_PORT and MLFLOW_PORT are both {ports.airflow_port}: give them two ports")
+        return ports
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One set-up: everything under `home`, two ports."""
+
+    home: Path
+    airflow_port: int
+    mlflow_port: int
+
+    @classmethod
+    def load(cls) -> Self:
+        """Return the place that PIPELINE_HOME, AIRFLOW_PORT and MLFLOW_PORT name, from the environment or `.env`."""
+        ports = Ports.load()
+        return cls(home=Settings.load().home, airflow_port=ports.airflow_port, mlflow_port=ports.mlflow_port)
+
+    @property
+    def airflow_home(self) -> Path:
+        """Airflow's own folder: its database, its configuration, its task logs, the password."""
+        return self.home / "airflow"
+
+    @property
+    def mlflow_home(self) -> Path:
+        """MLflow's database and artifacts."""
+        return self.home / "mlflow"
+
+    @property
+    def logs(self) -> Path:
+        """One log file for each service."""
+        return self.home / "logs"
+
+    @property
+    def run(self) -> Path:
+        """What is true only while services run: process id, lock, fingerprint."""
+        return self.home / "run"
+
+    @property
+    def socket(self) -> Path:
+        """Supervisor's socket: in `run`, or in a short private folder where that path would be too long."""
+        path = self.run / "supervisor.sock"
+        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+            return path
+        name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"closing-bell-{os.getuid()}-{name}" / "supervisor.sock"
+
+    @property
+    def airflow_url(self) -> str:
+        """Airflow's address, no slash at the end."""
+        return f"http://127.0.0.1:{self.airflow_port}"
+
+    @property
+    def mlflow_url(self) -> str:
+        """MLflow's address, no slash at the end."""
+        return f"http://127.0.0.1:{self.mlflow_port}"
+
+    def prepare(self) -> None:
+        """Make the folders; Airflow's is for its owner alone, because it holds the password and the signing key."""
+        for folder in (self.home, self.mlflow_home, self.logs, self.run):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.airflow_home.mkdir(mode=0o700, exist_ok=True)
+        if self.socket.parent != self.run:
+            self.socket.parent.mkdir(mode=0o700, exist_ok=True)
+            if self.socket.parent.is_symlink() or self.socket.parent.stat().st_uid != os.getuid():
+                raise LocalError(f"{self.socket.parent} belongs to somebody else: set PIPELINE_HOME to a shorter path")
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """Return the services' environment: `base`, our defaults where it is silent, and what has to be so.
+
+        Whoever sets a variable of TUNING keeps it. Addresses, folders, databases and what may open a pickle are
+        ours: a value left over from another Airflow on the same machine must not lead our tasks to its database.
+        """
+        return {**TUNING, **base, **self._fixed(base)}
+
+    def _fixed(self, base: Mapping[str, str]) -> dict[str, str]:
+        loopback = "127.0.0.1,localhost"
+        no_proxy = ",".join(filter(None, (base.get("no_proxy") or base.get("NO_PROXY"), loopback)))
+        return {
+            MARKER: str(self.home),
+            "CLOSING_BELL_PYTHON": sys.executable,
+            "CLOSING_BELL_REPO": str(REPO),
+            "CLOSING_BELL_SOCKET": str(self.socket),
+            "CLOSING_BELL_MLFLOW_PORT": str(self.mlflow_port),
+            "PIPELINE_HOME": str(self.home),
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), base.get("PATH", os.defpath))),
+            "PYTHONPATH": str(REPO),
+            "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
+            # Airflow renames its processes and would overwrite the environment that `stop` knows them by.
+            "SPT_NOENV": "1",
+            "AIRFLOW_HOME": str(self.airflow_home),
+            "AIRFLOW__CORE__DAGS_FOLDER": base.get("CLOSING_BELL_DAGS", str(REPO / "dags")),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPO / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__AUTH_MANAGER": (
+                "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+            ),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.passwords),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.airflow_url}/execution/",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.airflow_home / 'airflow.db'}",
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.airflow_port),
+            "AIRFLOW__API__BASE_URL": self.airflow_url,
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.airflow_home / "logs"),
+            "MLFLOW_TRACKING_URI": self.mlflow_url,
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
+
+    @property
+    def passwords(self) -> Path:
+        """The file in which Airflow leaves the password that it generated."""
+        return self.airflow_home / "simple_auth_manager_passwords.json.generated"
+
+
+# Defaults that a person may change in the environment.
+TUNING = {
+    # Idle executor processes take 130 MB each; a daily run is a chain with little beside it.
+    "AIRFLOW__CORE__PARALLELISM": "4",
+    # The pause of an idle scheduler is what passes between two tasks of a chain.
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    # How soon a new or changed DAG file is seen.
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+    "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # With MLflow away a call blocks for minutes by default; the upload task has retries of its own.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    # A second torch thread beside a busy core spins and makes a step ten times slower.
+    "OMP_NUM_THREADS": "1",
+}

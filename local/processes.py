@@ -1,0 +1,82 @@
+"""Every process of ours on this machine, known by the variable it inherited, and how all of them are ended."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from local.errors import LocalError
+from local.place import MARKER
+
+GRACE_SECONDS = 5.0
+ROUNDS = 5
+
+
+def ours(home: Path) -> list[psutil.Process]:
+    """Return this user's processes that carry `home` in their environment, without the one that asks and its parents.
+
+    What has ended and only waits to be reaped does not count.
+    """
+    asking = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    return [process for process in _own() if process.pid not in asking and _marked(process, str(home))]
+
+
+def end(home: Path, grace: float = GRACE_SECONDS) -> int:
+    """End every process of `home`: ask, wait `grace` seconds, then kill. Return how many there were.
+
+    Looks again until none is found, because a process may have started another one meanwhile.
+    Raises LocalError with the process ids that would not go.
+    """
+    ended: set[int] = set()
+    for _ in range(ROUNDS):
+        found = ours(home)
+        if not found:
+            return len(ended)
+        ended.update(process.pid for process in found)
+        _end(found, grace)
+    left = ", ".join(str(process.pid) for process in ours(home))
+    if left:
+        raise LocalError(f"these processes of {home} did not end: {left}")
+    return len(ended)
+
+
+def await_end(home: Path, seconds: float = 2 * GRACE_SECONDS) -> None:
+    """Wait until no process of `home` is left, or until `seconds` are over."""
+    psutil.wait_procs(ours(home), timeout=seconds)
+
+
+def listener(port: int) -> str:
+    """Return `name, process 123` of whoever listens on `port`, as far as this user may know; else an empty text."""
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f"{psutil.Process(connection.pid).name()}, process {connection.pid}"
+    return ""
+
+
+def _end(processes: list[psutil.Process], grace: float) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=grace)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(alive, timeout=grace)
+
+
+def _own() -> Iterator[psutil.Process]:
+    uid = os.getuid()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.uids().real == uid and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+
+
+def _marked(process: psutil.Process, home: str) -> bool:
+    try:
+        return process.environ().get(MARKER) == home
+    except (psutil.Error, OSError):
+        return False

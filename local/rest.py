@@ -1,0 +1,109 @@
+"""Airflow's REST API, as much of it as one daily run needs, and the two health checks. Nothing here waits."""
+
+import json
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Literal
+from urllib.error import HTTPError
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
+
+from local.errors import LocalError
+
+TIMEOUT = 10.0
+
+Method = Literal["GET", "POST", "PATCH"]
+
+
+class NotReachable(LocalError):
+    """Nothing answered at the address."""
+
+
+class Refused(LocalError):
+    """The server answered, and the answer is no; `status` is HTTP's."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def opener() -> OpenerDirector:
+    """Return an opener that talks to this machine itself, whatever proxy the environment names."""
+    return build_opener(ProxyHandler({}))
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of `url` is answered with 200."""
+    try:
+        with opener().open(url, timeout=TIMEOUT) as reply:
+            return bool(reply.status == 200)
+    except (OSError, HTTPException):
+        return False
+
+
+@dataclass
+class Airflow:
+    """One signed-in user of the Airflow at `url`; `passwords` is the file that holds the generated password."""
+
+    url: str
+    passwords: Path
+    _token: str = field(default="", repr=False)
+
+    def credentials(self) -> tuple[str, str]:
+        """Return user and password; LocalError where Airflow has not written them."""
+        try:
+            (user, password), *_ = json.loads(self.passwords.read_text()).items()
+        except (OSError, ValueError) as error:
+            raise LocalError(f"{self.passwords} holds no password ({error}); remove it and run `make run` again") from None
+        return user, password
+
+    def get(self, path: str) -> Any:
+        """Return the JSON of /api/v2/`path`."""
+        return self._signed_in("GET", path)
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Send `body` to /api/v2/`path` and return the answer."""
+        return self._signed_in("POST", path, body)
+
+    def patch(self, path: str, body: dict[str, Any]) -> Any:
+        """Change what lies at /api/v2/`path` and return the answer."""
+        return self._signed_in("PATCH", path, body)
+
+    def _signed_in(self, method: Method, path: str, body: dict[str, Any] | None = None) -> Any:
+        self._token = self._token or self._sign_in()
+        try:
+            return self._send(method, f"/api/v2/{path}", body)
+        except Refused as refused:
+            if refused.status != 401:
+                raise
+        self._token = ""  # the server was restarted with another key, or the token is a day old
+        self._token = self._sign_in()
+        return self._send(method, f"/api/v2/{path}", body)
+
+    def _sign_in(self) -> str:
+        user, password = self.credentials()
+        answer = self._send("POST", "/auth/token", {"username": user, "password": password})
+        return str(answer["access_token"])
+
+    def _send(self, method: Method, path: str, body: dict[str, Any] | None = None) -> Any:
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(self.url + path, data=data, headers=headers, method=method)
+        try:
+            with opener().open(request, timeout=TIMEOUT) as reply:
+                return json.loads(reply.read() or b"null")
+        except HTTPError as error:
+            raise Refused(f"Airflow answered {method} {path} with {error.code}: {_detail(error)}", error.code) from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise NotReachable(f"Airflow at {self.url} does not answer: {error}") from None
+
+
+def _detail(error: HTTPError) -> str:
+    text = error.read().decode(errors="replace")
+    try:
+        detail = json.loads(text)["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = text or error.reason
+    return detail if isinstance(detail, str) else json.dumps(detail)

@@ -1,0 +1,110 @@
+"""The settings: one frozen object, read from `PIPELINE_*` variables or `.env`, checked when it is made."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pipeline.errors import BadSetting
+from pipeline.sessions import Sessions
+from pipeline.symbols import parse_symbols
+
+SourceName = Literal["sample", "files"]
+NetworkName = Literal["lstm", "rnn", "mlp"]
+
+# Quantile levels of every forecast; the outer pairs are the 90, 80 and 50 % ranges.
+LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+
+
+class Settings(BaseSettings):
+    """Everything a person may set. Each field is the variable `PIPELINE_<NAME>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PIPELINE_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    home: Path = Field(Path("var"), description="where all state lives: database, snapshots, published forecasts")
+    source: SourceName = Field("sample", description="where prices come from")
+    files: Path | None = Field(None, description="the CSV or Parquet table that the source `files` reads")
+    symbols: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="symbols, by comma; empty: all that the source has"
+    )
+    exchange: str = Field("XNYS", description="calendar code of the exchange")
+    close_delay_minutes: int = Field(
+        30, ge=0, le=720, description="minutes after the close until a bar counts as complete"
+    )
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite under the home")
+    publish_uri: str = Field("", description="folder for published forecasts; empty: `published` under the home")
+    network: NetworkName = Field("lstm", description="the network to train")
+    horizon: int = Field(5, ge=1, le=60, description="sessions forecast")
+    context_length: int = Field(60, ge=5, le=500, description="sessions the network reads")
+    training_steps: int = Field(800, ge=1, le=100_000, description="optimizer steps: the training budget")
+    batch_size: int = Field(256, ge=8, le=8192, description="windows in one step")
+    hidden_size: int = Field(64, ge=4, le=1024, description="width of the network's state")
+    holdout_sessions: int = Field(252, ge=20, le=2000, description="last sessions kept from training, to judge on")
+    validation_sessions: int = Field(126, ge=20, le=2000, description="sessions before those, to choose when to stop")
+    seed: int = Field(7, ge=0, description="seed of weights and of the order of windows")
+    ingest_batch: int = Field(50, ge=1, le=1000, description="symbols in one ingest task")
+    mlflow_tracking_uri: str = Field(
+        "", validation_alias="MLFLOW_TRACKING_URI", description="MLflow's own; empty: SQLite under the home"
+    )
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _read_symbols(cls, value: Any) -> tuple[str, ...]:
+        return parse_symbols(value or "")
+
+    @field_validator("home", "files", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().resolve() if value is not None else None
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Return the settings of the environment, with every override that is not None put over them.
+
+        Raises BadSetting that names the variable, what it was and what is allowed.
+        """
+        try:
+            return cls(**{name: value for name, value in overrides.items() if value is not None})
+        except ValidationError as error:
+            raise BadSetting("; ".join(_in_words(problem) for problem in error.errors())) from None
+
+    @property
+    def sessions(self) -> Sessions:
+        """The exchange's clock."""
+        return Sessions(self.exchange, timedelta(minutes=self.close_delay_minutes))
+
+    @property
+    def database(self) -> str:
+        """The database's SQLAlchemy URL."""
+        return self.database_url or f"sqlite:///{self.home / 'pipeline.db'}"
+
+    @property
+    def published(self) -> Path:
+        """The folder of published forecasts."""
+        return Path(self.publish_uri).expanduser().resolve() if self.publish_uri else self.home / "published"
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow keeps its runs: a server, or the SQLite file that `make run`'s server shows."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+
+def variable(field: str) -> str:
+    """Return the name of the environment variable that sets `field`."""
+    return "MLFLOW_TRACKING_URI" if field == "mlflow_tracking_uri" else f"PIPELINE_{field.upper()}"
+
+
+def _in_words(problem: Any) -> str:
+    field = str(problem["loc"][0]) if problem["loc"] else "settings"
+    cause = problem.get("ctx", {}).get("error")
+    reason = str(cause) if cause is not None else problem["msg"].lower()
+    return f"{variable(field)}={problem['input']!r}: {reason}"

@@ -1,0 +1,1 @@
+"""The project's own database: its tables, how it is opened, and its migrations."""

@@ -1,0 +1,75 @@
+"""What can go wrong, as one small tree.
+
+    PipelineError
+    ├── UserError               the request cannot be met as asked: a retry changes nothing
+    │   ├── BadSetting            a setting or parameter is outside what is allowed
+    │   ├── BadSymbol             not a symbol at all, or one the source does not know
+    │   ├── BadSession            not a session of the exchange, in the future, or before the history
+    │   ├── BadFile               a price file is missing, unreadable or lacks columns
+    │   └── NothingToForecast     no symbol has enough history
+    ├── SessionNotAvailable     the source ends before the session: nothing to do, no failure
+    ├── StoreError              the database cannot be opened, read or written
+    ├── CorruptFile             a file's SHA-256 is not the one recorded when it was written
+    ├── MissingStep             an earlier step of the run has left nothing to go on with
+    └── TrackingUnavailable     MLflow cannot be reached: what was computed is safe on disk
+
+Each message names the thing, the place and the next step, in one line.
+"""
+
+
+class PipelineError(Exception):
+    """Whatever the pipeline itself reports; `retryable` says whether the same request may succeed later."""
+
+    retryable = True
+
+
+class UserError(PipelineError, ValueError):
+    """The request cannot be met as it was asked."""
+
+    retryable = False
+
+
+class BadSetting(UserError):
+    """A setting or parameter is outside what is allowed."""
+
+
+class BadSymbol(UserError):
+    """Not a symbol at all, or one the source does not know."""
+
+
+class BadSession(UserError):
+    """A date that is no session of the exchange, lies in the future, or before the history."""
+
+
+class BadFile(UserError):
+    """A price file is missing, unreadable or lacks columns."""
+
+
+class NothingToForecast(UserError):
+    """No symbol has enough history for any model, baselines included."""
+
+
+class SessionNotAvailable(PipelineError):
+    """The source ends before the session asked for: a scheduled run has nothing to do."""
+
+    retryable = False
+
+
+class StoreError(PipelineError):
+    """The database cannot be opened, read or written."""
+
+
+class CorruptFile(PipelineError):
+    """A file's SHA-256 is not the one recorded when it was written."""
+
+    retryable = False
+
+
+class MissingStep(PipelineError):
+    """An earlier step of the run has left nothing to go on with."""
+
+    retryable = False
+
+
+class TrackingUnavailable(PipelineError):
+    """MLflow cannot be reached; what was computed is safe on disk."""

@@ -1,0 +1,148 @@
+"""Files that are whole or not there: written aside, forced to the disk, then moved into place in one step.
+
+What is being written carries a name that begins with a dot and ends with `ASIDE`. A process that is killed leaves
+such a name behind and nothing else; `clear_litter` removes it. Errors of the file system pass through as OSError.
+"""
+
+import ctypes
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+ASIDE = ".aside"
+_REPLACED = ".replaced"
+# The kernel's names for "swap these two names in one step", and what it answers where that is unknown.
+_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
+_CANNOT_SWAP = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Return the SHA-256 of `data` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write a file so that its name shows the old content or the new, at every moment and after a crash."""
+    aside = _name_aside(path)
+    try:
+        _write(aside, data.encode() if isinstance(data, str) else data)
+        _sync(aside)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Put a folder with exactly these files in the place of `folder`, or where nothing was.
+
+    `contents` maps relative names to bytes. The old folder stays whole until the new one stands in its place.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = _name_aside(folder)
+    try:
+        _write_all(aside, contents)
+        _move_into_place(aside, folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    _sync(folder.parent)
+    shutil.rmtree(aside, ignore_errors=True)  # after a swap it holds what was there before
+
+
+def clear_litter(parent: Path) -> None:
+    """Remove what killed writers have left in `parent`; the caller must be the only writer there."""
+    for replaced in parent.glob(f".*{_REPLACED}"):
+        folder = parent / replaced.name.removeprefix(".").removesuffix(_REPLACED)
+        if folder.exists():
+            shutil.rmtree(replaced)
+        else:  # killed between two renames: the old state comes back
+            replaced.rename(folder)
+    for aside in parent.glob(f".*{ASIDE}"):
+        if aside.is_dir():
+            shutil.rmtree(aside)
+        else:
+            aside.unlink()
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Wait until this process is the only one inside the same `with` for `folder`; a killed holder lets go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _name_aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{ASIDE}")
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+
+
+def _write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write and sync a tree. Every file is written before the first sync, so that the disk takes them in one go."""
+    paths = {folder / name: data for name, data in contents.items()}
+    folders = {folder} | {parent for path in paths for parent in path.parents if folder in parent.parents}
+    for each in sorted(folders):
+        each.mkdir()
+    for path, data in paths.items():
+        _write(path, data)
+    for each in [*paths, *sorted(folders, reverse=True)]:
+        _sync(each)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _move_into_place(aside: Path, folder: Path) -> None:
+    if not folder.exists():
+        aside.rename(folder)
+    elif not _swap(aside, folder):
+        replaced = folder.with_name(f".{folder.name}{_REPLACED}")
+        folder.rename(replaced)
+        try:
+            aside.rename(folder)
+        except BaseException:
+            replaced.rename(folder)
+            raise
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _swap(first: Path, second: Path) -> bool:
+    """Swap two names in one step; False where the system or the file system has no such call."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(first), os.fsencode(second)
+    if sys.platform == "darwin" and hasattr(libc, "renamex_np"):
+        failed = libc.renamex_np(*names, _RENAME_SWAP)
+    elif hasattr(libc, "renameat2"):
+        failed = libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    else:
+        return False
+    if not failed:
+        return True
+    if ctypes.get_errno() in _CANNOT_SWAP:
+        return False
+    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(second))

@@ -1,0 +1,1 @@
+"""Scores, the gate, and the record of what was published against what came."""

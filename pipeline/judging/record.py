@@ -1,0 +1,152 @@
+"""The record: every published forecast, the baseline beside it, and how both did when their session came.
+
+Rows are written once. A later run of the same session may correct a forecast that nothing has been said about yet;
+what has been scored stays as it is.
+"""
+
+import json
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, Engine, Table, and_, bindparam, delete, insert, select
+
+from pipeline.config import LEVELS
+from pipeline.database.engine import reading, writing
+from pipeline.database.schema import forecasts, scores
+from pipeline.judging.metrics import RANGES, crps_bp, inside
+from pipeline.learning.frame import quantile_column
+from pipeline.learning.panel import Array
+from pipeline.prices.adjustments import total_return
+
+_KEY = ["symbol", "as_of", "step", "model_version"]
+_STEP_KEY = ["symbol", "as_of", "step"]
+
+
+def keep(engine: Engine, published: pd.DataFrame, baseline: pd.DataFrame, run_key: str) -> int:
+    """Store the published frame and the baseline's, in one transaction; return the rows written.
+
+    The same frames a second time write nothing new.
+    """
+    rows = pd.concat([published.assign(role="published"), baseline.assign(role="baseline")], ignore_index=True)
+    rows = rows.drop_duplicates(_KEY)  # a published baseline is its own baseline
+    columns = {level: quantile_column(level) for level in LEVELS}
+    records = rows.assign(
+        quantiles=[
+            json.dumps({f"{level:g}": row[name] for level, name in columns.items()}) for row in rows.to_dict("records")
+        ],
+        run_key=run_key,
+        as_of=rows["as_of"].dt.date,
+        target_session=rows["target_session"].dt.date,
+    )
+    with writing(engine) as connection:
+        settled = _keys(connection, scores, records)
+        fresh = records[[key not in settled for key in _key_of(records)]]
+        _delete(connection, forecasts, fresh)
+        _insert(connection, forecasts, fresh)
+    return len(fresh)
+
+
+def score_due(engine: Engine, bars: pd.DataFrame, as_of: date) -> int:
+    """Score every forecast made before `as_of` whose session has come, from `bars` as known then; return how many.
+
+    A forecast whose target bar is missing is left for a later run.
+    """
+    with writing(engine) as connection:
+        due = _due(connection, as_of)
+        if due.empty:
+            return 0
+        outcome = _outcomes(due, bars)
+        scored = due.assign(actual=outcome)[np.isfinite(outcome)]
+        if scored.empty:
+            return 0
+        quantiles_NHQ = _log_quantiles(scored)[:, None, :]
+        actual_NH = scored["actual"].to_numpy(float)[:, None]
+        rows = scored.assign(
+            scored_as_of=as_of,
+            close=scored["last_close"] * np.exp(scored["actual"]),
+            crps_bp=crps_bp(quantiles_NHQ, actual_NH, LEVELS)[:, 0],
+            **{f"inside_{name}": inside(quantiles_NHQ, actual_NH, LEVELS, name)[:, 0].astype(int) for name in RANGES},
+        )
+        _insert(connection, scores, rows)
+    return len(rows)
+
+
+def live_record(engine: Engine, symbols: tuple[str, ...], as_of: date) -> pd.DataFrame:
+    """Return the scored forecasts that had come due by `as_of`, oldest first, each beside its baseline.
+
+    Columns: symbol, as_of, step, target_session, model, model_version, close, crps_bp, baseline_crps_bp, inside_50,
+    inside_80, inside_90.
+    """
+    same = and_(*(forecasts.c[name] == scores.c[name] for name in _KEY))
+    query = (
+        select(
+            *(forecasts.c[name] for name in (*_STEP_KEY, "target_session", "model", "model_version", "role")),
+            *(scores.c[name] for name in ("close", "crps_bp", "inside_50", "inside_80", "inside_90")),
+        )
+        .join(scores, same)
+        .where(forecasts.c.symbol.in_(symbols), forecasts.c.target_session <= as_of)
+        .order_by(forecasts.c.target_session, forecasts.c.symbol, forecasts.c.as_of, forecasts.c.step)
+    )
+    with reading(engine) as connection:
+        result = connection.execute(query)
+        rows = pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
+    published = rows[rows["role"] == "published"].drop_duplicates(_STEP_KEY, keep="last")
+    # Where the baseline itself was published there is no second row: it is its own baseline.
+    beside = pd.concat([rows[rows["role"] == "baseline"], published]).drop_duplicates(_STEP_KEY)
+    baseline = beside[[*_STEP_KEY, "crps_bp"]].rename(columns={"crps_bp": "baseline_crps_bp"})
+    return published.drop(columns="role").merge(baseline, on=_STEP_KEY, how="left", validate="one_to_one")
+
+
+def _due(connection: Connection, as_of: date) -> pd.DataFrame:
+    same = and_(*(forecasts.c[name] == scores.c[name] for name in _KEY))
+    query = (
+        select(forecasts)
+        .join(scores, same, isouter=True)
+        .where(forecasts.c.target_session <= as_of, forecasts.c.as_of < as_of, scores.c.symbol.is_(None))
+    )
+    result = connection.execute(query)
+    return pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
+
+
+def _outcomes(due: pd.DataFrame, bars: pd.DataFrame) -> Array:
+    """Return the log total return from each forecast's origin to its target, NaN where a bar is missing."""
+    level: dict[tuple[str, date], float] = {}
+    for symbol, part in bars.groupby("symbol", sort=False):
+        cumulative = total_return(part).fillna(0.0).cumsum()
+        level |= {(str(symbol), stamp.date()): value for stamp, value in zip(part["session"], cumulative, strict=True)}
+    nowhere = float("nan")
+    pairs = zip(due["symbol"], due["as_of"], due["target_session"], strict=True)
+    return np.array(
+        [
+            level.get((symbol, target), nowhere) - level.get((symbol, origin), nowhere)
+            for symbol, origin, target in pairs
+        ]
+    )
+
+
+def _log_quantiles(due: pd.DataFrame) -> Array:
+    prices = np.array([[json.loads(text)[f"{level:g}"] for level in LEVELS] for text in due["quantiles"]])
+    return np.asarray(np.log(prices / due["last_close"].to_numpy(float)[:, None]))
+
+
+def _key_of(rows: pd.DataFrame) -> list[tuple[object, ...]]:
+    return list(rows[_KEY].itertuples(index=False, name=None))
+
+
+def _keys(connection: Connection, table: Table, rows: pd.DataFrame) -> set[tuple[object, ...]]:
+    query = select(*(table.c[name] for name in _KEY)).where(table.c.as_of.in_(rows["as_of"].unique().tolist()))
+    return {tuple(row) for row in connection.execute(query)}
+
+
+def _delete(connection: Connection, table: Table, rows: pd.DataFrame) -> None:
+    if len(rows):
+        condition = and_(*(table.c[name] == bindparam(f"key_{name}") for name in _KEY))
+        keys = rows[_KEY].rename(columns={name: f"key_{name}" for name in _KEY}).to_dict("records")
+        connection.execute(delete(table).where(condition), keys)
+
+
+def _insert(connection: Connection, table: Table, rows: pd.DataFrame) -> None:
+    if len(rows):
+        columns = [column.name for column in table.columns if column.name in rows]
+        connection.execute(insert(table), rows[columns].to_dict("records"))

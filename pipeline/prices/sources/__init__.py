@@ -1,0 +1,43 @@
+"""Sources of prices, one interface. A new source is a class here and a name in `pipeline.config.SourceName`."""
+
+from datetime import date
+from typing import Protocol
+
+import pandas as pd
+
+from pipeline.config import Settings
+from pipeline.errors import BadSymbol
+
+
+class Source(Protocol):
+    """Where prices come from. Each method may raise a PipelineError that names the symbol or the file."""
+
+    name: str
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return the symbols that are used when nobody names any."""
+
+    def last_session(self) -> date | None:
+        """Return the session after which the source will never have anything; None where it goes on."""
+
+    def bars(self, symbols: tuple[str, ...], last: date) -> pd.DataFrame:
+        """Return the bars of `symbols` up to and with `last`, in the shape of `pipeline.prices.frames`."""
+
+
+def open_source(settings: Settings) -> Source:
+    """Return the source that the settings name."""
+    if settings.source == "files":
+        from pipeline.prices.sources.files import FilesSource
+
+        return FilesSource(settings.files)
+    from pipeline.prices.sources.sample import SampleSource
+
+    return SampleSource()
+
+
+def require_known(symbols: tuple[str, ...], known: tuple[str, ...], where: str) -> None:
+    """Raise BadSymbol that names the symbols that are not among the known ones, and some that are."""
+    unknown = [symbol for symbol in symbols if symbol not in known]
+    if unknown:
+        some = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+        raise BadSymbol(f"{where} has no {', '.join(unknown)}; it has {some}")

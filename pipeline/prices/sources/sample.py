@@ -1,0 +1,57 @@
+"""The sample: daily bars of AAPL, FB, GOOG, IBM and MSFT from March 2000 to March 2013, shipped in a package.
+
+Raw prices with an adjusted close, from which the dividends and splits are derived. FB, listed in May 2012, is the
+symbol with little history.
+"""
+
+from datetime import date
+from functools import lru_cache
+
+import pandas as pd
+
+from pipeline.prices.adjustments import actions_from_adjusted
+from pipeline.prices.frames import as_bars
+from pipeline.prices.sources import require_known
+
+
+class SampleSource:
+    """Real prices that need no network."""
+
+    name = "sample"
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return the five symbols."""
+        return tuple(sorted(_sample()["symbol"].unique()))
+
+    def last_session(self) -> date:
+        """Return 2013-03-01, where the sample ends."""
+        last: pd.Timestamp = _sample()["session"].max()
+        return last.date()
+
+    def bars(self, symbols: tuple[str, ...], last: date) -> pd.DataFrame:
+        """Return the bars of `symbols` up to and with `last`; raises BadSymbol for one that it does not have."""
+        require_known(symbols, self.symbols(), "the sample")
+        sample = _sample()
+        return sample[sample["symbol"].isin(symbols) & (sample["session"] <= pd.Timestamp(last))].reset_index(drop=True)
+
+
+@lru_cache(maxsize=1)
+def _sample() -> pd.DataFrame:
+    from bokeh_sampledata import stocks
+
+    parts = []
+    for symbol in ("AAPL", "FB", "GOOG", "IBM", "MSFT"):
+        frame = pd.DataFrame(getattr(stocks, symbol))
+        dividend, split_ratio = actions_from_adjusted(
+            frame["close"].to_numpy(float), frame["adj_close"].to_numpy(float)
+        )
+        parts.append(
+            frame.assign(
+                symbol=symbol,
+                session=pd.to_datetime(frame["date"]),
+                dividend=dividend,
+                split_ratio=split_ratio,
+                currency="USD",
+            )
+        )
+    return as_bars(pd.concat(parts, ignore_index=True))

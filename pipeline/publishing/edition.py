@@ -1,0 +1,180 @@
+"""What is published for one session, before it has any form: checked once here, trusted by tables, charts and report.
+
+Legend: H steps of the horizon, Q quantile levels, N sessions of history.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.config import LEVELS
+
+Floats = npt.NDArray[np.float64]
+
+QUANTILES = tuple(f"q{level:g}" for level in LEVELS)
+KEYS = ("symbol", "as_of", "step", "target_session", "last_close", "model", "model_version")
+COLUMNS = (*KEYS, *QUANTILES)
+# A range that should hold this many of a hundred closes lies between these two positions of LEVELS.
+RANGES = {
+    50: (LEVELS.index(0.25), LEVELS.index(0.75)),
+    80: (LEVELS.index(0.1), LEVELS.index(0.9)),
+    90: (0, len(LEVELS) - 1),
+}
+MEDIAN = LEVELS.index(0.5)
+BASELINES = ("random_walk", "ewma_historical")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fan:
+    """One symbol's forecast, and the closes before it. Prices throughout."""
+
+    symbol: str
+    last_close: float
+    model: str
+    model_version: str | None
+    targets: tuple[date, ...]
+    quantiles_HQ: Floats
+    baseline_HQ: Floats | None
+    sessions: tuple[date, ...]
+    closes_N: Floats
+
+    def range(self, coverage: int, step: int) -> tuple[float, float]:
+        """Return the prices between which `coverage` of a hundred closes should lie at `step` (-1: the last)."""
+        low, high = RANGES[coverage]
+        row_Q = self.quantiles_HQ[step if step < 0 else step - 1]
+        return float(row_Q[low]), float(row_Q[high])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edition:
+    """Everything published for one as_of.
+
+    Raises ValueError, on construction, for forecasts that nobody may publish: none at all, a column missing, a value
+    that is no price, quantiles that cross, a step twice, another as_of.
+    """
+
+    as_of: date
+    exchange: str
+    # COLUMNS; one row per symbol and step.
+    forecasts: pd.DataFrame
+    # symbol, session, close; the close on the scale of the as_of, that is split-adjusted.
+    history: pd.DataFrame
+    # What scores.json and decision.json hold.
+    scores: Mapping[str, Any]
+    decision: Mapping[str, Any]
+    # Name of a baseline -> its forecasts, the same columns.
+    baselines: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    # Scores of forecasts published earlier, one row per symbol, as_of and step.
+    live: pd.DataFrame | None = None
+    # Counts of the verdicts, and `problems`.
+    audit: Mapping[str, Any] = field(default_factory=dict)
+    # {"symbol", "reason"} of each symbol that gets no forecast.
+    withheld: Sequence[Mapping[str, str]] = ()
+    # Where it all comes from; may differ between two runs that forecast the same.
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(self.forecasts, self.as_of)
+
+    @property
+    def model(self) -> str:
+        """The model that the gate let through."""
+        return str(self.decision["model"])
+
+    @property
+    def model_version(self) -> str | None:
+        """Its version in the registry; None for a baseline."""
+        version = self.decision.get("model_version")
+        return None if version in (None, "") else str(version)
+
+    @property
+    def best_baseline(self) -> str | None:
+        """The baseline that the gate measured against."""
+        name = self.decision.get("best_baseline")
+        return None if name is None else str(name)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The forecasts in the one order and with the types that are published."""
+        return canonical(self.forecasts)
+
+    @property
+    def symbols(self) -> list[str]:
+        """The symbols with a forecast, sorted."""
+        return list(self.table["symbol"].drop_duplicates())
+
+    @property
+    def targets(self) -> list[date]:
+        """The sessions forecast, in order."""
+        return sorted(set(self.table["target_session"]))
+
+    def fans(self) -> Iterator[Fan]:
+        """Yield one Fan per symbol, in the order of `symbols`."""
+        history = {symbol: rows for symbol, rows in self.history.groupby("symbol", sort=False)}
+        beside = _by_symbol(self.baselines.get(self.best_baseline or ""))
+        for symbol, rows in self.table.groupby("symbol", sort=False):
+            yield _fan(rows, history.get(symbol), beside.get(symbol))
+
+
+def canonical(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Return forecasts by symbol and step, dates as `datetime.date`, versions as text or None."""
+    table = forecasts.loc[:, list(COLUMNS)].sort_values(["symbol", "step"], ignore_index=True)
+    for column in ("as_of", "target_session"):
+        table[column] = pd.Series(_dates(table[column]), dtype=object)
+    versions = [None if pd.isna(version) or version == "" else str(version) for version in table["model_version"]]
+    return table.assign(model_version=pd.Series(versions, dtype=object))
+
+
+def _fan(rows: pd.DataFrame, history: pd.DataFrame | None, beside_HQ: Floats | None) -> Fan:
+    first = rows.iloc[0]
+    past = None if history is None else history.dropna(subset=["close"]).sort_values("session")
+    quantiles_HQ = rows[list(QUANTILES)].to_numpy(float)
+    # A baseline beside itself says nothing, and one of another horizon cannot be drawn beside it.
+    beside = beside_HQ is not None and beside_HQ.shape == quantiles_HQ.shape and str(first["model"]) not in BASELINES
+    return Fan(
+        symbol=str(first["symbol"]),
+        last_close=float(first["last_close"]),
+        model=str(first["model"]),
+        model_version=first["model_version"],
+        targets=tuple(rows["target_session"]),
+        quantiles_HQ=quantiles_HQ,
+        baseline_HQ=beside_HQ if beside else None,
+        sessions=() if past is None else tuple(_dates(past["session"])),
+        closes_N=np.empty(0) if past is None else past["close"].to_numpy(float),
+    )
+
+
+def _by_symbol(forecasts: pd.DataFrame | None) -> dict[Any, Floats]:
+    if forecasts is None:
+        return {}
+    ordered = forecasts.sort_values(["symbol", "step"])
+    return {symbol: rows[list(QUANTILES)].to_numpy(float) for symbol, rows in ordered.groupby("symbol", sort=False)}
+
+
+def _dates(days: "pd.Series[Any]") -> list[date]:
+    return list(pd.to_datetime(days).dt.date)
+
+
+def _check(forecasts: pd.DataFrame, as_of: date) -> None:
+    missing = [column for column in COLUMNS if column not in forecasts]
+    if missing:
+        raise ValueError(f"forecasts of {as_of} lack the columns {', '.join(missing)}")
+    if forecasts.empty:
+        raise ValueError(f"no forecast at all for {as_of}")
+    prices = forecasts[["last_close", *QUANTILES]].to_numpy(float)
+    wrong = {
+        "are not finite prices above zero": ~(np.isfinite(prices) & (prices > 0)).all(axis=1),
+        "have quantiles that cross": (np.diff(prices[:, 1:], axis=1) < 0).any(axis=1),
+        "occur twice": forecasts.duplicated(["symbol", "step"]).to_numpy(),
+        f"are not of {as_of}": np.array([day != as_of for day in _dates(forecasts["as_of"])]),
+    }
+    for problem, rows in wrong.items():
+        if rows.any():
+            names = ", ".join(sorted(set(forecasts.loc[rows, "symbol"].astype(str))))
+            raise ValueError(f"forecasts of {as_of} {problem}: {names}")

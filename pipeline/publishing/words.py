@@ -1,0 +1,170 @@
+"""Numbers and decisions in words: names of models, dates, prices, and whether today's ranges can be trusted."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pipeline.publishing.edition import BASELINES, Edition
+
+_NAMES = {
+    "lstm": "LSTM",
+    "rnn": "RNN",
+    "mlp": "MLP",
+    "random_walk": "Random walk",
+    "ewma_historical": "EWMA baseline",
+    "champion": "Champion",
+}
+NOTHING = "–"
+# Coverage this close to what was promised (as a fraction) counts as kept.
+_KEPT = 0.03
+
+
+def model_name(name: str, version: str | None = None) -> str:
+    """Return a model's name for people: `LSTM, version 3`."""
+    known = _NAMES.get(name, name)
+    return f"{known}, version {version}" if version and name not in BASELINES else known
+
+
+def day(when: date, *, weekday: bool = True, year: bool = True) -> str:
+    """Return `Friday 1 March 2013`, without the weekday or the year where they are not wanted."""
+    parts = [f"{when:%A}" if weekday else "", str(when.day), f"{when:%B}", str(when.year) if year else ""]
+    return " ".join(part for part in parts if part)
+
+
+def short_day(when: date) -> str:
+    """Return `Fri 1 Mar`."""
+    return f"{when:%a} {when.day} {when:%b}"
+
+
+def iso_day(text: str) -> str:
+    """Return `1 March 2013` for 2013-03-01, and anything else as it is."""
+    try:
+        return day(date.fromisoformat(text), weekday=False)
+    except ValueError:
+        return text
+
+
+def decimals(low: float, high: float) -> int:
+    """Return how many decimals of a price show a range in steps of about a twentieth: 2 for shares, 4 for currencies."""
+    return min(max(math.ceil(-math.log10(max(high - low, 1e-6) / 20)), 2), 6)
+
+
+def price(value: float, places: int = 2) -> str:
+    """Return a price with thousands parted."""
+    return f"{value:,.{places}f}"
+
+
+def percent(value: float) -> str:
+    """Return a relative change with its sign, such as +1.6 %."""
+    return f"{value * 100:+.1f} %".replace("-", "−")
+
+
+def share(value: Any) -> str:
+    """Return a fraction as 89.7 %, and a dash for what is missing."""
+    return NOTHING if missing(value) else f"{float(value) * 100:.1f} %"
+
+
+def number(value: Any, places: int = 1) -> str:
+    """Return a number, and a dash for what is missing."""
+    return NOTHING if missing(value) else f"{float(value):,.{places}f}"
+
+
+def missing(value: Any) -> bool:
+    """Whether a score is absent: None, or not finite."""
+    return value is None or not math.isfinite(float(value))
+
+
+def scores_key(decision: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
+    """Return the name under which the scores hold the published model.
+
+    A champion that stays is not the network trained today, though both may be an LSTM.
+    """
+    name = str(decision["model"])
+    stays = name not in BASELINES and not decision.get("promoted") and "champion" in scores.get("models", {})
+    return "champion" if stays else name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What stands at the top of the report."""
+
+    tone: str  # "network" or "baseline"
+    title: str
+    reason: str
+    evidence: str
+    calibration: str
+
+
+def verdict(edition: Edition) -> Verdict:
+    """Return which model is published today, why, and how far its ranges can be believed."""
+    baseline = edition.model in BASELINES
+    return Verdict(
+        tone="baseline" if baseline else "network",
+        title=_title(edition, baseline),
+        reason=str(edition.decision.get("reason") or ""),
+        evidence=_evidence(edition),
+        calibration=_calibration(_published_scores(edition)),
+    )
+
+
+def headline(edition: Edition) -> str:
+    """Return the edition in one line, for logs and the terminal."""
+    count = len(edition.symbols)
+    withheld = f", {len(edition.withheld)} withheld" if edition.withheld else ""
+    return (
+        f"{edition.as_of} {edition.exchange}: {count} symbol{'s' * (count != 1)}{withheld}, "
+        f"{len(edition.targets)} session{'s' * (len(edition.targets) != 1)} ahead, "
+        f"by {model_name(edition.model, edition.model_version)}"
+    )
+
+
+def advantage(edition: Edition, name: str) -> float | None:
+    """Return by which fraction a model's CRPS lies below the best baseline's; None where one is unknown."""
+    models = edition.scores.get("models", {})
+    mine = models.get(name, {}).get("crps_bp")
+    baseline = models.get(edition.best_baseline or "", {}).get("crps_bp")
+    return None if missing(mine) or missing(baseline) or not baseline else 1 - float(mine) / float(baseline)
+
+
+def _title(edition: Edition, baseline: bool) -> str:
+    if baseline:
+        return f"The baseline is published today: no network beat it ({model_name(edition.model)})"
+    name = model_name(edition.model, edition.model_version)
+    if edition.decision.get("promoted"):
+        return f"Today's network is published: {name}"
+    champion = edition.decision.get("champion") or {}
+    trained = f" of {iso_day(str(champion['as_of']))}" if champion.get("as_of") else ""
+    return f"The champion{trained} is published: {name}"
+
+
+def _published_scores(edition: Edition) -> Mapping[str, Any]:
+    scores: Mapping[str, Any] = edition.scores.get("models", {}).get(scores_key(edition.decision, edition.scores), {})
+    return scores
+
+
+def _evidence(edition: Edition) -> str:
+    scores, mine = edition.scores, _published_scores(edition)
+    if missing(mine.get("crps_bp")):
+        return "There are no held-out scores for it."
+    count, first, last = scores.get("sessions"), scores.get("first"), scores.get("last")
+    period = f"{iso_day(str(first))} to {iso_day(str(last))}"
+    start = f"On {count} sessions kept from training ({period}) its forecast error (CRPS) was {number(mine['crps_bp'])} basis points"
+    gain = advantage(edition, scores_key(edition.decision, scores))
+    if gain is None or edition.model in BASELINES:
+        return f"{start}."
+    direction = "below" if gain >= 0 else "above"
+    return f"{start}, {abs(gain) * 100:.1f} % {direction} the best baseline, {model_name(edition.best_baseline or '')}."
+
+
+def _calibration(scores: Mapping[str, Any]) -> str:
+    held = scores.get("coverage_90")
+    if missing(held):
+        return "How many closes its ranges held is not known."
+    off = float(held) - 0.9
+    if off < -_KEPT:
+        return f"Its 90 % ranges were too narrow: they held only {share(held)} of the closes. Read them as optimistic."
+    if off > _KEPT:
+        return f"Its 90 % ranges were wider than they need be: they held {share(held)} of the closes."
+    return f"Its 90 % ranges did what they promise: they held {share(held)} of the closes."

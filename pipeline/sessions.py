@@ -1,0 +1,102 @@
+"""The exchange's clock: which sessions exist, when each has closed, and which one is the last complete one.
+
+A session is a `datetime.date`, a moment an aware `datetime`. Nothing here reads the time: `now` is an argument.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from pipeline.errors import BadSession, BadSetting
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
+
+# exchange_calendars starts 20 years back unless told; price histories go further.
+FIRST_DAY = "1990-01-01"
+
+
+class Sessions:
+    """The sessions of one exchange, half days and holidays included.
+
+    `close_delay` is how long after the close a session's bar counts as complete.
+    """
+
+    def __init__(self, exchange: str, close_delay: timedelta = timedelta(minutes=30)) -> None:
+        self.exchange = exchange
+        self.close_delay = close_delay
+
+    @cached_property
+    def _calendar(self) -> "ExchangeCalendar":
+        return _calendar(self.exchange)
+
+    def is_session(self, day: date) -> bool:
+        """Whether `day` is a session; False outside the calendar's range."""
+        calendar = self._calendar
+        inside = calendar.first_session.date() <= day <= calendar.last_session.date()
+        return inside and bool(calendar.is_session(pd.Timestamp(day)))
+
+    def require_session(self, day: date) -> date:
+        """Return `day`, or raise BadSession that names the sessions around it."""
+        if self.is_session(day):
+            return day
+        first, last = self._calendar.first_session.date(), self._calendar.last_session.date()
+        if not first <= day <= last:
+            raise BadSession(f"{day} is outside the calendar of {self.exchange}, which has {first} to {last}")
+        before, after = (
+            self._calendar.date_to_session(str(day), "previous"),
+            self._calendar.date_to_session(str(day), "next"),
+        )
+        raise BadSession(
+            f"{day} is not a session of {self.exchange} (weekend or holiday); "
+            f"the sessions around it are {before.date()} and {after.date()}"
+        )
+
+    def between(self, first: date, last: date) -> list[date]:
+        """Return the sessions from `first` to `last`, both included."""
+        calendar = self._calendar
+        start = max(pd.Timestamp(first), calendar.first_session)
+        end = min(pd.Timestamp(last), calendar.last_session)
+        if end < start:
+            return []
+        return [stamp.date() for stamp in calendar.sessions_in_range(start, end)]
+
+    def shift(self, session: date, count: int) -> date:
+        """Return the session `count` sessions after `session` (before it where negative)."""
+        return self._calendar.session_offset(pd.Timestamp(session), count).date()  # type: ignore[no-any-return]
+
+    def following(self, session: date, count: int) -> list[date]:
+        """Return the `count` sessions after `session`: the targets of a forecast made from it."""
+        window = self._calendar.sessions_window(self.shift(session, 1).isoformat(), count)
+        return [stamp.date() for stamp in window]
+
+    def complete_at(self, session: date) -> datetime:
+        """Return the moment (UTC) from which the session's bar counts as complete: its close plus the delay."""
+        close: datetime = self._calendar.session_close(pd.Timestamp(session)).to_pydatetime()
+        return close.astimezone(UTC) + self.close_delay
+
+    def last_complete(self, now: datetime) -> date:
+        """Return the last session that is complete at `now`."""
+        day = now.astimezone(UTC).date() + timedelta(days=1)  # exchanges east of Greenwich are a day ahead
+        stamp = self._calendar.date_to_session(min(pd.Timestamp(day), self._calendar.last_session), "previous")
+        session: date = stamp.date()
+        while self.complete_at(session) > now:
+            session = self.shift(session, -1)
+        return session
+
+
+@lru_cache(maxsize=8)
+def _calendar(exchange: str) -> "ExchangeCalendar":
+    import exchange_calendars
+
+    try:
+        return exchange_calendars.get_calendar(exchange, start=FIRST_DAY)
+    except exchange_calendars.errors.InvalidCalendarName:
+        known = ", ".join(sorted(exchange_calendars.get_calendar_names(include_aliases=False))[:8])
+        raise BadSetting(
+            f"PIPELINE_EXCHANGE={exchange!r} is no exchange calendar; use a code such as XNYS or XLON ({known}, …)"
+        ) from None
+    except ValueError:  # a few calendars begin later than FIRST_DAY and say so
+        return exchange_calendars.get_calendar(exchange)

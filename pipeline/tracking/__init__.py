@@ -1,0 +1,14 @@
+"""What MLflow remembers: runs with their scores and reasons, and the registered models. The only place that imports mlflow.
+
+    store.py         how MLflow is reached, and what is said when it is not
+    runs.py          one run for each pipeline run and network: parameters, curves, scores, files, the verdict in words
+    registry.py      versions of `daily-forecast`, and who was champion as of a session
+    packaging.py     the model as MLflow keeps and serves it: code, weights in safetensors, no pickle
+    served_model.py  the script in that package that answers `mlflow models serve`
+    scores.py        scores as metrics and tables
+    description.py   a run's page in words
+    provenance.py    which code and which Airflow run made it
+
+No scores are computed here and no model is trained. Importing any of these modules does not import mlflow (one second);
+calling a function does.
+"""

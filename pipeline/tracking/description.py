@@ -1,0 +1,108 @@
+"""A run's page in words: which prices, which code, how good, against what, and what was decided.
+
+Text in, text out. What is told comes from the run's own tags and dataset, so the words and the tags cannot differ.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.tracking.scores import CHAMPION, Scores, best_baseline
+
+_COLUMNS = {
+    "crps_bp": ("CRPS, bp", "{:.2f}", 1),
+    "coverage_50": ("in the 50 % range", "{:.1f} %", 100),
+    "coverage_80": ("in the 80 % range", "{:.1f} %", 100),
+    "coverage_90": ("in the 90 % range", "{:.1f} %", 100),
+    "mae_over_random_walk": ("MAE / random walk", "{:.3f}", 1),
+}
+
+
+def describe(
+    tags: Mapping[str, str], dataset: Mapping[str, Any], scores: Scores, decision: Mapping[str, Any] | None
+) -> str:
+    """Return the description of a run in Markdown; without a decision it says that the gate has not spoken yet."""
+    sections = {
+        "Decision": _decision(decision),
+        "How good, against what": _quality(scores, tags.get("network", ""), decision),
+        "Which prices": _prices(tags, dataset),
+        "Which code": _code(tags),
+    }
+    return "\n\n".join(f"### {title}\n{text}" for title, text in sections.items())
+
+
+def gate(decision: Mapping[str, Any]) -> str:
+    """Return what the gate did in one phrase, fit for a tag."""
+    if decision["promoted"]:
+        return "challenger promoted"
+    champion = decision.get("champion")
+    if champion and str(decision.get("model_version")) == str(champion["version"]):
+        return "champion kept"
+    return "baseline published"
+
+
+def _decision(decision: Mapping[str, Any] | None) -> str:
+    if decision is None:
+        return "The gate has not decided yet."
+    version = decision.get("model_version")
+    published = f"**{decision['model']}**" + (f" (daily-forecast version {version})" if version else "")
+    champion = decision.get("champion")
+    before = (
+        f"The champion before was version {champion['version']} ({champion['network']}, as of {champion['as_of']})."
+        if champion
+        else "There was no champion before."
+    )
+    return f"Published: {published} – {gate(decision)}. {_sentence(decision['reason'])} {before}"
+
+
+def _quality(scores: Scores, network: str, decision: Mapping[str, Any] | None) -> str:
+    best = best_baseline(scores, network)
+    rows = [_row(name, values, _role(name, network, best, decision)) for name, values in scores["models"].items()]
+    head = ["model", *(title for title, _, _ in _COLUMNS.values())]
+    return (
+        f"Held out from training: {scores.get('first')} to {scores.get('last')}, {scores.get('sessions')} sessions, "
+        f"{scores.get('windows')} windows; the same for every model. Lower CRPS is better.\n\n"
+        + "\n".join([_line(head), _line(["---"] + ["---:"] * len(_COLUMNS)), *rows])
+    )
+
+
+def _row(name: str, values: Mapping[str, Any], role: str) -> str:
+    cells = (_cell(values.get(score), form, factor) for score, (_, form, factor) in _COLUMNS.items())
+    return _line([f"{name} ({role})" if role else name, *cells])
+
+
+def _role(name: str, network: str, best: str | None, decision: Mapping[str, Any] | None) -> str:
+    if name == network:
+        return "challenger"
+    champion = (decision or {}).get("champion")
+    if name == CHAMPION:
+        return f"version {champion['version']}" if champion else ""
+    return "best baseline" if name == best else "baseline"
+
+
+def _prices(tags: Mapping[str, str], dataset: Mapping[str, Any]) -> str:
+    return (
+        f"Source `{tags.get('source', '?')}`, exchange {tags.get('exchange', '?')}, known as of {tags.get('as_of', '?')}: "
+        f"{dataset.get('symbols', '?')} symbols ({tags.get('symbols', '?')}), sessions {dataset.get('first', '?')} to "
+        f"{dataset.get('last', '?')}, {dataset.get('rows', '?')} rows. Snapshot SHA-256 `{tags.get('data_sha256', '?')}`."
+    )
+
+
+def _code(tags: Mapping[str, str]) -> str:
+    origin = {name.removeprefix("airflow."): value for name, value in tags.items() if name.startswith("airflow.")}
+    by = ", ".join(f"{name.replace('_', ' ')} `{value}`" for name, value in sorted(origin.items()))
+    return f"Git commit `{tags.get('git_commit', '?')}`. " + (
+        f"Airflow: {by}." if by else "Started from the command line."
+    )
+
+
+def _cell(value: Any, form: str, factor: int) -> str:
+    return form.format(factor * value) if isinstance(value, int | float) else "–"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."

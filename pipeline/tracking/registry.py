@@ -1,0 +1,252 @@
+"""The registered model `daily-forecast`: its versions, and which of them was champion as of a session.
+
+A version is one training: its `as_of` and the SHA-256 of its weights. The pipeline's own questions are answered from
+the versions' tags, never from the aliases, which know only today: `champion_since` is the session from whose gate a
+version came out as champion. The aliases follow the tags, for people and for `mlflow models serve`. Taking back a
+promotion means removing the version's `champion_since`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pipeline.config import Settings
+from pipeline.errors import CorruptFile, MissingStep, PipelineError
+from pipeline.files import sha256_file
+from pipeline.tracking.packaging import DESCRIPTION, WEIGHTS, save_package
+from pipeline.tracking.store import connected
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+    from mlflow.entities.model_registry import ModelVersion
+
+MODEL = "daily-forecast"
+CHAMPION, CHALLENGER = "champion", "challenger"
+_DESCRIPTION_TEXT = (
+    "The range of tomorrow's prices: a price history goes in, quantiles of the next sessions' closes come out. "
+    "`champion` is the version that passed the gate last, `challenger` the one trained last."
+)
+# What model.json tells of a model, and each version carries as a tag.
+_FACTS = ("as_of", "network", "horizon", "context_length", "hidden_size", "training_steps", "seed", "data_digest")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """One version of the registered model."""
+
+    version: str
+    as_of: date  # the last session it has seen
+    network: str
+    weights_sha256: str
+    description_sha256: str
+    run_id: str
+    model_id: str
+    champion_since: date | None
+    tags: Mapping[str, str]
+
+
+def register(
+    settings: Settings, run_id: str, *, model_dir: Path, example: pd.DataFrame, tags: Mapping[str, str]
+) -> Registered:
+    """Return the version that holds the model in `model_dir`, registered under the run if there is none yet.
+
+    `example` is a short price history, kept as the model's input example. The version is made last, when the uploaded
+    weights were read back, so that a half-done upload leaves none.
+    """
+    facts = _facts(model_dir)
+    with connected(settings, f"register the model of {facts['as_of']}") as client:
+        version = _find(client, facts)
+        if version is None:
+            model = _logged_model(client, run_id, facts)
+            _upload(client, settings, model, model_dir, example)
+            version = _create_version(client, run_id, model, {**tags, **facts})
+        _link(client, run_id, version)
+        registered = _read(version)
+        _point_challenger(client, registered)
+        return registered
+
+
+def champion_before(settings: Settings, as_of: date) -> Registered | None:
+    """Return the champion that a run as of `as_of` finds: promoted by a session before it, and trained on none later.
+
+    The latest promotion counts, and of several on one session the highest version.
+    """
+    with connected(settings, f"look up the champion before {as_of}") as client:
+        earlier = [one for one in _promoted(client) if one.champion_since and one.champion_since < as_of]
+        return max(earlier, key=_seniority, default=None)
+
+
+def promote(settings: Settings, version: str, as_of: date) -> None:
+    """Make `version` the champion from the session `as_of` on; the alias moves only if no later session has one.
+
+    Raises ValueError if the version has seen a session after `as_of`.
+    """
+    with connected(settings, f"promote version {version}") as client:
+        registered = _read(client.get_model_version(MODEL, version))
+        if registered.as_of > as_of:
+            raise ValueError(f"version {version} has seen {registered.as_of}, it cannot be champion since {as_of}")
+        if registered.champion_since is None or registered.champion_since > as_of:
+            client.set_model_version_tag(MODEL, version, "champion_since", as_of.isoformat())
+        latest = max(_promoted(client), key=_seniority)
+        if client.get_registered_model(MODEL).aliases.get(CHAMPION) != latest.version:
+            client.set_registered_model_alias(MODEL, CHAMPION, latest.version)
+
+
+def download(settings: Settings, registered: Registered, into: Path) -> Path:
+    """Return `into` with the version's weights and description in it, both checked before they get there.
+
+    Raises CorruptFile if MLflow hands out other bytes than were registered.
+    """
+    expected = {WEIGHTS: registered.weights_sha256, DESCRIPTION: registered.description_sha256}
+    if all((into / name).is_file() and sha256_file(into / name) == digest for name, digest in expected.items()):
+        return into
+    into.mkdir(parents=True, exist_ok=True)
+    with (
+        connected(settings, f"download version {registered.version}") as client,
+        TemporaryDirectory(dir=into, prefix=".") as aside,
+    ):
+        location = client.get_logged_model(registered.model_id).artifact_location
+        files = {name: _fetch(settings, location, name, Path(aside)) for name in expected}
+        for name, path in files.items():
+            _check(path, expected[name], f"version {registered.version} of {MODEL} (as of {registered.as_of})")
+        for name, path in files.items():
+            path.replace(into / name)
+    return into
+
+
+def _facts(model_dir: Path) -> dict[str, str]:
+    """What the files say of the model, as tags. Raises MissingStep or CorruptFile if they are not what training left."""
+    missing = [name for name in (WEIGHTS, DESCRIPTION) if not (model_dir / name).is_file()]
+    if missing:
+        raise MissingStep(f"{model_dir} has no {' and no '.join(missing)}; run the training again")
+    described: dict[str, Any] = json.loads((model_dir / DESCRIPTION).read_text(encoding="utf-8"))
+    weights = sha256_file(model_dir / WEIGHTS)
+    if weights != described["weights_sha256"]:
+        raise CorruptFile(
+            f"{model_dir / WEIGHTS} has SHA-256 {weights[:12]}…, {DESCRIPTION} beside it says "
+            f"{described['weights_sha256'][:12]}…; run the training again"
+        )
+    digests = {"weights_sha256": weights, "description_sha256": sha256_file(model_dir / DESCRIPTION)}
+    return {name: str(described[name]) for name in _FACTS if name in described} | digests
+
+
+def _find(client: "MlflowClient", facts: Mapping[str, str]) -> "ModelVersion | None":
+    """The version of this training, the oldest if a request that was sent twice has left two."""
+    same = f"name = '{MODEL}' and tags.weights_sha256 = '{facts['weights_sha256']}' and tags.as_of = '{facts['as_of']}'"
+    return min(client.search_model_versions(same), key=lambda version: int(version.version), default=None)
+
+
+def _logged_model(client: "MlflowClient", run_id: str, facts: Mapping[str, str]) -> "LoggedModel":
+    """The run's model entry for these weights: one that a broken attempt left behind, else a new one."""
+    experiment = client.get_run(run_id).info.experiment_id
+    for model in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+        if model.tags.get("weights_sha256") == facts["weights_sha256"]:
+            return model
+    return client.create_logged_model(
+        experiment, name="forecast", source_run_id=run_id, tags=dict(facts), params=dict(facts), model_type="forecaster"
+    )
+
+
+def _upload(
+    client: "MlflowClient", settings: Settings, model: "LoggedModel", model_dir: Path, example: pd.DataFrame
+) -> None:
+    with TemporaryDirectory() as folder:
+        package = Path(folder) / "model"
+        save_package(package, model_dir=model_dir, example=example, exchange=settings.exchange, model=model)
+        client.log_model_artifacts(model.model_id, str(package))
+        for name in (WEIGHTS, DESCRIPTION):
+            back = _fetch(settings, model.artifact_location, name, Path(folder))
+            _check(back, sha256_file(model_dir / name), f"the upload to model {model.model_id}")
+    client.finalize_logged_model(model.model_id, "READY")
+
+
+def _create_version(
+    client: "MlflowClient", run_id: str, model: "LoggedModel", tags: Mapping[str, str]
+) -> "ModelVersion":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(MODEL, description=_DESCRIPTION_TEXT)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    client.create_model_version(
+        MODEL, source=f"models:/{model.model_id}", run_id=run_id, tags=dict(tags), model_id=model.model_id
+    )
+    version = _find(client, tags)  # read back: of two that were made at once, both makers take the older
+    if version is None:
+        raise PipelineError(
+            f"MLflow took a version of {MODEL} and does not know it; look at the server's log and retry"
+        )
+    return version
+
+
+def _link(client: "MlflowClient", run_id: str, version: "ModelVersion") -> None:
+    """Show the version's model on the run's page, also where an earlier run of the same session has made it."""
+    from mlflow.entities import LoggedModelOutput
+
+    run = client.get_run(run_id)
+    shown = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
+    if version.model_id not in shown:
+        client.log_outputs(run_id, [LoggedModelOutput(version.model_id, step=0)])
+    if run.data.tags.get("model_version") != str(version.version):
+        client.set_tag(run_id, "model_version", version.version)
+
+
+def _point_challenger(client: "MlflowClient", registered: Registered) -> None:
+    """Point the alias at the version, unless it is at a version of a later session already."""
+    current = client.get_registered_model(MODEL).aliases.get(CHALLENGER)
+    if current is not None and _read(client.get_model_version(MODEL, current)).as_of > registered.as_of:
+        return
+    if current != registered.version:
+        client.set_registered_model_alias(MODEL, CHALLENGER, registered.version)
+
+
+def _promoted(client: "MlflowClient") -> list[Registered]:
+    versions = client.search_model_versions(f"name = '{MODEL}' and tags.champion_since != ''")
+    promoted = [_read(version) for version in versions]
+    return [one for one in promoted if one.champion_since is not None and one.as_of <= one.champion_since]
+
+
+def _seniority(registered: Registered) -> tuple[date, int]:
+    assert registered.champion_since is not None
+    return registered.champion_since, int(registered.version)
+
+
+def _read(version: "ModelVersion") -> Registered:
+    tags = dict(version.tags)
+    since = tags.get("champion_since")
+    return Registered(
+        version=str(version.version),
+        as_of=date.fromisoformat(tags["as_of"]),
+        network=tags["network"],
+        weights_sha256=tags["weights_sha256"],
+        description_sha256=tags["description_sha256"],
+        run_id=str(version.run_id),
+        model_id=str(version.model_id),
+        champion_since=date.fromisoformat(since) if since else None,
+        tags=tags,
+    )
+
+
+def _fetch(settings: Settings, location: str, name: str, into: Path) -> Path:
+    from mlflow.artifacts import download_artifacts
+
+    uri = f"{location}/artifacts/{name}"
+    return Path(download_artifacts(artifact_uri=uri, dst_path=str(into), tracking_uri=settings.tracking_uri))
+
+
+def _check(path: Path, digest: str, what: str) -> None:
+    found = sha256_file(path)
+    if found != digest:
+        raise CorruptFile(
+            f"{what}: {path.name} has SHA-256 {found[:12]}…, registered was {digest[:12]}…; bring the artifact back from a "
+            f"backup, or delete that version in MLflow and run its session again"
+        )

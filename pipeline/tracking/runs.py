@@ -1,0 +1,279 @@
+"""One MLflow run for each pipeline run and network: what went in, how good it came out, and what was decided.
+
+Every function may be called twice, or again after it failed half way, and leaves the same run. Points of a curve
+carry times worked out from the run's start, so that MLflow recognises one that it already has; a number that has
+not changed is not written again; a run is found by its key before one is made.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pipeline.config import Settings
+from pipeline.errors import PipelineError
+from pipeline.tracking import scores as score_names
+from pipeline.tracking.dataset import dataset_input, dataset_profile
+from pipeline.tracking.description import describe, gate
+from pipeline.tracking.scores import Scores
+from pipeline.tracking.store import address, connected, experiment_id, is_server
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+RUN_KEY = "closing_bell.run_key"
+NOTE = "mlflow.note.content"
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+# A parameter is a setting; lists as long as the market are kept in the tags, shortened, and with the model.
+_NOT_PARAMETERS = {"symbols", "weights_sha256"}
+_METRICS_IN_A_BATCH = 1000  # more are refused
+
+
+class Point(NamedTuple):
+    """One value of a metric; `after_ms` is its time, counted from the start of the run."""
+
+    name: str
+    value: float
+    step: int = 0
+    after_ms: int = 0
+
+
+def open_run(settings: Settings, *, experiment: str, key: str, name: str, tags: Mapping[str, str]) -> str:
+    """Return the id of the MLflow run of `key`, made if there is none; its tags are brought up to date.
+
+    If `tags` hold a `weights_sha256` other than the one the run carries, the run tells of another training: it goes to
+    MLflow's bin (from which it can be restored) and a new one takes the key.
+    """
+    with connected(settings, f"open the run {key!r}") as client:
+        number = experiment_id(client, settings, experiment)
+        for run in _runs_of(client, number, key):
+            if _same_training(run, tags):
+                return _reopen(client, run, tags)
+            client.set_tag(run.info.run_id, "superseded_by_weights", tags["weights_sha256"])
+            client.delete_run(run.info.run_id)
+        client.create_run(number, tags={RUN_KEY: key, **_standard_tags(tags), **tags}, run_name=name)
+        # A request that was answered too late is sent again, and another worker may have had the same thought:
+        # whoever made one looks again, and the oldest stays.
+        first, *others = _runs_of(client, number, key)
+        for run in others:
+            client.delete_run(run.info.run_id)
+        return str(first.info.run_id)
+
+
+def log_training(
+    settings: Settings,
+    run_id: str,
+    *,
+    training: Mapping[str, Any],
+    scores: Scores,
+    model_info: Mapping[str, Any],
+    snapshot: Path,
+    data_digest: str,
+    figures: Mapping[str, Path],
+) -> None:
+    """Record a training: parameters, curves, held-out scores beside the baselines, the dataset, tables and figures.
+
+    `training`, `scores` and `model_info` are the contents of training.json, scores.json and model.json; `data_digest` is
+    the snapshot's SHA-256. Raises PipelineError if the run already holds the parameters of another training.
+    """
+    with connected(settings, f"record the training in run {run_id}") as client, _score_files(scores) as folder:
+        run = client.get_run(run_id)
+        _log_parameters(client, run, _parameters(training, model_info))
+        _log_curves(client, run, training)
+        _log_scores(client, run, scores, str(model_info["network"]))
+        _log_numbers(client, run, {"training_seconds": float(training["seconds"])})
+        client.log_inputs(run_id, [dataset_input(snapshot, data_digest, settings)])
+        (folder / "training.json").write_text(json.dumps(training, indent=1, default=str), encoding="utf-8")
+        (folder / "figures").mkdir()
+        for name, path in figures.items():
+            shutil.copyfile(path, folder / "figures" / f"{name}{path.suffix}")
+        client.log_artifacts(run_id, str(folder))
+        _set_tags(client, run_id, {"data_sha256": data_digest})
+        _describe(client, run_id, scores, None)
+
+
+def log_decision(settings: Settings, run_id: str, *, scores: Scores, decision: Mapping[str, Any]) -> None:
+    """Record what the gate decided: the champion's scores, the tags `gate`, `published_…`, and the run's description.
+
+    `scores` is scores.json once judged (with `champion`, where there is one), `decision` is decision.json.
+    """
+    with connected(settings, f"record the decision in run {run_id}") as client, _score_files(scores) as folder:
+        run = client.get_run(run_id)
+        _log_scores(client, run, scores, run.data.tags["network"])
+        client.log_artifacts(run_id, str(folder))
+        tags = {
+            "gate": gate(decision),
+            "gate_reason": decision["reason"],
+            "published_model": decision["model"],
+            "published_model_version": decision.get("model_version") or "none",
+            "best_baseline": decision["best_baseline"],
+        }
+        _set_tags(client, run_id, tags)
+        _describe(client, run_id, scores, decision)
+
+
+def log_metrics(settings: Settings, run_id: str, values: Mapping[str, float]) -> None:
+    """Record numbers that are not tied to a training, such as the scores of forecasts that have come due."""
+    with connected(settings, f"record scores in run {run_id}") as client:
+        _log_numbers(client, client.get_run(run_id), values)
+
+
+def log_published(settings: Settings, run_id: str, folder: Path) -> None:
+    """Keep the published files as artifacts of the run, under `published/`."""
+    with connected(settings, f"keep the files of {folder} in run {run_id}") as client:
+        client.log_artifacts(run_id, str(folder), "published")
+
+
+def finish(settings: Settings, run_id: str, status: Status = "FINISHED") -> None:
+    """Close the run."""
+    with connected(settings, f"close run {run_id}") as client:
+        client.set_terminated(run_id, status)
+
+
+def run_url(settings: Settings, run_id: str) -> str | None:
+    """Return the address of the run's page, None where no server is known that shows it.
+
+    Runs in a database opened directly are shown by the one-machine server, if `MLFLOW_PORT` says where that is.
+    """
+    port = os.environ.get("MLFLOW_PORT")
+    if not is_server(settings.tracking_uri) and not port:
+        return None
+    base = address(settings.tracking_uri) if is_server(settings.tracking_uri) else f"http://127.0.0.1:{port}"
+    with connected(settings, f"find run {run_id}") as client:
+        return f"{base}/#/experiments/{client.get_run(run_id).info.experiment_id}/runs/{run_id}"
+
+
+def _runs_of(client: "MlflowClient", experiment: str, key: str) -> list["Run"]:
+    """The runs of a key that are not in the bin, oldest first."""
+    quoted = key.replace("'", "''")
+    runs = client.search_runs([experiment], f"tags.`{RUN_KEY}` = '{quoted}'")
+    return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
+
+
+def _same_training(run: "Run", tags: Mapping[str, str]) -> bool:
+    kept, now = run.data.tags.get("weights_sha256"), tags.get("weights_sha256")
+    return kept is None or now is None or kept == now
+
+
+def _reopen(client: "MlflowClient", run: "Run", tags: Mapping[str, str]) -> str:
+    run_id = str(run.info.run_id)
+    if run.info.status != "RUNNING":
+        client.update_run(run_id, status="RUNNING")
+    _set_tags(client, run_id, {name: value for name, value in tags.items() if run.data.tags.get(name) != value})
+    return run_id
+
+
+def _standard_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that MLflow's own pages show as a run's source."""
+    commit = tags.get("git_commit", "").removesuffix("-dirty")
+    source = {"mlflow.source.name": tags.get("airflow.dag_id", "python -m pipeline"), "mlflow.source.type": "JOB"}
+    return source | ({"mlflow.source.git.commit": commit} if commit not in ("", "unknown") else {})
+
+
+def _set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, Any]) -> None:
+    from mlflow.entities import RunTag
+
+    if tags:
+        client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
+
+
+def _parameters(training: Mapping[str, Any], model_info: Mapping[str, Any]) -> dict[str, str]:
+    periods = {
+        f"{part}_{name}": value
+        for part in ("train", "validation")
+        for name, value in (training.get(part) or {}).items()
+        if not isinstance(value, list | dict)
+    }
+    facts = {name: training[name] for name in ("best_step", "windows") if name in training}
+    merged = {**model_info, **periods, **facts, **training["parameters"]}
+    return {
+        name: _as_text(value) for name, value in merged.items() if name not in _NOT_PARAMETERS and value is not None
+    }
+
+
+def _as_text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _log_parameters(client: "MlflowClient", run: "Run", parameters: Mapping[str, str]) -> None:
+    from mlflow.entities import Param
+
+    kept = run.data.params
+    for name, value in parameters.items():
+        if name in kept and kept[name] != value:
+            raise PipelineError(
+                f"MLflow run {run.info.run_id} holds another training: {name} was {kept[name]!r} and is now {value!r}; "
+                "delete that run in MLflow and retry"
+            )
+    client.log_batch(
+        run.info.run_id, params=[Param(name, value) for name, value in parameters.items() if name not in kept]
+    )
+
+
+def _log_curves(client: "MlflowClient", run: "Run", training: Mapping[str, Any]) -> None:
+    """The curves over the optimizer's steps, spread over the seconds that the training took."""
+    curves: Mapping[str, Sequence[tuple[float, float]]] = training["curves"]
+    last = max((step for points in curves.values() for step, _ in points), default=0) or 1
+    duration = 1000 * float(training["seconds"])
+    points = [
+        Point(name, value, int(step), int(duration * step / last))
+        for name, curve in curves.items()
+        for step, value in curve
+    ]
+    _log_points(client, run, points)
+
+
+def _log_scores(client: "MlflowClient", run: "Run", scores: Scores, network: str) -> None:
+    _log_numbers(client, run, score_names.metrics(scores, network))
+    _log_points(client, run, [Point(name, value, step) for name, step, value in score_names.by_step(scores)])
+
+
+def _log_numbers(client: "MlflowClient", run: "Run", values: Mapping[str, float]) -> None:
+    """Numbers without a step. One that has changed gets a later time than before: MLflow shows the latest."""
+    kept = run.data.metrics
+    new = [Point(name, value) for name, value in values.items() if name not in kept]
+    changed = [
+        Point(name, value, 0, _after(client, run, name))
+        for name, value in values.items()
+        if kept.get(name, value) != value
+    ]
+    _log_points(client, run, new + changed)
+
+
+def _after(client: "MlflowClient", run: "Run", name: str) -> int:
+    return (
+        max(int(point.timestamp) for point in client.get_metric_history(run.info.run_id, name))
+        - run.info.start_time
+        + 1
+    )
+
+
+def _log_points(client: "MlflowClient", run: "Run", points: Sequence[Point]) -> None:
+    """Log the points in few requests; MLflow keeps one that it already has, with the same time and value, single."""
+    from mlflow.entities import Metric
+
+    start = int(run.info.start_time)
+    metrics = [Metric(point.name, float(point.value), start + point.after_ms, point.step) for point in points]
+    for first in range(0, len(metrics), _METRICS_IN_A_BATCH):
+        client.log_batch(run.info.run_id, metrics=metrics[first : first + _METRICS_IN_A_BATCH])
+
+
+@contextmanager
+def _score_files(scores: Scores) -> Iterator[Path]:
+    """A folder with the tables as they are to lie among the run's artifacts."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "scores").mkdir()
+        score_names.write_tables(scores, folder / "scores")
+        yield folder
+
+
+def _describe(client: "MlflowClient", run_id: str, scores: Scores, decision: Mapping[str, Any] | None) -> None:
+    run = client.get_run(run_id)
+    _set_tags(client, run_id, {NOTE: describe(run.data.tags, dataset_profile(run), scores, decision)})

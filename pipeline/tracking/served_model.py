@@ -1,0 +1,41 @@
+"""The model that MLflow serves: price history in, forecast frame out.
+
+MLflow copies this script beside the weights and runs it when the model is loaded; nothing is unpickled. The rest of
+the package travels with it as `code/pipeline`. Run it with
+
+    mlflow models serve -m models:/daily-forecast@champion
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow.pyfunc
+import pandas as pd
+
+if TYPE_CHECKING:
+    from pipeline.learning.forecaster import Forecaster
+
+
+class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
+    """Forecasts from the last date of the prices it is given; what it needs of them is in the model's signature."""
+
+    forecaster: "Forecaster"
+    exchange: str
+
+    def load_context(self, context: Any) -> None:
+        """Read weights and description from beside the script."""
+        from pipeline.learning.forecaster import Forecaster
+
+        self.forecaster = Forecaster.load(Path(context.artifacts["weights"]).parent)
+        self.exchange = (context.model_config or {}).get("exchange", "XNYS")
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Return one row for each symbol and step; dates as `YYYY-MM-DD`, so that they survive JSON."""
+        from pipeline.learning.forecaster import forecast_from_prices
+
+        forecasts = forecast_from_prices(self.forecaster, model_input, exchange=self.exchange)
+        dates = {name: forecasts[name].astype(str) for name in ("as_of", "target_session")}
+        return forecasts.assign(**dates)
+
+
+mlflow.models.set_model(ForecastModel())

@@ -1,0 +1,169 @@
+"""How MLflow is reached: one client for each address, its experiments, and errors that say what to do.
+
+A server (`http://…`) keeps its own experiments and artifacts. A database given directly (`sqlite:///…`) is the
+one-machine case: folders are made here, and artifacts lie beside it under the home.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.config import Settings
+from pipeline.errors import PipelineError, TrackingUnavailable
+from pipeline.files import only_writer
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# MLflow's own defaults keep a task waiting for minutes while the server is away, and log each migration of a new
+# database. A variable that is already set wins.
+_ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+}
+
+# Answers that say "later", or that come from a server in trouble rather than from a request it understood.
+_TROUBLE = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}
+_REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
+
+
+@contextmanager
+def connected(settings: Settings, doing: str) -> Iterator["MlflowClient"]:
+    """Yield a client of the settings' MLflow; `doing` completes "cannot … " in the errors.
+
+    Raises TrackingUnavailable if MLflow cannot be reached, PipelineError for anything else that it refuses.
+    """
+    _prepare_environment()
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield _client(settings.tracking_uri)
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise _in_words(error, settings.tracking_uri, doing) from error
+
+
+def prepare(settings: Settings) -> None:
+    """Open the settings' MLflow once: makes and migrates a direct database, or finds that the server answers.
+
+    Call it before a server is started on the same database; two processes that migrate at once break each other.
+    """
+    with connected(settings, "open the store") as client:
+        client.search_experiments(max_results=1)
+
+
+def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
+    """Return the id of the experiment `name`, made if it is not there yet. Raises PipelineError if it was deleted."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(
+                client.create_experiment(name, _artifact_location(settings, name), {"mlflow.note.content": NOTES[name]})
+            )
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
+                raise
+            found = client.get_experiment_by_name(name)
+    if found is None or found.lifecycle_stage != "active":
+        number = found.experiment_id if found else "?"
+        raise PipelineError(
+            f"the MLflow experiment {name!r} was deleted; bring it back with "
+            f"`mlflow experiments restore --experiment-id {number}` and retry"
+        )
+    return str(found.experiment_id)
+
+
+NOTES = {
+    "daily-forecast": "One run for each session and network: what it was trained on, how good it is beside the baselines, "
+    "and whether it was published.",
+    "live-scores": "Published forecasts, scored against what came.",
+    "backtest": "Walk-forward folds over past sessions.",
+}
+
+
+def address(uri: str) -> str:
+    """Return `uri` without the name and password it may carry, fit for a message or a link."""
+    if not uri.startswith(("http://", "https://")):
+        return make_url(uri).render_as_string(hide_password=True) if "://" in uri else uri
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
+
+
+def is_server(uri: str) -> bool:
+    """Whether `uri` is an MLflow server, and not a database opened directly."""
+    return uri.startswith(("http://", "https://"))
+
+
+def _prepare_environment() -> None:
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+@lru_cache(maxsize=8)
+def _client(uri: str) -> "MlflowClient":
+    from mlflow import MlflowClient
+
+    if not uri.startswith("sqlite:"):
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    database = Path(str(make_url(uri).database))
+    with only_writer(database.parent):  # both stores migrate when they are first opened
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_registered_models(max_results=1)
+    return client
+
+
+def _artifact_location(settings: Settings, name: str) -> str | None:
+    return None if is_server(settings.tracking_uri) else str(settings.home / "mlflow" / "artifacts" / name)
+
+
+def _in_words(error: Exception, uri: str, doing: str) -> PipelineError:
+    code = getattr(error, "error_code", None)
+    where, cause = address(uri), _cause(error)
+    if code in _REFUSED:
+        return PipelineError(
+            f"cannot {doing}: MLflow at {where} refuses the request ({cause}); set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or list this host in the server's --allowed-hosts"
+        )
+    if isinstance(error, SQLAlchemyError) or code in _TROUBLE or _is_network(error):
+        mend = "start it (`make run`)" if is_server(uri) else "see that the file can be read and written"
+        return TrackingUnavailable(
+            f"cannot {doing}: MLflow at {where} cannot be reached ({cause}); "
+            f"{mend} or set MLFLOW_TRACKING_URI, then retry: nothing computed is lost"
+        )
+    return PipelineError(f"cannot {doing}: MLflow at {where} says: {cause}")
+
+
+def _is_network(error: BaseException) -> bool:
+    import requests
+
+    return any(isinstance(link, requests.RequestException | ConnectionError) for link in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _cause(error: Exception) -> str:
+    """The last line of the deepest error if the network failed, else the first line of what MLflow says."""
+    deepest = list(_chain(error))[-1] if _is_network(error) else error
+    text = str(deepest).strip() or type(deepest).__name__
+    return text.splitlines()[0][:300]
