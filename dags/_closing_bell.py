@@ -5,7 +5,7 @@ Nothing of the pipeline is imported while a DAG file is read: a task imports wha
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -49,6 +49,18 @@ def in_airflow_words() -> Iterator[None]:
         if error.retryable:
             raise
         raise AirflowFailException(f"{type(error).__name__}: {error}") from None
+
+
+def filled_in(params: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the form that were filled in.
+
+    Raises BadSetting for a name the form does not have: Airflow lets it pass, and a slip of the pen would be ignored.
+    """
+    from pipeline.errors import BadSetting
+
+    if unknown := sorted(set(params) - set(form)):
+        raise BadSetting(f"no such parameter: {', '.join(unknown)}; there are {', '.join(form)}")
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def run_key(dag_id: str, run_id: str) -> str:

@@ -55,7 +55,7 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from _closing_bell import DEFAULT_ARGS, job, run_key
+from _closing_bell import DEFAULT_ARGS, filled_in, job, run_key
 from airflow.sdk import Asset, Param, dag
 from session_timetable import ExchangeSessionTimetable
 
@@ -147,7 +147,7 @@ def daily_forecast() -> None:
         """
         from pipeline import jobs
 
-        form = {name: value for name, value in params.items() if value is not None}
+        form = filled_in(params, PARAMS)
         as_of = form.pop("as_of", None)
         planned = jobs.plan(
             key=run_key(dag_run.dag_id, dag_run.run_id),

@@ -1,9 +1,9 @@
 """What can go wrong on this machine, each as one line that names the thing and the next step.
 
-    LocalError
-    ├── PortInUse       another program listens where ours should
-    ├── ServiceFailed   a service ended, or did not answer in time
-    └── RunFailed       the DAG run ended without published forecasts
+LocalError
+├── PortInUse       another program listens where ours should
+├── ServiceFailed   a service ended, or did not answer in time
+└── RunFailed       the DAG run ended without published forecasts
 """
 
 

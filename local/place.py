@@ -117,6 +117,11 @@ class Place:
         """
         return {**TUNING, **base, **self._fixed(base)}
 
+    @staticmethod
+    def unmarked(environment: Mapping[str, str]) -> dict[str, str]:
+        """Return `environment` for a command of the user's own, one that `stop` must not end."""
+        return {name: value for name, value in environment.items() if name != MARKER}
+
     def _fixed(self, base: Mapping[str, str]) -> dict[str, str]:
         loopback = "127.0.0.1,localhost"
         no_proxy = ",".join(filter(None, (base.get("no_proxy") or base.get("NO_PROXY"), loopback)))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,14 +45,14 @@ def end(home: Path, grace: float = GRACE_SECONDS) -> int:
 
 def await_end(home: Path, seconds: float = 2 * GRACE_SECONDS) -> None:
     """Wait until no process of `home` is left, or until `seconds` are over."""
-    psutil.wait_procs(ours(home), timeout=seconds)
+    _await_end(ours(home), seconds)
 
 
 def listener(port: int) -> str:
     """Return `name, process 123` of whoever listens on `port`, as far as this user may know; else an empty text."""
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,) and connection.pid:
                 return f"{psutil.Process(connection.pid).name()}, process {connection.pid}"
     return ""
 
@@ -60,18 +61,32 @@ def _end(processes: list[psutil.Process], grace: float) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    _, alive = psutil.wait_procs(processes, timeout=grace)
-    for process in alive:
+    for process in _await_end(processes, grace):
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(alive, timeout=grace)
+    _await_end(processes, grace)
+
+
+def _await_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Return who still runs after `seconds`; psutil's own wait also waits for the dead that nobody reaps."""
+    deadline = time.monotonic() + seconds
+    while (alive := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return alive
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _own() -> Iterator[psutil.Process]:
     uid = os.getuid()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.uids().real == uid and process.status() != psutil.STATUS_ZOMBIE:
+            if process.uids().real == uid and _runs(process):
                 yield process
 
 

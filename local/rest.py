@@ -54,7 +54,9 @@ class Airflow:
         try:
             (user, password), *_ = json.loads(self.passwords.read_text()).items()
         except (OSError, ValueError) as error:
-            raise LocalError(f"{self.passwords} holds no password ({error}); remove it and run `make run` again") from None
+            raise LocalError(
+                f"{self.passwords} holds no password ({error}): remove it, `make stop`, `make run`"
+            ) from None
         return user, password
 
     def get(self, path: str) -> Any:

@@ -26,6 +26,7 @@ from local.place import REPO, Place
 Say = Callable[[str], None]
 
 CONFIGURATION = Path(__file__).with_name("supervisord.conf")
+LOG_LINES = 12
 HEALTHY = {"RUNNING", "STARTING"}
 # What a running service has read once and keeps: with any of it changed, services are started anew.
 READ_AT_START = ("pipeline/**/*.py", "plugins/**/*.py", "local/place.py", "local/supervisord.conf", "requirements.txt")
@@ -82,14 +83,7 @@ def require_running(place: Place) -> None:
         raise ServiceFailed(f"the services have been stopped; their logs are in {place.logs}")
     for name, state in known.items():
         if state not in HEALTHY and state != "BACKOFF":
-            raise ServiceFailed(f"{name} does not stay up ({state.lower()}); see {place.logs / name}.log\n{tail(place, name)}")
-
-
-def tail(place: Place, name: str, lines: int = 12) -> str:
-    """Return the last lines of a service's log."""
-    with suppress(OSError):
-        return "\n".join((place.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
-    return ""
+            raise ServiceFailed(f"{name} does not stay up ({state.lower()}){_see(place, name)}")
 
 
 def require_free(place: Place) -> None:
@@ -151,13 +145,19 @@ def _migrate(place: Place, environment: Mapping[str, str], say: Say) -> None:
     codes = {name: process.wait() for name, process in running.items()}
     for name, code in codes.items():
         if code:
-            raise ServiceFailed(f"{name} failed; see {place.logs / name}.log\n{tail(place, name)}")
+            raise ServiceFailed(f"{name} failed with exit status {code}{_see(place, name)}")
     stamp.write_text(versions)
 
 
-def _run_logged(
-    place: Place, environment: Mapping[str, str], name: str, command: list[str]
-) -> subprocess.Popen[bytes]:
+def _see(place: Place, name: str) -> str:
+    log = place.logs / f"{name}.log"
+    with suppress(OSError):
+        last = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+        return "\n".join((f"; the end of {log}:", *last))
+    return f"; its log is {log}"
+
+
+def _run_logged(place: Place, environment: Mapping[str, str], name: str, command: list[str]) -> subprocess.Popen[bytes]:
     with (place.logs / f"{name}.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", *command],

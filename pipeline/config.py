@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     network: NetworkName = Field("lstm", description="the network to train")
     horizon: int = Field(5, ge=1, le=60, description="sessions forecast")
     context_length: int = Field(60, ge=5, le=500, description="sessions the network reads")
-    training_steps: int = Field(800, ge=1, le=100_000, description="optimizer steps: the training budget")
+    training_steps: int = Field(1000, ge=1, le=100_000, description="optimizer steps: the training budget")
     batch_size: int = Field(256, ge=8, le=8192, description="windows in one step")
     hidden_size: int = Field(64, ge=4, le=1024, description="width of the network's state")
     holdout_sessions: int = Field(252, ge=20, le=2000, description="last sessions kept from training, to judge on")

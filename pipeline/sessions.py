@@ -63,6 +63,10 @@ class Sessions:
             return []
         return [stamp.date() for stamp in calendar.sessions_in_range(start, end)]
 
+    def at_or_before(self, day: date) -> date:
+        """Return the last session that is not after `day`."""
+        return self._calendar.date_to_session(str(day), "previous").date()  # type: ignore[no-any-return]
+
     def shift(self, session: date, count: int) -> date:
         """Return the session `count` sessions after `session` (before it where negative)."""
         return self._calendar.session_offset(pd.Timestamp(session), count).date()  # type: ignore[no-any-return]

@@ -142,11 +142,13 @@ def _keys(connection: Connection, table: Table, rows: pd.DataFrame) -> set[tuple
 def _delete(connection: Connection, table: Table, rows: pd.DataFrame) -> None:
     if len(rows):
         condition = and_(*(table.c[name] == bindparam(f"key_{name}") for name in _KEY))
-        keys = rows[_KEY].rename(columns={name: f"key_{name}" for name in _KEY}).to_dict("records")
+        names = [f"key_{name}" for name in _KEY]
+        keys = [dict(zip(names, key, strict=True)) for key in _key_of(rows)]
         connection.execute(delete(table).where(condition), keys)
 
 
 def _insert(connection: Connection, table: Table, rows: pd.DataFrame) -> None:
     if len(rows):
         columns = [column.name for column in table.columns if column.name in rows]
-        connection.execute(insert(table), rows[columns].to_dict("records"))
+        values = rows[columns].itertuples(index=False, name=None)
+        connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in values])

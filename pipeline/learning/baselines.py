@@ -10,8 +10,9 @@ Legend: S symbols, T sessions, N origins, H horizon, Q quantile levels, W past o
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
-from pipeline.learning.features import WARM_UP, Features, future_returns
+from pipeline.learning.features import STILL, WARM_UP, Features, future_returns
 from pipeline.learning.panel import Array
 from pipeline.learning.windows import Origins
 
@@ -19,11 +20,33 @@ PAST = 500  # outcomes looked back on: two years
 MIN_PAST = 100  # with fewer of its own, a symbol borrows the shape of all symbols' outcomes
 
 
-def forecastable(features: Features) -> Origins:
-    """Return the last session's origins of the symbols that have a volatility: what every baseline needs."""
+def forecastable(features: Features, as_of: pd.Timestamp) -> Origins:
+    """Return the origins at `as_of` of the symbols that every baseline can forecast: see `why_not` for the others."""
     t = features.panel.last
-    s_N = np.flatnonzero(features.scale_ST[:, t] > 0)
+    here = features.panel.sessions[t] == as_of
+    s_N = np.flatnonzero((features.scale_ST[:, t] > STILL) & here)
     return Origins(s_N=s_N, t_N=np.full(len(s_N), t))
+
+
+def why_not(features: Features, symbols: tuple[str, ...], as_of: pd.Timestamp) -> list[dict[str, str]]:
+    """Return the symbols that cannot be forecast at `as_of`, each with the reason: `symbol`, `reason`."""
+    panel = features.panel
+    can = {panel.symbols[s] for s in forecastable(features, as_of).s_N}
+    return [{"symbol": symbol, "reason": _reason(features, symbol, as_of)} for symbol in symbols if symbol not in can]
+
+
+def _reason(features: Features, symbol: str, as_of: pd.Timestamp) -> str:
+    panel = features.panel
+    if symbol not in panel.symbols:
+        return f"has no bar up to {as_of.date()}"
+    s = panel.symbols.index(symbol)
+    there_T = np.flatnonzero(np.isfinite(panel.close_ST[s]))
+    last = panel.sessions[there_T[-1]]
+    if last != as_of:
+        return f"has no bar for {as_of.date()}, its last is of {last.date()}"
+    if len(there_T) <= WARM_UP:
+        return f"has {len(there_T)} sessions, {WARM_UP + 1} are needed for a volatility"
+    return "has not moved for so long that it has no volatility"
 
 
 def random_walk(features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]) -> Array:

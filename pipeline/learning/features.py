@@ -29,7 +29,7 @@ _SLOW_DECAY = 0.99
 _VOLUME_DECAY = 0.95
 WARM_UP = 20  # returns that make the first volatility
 _CLIP = 8.0  # a feature beyond eight volatilities says no more than eight do
-_STILL = 1e-6  # a daily volatility below this is a price that does not move
+STILL = 1e-6  # a daily volatility below this is a price that does not move
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ def make_features(panel: Panel) -> Features:
             np.log(scale_ST / slow_ST),
         )
     x_STF = np.clip(np.stack(columns, axis=-1), -_CLIP, _CLIP)
-    usable_ST = np.isfinite(x_STF).all(axis=-1) & (scale_ST > _STILL)
+    usable_ST = np.isfinite(x_STF).all(axis=-1) & (scale_ST > STILL)
     x_STF = np.where(usable_ST[..., None], x_STF, 0.0).astype(np.float32)
     return Features(panel=panel, x_STF=x_STF, scale_ST=scale_ST, usable_ST=usable_ST)
 

@@ -7,9 +7,9 @@ Legend: N origins, L context, F features, H horizon, Q quantile levels.
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -46,7 +46,6 @@ class ModelCard:
     data_digest: str
     features: tuple[str, ...] = FEATURES
     weights_sha256: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> Shape:
@@ -86,7 +85,7 @@ class Forecaster:
         """Write the two files and return the card with the weights' SHA-256. The description comes last."""
         folder.mkdir(parents=True, exist_ok=True)
         weights = save({name: value.contiguous() for name, value in self._network.state_dict().items()})
-        card = ModelCard(**{**_fields(self.card), "weights_sha256": sha256_bytes(weights)})
+        card = replace(self.card, weights_sha256=sha256_bytes(weights))
         write_atomic(folder / WEIGHTS, weights)
         write_atomic(folder / DESCRIPTION, json.dumps(asdict(card), indent=2, sort_keys=True) + "\n")
         self.card = card
@@ -107,7 +106,3 @@ class Forecaster:
         network = build(card.shape, torch.zeros(card.horizon, len(card.levels)))
         network.load_state_dict(load(weights))
         return cls(card, network)
-
-
-def _fields(card: ModelCard) -> dict[str, Any]:
-    return {name: getattr(card, name) for name in card.__dataclass_fields__}

@@ -28,6 +28,11 @@ class Panel:
     return_ST: Array  # log total return since the symbol's bar before
 
     @property
+    def symbols_array(self) -> NDArray[np.str_]:
+        """The symbols as an array, for indexing."""
+        return np.array(self.symbols, dtype=np.str_)
+
+    @property
     def last(self) -> int:
         """Index of the last session."""
         return len(self.sessions) - 1

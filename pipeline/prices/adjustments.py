@@ -66,6 +66,13 @@ def total_return(bars: pd.DataFrame) -> pd.Series:
         return pd.Series(np.log((bars["close"] + bars["dividend"]) * bars["split_ratio"] / before), index=bars.index)
 
 
+def recent_closes(bars: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return each symbol's last `count` closes on the scale of its last bar: symbol, session, close."""
+    factor = bars.groupby("symbol", sort=False)["split_ratio"].transform(lambda ratio: split_factor(ratio.to_numpy()))
+    closes = bars[["symbol", "session"]].assign(close=bars["close"] * factor)
+    return closes.groupby("symbol", sort=False).tail(count).reset_index(drop=True)
+
+
 def split_factor(split_ratio: Array) -> Array:
     """Return what turns each session's price, shape (T,), into a price on the last session's scale."""
     later = np.append(np.cumprod(split_ratio[::-1])[::-1][1:], 1.0)

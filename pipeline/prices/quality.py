@@ -78,10 +78,10 @@ def bar_as_json(row: pd.Series) -> str:
 
 def _findings(bars: pd.DataFrame, sessions: Sessions) -> Iterable[pd.DataFrame]:
     prices = bars[PRICES].to_numpy(float)
-    missing = ~np.isfinite(prices).all(axis=1)
+    missing = np.asarray(~np.isfinite(prices).all(axis=1))
     yield _finding(bars, missing, "quarantine", "missing_price", "open, high, low or close is missing")
     with np.errstate(invalid="ignore"):
-        negative = (prices <= 0).any(axis=1)
+        negative = np.asarray((prices <= 0).any(axis=1))
         yield _finding(bars, negative, "reject", "not_positive", "a price is zero or negative")
         low, high = bars["low"].to_numpy(), bars["high"].to_numpy()
         yield _finding(bars, np.less(high, low), "quarantine", "high_below_low", "the high is below the low")
@@ -96,7 +96,7 @@ def _findings(bars: pd.DataFrame, sessions: Sessions) -> Iterable[pd.DataFrame]:
         )
         volume = bars["volume"].to_numpy()
         yield _finding(bars, np.less(volume, 0), "quarantine", "negative_volume", "the volume is negative")
-        no_volume = ~np.isfinite(volume) | (volume == 0)
+        no_volume = np.asarray(~np.isfinite(volume) | (volume == 0))
         yield _finding(bars, no_volume, "warn", "no_volume", "no volume: suspended, or the vendor gives none")
     twice = bars.duplicated(["symbol", "session"], keep=False).to_numpy()
     yield _finding(bars, twice, "quarantine", "duplicate", "several different bars for one session")
@@ -117,7 +117,7 @@ def _jumps(bars: pd.DataFrame) -> Mask:
     before = bars.groupby("symbol")["close"].shift()
     with np.errstate(all="ignore"):
         moved = np.log(((bars["close"] + bars["dividend"]) * bars["split_ratio"] / before).to_numpy(float))
-        return np.greater(np.abs(moved), _JUMP)
+        return np.asarray(np.abs(moved) > _JUMP)
 
 
 def _finding(bars: pd.DataFrame, where: Mask, verdict: str, rule: str, detail: str) -> pd.DataFrame:

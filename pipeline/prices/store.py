@@ -71,11 +71,15 @@ class PriceStore:
             return as_bars(_fetch(connection, self._preferred(symbols, preference, bars_table.c.session <= session)))
 
     def held_back(self, symbols: tuple[str, ...], session: date) -> pd.DataFrame:
-        """Return what was quarantined or rejected up to `session`: symbol, session, verdict, rule, detail."""
+        """Return what was quarantined or rejected up to `session`: symbol, session, verdict, rule, detail.
+
+        Of all symbols where none are named.
+        """
         columns = quarantine.c
+        named = [columns.symbol.in_(symbols)] if symbols else []
         query = (
             select(columns.symbol, columns.session, columns.verdict, columns.rule, columns.detail)
-            .where(columns.source == self._source, columns.symbol.in_(symbols), columns.session <= session)
+            .where(columns.source == self._source, columns.session <= session, *named)
             .order_by(columns.symbol, columns.session, columns.id)
         )
         with reading(self._engine) as connection:

@@ -1,4 +1,4 @@
-"""What MLflow remembers: runs with their scores and reasons, and the registered models. The only place that imports mlflow.
+"""What MLflow remembers: runs with their scores and reasons, and the registered models.
 
     store.py         how MLflow is reached, and what is said when it is not
     runs.py          one run for each pipeline run and network: parameters, curves, scores, files, the verdict in words
@@ -9,6 +9,6 @@
     description.py   a run's page in words
     provenance.py    which code and which Airflow run made it
 
-No scores are computed here and no model is trained. Importing any of these modules does not import mlflow (one second);
-calling a function does.
+The only place that imports mlflow. No scores are computed here and no model is trained. Importing any of these
+modules does not import mlflow (one second); calling a function does.
 """

@@ -1,4 +1,4 @@
-"""The snapshot as MLflow's dataset of a run: its name, digest, columns and extent. The prices themselves are not copied."""
+"""The snapshot as MLflow's dataset of a run: its digest, columns and extent; the prices themselves are not copied."""
 
 import json
 from pathlib import Path

@@ -81,10 +81,9 @@ def _role(name: str, network: str, best: str | None, decision: Mapping[str, Any]
 
 def _prices(tags: Mapping[str, str], dataset: Mapping[str, Any]) -> str:
     return (
-        f"Source `{tags.get('source', '?')}`, exchange {tags.get('exchange', '?')}, known as of {tags.get('as_of', '?')}: "
-        f"{dataset.get('symbols', '?')} symbols ({tags.get('symbols', '?')}), sessions {dataset.get('first', '?')} to "
-        f"{dataset.get('last', '?')}, {dataset.get('rows', '?')} rows. Snapshot SHA-256 `{tags.get('data_sha256', '?')}`."
-    )
+        "Source `{source}`, exchange {exchange}, known as of {as_of}: {symbol_count} symbols ({symbols}), "
+        "sessions {first} to {last}, {rows} rows. Snapshot SHA-256 `{data_sha256}`."
+    ).format_map(_Known({**tags, **dataset}))
 
 
 def _code(tags: Mapping[str, str]) -> str:
@@ -93,6 +92,13 @@ def _code(tags: Mapping[str, str]) -> str:
     return f"Git commit `{tags.get('git_commit', '?')}`. " + (
         f"Airflow: {by}." if by else "Started from the command line."
     )
+
+
+class _Known(dict[str, Any]):
+    """What is known, and a question mark for the rest."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
 
 
 def _cell(value: Any, form: str, factor: int) -> str:

@@ -44,6 +44,7 @@ def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange
     import mlflow.pyfunc
     from mlflow.models import Model
 
+    about = Model(artifact_path=model.artifact_location, run_id=model.source_run_id, model_id=model.model_id)
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it asks for type hints that have no use here
     with TemporaryDirectory() as folder:
         mlflow.pyfunc.save_model(
@@ -55,22 +56,21 @@ def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange
             input_example=example,
             model_config={"exchange": exchange},
             pip_requirements=requirements(),
-            mlflow_model=Model(
-                artifact_path=model.artifact_location, run_id=model.source_run_id, model_id=model.model_id
-            ),
+            mlflow_model=about,
         )
 
 
 def signature() -> "ModelSignature":
     """Return what goes in and out: a long table of daily bars, and one row for each symbol and step."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
     text, number, moment = DataType.string, DataType.double, DataType.datetime
-    prices = [ColSpec(text, "symbol"), ColSpec(moment, "date")]
+    prices: list[ColSpec | TensorSpec] = [ColSpec(text, "symbol"), ColSpec(moment, "date")]
     prices += [ColSpec(number, name) for name in ("open", "high", "low", "close", "volume")]
     prices += [ColSpec(number, name, required=False) for name in ("dividends", "splits")]
-    forecasts = [ColSpec(text, "symbol"), ColSpec(text, "as_of"), ColSpec(DataType.long, "step")]
+    forecasts: list[ColSpec | TensorSpec] = [ColSpec(text, "symbol"), ColSpec(text, "as_of")]
+    forecasts += [ColSpec(DataType.long, "step")]
     forecasts += [ColSpec(text, "target_session"), ColSpec(number, "last_close")]
     forecasts += [ColSpec(text, "model"), ColSpec(text, "model_version")]
     forecasts += [ColSpec(number, f"q{level:g}") for level in LEVELS]
@@ -78,7 +78,7 @@ def signature() -> "ModelSignature":
 
 
 def requirements() -> list[str]:
-    """Return the served code's requirements, pinned; a local build such as 2.13.0+cpu is asked for by its public name."""
+    """Return the served code's requirements, pinned; a local build (2.13.0+cpu) is asked for by its public name."""
     return [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
 
 

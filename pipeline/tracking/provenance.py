@@ -33,9 +33,9 @@ def run_tags(
     provenance: Mapping[str, str],
     try_number: int = 1,
 ) -> dict[str, str]:
-    """Return the tags by which a run is found and its description written; `provenance` keeps its names after `airflow.`.
+    """Return the tags by which a run is found and from which its description is written.
 
-    `provenance` is empty for a run from the command line.
+    `provenance` is what Airflow calls the run (`dag_id`, `run_id`, …), empty for a run from the command line.
     """
     origin = {f"airflow.{name}": str(value) for name, value in provenance.items() if value}
     if origin:

@@ -122,7 +122,7 @@ def download(settings: Settings, registered: Registered, into: Path) -> Path:
 
 
 def _facts(model_dir: Path) -> dict[str, str]:
-    """What the files say of the model, as tags. Raises MissingStep or CorruptFile if they are not what training left."""
+    """What the files say of the model, as tags. Raises MissingStep or CorruptFile if training left something else."""
     missing = [name for name in (WEIGHTS, DESCRIPTION) if not (model_dir / name).is_file()]
     if missing:
         raise MissingStep(f"{model_dir} has no {' and no '.join(missing)}; run the training again")
@@ -182,9 +182,7 @@ def _create_version(
     )
     version = _find(client, tags)  # read back: of two that were made at once, both makers take the older
     if version is None:
-        raise PipelineError(
-            f"MLflow took a version of {MODEL} and does not know it; look at the server's log and retry"
-        )
+        raise PipelineError(f"MLflow has lost a new version of {MODEL}; look at the server's log and retry")
     return version
 
 
@@ -195,7 +193,7 @@ def _link(client: "MlflowClient", run_id: str, version: "ModelVersion") -> None:
     run = client.get_run(run_id)
     shown = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
     if version.model_id not in shown:
-        client.log_outputs(run_id, [LoggedModelOutput(version.model_id, step=0)])
+        client.log_outputs(run_id, [LoggedModelOutput(str(version.model_id), step=0)])
     if run.data.tags.get("model_version") != str(version.version):
         client.set_tag(run_id, "model_version", version.version)
 
@@ -247,6 +245,6 @@ def _check(path: Path, digest: str, what: str) -> None:
     found = sha256_file(path)
     if found != digest:
         raise CorruptFile(
-            f"{what}: {path.name} has SHA-256 {found[:12]}…, registered was {digest[:12]}…; bring the artifact back from a "
-            f"backup, or delete that version in MLflow and run its session again"
+            f"{what}: {path.name} has SHA-256 {found[:12]}…, recorded was {digest[:12]}…; bring the artifact back "
+            "from a backup, or delete that version in MLflow and run its session again"
         )

@@ -1,8 +1,8 @@
 """One MLflow run for each pipeline run and network: what went in, how good it came out, and what was decided.
 
-Every function may be called twice, or again after it failed half way, and leaves the same run. Points of a curve
-carry times worked out from the run's start, so that MLflow recognises one that it already has; a number that has
-not changed is not written again; a run is found by its key before one is made.
+Every function may be called twice, or again after it failed half way, and leaves the same run: a run is found by its
+key before one is made, a number that has not changed is not written again, and points of a curve carry times worked
+out from the run's start, by which MLflow knows those that it already has.
 """
 
 import json
@@ -79,13 +79,13 @@ def log_training(
 ) -> None:
     """Record a training: parameters, curves, held-out scores beside the baselines, the dataset, tables and figures.
 
-    `training`, `scores` and `model_info` are the contents of training.json, scores.json and model.json; `data_digest` is
-    the snapshot's SHA-256. Raises PipelineError if the run already holds the parameters of another training.
+    `training`, `scores` and `model_info` are the contents of training.json, scores.json and model.json; `data_digest`
+    is the snapshot's SHA-256. Raises PipelineError if the run already holds the parameters of another training.
     """
     with connected(settings, f"record the training in run {run_id}") as client, _score_files(scores) as folder:
         run = client.get_run(run_id)
         _log_parameters(client, run, _parameters(training, model_info))
-        _log_curves(client, run, training)
+        _log_curves(client, run, training["curves"])
         _log_scores(client, run, scores, str(model_info["network"]))
         _log_numbers(client, run, {"training_seconds": float(training["seconds"])})
         client.log_inputs(run_id, [dataset_input(snapshot, data_digest, settings)])
@@ -192,9 +192,8 @@ def _parameters(training: Mapping[str, Any], model_info: Mapping[str, Any]) -> d
     }
     facts = {name: training[name] for name in ("best_step", "windows") if name in training}
     merged = {**model_info, **periods, **facts, **training["parameters"]}
-    return {
-        name: _as_text(value) for name, value in merged.items() if name not in _NOT_PARAMETERS and value is not None
-    }
+    told = {name: value for name, value in merged.items() if name not in _NOT_PARAMETERS and value is not None}
+    return {name: _as_text(value) for name, value in told.items()}
 
 
 def _as_text(value: object) -> str:
@@ -211,21 +210,13 @@ def _log_parameters(client: "MlflowClient", run: "Run", parameters: Mapping[str,
                 f"MLflow run {run.info.run_id} holds another training: {name} was {kept[name]!r} and is now {value!r}; "
                 "delete that run in MLflow and retry"
             )
-    client.log_batch(
-        run.info.run_id, params=[Param(name, value) for name, value in parameters.items() if name not in kept]
-    )
+    missing = [Param(name, value) for name, value in parameters.items() if name not in kept]
+    client.log_batch(run.info.run_id, params=missing)
 
 
-def _log_curves(client: "MlflowClient", run: "Run", training: Mapping[str, Any]) -> None:
-    """The curves over the optimizer's steps, spread over the seconds that the training took."""
-    curves: Mapping[str, Sequence[tuple[float, float]]] = training["curves"]
-    last = max((step for points in curves.values() for step, _ in points), default=0) or 1
-    duration = 1000 * float(training["seconds"])
-    points = [
-        Point(name, value, int(step), int(duration * step / last))
-        for name, curve in curves.items()
-        for step, value in curve
-    ]
+def _log_curves(client: "MlflowClient", run: "Run", curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """The curves over the optimizer's steps. A step counts as a millisecond: a second try must find the same times."""
+    points = [Point(name, value, int(step), int(step)) for name, curve in curves.items() for step, value in curve]
     _log_points(client, run, points)
 
 
@@ -238,20 +229,14 @@ def _log_numbers(client: "MlflowClient", run: "Run", values: Mapping[str, float]
     """Numbers without a step. One that has changed gets a later time than before: MLflow shows the latest."""
     kept = run.data.metrics
     new = [Point(name, value) for name, value in values.items() if name not in kept]
-    changed = [
-        Point(name, value, 0, _after(client, run, name))
-        for name, value in values.items()
-        if kept.get(name, value) != value
-    ]
+    moved = [name for name, value in values.items() if kept.get(name, value) != value]
+    changed = [Point(name, values[name], after_ms=_after_last(client, run, name)) for name in moved]
     _log_points(client, run, new + changed)
 
 
-def _after(client: "MlflowClient", run: "Run", name: str) -> int:
-    return (
-        max(int(point.timestamp) for point in client.get_metric_history(run.info.run_id, name))
-        - run.info.start_time
-        + 1
-    )
+def _after_last(client: "MlflowClient", run: "Run", name: str) -> int:
+    last = max(int(point.timestamp) for point in client.get_metric_history(run.info.run_id, name))
+    return last - int(run.info.start_time) + 1
 
 
 def _log_points(client: "MlflowClient", run: "Run", points: Sequence[Point]) -> None:

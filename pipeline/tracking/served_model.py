@@ -29,7 +29,7 @@ class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defin
         self.forecaster = Forecaster.load(Path(context.artifacts["weights"]).parent)
         self.exchange = (context.model_config or {}).get("exchange", "XNYS")
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
         """Return one row for each symbol and step; dates as `YYYY-MM-DD`, so that they survive JSON."""
         from pipeline.learning.forecaster import forecast_from_prices
 

@@ -72,9 +72,8 @@ def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(
-                client.create_experiment(name, _artifact_location(settings, name), {"mlflow.note.content": NOTES[name]})
-            )
+            note = {"mlflow.note.content": _NOTES.get(name, "")}
+            return str(client.create_experiment(name, _artifact_location(settings, name), note))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise
@@ -88,9 +87,9 @@ def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
     return str(found.experiment_id)
 
 
-NOTES = {
-    "daily-forecast": "One run for each session and network: what it was trained on, how good it is beside the baselines, "
-    "and whether it was published.",
+_NOTES = {
+    "daily-forecast": "One run for each session and network: what it was trained on, how good it is beside the "
+    "baselines, and whether it was published.",
     "live-scores": "Published forecasts, scored against what came.",
     "backtest": "Walk-forward folds over past sessions.",
 }

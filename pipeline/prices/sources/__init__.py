@@ -17,6 +17,12 @@ class Source(Protocol):
     def symbols(self) -> tuple[str, ...]:
         """Return the symbols that are used when nobody names any."""
 
+    def require(self, symbols: tuple[str, ...]) -> None:
+        """Raise BadSymbol for symbols that the source is known not to have."""
+
+    def first_session(self) -> date | None:
+        """Return the session before which the source has nothing; None where that is not known."""
+
     def last_session(self) -> date | None:
         """Return the session after which the source will never have anything; None where it goes on."""
 

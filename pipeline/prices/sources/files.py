@@ -36,6 +36,15 @@ class FilesSource:
         """Return every symbol of the file."""
         return tuple(sorted(self._table()["symbol"].unique()))
 
+    def require(self, symbols: tuple[str, ...]) -> None:
+        """Raise BadSymbol for symbols that are not in the file."""
+        require_known(symbols, self.symbols(), self.path.name)
+
+    def first_session(self) -> date:
+        """Return the file's first date."""
+        first: pd.Timestamp = self._table()["session"].min()
+        return first.date()
+
     def last_session(self) -> date:
         """Return the file's last date: until the file is renewed there is nothing after it."""
         last: pd.Timestamp = self._table()["session"].max()
@@ -46,7 +55,7 @@ class FilesSource:
 
         Later rows are cut off before anything is derived, so that they can change nothing that comes before them.
         """
-        require_known(symbols, self.symbols(), self.path.name)
+        self.require(symbols)
         table = self._table()
         table = table[table["symbol"].isin(symbols) & (table["session"] <= pd.Timestamp(last))]
         parts = [_apply_actions(part) for _, part in table.groupby("symbol", sort=True)]

@@ -23,6 +23,15 @@ class SampleSource:
         """Return the five symbols."""
         return tuple(sorted(_sample()["symbol"].unique()))
 
+    def require(self, symbols: tuple[str, ...]) -> None:
+        """Raise BadSymbol for any but the five."""
+        require_known(symbols, self.symbols(), "the sample")
+
+    def first_session(self) -> date:
+        """Return 2000-03-01, where the sample begins."""
+        first: pd.Timestamp = _sample()["session"].min()
+        return first.date()
+
     def last_session(self) -> date:
         """Return 2013-03-01, where the sample ends."""
         last: pd.Timestamp = _sample()["session"].max()
@@ -30,7 +39,7 @@ class SampleSource:
 
     def bars(self, symbols: tuple[str, ...], last: date) -> pd.DataFrame:
         """Return the bars of `symbols` up to and with `last`; raises BadSymbol for one that it does not have."""
-        require_known(symbols, self.symbols(), "the sample")
+        self.require(symbols)
         sample = _sample()
         return sample[sample["symbol"].isin(symbols) & (sample["session"] <= pd.Timestamp(last))].reset_index(drop=True)
 

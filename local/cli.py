@@ -1,0 +1,194 @@
+"""`python -m local …`: the commands behind `make run` and `make stop`."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from dotenv import dotenv_values
+from rich.console import Console
+
+from local import daily, services
+from local.errors import LocalError, RunFailed
+from local.place import REPO, Place
+from local.rest import Airflow
+from local.watch import show_progress
+from pipeline.config import Settings
+from pipeline.errors import PipelineError
+
+INTERRUPTED = 130
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Airflow and MLflow on this machine.")
+console = Console(highlight=False, soft_wrap=True)
+complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+
+AsOf = Annotated[str, typer.Option(envvar="AS_OF", help="last session the model may see; empty: the source's last")]
+Symbols = Annotated[str, typer.Option(envvar="SYMBOLS", help="symbols, by comma; empty: as set, or all")]
+Source = Annotated[str, typer.Option(envvar="SOURCE", help="where prices come from: sample, files")]
+Files = Annotated[str, typer.Option(envvar="FILES", help="a CSV or Parquet table of prices; sets the source to files")]
+Network = Annotated[str, typer.Option(envvar="NETWORK", help="the network to train: lstm, rnn, mlp")]
+
+
+@app.command()
+def run(as_of: AsOf = "", symbols: Symbols = "", source: Source = "", files: Files = "", network: Network = "") -> None:
+    """Start the services, do one daily run, and show the forecasts; the services stay up."""
+    source = source or ("files" if files else "")
+    conf = request(as_of=as_of, symbols=symbols, source=source, network=network)
+    settings = Settings.load(
+        source=source or None, files=files or None, symbols=symbols or None, network=network or None
+    )
+    with _services(files) as (place, airflow):
+        run_id = daily.trigger(airflow, conf)
+        session = _follow(place, airflow, run_id)
+        folder = daily.require_published(settings.published, session)
+        console.print()
+        _show(place, session)
+        _tell(place, airflow, run_id, folder)
+
+
+@app.command()
+def start() -> None:
+    """Start the services and leave them running."""
+    with _services() as (place, airflow):
+        _tell(place, airflow)
+
+
+@app.command()
+def stop() -> None:
+    """End every process of this set-up, left-overs of a crash included."""
+    place = Place.load()
+    with _undisturbed():
+        count = services.stop(place)
+    console.print(f"stopped {count} processes of {place.home}" if count else f"nothing of {place.home} is running")
+
+
+@app.command()
+def status() -> None:
+    """Say which services run; exit status 1 unless all do."""
+    place = Place.load()
+    known = services.states(place)
+    for name, state in sorted(known.items()):
+        console.print(f"{name:22} {state.lower()}")
+    if set(known.values()) != {"RUNNING"}:
+        raise LocalError(f"not all services of {place.home} are running: `make run` starts them")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def exec(command: Annotated[list[str], typer.Argument(help="such as: airflow dags list")]) -> None:
+    """Run a command with the services' environment: `exec airflow …`, `exec mlflow …`."""
+    place = Place.load()
+    environment = place.environment(_given())
+    try:
+        os.execvpe(command[0], command, place.unmarked(environment))
+    except OSError as error:
+        raise LocalError(f"{command[0]} cannot be run: {error.strerror}") from None
+
+
+def main() -> None:
+    """Run the command line; whatever goes wrong is said in plain words and becomes the exit status."""
+    os.chdir(REPO)
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except (LocalError, PipelineError) as error:
+        complaints.print(f"error: {error}", markup=False)
+        sys.exit(1)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def request(*, as_of: str, symbols: str, source: str, network: str) -> dict[str, Any]:
+    """Return the DAG run's `conf`: what was given, nothing else; LocalError for a date that is none."""
+    if as_of:
+        try:
+            as_of = date.fromisoformat(as_of).isoformat()
+        except ValueError:
+            raise LocalError(f"AS_OF={as_of!r} is not a date: write it as 2013-02-28") from None
+    given = {"as_of": as_of, "symbols": symbols, "source": source, "network": network}
+    return {name: value for name, value in given.items() if value}
+
+
+def _given(files: str = "") -> dict[str, str]:
+    """Return the environment with `.env` under it: the DAG file and MLflow read no `.env` themselves."""
+    written = {name: value for name, value in dotenv_values(REPO / ".env").items() if value}
+    chosen = {"PIPELINE_FILES": str(Path(files).expanduser().resolve())} if files else {}
+    return {**written, **os.environ, **chosen}
+
+
+@contextmanager
+def _services(files: str = "") -> Iterator[tuple[Place, Airflow]]:
+    """Have the services up and ready; if interrupted, end those that this call has started."""
+    place = Place.load()
+    airflow = Airflow(place.airflow_url, place.passwords)
+    before = datetime.now(UTC)
+    started = False
+    try:
+        started = services.start(place, place.environment(_given(files)), _say)
+        _say("starting Airflow and MLflow" if started else "using the services that are running")
+        since = before if started else None
+        daily.await_ready(place, airflow, since=since, check=lambda: services.require_running(place))
+        yield place, airflow
+    except KeyboardInterrupt:
+        with _undisturbed():
+            _say(
+                "interrupted"
+                + (": stopping the services" if started else "; the services stay up, `make stop` ends them")
+            )
+            if started:
+                services.stop(place)
+        raise
+
+
+def _follow(place: Place, airflow: Airflow, run_id: str) -> str:
+    updates = daily.follow(airflow, run_id, check=lambda: services.require_running(place))
+    state, tasks = show_progress(console, updates)
+    daily.require_success(place, run_id, state, tasks)
+    return daily.as_of(airflow, run_id)
+
+
+def _show(place: Place, session: str) -> None:
+    command = [sys.executable, "-m", "pipeline", "show"]
+    if subprocess.run(command, env=place.unmarked(place.environment(_given())), cwd=REPO, check=False).returncode:
+        raise RunFailed(f"the forecasts of {session} are published, but `python -m pipeline show` cannot show them")
+
+
+def _tell(place: Place, airflow: Airflow, run_id: str = "", folder: Path | None = None) -> None:
+    user, password = airflow.credentials()
+    page = f"/dags/{daily.DAG}/runs/{run_id}" if run_id else ""
+    rows = {
+        "Airflow": f"{place.airflow_url}{page}  (user {user}, password {password})",
+        "MLflow": place.mlflow_url,
+        "Files": str(folder or place.home),
+        "Logs": str(place.logs),
+        "To stop": "make stop",
+    }
+    console.print()
+    for name, value in rows.items():
+        console.print(f"{name:8} {value}", markup=False)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C break off what must be finished."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False)

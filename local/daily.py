@@ -1,0 +1,169 @@
+"""One daily run through Airflow: wait until it can be asked, trigger, follow to the end, look at what was published."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from local.errors import RunFailed, ServiceFailed
+from local.logs import last_words, log_file
+from local.place import Place
+from local.rest import Airflow, NotReachable, Refused, answers
+
+DAG = "daily_forecast"
+POLL_SECONDS = 0.5
+START_SECONDS = 180.0
+# The API server may be busy beside training on a small machine; gone for this long, it is gone.
+SILENCE_SECONDS = 90.0
+OVER = {"success", "failed", "skipped", "upstream_failed", "removed"}
+
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A task of the run as it stands: mapped instances are taken together, `seconds` from first start to last end."""
+
+    name: str
+    state: str
+    instances: int
+    tries: int
+    seconds: float
+    map_index: int = -1
+
+
+def await_ready(place: Place, airflow: Airflow, *, since: datetime | None, check: Check) -> None:
+    """Wait until MLflow answers and Airflow knows the DAG as its file is now.
+
+    `since` is when the services were started: what an earlier Airflow has read does not count. `check` is called in
+    between and raises where a service is down for good. Raises ServiceFailed where the DAG cannot be read, or after
+    START_SECONDS.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while not (answers(f"{place.airflow_url}/api/v2/monitor/health") and _known(airflow, since)):
+        _wait(deadline, f"Airflow was not ready after {START_SECONDS:.0f} s; see {place.logs}", check)
+    while not answers(f"{place.mlflow_url}/health"):
+        _wait(deadline, f"MLflow was not ready after {START_SECONDS:.0f} s; see {place.logs / 'mlflow.log'}", check)
+
+
+def trigger(airflow: Airflow, conf: dict[str, Any]) -> str:
+    """Start a run with `conf`, switch the schedule on, and return the run's id; RunFailed where `conf` is refused."""
+    try:
+        run = airflow.post(f"dags/{DAG}/dagRuns", {"logical_date": None, "conf": conf})
+    except Refused as refused:
+        raise RunFailed(f"{DAG} was not started: {refused}") from None
+    # A run of a paused DAG would wait for ever, and the schedule is what the services are for.
+    if airflow.get(f"dags/{DAG}")["is_paused"]:
+        airflow.patch(f"dags/{DAG}?update_mask=is_paused", {"is_paused": False})
+    return str(run["dag_run_id"])
+
+
+def follow(airflow: Airflow, run_id: str, *, check: Check) -> Iterator[tuple[str, list[Task]]]:
+    """Yield the run's state and its tasks, in the order they started; the last update is the run's end."""
+    silent_since = time.monotonic()
+    while True:
+        try:
+            state = str(airflow.get(f"dags/{DAG}/dagRuns/{run_id}")["state"])
+            tasks = _tasks(airflow, run_id)
+            silent_since = time.monotonic()
+        except NotReachable:
+            if time.monotonic() - silent_since > SILENCE_SECONDS:
+                raise
+        else:
+            yield state, tasks
+            if state in OVER:
+                return
+        check()
+        time.sleep(POLL_SECONDS)
+
+
+def as_of(airflow: Airflow, run_id: str) -> str:
+    """Return the session that the run settled on."""
+    path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/plan/xcomEntries/run"
+    run = airflow.get(path)["value"]
+    return str((json.loads(run) if isinstance(run, str) else run)["as_of"])
+
+
+def require_published(published: Path, session: str) -> Path:
+    """Return the folder of the session's forecasts; RunFailed where they are not there or "latest" is older."""
+    folder, latest = published / f"as_of={session}", published / "latest.json"
+    try:
+        newest = str(json.loads(latest.read_text())["as_of"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFailed(f"the run succeeded, but {latest} cannot be read: {error!r}") from None
+    if newest < session or not (folder / "manifest.json").is_file():
+        raise RunFailed(f"the run for {session} succeeded, but its forecasts are not in {folder} (latest: {newest})")
+    return folder
+
+
+def require_success(place: Place, run_id: str, state: str, tasks: list[Task]) -> None:
+    """Raise RunFailed that says which task stopped the run, why, and where its log is."""
+    stopped = next((task for task in tasks if task.state == "failed"), None)
+    stopped = stopped or next((task for task in tasks if task.state == "skipped"), None)
+    if state == "success" and stopped is None:
+        return
+    if stopped is None:
+        raise RunFailed(f"the run ended as {state}, and no task says why; see {place.logs / 'airflow-scheduler.log'}")
+    log = log_file(place.airflow_home, DAG, run_id, stopped.name, stopped.map_index)
+    words = last_words(log)
+    how = "was skipped" if stopped.state == "skipped" else "failed"
+    raise RunFailed("\n".join((f"task {stopped.name} {how}; its log: {log}", *words)))
+
+
+def _known(airflow: Airflow, since: datetime | None) -> bool:
+    try:
+        dag = airflow.get(f"dags/{DAG}")
+    except (NotReachable, Refused):
+        dag = {}
+    parsed = dag.get("last_parsed_time")
+    if parsed and (since is None or datetime.fromisoformat(parsed) >= since):
+        return True
+    _require_no_import_error(airflow, since)
+    return False
+
+
+def _require_no_import_error(airflow: Airflow, since: datetime | None) -> None:
+    try:
+        errors = airflow.get("importErrors")["import_errors"]
+    except (NotReachable, Refused):
+        return
+    for error in errors:
+        fresh = since is None or datetime.fromisoformat(error["timestamp"]) >= since
+        if fresh and Path(error["filename"]).stem == DAG:
+            raise ServiceFailed(f"Airflow cannot read {error['filename']}:\n{error['stack_trace'].rstrip()}")
+
+
+def _wait(deadline: float, message: str, check: Check) -> None:
+    if time.monotonic() > deadline:
+        raise ServiceFailed(message)
+    check()
+    time.sleep(POLL_SECONDS / 2)
+
+
+def _tasks(airflow: Airflow, run_id: str) -> list[Task]:
+    answer = airflow.get(f"dags/{DAG}/dagRuns/{run_id}/taskInstances?limit=100")
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for instance in answer["task_instances"]:
+        by_name.setdefault(instance["task_id"], []).append(instance)
+    tasks = [_together(name, instances) for name, instances in by_name.items()]
+    started = {name: min(i["start_date"] or "~" for i in instances) for name, instances in by_name.items()}
+    return sorted(tasks, key=lambda task: started[task.name])
+
+
+def _together(name: str, instances: list[dict[str, Any]]) -> Task:
+    """Take the instances of one task together: the worst that is over, once all are; else one that is not."""
+    order = ["running", "up_for_retry", "queued", "scheduled", "failed", "upstream_failed", "skipped", "success"]
+    told = min(instances, key=lambda i: order.index(i["state"]) if i["state"] in order else 3)
+    starts = [datetime.fromisoformat(i["start_date"]) for i in instances if i["start_date"]]
+    ends = [datetime.fromisoformat(i["end_date"]) for i in instances if i["end_date"]]
+    return Task(
+        name=name,
+        state=told["state"] or "waiting",
+        instances=len(instances),
+        tries=told["try_number"],
+        seconds=(max(ends) - min(starts)).total_seconds() if starts and ends else 0.0,
+        map_index=told["map_index"],
+    )

@@ -1,0 +1,44 @@
+"""A task's log on disk, and the lines of it that say what went wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+LINES = 5
+
+
+def log_file(airflow_home: Path, dag: str, run_id: str, task: str, map_index: int = -1) -> Path:
+    """Return the log of the task's last try; where there is none yet, the folder it would be in."""
+    folder = airflow_home / "logs" / f"dag_id={dag}" / f"run_id={run_id}" / f"task_id={task}"
+    if map_index >= 0:
+        folder /= f"map_index={map_index}"
+    tries = sorted(folder.glob("attempt=*.log"), key=lambda path: int(path.stem.removeprefix("attempt=")))
+    return tries[-1] if tries else folder
+
+
+def last_words(log: Path, lines: int = LINES) -> list[str]:
+    """Return what the last errors of a task's log say, oldest first; empty where the log cannot be read.
+
+    Airflow writes one JSON object per line; an exception is told as `Kind: message`. A log without errors ends with
+    whatever it says last: a skipped task gives its reason that way.
+    """
+    try:
+        records = [_record(line) for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return []
+    errors = [record for record in records if record.get("level") in ("error", "critical")]
+    return [words for record in (errors or records)[-lines:] if (words := _in_words(record))]
+
+
+def _record(line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return {"event": line}
+    return record if isinstance(record, dict) else {"event": line}
+
+
+def _in_words(record: dict[str, Any]) -> str:
+    details = record.get("error_detail") or []
+    told = [f"{detail['exc_type']}: {detail['exc_value']}" for detail in details if "exc_type" in detail]
+    return " ← ".join(told) or str(record.get("event", ""))

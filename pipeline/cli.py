@@ -1,0 +1,338 @@
+"""The same jobs from a terminal: `python -m pipeline run | ingest | audit | … | doctor`.
+
+Each command takes the settings as options, prints a few lines for people or `--json` for programs, and ends with
+status 0 only if it did what it was asked.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pipeline.errors import BadSession, PipelineError
+
+app = typer.Typer(
+    help="Daily forecasts that are judged before they are published.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_out, _err = Console(), Console(stderr=True)
+
+Source = Annotated[str | None, typer.Option(help="sample or files  [PIPELINE_SOURCE]")]
+Files = Annotated[Path | None, typer.Option(help="CSV or Parquet for the source files  [PIPELINE_FILES]")]
+Symbols = Annotated[str | None, typer.Option(help="symbols, by comma  [PIPELINE_SYMBOLS]")]
+AsOf = Annotated[str | None, typer.Option(help="session to forecast from, YYYY-MM-DD; default: the last complete one")]
+Network = Annotated[str | None, typer.Option(help="lstm, rnn or mlp  [PIPELINE_NETWORK]")]
+Horizon = Annotated[int | None, typer.Option(help="sessions to forecast  [PIPELINE_HORIZON]")]
+Steps = Annotated[int | None, typer.Option(help="training budget in optimizer steps  [PIPELINE_TRAINING_STEPS]")]
+Exchange = Annotated[str | None, typer.Option(help="calendar code, such as XNYS  [PIPELINE_EXCHANGE]")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+
+
+def main() -> None:
+    """Run the command line; what the pipeline reports becomes one line and status 1."""
+    # What Matplotlib and MLflow would say about themselves is not an answer to the command.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        app(standalone_mode=True)
+    except PipelineError as error:
+        _err.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def run(
+    source: Source = None,
+    files: Files = None,
+    symbols: Symbols = None,
+    as_of: AsOf = None,
+    network: Network = None,
+    horizon: Horizon = None,
+    training_steps: Steps = None,
+    exchange: Exchange = None,
+    as_json: AsJson = False,
+) -> None:
+    """Do the whole daily run in this process: ingest, audit, score, train, judge, forecast, publish."""
+    from pipeline import jobs
+
+    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
+    with _bar() as bar:
+        total = _steps(planned)
+        task = bar.add_task("plan", total=None)
+
+        def on_step(name: str) -> None:
+            bar.update(task, description=name, completed=0, total=total if name == "train" else None)
+
+        results = jobs.run_all(
+            planned, known_at=_now(), on_step=on_step, progress=lambda step, _loss: bar.update(task, completed=step)
+        )
+    if as_json:
+        _print_json(results)
+        return
+    _show(Path(results["publish"]["folder"]))
+
+
+@app.command()
+def ingest(
+    source: Source = None,
+    files: Files = None,
+    symbols: Symbols = None,
+    as_of: AsOf = None,
+    exchange: Exchange = None,
+    network: Network = None,
+    horizon: Horizon = None,
+    training_steps: Steps = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
+    from pipeline import jobs
+
+    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
+    batches = []
+    with _bar() as bar:
+        for batch in bar.track(planned["batches"], description="ingest"):
+            batches.append(jobs.ingest(planned["run"], batch, known_at=_now()))
+    result = {"batches": batches, "snapshot": jobs.snapshot(planned["run"])}
+    new, revised = (sum(batch[name] for batch in batches) for name in ("new", "revised"))
+    _tell(as_json, result, f"{new} new bars, {revised} revised; snapshot {result['snapshot']['digest'][:12]}")
+
+
+@app.command()
+def audit(
+    source: Source = None,
+    files: Files = None,
+    symbols: Symbols = None,
+    as_of: AsOf = None,
+    exchange: Exchange = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give every bar of a source a verdict without storing anything."""
+    from pipeline import audits
+
+    result = audits.audit(_overrides(source, files, symbols, exchange=exchange), now=_now(), as_of=_date(as_of))
+    if as_json:
+        _print_json(result)
+        return
+    table = Table("symbol", "session", "verdict", "rule", "detail", title=" · ".join(_counts(result["summary"])))
+    for row in result["verdicts"]:
+        table.add_row(*(str(row[name]) for name in ("symbol", "session", "verdict", "rule", "detail")))
+    _out.print(table)
+
+
+@app.command()
+def quarantine(source: Source = None, symbols: Symbols = None, as_json: AsJson = False) -> None:
+    """List the bars that were held back, with the reason."""
+    from pipeline import audits
+
+    rows = audits.held_back(_overrides(source, None, symbols), now=_now())
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("symbol", "session", "verdict", "rule", "detail", title=f"{len(rows)} bars held back")
+    for row in rows:
+        table.add_row(*(str(row[name]) for name in ("symbol", "session", "verdict", "rule", "detail")))
+    _out.print(table)
+
+
+@app.command()
+def score(
+    source: Source = None,
+    files: Files = None,
+    symbols: Symbols = None,
+    as_of: AsOf = None,
+    network: Network = None,
+    horizon: Horizon = None,
+    training_steps: Steps = None,
+    exchange: Exchange = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score the forecasts published earlier whose session has come."""
+    from pipeline import jobs
+
+    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
+    result = jobs.score(planned["run"])
+    _tell(as_json, result, f"{result['scored_now']} forecasts scored, {result['in_the_record']} in the record")
+
+
+@app.command()
+def train(
+    source: Source = None,
+    files: Files = None,
+    symbols: Symbols = None,
+    as_of: AsOf = None,
+    network: Network = None,
+    horizon: Horizon = None,
+    training_steps: Steps = None,
+    exchange: Exchange = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the network on the session's snapshot, score it beside the baselines, and log it to MLflow."""
+    from pipeline import jobs
+
+    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
+    with _bar() as bar:
+        task = bar.add_task("train", total=_steps(planned))
+        result = jobs.train(planned["run"], progress=lambda step, _loss: bar.update(task, completed=step))
+    result["upload"] = jobs.upload(planned["run"])
+    scores = ", ".join(f"{name} {value:.2f}" for name, value in result["crps_bp"].items())
+    words = f"CRPS in basis points: {scores}" if result["trained"] else result["reason"]
+    _tell(as_json, result, words)
+
+
+@app.command()
+def forecast(
+    source: Source = None,
+    files: Files = None,
+    symbols: Symbols = None,
+    as_of: AsOf = None,
+    network: Network = None,
+    horizon: Horizon = None,
+    training_steps: Steps = None,
+    exchange: Exchange = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put the trained network through the gate and forecast with what wins."""
+    from pipeline import jobs
+
+    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
+    decision = jobs.judge(planned["run"])
+    result = {"decision": decision, **jobs.forecast(planned["run"])}
+    _tell(as_json, result, f"{result['symbols']} symbols by {decision['model']}. {decision['reason']}")
+
+
+@app.command()
+def publish(
+    source: Source = None,
+    files: Files = None,
+    symbols: Symbols = None,
+    as_of: AsOf = None,
+    network: Network = None,
+    horizon: Horizon = None,
+    training_steps: Steps = None,
+    exchange: Exchange = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish the session's forecasts: files, record, and the same files in MLflow."""
+    from pipeline import jobs
+
+    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
+    result = jobs.publish(planned["run"])
+    _tell(as_json, result, f"{result['headline']}\n{result['folder']}")
+
+
+@app.command()
+def show(as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Show the latest published forecasts, or those of a session."""
+    from pipeline.config import Settings
+    from pipeline.publishing import latest, of_session
+
+    settings = Settings.load()
+    day = _date(as_of)
+    folder = latest(settings.published) if day is None else of_session(settings.published, day)
+    if as_json:
+        _out.file.write((folder / "forecasts.json").read_text())
+        return
+    _show(folder)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check the set-up and say what to mend; status 1 if something must be."""
+    from pipeline import health
+
+    findings = health.examine(now=_now())
+    if as_json:
+        _print_json(findings)
+    else:
+        table = Table("", "what", "found", show_header=False, box=None)
+        for row in findings:
+            table.add_row("[green]ok[/]" if row["ok"] else "[red]mend[/]", row["what"], row["found"])
+        _out.print(table)
+    if not all(row["ok"] for row in findings):
+        raise typer.Exit(1)
+
+
+def _plan(
+    source: str | None,
+    files: Path | None,
+    symbols: str | None,
+    as_of: str | None,
+    network: str | None,
+    horizon: int | None,
+    training_steps: int | None,
+    exchange: str | None,
+) -> Any:
+    from pipeline import jobs
+
+    overrides = _overrides(
+        source, files, symbols, network=network, horizon=horizon, training_steps=training_steps, exchange=exchange
+    )
+    return jobs.plan(key=None, now=_now(), as_of=_date(as_of), overrides=overrides, provenance={})
+
+
+def _overrides(source: str | None, files: Path | None, symbols: str | None, **others: Any) -> dict[str, Any]:
+    # A file named on the command line is the source, unless another was named too.
+    named = source or ("files" if files is not None else None)
+    given = {"source": named, "files": str(files) if files else None, "symbols": symbols, **others}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _date(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise BadSession(f"--as-of {text!r} is not a date; write it as 2013-02-28") from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _steps(planned: Any) -> int:
+    from pipeline.runs import Run
+
+    return Run.from_dict(planned["run"]).settings.training_steps
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:10}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
+        yield bar
+
+
+def _show(folder: Path) -> None:
+    from pipeline.publishing import show as drawn
+
+    _out.print(drawn(folder))
+
+
+def _tell(as_json: bool, result: Any, words: str) -> None:
+    if as_json:
+        _print_json(result)
+    else:
+        _out.print(words, markup=False, soft_wrap=True)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+
+
+def _counts(summary: dict[str, Any]) -> list[str]:
+    return [f"{value} {name}" for name, value in summary.items() if isinstance(value, int)]

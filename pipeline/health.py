@@ -1,0 +1,77 @@
+"""The doctor: what a run needs, looked at one by one, with what to do where something is missing."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pipeline.config import Settings
+from pipeline.database.engine import open_database
+from pipeline.errors import PipelineError, StoreError
+from pipeline.planning import plan_run
+
+_NEEDED_BYTES = 1 << 30
+
+
+def examine(*, now: datetime) -> list[dict[str, Any]]:
+    """Return what was found: `what`, `ok`, and `found`, which says the next step where it is not ok."""
+    checks: dict[str, Callable[[], str]] = {
+        "Python": _python,
+        "settings": lambda: f"source {Settings.load().source}, exchange {Settings.load().exchange}",
+        "home": lambda: _home(Settings.load()),
+        "database": lambda: _database(Settings.load()),
+        "source": lambda: _source(now),
+        "MLflow": lambda: _mlflow(Settings.load()),
+        "pickle": _pickle,
+    }
+    return [_look(what, check) for what, check in checks.items()]
+
+
+def _look(what: str, check: Callable[[], str]) -> dict[str, Any]:
+    try:
+        return {"what": what, "ok": True, "found": check()}
+    except PipelineError as error:
+        return {"what": what, "ok": False, "found": str(error)}
+
+
+def _python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+
+
+def _home(settings: Settings) -> str:
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        probe = settings.home / ".doctor"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(f"PIPELINE_HOME={settings.home} cannot be written: {error.strerror}; choose another") from None
+    free = shutil.disk_usage(settings.home).free
+    if free < _NEEDED_BYTES:
+        raise StoreError(f"PIPELINE_HOME={settings.home} has {free >> 20} MiB free; make room for at least 1 GiB")
+    return f"{settings.home}, {free >> 30} GiB free"
+
+
+def _database(settings: Settings) -> str:
+    engine = open_database(settings.database)
+    return f"{engine.url.render_as_string(hide_password=True)}, schema up to date"
+
+
+def _source(now: datetime) -> str:
+    run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
+    return f"{len(run.symbols)} symbols up to {run.as_of}"
+
+
+def _mlflow(settings: Settings) -> str:
+    from pipeline.tracking.store import ping
+
+    ping(settings)
+    return settings.tracking_uri
+
+
+def _pickle() -> str:
+    # Our own models hold no pickle; the variable also stops others from being loaded beside them.
+    allowed = os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "unset")
+    return f"models are loaded without it (MLFLOW_ALLOW_PICKLE_DESERIALIZATION {allowed})"
