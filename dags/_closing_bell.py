@@ -4,6 +4,7 @@ Nothing of the pipeline is imported while a DAG file is read: a task imports wha
 """
 
 import hashlib
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return the decorator of a task that calls the pipeline; its docstring becomes the task's page in the UI."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        return task(multiple_outputs=False, **options)(in_airflow_words()(function))
+        # Named here, since a mapped task does not take its docstring by itself.
+        return task(multiple_outputs=False, doc_md=inspect.getdoc(function), **options)(in_airflow_words()(function))
 
     return decorate
 

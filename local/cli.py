@@ -156,9 +156,9 @@ def _follow(place: Place, airflow: Airflow, run_id: str) -> str:
 
 
 def _show(place: Place, session: str) -> None:
-    command = [sys.executable, "-m", "pipeline", "show"]
+    command = [sys.executable, "-m", "pipeline", "show", "--as-of", session]
     if subprocess.run(command, env=place.unmarked(place.environment(_given())), cwd=REPO, check=False).returncode:
-        raise RunFailed(f"the forecasts of {session} are published, but `python -m pipeline show` cannot show them")
+        raise RunFailed(f"the forecasts of {session} are published, but `{' '.join(command[1:])}` cannot show them")
 
 
 def _tell(place: Place, airflow: Airflow, run_id: str = "", folder: Path | None = None) -> None:

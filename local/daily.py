@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from local.errors import RunFailed, ServiceFailed
 from local.logs import last_words, log_file
@@ -43,7 +44,7 @@ def await_ready(place: Place, airflow: Airflow, *, since: datetime | None, check
     START_SECONDS.
     """
     deadline = time.monotonic() + START_SECONDS
-    while not (answers(f"{place.airflow_url}/api/v2/monitor/health") and _known(airflow, since)):
+    while not (answers(f"{place.airflow_url}/execution/health") and _known(airflow, since)):
         _wait(deadline, f"Airflow was not ready after {START_SECONDS:.0f} s; see {place.logs}", check)
     while not answers(f"{place.mlflow_url}/health"):
         _wait(deadline, f"MLflow was not ready after {START_SECONDS:.0f} s; see {place.logs / 'mlflow.log'}", check)
@@ -58,7 +59,7 @@ def trigger(airflow: Airflow, conf: dict[str, Any]) -> str:
     # A run of a paused DAG would wait for ever, and the schedule is what the services are for.
     if airflow.get(f"dags/{DAG}")["is_paused"]:
         airflow.patch(f"dags/{DAG}?update_mask=is_paused", {"is_paused": False})
-    return str(run["dag_run_id"])
+    return quote(str(run["dag_run_id"]), safe="")
 
 
 def follow(airflow: Airflow, run_id: str, *, check: Check) -> Iterator[tuple[str, list[Task]]]:

@@ -12,7 +12,10 @@ Update = tuple[str, list[Task]]
 
 
 def show_progress(console: Console, updates: Iterable[Update]) -> Update:
-    """Show `updates` until they end, and return the last: a line as a task ends or retries; on a terminal, what is at work."""
+    """Show `updates` until they end, and return the last one.
+
+    A task that is over or is tried again gets a line; on a terminal the last line says what is at work.
+    """
     last: Update = ("", [])
     told: set[tuple[str, str, int]] = set()
     with console.status("waiting for the scheduler") as status:

@@ -30,7 +30,7 @@ def dataset_input(snapshot: Path, data_digest: str, settings: Settings) -> "Data
 
 
 def dataset_profile(run: "Run") -> dict[str, Any]:
-    """Return the extent of the run's dataset: rows, symbols, first and last session; empty if it has none yet."""
+    """Return the extent of the run's dataset: rows, symbol_count, first and last session; empty if it has none yet."""
     for used in run.inputs.dataset_inputs if run.inputs else []:
         return dict(json.loads(used.dataset.profile or "{}"))
     return {}
@@ -44,7 +44,7 @@ def _extent(snapshot: Path) -> dict[str, Any]:
     bounds = pc.min_max(table["session"]).as_py()
     return {
         "rows": table.num_rows,
-        "symbols": len(pc.unique(table["symbol"])),
+        "symbol_count": len(pc.unique(table["symbol"])),
         "first": str(bounds["min"]),
         "last": str(bounds["max"]),
     }

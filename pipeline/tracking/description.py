@@ -34,18 +34,22 @@ def gate(decision: Mapping[str, Any]) -> str:
     """Return what the gate did in one phrase, fit for a tag."""
     if decision["promoted"]:
         return "challenger promoted"
+    return "champion kept" if _is_champion(decision) else "baseline published"
+
+
+def _is_champion(decision: Mapping[str, Any]) -> bool:
     champion = decision.get("champion")
-    if champion and str(decision.get("model_version")) == str(champion["version"]):
-        return "champion kept"
-    return "baseline published"
+    return champion is not None and str(decision.get("model_version")) == str(champion["version"])
 
 
 def _decision(decision: Mapping[str, Any] | None) -> str:
     if decision is None:
         return "The gate has not decided yet."
-    version = decision.get("model_version")
-    published = f"**{decision['model']}**" + (f" (daily-forecast version {version})" if version else "")
     champion = decision.get("champion")
+    registered = decision["promoted"] or _is_champion(decision)
+    published = f"**{decision['model']}**" + (
+        f", daily-forecast version {decision['model_version']}" if registered else ""
+    )
     before = (
         f"The champion before was version {champion['version']} ({champion['network']}, as of {champion['as_of']})."
         if champion
@@ -55,6 +59,8 @@ def _decision(decision: Mapping[str, Any] | None) -> str:
 
 
 def _quality(scores: Scores, network: str, decision: Mapping[str, Any] | None) -> str:
+    if not scores["models"]:
+        return "No session is held out yet: nothing could be scored."
     best = best_baseline(scores, network)
     rows = [_row(name, values, _role(name, network, best, decision)) for name, values in scores["models"].items()]
     head = ["model", *(title for title, _, _ in _COLUMNS.values())]
@@ -111,4 +117,5 @@ def _line(cells: Sequence[str]) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip()
+    text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."

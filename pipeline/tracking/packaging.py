@@ -3,6 +3,7 @@
 Nothing in it is pickled, and nothing is inferred or tried out while saving: that alone would take seconds.
 """
 
+import json
 import logging
 import shutil
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pipeline.config import LEVELS
+from pipeline.prices.frames import PRICES
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -21,19 +23,9 @@ if TYPE_CHECKING:
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 # What the served code imports. Versions are those installed here: the ones it was trained with.
-_REQUIREMENTS = (
-    "mlflow",
-    "numpy",
-    "pandas",
-    "torch",
-    "safetensors",
-    "pyarrow",
-    "pandera",
-    "sqlalchemy",
-    "exchange_calendars",
-    "pydantic",
-    "pydantic-settings",
-)
+_REQUIREMENTS = ("mlflow", "numpy", "pandas", "torch", "safetensors", "pyarrow", "pandera", "exchange_calendars")
+# The part of this package that travels: learning, and what lies below it.
+_TRAVELS = ("__init__.py", "learning", "prices", "config.py", "errors.py", "files.py", "sessions.py", "symbols.py")
 
 
 def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange: str, model: "LoggedModel") -> None:
@@ -61,20 +53,22 @@ def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange
 
 
 def signature() -> "ModelSignature":
-    """Return what goes in and out: a long table of daily bars, and one row for each symbol and step."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+    """Return what goes in and out: a long table of daily bars, and one row for each symbol and step.
 
-    text, number, moment = DataType.string, DataType.double, DataType.datetime
-    prices: list[ColSpec | TensorSpec] = [ColSpec(text, "symbol"), ColSpec(moment, "date")]
-    prices += [ColSpec(number, name) for name in ("open", "high", "low", "close", "volume")]
-    prices += [ColSpec(number, name, required=False) for name in ("dividends", "splits")]
-    forecasts: list[ColSpec | TensorSpec] = [ColSpec(text, "symbol"), ColSpec(text, "as_of")]
-    forecasts += [ColSpec(DataType.long, "step")]
-    forecasts += [ColSpec(text, "target_session"), ColSpec(number, "last_close")]
-    forecasts += [ColSpec(text, "model"), ColSpec(text, "model_version")]
-    forecasts += [ColSpec(number, f"q{level:g}") for level in LEVELS]
-    return ModelSignature(inputs=Schema(prices), outputs=Schema(forecasts))
+    A date may be `YYYY-MM-DD` or any date type, a volume whole or not: MLflow would refuse half of these by type.
+    """
+    from mlflow.models import ModelSignature
+
+    prices = {"symbol": "string", "date": "any", **dict.fromkeys(PRICES, "double"), "volume": "any"}
+    wanted = [{"name": name, "type": kind, "required": True} for name, kind in prices.items()]
+    wanted += [{"name": name, "type": "double", "required": False} for name in ("dividends", "splits")]
+    forecasts = {"symbol": "string", "as_of": "string", "step": "long", "target_session": "string"}
+    forecasts |= {"last_close": "double", "model": "string", "model_version": "string"}
+    forecasts |= {f"q{level:g}": "double" for level in LEVELS}
+    answered = [{"name": name, "type": kind, "required": True} for name, kind in forecasts.items()]
+    schemas = {"inputs": json.dumps(wanted), "outputs": json.dumps(answered)}
+    described: ModelSignature = ModelSignature.from_dict(schemas)
+    return described
 
 
 def requirements() -> list[str]:
@@ -83,7 +77,12 @@ def requirements() -> list[str]:
 
 
 def _package(folder: Path) -> Path:
-    """Copy the package's sources, without caches."""
-    copy = folder / "pipeline"
-    source = Path(__file__).parents[1]
-    return Path(shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*")))
+    """Copy what travels of this package's sources, without caches."""
+    copy, source = folder / "pipeline", Path(__file__).parents[1]
+    copy.mkdir()
+    for name in _TRAVELS:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source / name, copy / name)
+    return copy

@@ -20,7 +20,7 @@ from pipeline.config import Settings
 from pipeline.errors import CorruptFile, MissingStep, PipelineError
 from pipeline.files import sha256_file
 from pipeline.tracking.packaging import DESCRIPTION, WEIGHTS, save_package
-from pipeline.tracking.store import connected
+from pipeline.tracking.store import addressed, connected
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 MODEL = "daily-forecast"
+_SOURCE = "models:/"  # and the id of the model that a version stands for
 CHAMPION, CHALLENGER = "champion", "challenger"
 _DESCRIPTION_TEXT = (
     "The range of tomorrow's prices: a price history goes in, quantiles of the next sessions' closes come out. "
@@ -66,9 +67,9 @@ def register(
         if version is None:
             model = _logged_model(client, run_id, facts)
             _upload(client, settings, model, model_dir, example)
-            version = _create_version(client, run_id, model, {**tags, **facts})
-        _link(client, run_id, version)
+            version = _create_version(client, settings, run_id, model, {**tags, **facts})
         registered = _read(version)
+        _link(client, run_id, registered)
         _point_challenger(client, registered)
         return registered
 
@@ -95,7 +96,7 @@ def promote(settings: Settings, version: str, as_of: date) -> None:
         if registered.champion_since is None or registered.champion_since > as_of:
             client.set_model_version_tag(MODEL, version, "champion_since", as_of.isoformat())
         latest = max(_promoted(client), key=_seniority)
-        if client.get_registered_model(MODEL).aliases.get(CHAMPION) != latest.version:
+        if _alias(client, CHAMPION) != latest.version:
             client.set_registered_model_alias(MODEL, CHAMPION, latest.version)
 
 
@@ -168,7 +169,7 @@ def _upload(
 
 
 def _create_version(
-    client: "MlflowClient", run_id: str, model: "LoggedModel", tags: Mapping[str, str]
+    client: "MlflowClient", settings: Settings, run_id: str, model: "LoggedModel", tags: Mapping[str, str]
 ) -> "ModelVersion":
     from mlflow.exceptions import MlflowException
 
@@ -177,34 +178,39 @@ def _create_version(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    client.create_model_version(
-        MODEL, source=f"models:/{model.model_id}", run_id=run_id, tags=dict(tags), model_id=model.model_id
-    )
+    with addressed(settings):
+        source = f"{_SOURCE}{model.model_id}"
+        client.create_model_version(MODEL, source, run_id=run_id, tags=dict(tags), model_id=model.model_id)
     version = _find(client, tags)  # read back: of two that were made at once, both makers take the older
     if version is None:
         raise PipelineError(f"MLflow has lost a new version of {MODEL}; look at the server's log and retry")
     return version
 
 
-def _link(client: "MlflowClient", run_id: str, version: "ModelVersion") -> None:
+def _link(client: "MlflowClient", run_id: str, registered: Registered) -> None:
     """Show the version's model on the run's page, also where an earlier run of the same session has made it."""
     from mlflow.entities import LoggedModelOutput
 
     run = client.get_run(run_id)
     shown = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
-    if version.model_id not in shown:
-        client.log_outputs(run_id, [LoggedModelOutput(str(version.model_id), step=0)])
-    if run.data.tags.get("model_version") != str(version.version):
-        client.set_tag(run_id, "model_version", version.version)
+    if registered.model_id not in shown:
+        client.log_outputs(run_id, [LoggedModelOutput(registered.model_id, step=0)])
+    if run.data.tags.get("model_version") != registered.version:
+        client.set_tag(run_id, "model_version", registered.version)
 
 
 def _point_challenger(client: "MlflowClient", registered: Registered) -> None:
     """Point the alias at the version, unless it is at a version of a later session already."""
-    current = client.get_registered_model(MODEL).aliases.get(CHALLENGER)
+    current = _alias(client, CHALLENGER)
     if current is not None and _read(client.get_model_version(MODEL, current)).as_of > registered.as_of:
         return
     if current != registered.version:
         client.set_registered_model_alias(MODEL, CHALLENGER, registered.version)
+
+
+def _alias(client: "MlflowClient", alias: str) -> str | None:
+    version = client.get_registered_model(MODEL).aliases.get(alias)
+    return None if version is None else str(version)
 
 
 def _promoted(client: "MlflowClient") -> list[Registered]:
@@ -228,7 +234,7 @@ def _read(version: "ModelVersion") -> Registered:
         weights_sha256=tags["weights_sha256"],
         description_sha256=tags["description_sha256"],
         run_id=str(version.run_id),
-        model_id=str(version.model_id),
+        model_id=str(version.source).removeprefix(_SOURCE),
         champion_since=date.fromisoformat(since) if since else None,
         tags=tags,
     )

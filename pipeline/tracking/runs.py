@@ -86,8 +86,8 @@ def log_training(
         run = client.get_run(run_id)
         _log_parameters(client, run, _parameters(training, model_info))
         _log_curves(client, run, training["curves"])
-        _log_scores(client, run, scores, str(model_info["network"]))
-        _log_numbers(client, run, {"training_seconds": float(training["seconds"])})
+        numbers = score_names.metrics(scores, str(model_info["network"]))
+        _log_numbers(client, run, {**numbers, "training_seconds": float(training["seconds"])})
         client.log_inputs(run_id, [dataset_input(snapshot, data_digest, settings)])
         (folder / "training.json").write_text(json.dumps(training, indent=1, default=str), encoding="utf-8")
         (folder / "figures").mkdir()
@@ -105,7 +105,9 @@ def log_decision(settings: Settings, run_id: str, *, scores: Scores, decision: M
     """
     with connected(settings, f"record the decision in run {run_id}") as client, _score_files(scores) as folder:
         run = client.get_run(run_id)
-        _log_scores(client, run, scores, run.data.tags["network"])
+        _log_numbers(client, run, score_names.metrics(scores, run.data.tags["network"]))
+        # Only here, on the sessions that the gate looked at: a curve can be added to, not replaced.
+        _log_points(client, run, [Point(name, value, step) for name, step, value in score_names.by_step(scores)])
         client.log_artifacts(run_id, str(folder))
         tags = {
             "gate": gate(decision),
@@ -118,10 +120,13 @@ def log_decision(settings: Settings, run_id: str, *, scores: Scores, decision: M
         _describe(client, run_id, scores, decision)
 
 
-def log_metrics(settings: Settings, run_id: str, values: Mapping[str, float]) -> None:
-    """Record numbers that are not tied to a training, such as the scores of forecasts that have come due."""
+def log_metrics(settings: Settings, run_id: str, values: Mapping[str, float | None]) -> None:
+    """Record numbers beside those of the training, such as the scores of forecasts that have come due.
+
+    What is None or not finite is left out.
+    """
     with connected(settings, f"record scores in run {run_id}") as client:
-        _log_numbers(client, client.get_run(run_id), values)
+        _log_numbers(client, client.get_run(run_id), {k: v for k, v in values.items() if score_names.is_number(v)})
 
 
 def log_published(settings: Settings, run_id: str, folder: Path) -> None:
@@ -218,11 +223,6 @@ def _log_curves(client: "MlflowClient", run: "Run", curves: Mapping[str, Sequenc
     """The curves over the optimizer's steps. A step counts as a millisecond: a second try must find the same times."""
     points = [Point(name, value, int(step), int(step)) for name, curve in curves.items() for step, value in curve]
     _log_points(client, run, points)
-
-
-def _log_scores(client: "MlflowClient", run: "Run", scores: Scores, network: str) -> None:
-    _log_numbers(client, run, score_names.metrics(scores, network))
-    _log_points(client, run, [Point(name, value, step) for name, step, value in score_names.by_step(scores)])
 
 
 def _log_numbers(client: "MlflowClient", run: "Run", values: Mapping[str, float]) -> None:

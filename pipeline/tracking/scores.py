@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 Scores = Mapping[str, Any]
 
@@ -24,7 +24,7 @@ def metrics(scores: Scores, network: str) -> dict[str, float]:
         f"{score}/{model}": float(value)
         for model, values in scores["models"].items()
         for score, value in values.items()
-        if _is_number(value)
+        if is_number(value)
     }
     return named | {f"crps_skill_percent/vs_{name}": value for name, value in _skills(scores, network).items()}
 
@@ -34,7 +34,7 @@ def by_step(scores: Scores) -> Iterator[tuple[str, int, float]]:
     for model, values in scores["models"].items():
         for row in values.get("by_step", []):
             for score, value in row.items():
-                if score != "step" and _is_number(value):
+                if score != "step" and is_number(value):
                     yield f"{score}_by_step/{model}", int(row["step"]), float(value)
 
 
@@ -80,7 +80,8 @@ def _skills(scores: Scores, network: str) -> dict[str, float]:
     }
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether MLflow can show `value` as a metric."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

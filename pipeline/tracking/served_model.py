@@ -31,9 +31,12 @@ class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defin
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
         """Return one row for each symbol and step; dates as `YYYY-MM-DD`, so that they survive JSON."""
-        from pipeline.learning.forecaster import forecast_from_prices
+        from pipeline.learning.serving import forecast_from_prices
 
-        forecasts = forecast_from_prices(self.forecaster, model_input, exchange=self.exchange)
+        version = self.forecaster.card.weights_sha256[:12]  # the registry's number is not known in here
+        forecasts: pd.DataFrame = forecast_from_prices(
+            self.forecaster, model_input, exchange=self.exchange, model_version=version
+        )
         dates = {name: forecasts[name].astype(str) for name in ("as_of", "target_session")}
         return forecasts.assign(**dates)
 

@@ -56,13 +56,28 @@ def connected(settings: Settings, doing: str) -> Iterator["MlflowClient"]:
         raise _in_words(error, settings.tracking_uri, doing) from error
 
 
-def prepare(settings: Settings) -> None:
+def ping(settings: Settings) -> None:
     """Open the settings' MLflow once: makes and migrates a direct database, or finds that the server answers.
 
-    Call it before a server is started on the same database; two processes that migrate at once break each other.
+    Raises TrackingUnavailable if it cannot be reached. Call it before a server is started on the same database: two
+    processes that migrate at once break each other.
     """
     with connected(settings, "open the store") as client:
         client.search_experiments(max_results=1)
+
+
+@contextmanager
+def addressed(settings: Settings) -> Iterator[None]:
+    """Name the settings' MLflow in the environment meanwhile: a registry opened directly looks nowhere else."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    os.environ["MLFLOW_TRACKING_URI"] = settings.tracking_uri
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["MLFLOW_TRACKING_URI"]
+        else:
+            os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:

@@ -1,0 +1,67 @@
+# One machine: everything is installed in .venv, everything that is kept lies under PIPELINE_HOME (./var).
+
+# The interpreter that .venv is made with: 3.11 or newer.
+PYTHON ?= python3
+# Where torch comes from, unless pip finds a wheel of it on this machine. The default has no CUDA and is small.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+BIN := .venv/bin
+TORCH := $(shell grep '^torch==' requirements.in)
+# A stamp carries the digest of the lock it stands for: another lock is another stamp, so it is installed.
+INSTALLED := .venv/.installed-$(shell cat requirements.in requirements.txt | cksum | tr ' ' '-')
+INSTALLED_DEV := .venv/.installed-dev-$(shell cat requirements.txt requirements-dev.txt | cksum | tr ' ' '-')
+# Quiet but for errors.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate
+
+.PHONY: help run stop status install test check lock
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@echo
+	@echo 'make run takes AS_OF=2013-02-28 SYMBOLS=AAPL,IBM SOURCE=sample FILES=prices.csv NETWORK=rnn, all optional,'
+	@echo 'and AIRFLOW_PORT=8080 MLFLOW_PORT=5000; everything reads PIPELINE_* from the environment or from .env.'
+
+run: $(INSTALLED) ## set everything up, start Airflow and MLflow, do one daily run and show the forecasts
+	@$(BIN)/python -m local run
+
+stop: ## end every process of this set-up, left-overs of a crash included
+	@if [ -e $(BIN)/python ]; then $(BIN)/python -m local stop; else echo 'nothing is installed, nothing is running'; fi
+
+status: $(INSTALLED) ## say which services run
+	@$(BIN)/python -m local status
+
+install: $(INSTALLED) ## make .venv and install the lock, nothing more
+
+test: $(INSTALLED_DEV) ## run the tests; ARGS='-k gate' is passed on to pytest
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED_DEV) ## ruff, mypy and import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: ## renew requirements.txt and requirements-dev.txt from their .in files
+	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(PYTHON) -m venv "$$tools"; "$$tools/bin/python" -m pip --disable-pip-version-check -qq install uv; \
+	PATH="$$tools/bin:$$PATH"; export UV_CUSTOM_COMPILE_COMMAND='make lock'; \
+	$(LOCK) -o requirements.txt requirements.in; \
+	$(LOCK) -o requirements-dev.txt requirements-dev.in
+
+$(INSTALLED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo 'error: $(PYTHON) is missing or older than Python 3.11; name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; \
+	exit 1; }
+	@echo 'installing requirements.txt into .venv, which takes some minutes the first time'
+	@rm -f .venv/.installed-*
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --no-index --no-deps $(TORCH) 2>/dev/null \
+	|| $(PIP) install --no-deps --index-url $(TORCH_INDEX) $(TORCH)
+	@$(PIP) install --require-hashes -r requirements.txt
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	@echo 'installing requirements-dev.txt'
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,45 @@
+"""The steps of a run, one function for each task of the DAG and each command of the terminal.
+
+A step reads what the steps before it left, does its work through the layers below, and leaves its own result: in the
+database, in the run's folder, in MLflow or among the published files. Each may be repeated: twice equals once.
+What it returns is a few words and numbers for the log. No step reads a clock.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pipeline.jobs.common import Progress, Summary
+from pipeline.jobs.forecasts import forecast, publish
+from pipeline.jobs.models import judge, train, upload
+from pipeline.jobs.prices import ingest, plan, score, snapshot
+
+__all__ = ["forecast", "ingest", "judge", "plan", "publish", "run_all", "score", "snapshot", "train", "upload"]
+
+
+def run_all(
+    planned: Mapping[str, Any],
+    *,
+    known_at: datetime,
+    progress: Progress | None = None,
+    on_step: Callable[[str], None] | None = None,
+) -> dict[str, Summary]:
+    """Do every step of a planned run in this process; `on_step` is told the name of each before it begins."""
+    run = planned["run"]
+    tell = on_step or (lambda _name: None)
+    results: dict[str, Summary] = {}
+    tell("ingest")
+    results["ingest"] = {"batches": [ingest(run, batch, known_at=known_at) for batch in planned["batches"]]}
+    steps: dict[str, Callable[[], Summary]] = {
+        "snapshot": lambda: snapshot(run),
+        "score": lambda: score(run),
+        "train": lambda: train(run, progress=progress),
+        "upload": lambda: upload(run),
+        "judge": lambda: judge(run),
+        "forecast": lambda: forecast(run),
+        "publish": lambda: publish(run),
+    }
+    for name, step in steps.items():
+        tell(name)
+        results[name] = step()
+    return results

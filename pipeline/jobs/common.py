@@ -1,0 +1,28 @@
+"""What the steps share: the run's snapshot and the features made from it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.prices.snapshot import Snapshot, read_snapshot
+from pipeline.runs import Run
+
+if TYPE_CHECKING:
+    from pipeline.learning.features import Features
+
+Summary = dict[str, Any]
+Progress = Callable[[int, float], None]  # told the training step and its loss
+
+
+def snapshot_of(this: Run) -> Snapshot:
+    """Return the snapshot that the run was frozen on."""
+    kept = this.read("snapshot", made_by="ingest")
+    return Snapshot(path=Path(kept["path"]), digest=kept["digest"])
+
+
+def features_of(this: Run) -> "Features":
+    """Return the features of the run's snapshot."""
+    from pipeline.learning.features import make_features
+    from pipeline.learning.panel import panel_from_bars
+
+    return make_features(panel_from_bars(read_snapshot(snapshot_of(this))))

@@ -1,0 +1,306 @@
+"""The steps about models: training one, taking it to MLflow, and putting it through the gate."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pipeline.config import LEVELS, Settings
+from pipeline.errors import CorruptFile
+from pipeline.jobs.common import Progress, Summary, features_of, snapshot_of
+from pipeline.prices.snapshot import read_snapshot
+from pipeline.runs import Run
+
+if TYPE_CHECKING:
+    from pipeline.judging.heldout import Heldout
+    from pipeline.learning.features import Features
+    from pipeline.learning.folds import Fold
+    from pipeline.learning.panel import Array
+    from pipeline.learning.windows import Origins
+    from pipeline.tracking.registry import Registered
+
+
+def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
+    """Train the network and score it beside the baselines on the held-out sessions. All of it goes to disk, no further.
+
+    With too little history nothing is trained, the baselines are scored alone, and the reason is kept.
+    """
+    from pipeline.learning import baselines, folds
+    from pipeline.learning.features import future_returns
+    from pipeline.learning.windows import usable_origins, with_targets
+
+    this = Run.from_dict(run)
+    settings = this.settings
+    features = features_of(this)
+    future_STH = future_returns(features.panel.return_ST, settings.horizon)
+    usable = usable_origins(features, settings.context_length)
+    fold = folds.split(
+        with_targets(usable, future_STH),
+        horizon=settings.horizon,
+        holdout=settings.holdout_sessions,
+        validation=settings.validation_sessions,
+    )
+    not_trained = folds.too_little(fold)
+    heldout = _heldout(features, fold.test, future_STH)
+    for name, baseline in baselines.BASELINES.items():
+        heldout = heldout.also(name, baseline(features, fold.test, horizon=settings.horizon, levels=LEVELS))
+    if not_trained is None:
+        training, quantiles_NHQ = _fit(this, features, fold, progress)
+        heldout = heldout.also(settings.network, quantiles_NHQ)
+    else:
+        training = {"parameters": _parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
+    heldout.save(this.folder / "heldout.npz")
+    scores = heldout.scores(LEVELS)
+    this.write("scores", scores)
+    this.write("training", training)
+    crps = {name: round(values["crps_bp"], 2) for name, values in scores["models"].items()}
+    return {"trained": not_trained is None, "reason": not_trained, "seconds": training["seconds"], "crps_bp": crps}
+
+
+def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
+    """Take what training left to MLflow: one run there for this run, and the model as the challenger."""
+    from pipeline.publishing import charts
+    from pipeline.tracking import provenance, registry, runs
+
+    this = Run.from_dict(run)
+    settings = this.settings
+    training, scores = this.read("training", made_by="train"), this.read("scores", made_by="train")
+    frozen = snapshot_of(this)
+    card = this.read("model/model", made_by="train") if "not_trained" not in training else {"network": settings.network}
+    tags = provenance.run_tags(
+        settings,
+        as_of=this.as_of,
+        symbols=this.symbols,
+        commit=provenance.git_commit(Path(__file__).parent),
+        provenance=this.provenance,
+        try_number=try_number,
+    )
+    tags |= {name: str(card[name]) for name in ("weights_sha256",) if name in card}
+    run_id = runs.open_run(
+        settings, experiment="daily-forecast", key=this.key, name=f"{this.as_of} {settings.network}", tags=tags
+    )
+    figures = {"scores": this.folder / "figures" / "scores.png"} if scores["models"] else {}
+    if training["curves"]:
+        figures["training"] = this.folder / "figures" / "training.png"
+        charts.training_chart(training["curves"], figures["training"])
+    if scores["models"]:
+        charts.scores_chart(scores, figures["scores"])
+    runs.log_training(
+        settings,
+        run_id,
+        training=training,
+        scores=scores,
+        model_info=card,
+        snapshot=frozen.path,
+        data_digest=frozen.digest,
+        figures=figures,
+    )
+    runs.log_metrics(settings, run_id, this.read("live", made_by="score"))
+    version = None
+    if "not_trained" not in training:
+        tags = {"data_digest": frozen.digest, "source": settings.source, "git_commit": tags["git_commit"]}
+        example = _example(read_snapshot(frozen), settings.context_length)
+        version = registry.register(
+            settings, run_id, model_dir=this.folder / "model", example=example, tags=tags
+        ).version
+    result = {
+        "mlflow_run_id": run_id,
+        "mlflow_url": runs.run_url(settings, run_id),
+        "model_version": version,
+        "git_commit": tags["git_commit"],
+    }
+    this.write("upload", result)
+    return result
+
+
+def judge(run: Mapping[str, Any]) -> Summary:
+    """Put challenger, champion and baselines through the gate on the same held-out sessions; promote if it says so."""
+    from pipeline.judging import gate
+    from pipeline.judging.heldout import Heldout
+    from pipeline.learning.baselines import BASELINES
+    from pipeline.tracking import registry, runs
+
+    this = Run.from_dict(run)
+    settings = this.settings
+    uploaded = this.read("upload", made_by="train")
+    training = this.read("training", made_by="train")
+    digest = snapshot_of(this).digest
+    heldout = Heldout.load(this.folder / "heldout.npz")
+    champion = registry.champion_before(settings, this.as_of)
+    no_champion = "there is no champion yet"
+    if champion is not None:
+        heldout, problem = _with_champion(this, heldout, champion)
+        if problem is not None:
+            champion, no_champion = None, problem
+    scores = heldout.scores(LEVELS)
+    models = scores["models"]
+
+    def contender(name: str, version: str, scored_as: str) -> gate.Contender:
+        return gate.Contender(model=name, version=version, crps_bp=models[scored_as]["crps_bp"])
+
+    if models:
+        best = gate.best_baseline(models, tuple(BASELINES))
+        challenger = None
+        if settings.network in models and uploaded["model_version"] is not None:
+            challenger = contender(settings.network, uploaded["model_version"], settings.network)
+        decision = gate.decide(
+            challenger,
+            contender(champion.network, champion.version, "champion") if champion else None,
+            contender(best, digest[:12], best),
+            not_trained=training.get("not_trained"),
+            no_champion=no_champion,
+        )
+    else:
+        best = "ewma_historical"
+        reason = "There are no held-out sessions to judge on yet, so the baseline is published unjudged."
+        decision = gate.Decision(model=best, model_version=digest[:12], promoted=False, reason=reason)
+    known = (
+        {"version": champion.version, "as_of": str(champion.as_of), "network": champion.network} if champion else None
+    )
+    result = {**asdict(decision), "champion": known, "best_baseline": best}
+    this.write("scores", scores)
+    this.write("decision", result)
+    if decision.promoted:
+        registry.promote(settings, decision.model_version, this.as_of)
+    runs.log_decision(settings, uploaded["mlflow_run_id"], scores=scores, decision=result)
+    return {name: result[name] for name in ("model", "model_version", "promoted", "reason")}
+
+
+def _heldout(features: "Features", test: "Origins", future_STH: "Array") -> "Heldout":
+    from pipeline.judging.heldout import Heldout
+
+    panel = features.panel
+    return Heldout(
+        symbols_N=panel.symbols_array[test.s_N],
+        origins_N=panel.sessions.to_numpy().astype("datetime64[D]")[test.t_N],
+        actual_NH=future_STH[test.s_N, test.t_N],
+        quantiles={},
+    )
+
+
+def _parameters(settings: Settings) -> dict[str, Any]:
+    names = (
+        "network",
+        "horizon",
+        "context_length",
+        "hidden_size",
+        "training_steps",
+        "batch_size",
+        "holdout_sessions",
+        "validation_sessions",
+        "seed",
+    )
+    return {name: getattr(settings, name) for name in names}
+
+
+def _fit(this: Run, features: "Features", fold: "Fold", progress: Progress | None) -> tuple[Summary, "Array"]:
+    from pipeline.learning.forecaster import Forecaster, ModelCard
+    from pipeline.learning.training import Recipe, fit
+
+    settings, sessions = this.settings, features.panel.sessions
+    card = ModelCard(
+        network=settings.network,
+        levels=LEVELS,
+        horizon=settings.horizon,
+        context_length=settings.context_length,
+        hidden_size=settings.hidden_size,
+        as_of=str(this.as_of),
+        symbols=features.panel.symbols,
+        train_first=str(sessions[fold.train.t_N.min()].date()),
+        train_last=str(sessions[fold.validation.t_N.max()].date()),
+        seed=settings.seed,
+        training_steps=settings.training_steps,
+        data_digest=snapshot_of(this).digest,
+    )
+    recipe = Recipe(steps=settings.training_steps, batch_size=settings.batch_size, seed=settings.seed, levels=LEVELS)
+    began = time.monotonic()
+    fitted = fit(features, fold, card.shape, recipe, progress)
+    forecaster = Forecaster(card, fitted.network)
+    forecaster.save(this.folder / "model")
+
+    def block(origins: "Origins") -> Summary:
+        return {
+            "first": str(sessions[origins.t_N.min()].date()),
+            "last": str(sessions[origins.t_N.max()].date()),
+            "windows": len(origins),
+        }
+
+    training = {
+        "parameters": {
+            **_parameters(settings),
+            "learning_rate": recipe.learning_rate,
+            "weight_decay": recipe.weight_decay,
+            "clip_norm": recipe.clip_norm,
+        },
+        "curves": {
+            "train_pinball": fitted.train_pinball,
+            "validation_pinball": fitted.validation_pinball,
+            "learning_rate": fitted.learning_rate,
+        },
+        "best_step": fitted.best_step,
+        "seconds": round(time.monotonic() - began, 3),
+        "windows": len(fold.train) + len(fold.validation) + len(fold.test),
+        "train": block(fold.train),
+        "validation": block(fold.validation),
+    }
+    return training, forecaster.quantiles(features, fold.test)
+
+
+def _example(bars: pd.DataFrame, context_length: int) -> pd.DataFrame:
+    """Return a short price history as a stranger would post it."""
+    symbol = bars["symbol"].value_counts().sort_index(kind="stable").idxmax()
+    tail = bars[bars["symbol"] == symbol].tail(2 * context_length)
+    table = tail.rename(columns={"session": "date", "dividend": "dividends", "split_ratio": "splits"})
+    return table.drop(columns="currency").assign(date=table["date"].dt.strftime("%Y-%m-%d")).reset_index(drop=True)
+
+
+def _with_champion(this: Run, heldout: "Heldout", champion: "Registered") -> tuple["Heldout", str | None]:
+    """Return the windows with the champion's quantiles, or as they were and the reason why it cannot be compared."""
+    from pipeline.learning.forecaster import Forecaster
+    from pipeline.tracking import registry
+
+    try:
+        folder = registry.download(this.settings, champion, this.folder / "champion")
+        forecaster = Forecaster.load(folder)
+    except CorruptFile as error:
+        return heldout, f"the champion cannot be used ({error})"
+    card = forecaster.card
+    if card.horizon < this.settings.horizon or card.levels != LEVELS:
+        return (
+            heldout,
+            f"the champion forecasts {card.horizon} sessions and cannot be compared over {this.settings.horizon}",
+        )
+    # What it trained on, and the targets of those windows, must lie before the sessions it is judged on.
+    seen = this.settings.sessions.shift(date.fromisoformat(card.train_last), card.horizon + 1)
+    fair = heldout.since(pd.Timestamp(seen))
+    if not len(fair.actual_NH):
+        return heldout, "the champion has trained on the held-out sessions and cannot be compared on them"
+    features = features_of(this)
+    origins = _origins_of(features, fair)
+    whole = _whole_context(features, origins, card.context_length)
+    if not whole:
+        return heldout, f"the champion reads {card.context_length} sessions, more than the held-out windows have"
+    quantiles_NHQ = forecaster.quantiles(features, origins)
+    return fair.also("champion", quantiles_NHQ[:, : this.settings.horizon]), None
+
+
+def _origins_of(features: "Features", heldout: "Heldout") -> "Origins":
+    from pipeline.learning.windows import Origins
+
+    panel = features.panel
+    return Origins(
+        s_N=pd.Index(panel.symbols).get_indexer(pd.Index(heldout.symbols_N)),
+        t_N=panel.sessions.get_indexer(pd.DatetimeIndex(heldout.origins_N).astype(panel.sessions.dtype)),
+    )
+
+
+def _whole_context(features: "Features", origins: "Origins", context_length: int) -> bool:
+    from pipeline.learning.windows import usable_origins
+
+    usable = usable_origins(features, context_length)
+    known = set(zip(usable.s_N.tolist(), usable.t_N.tolist(), strict=True))
+    return all(pair in known for pair in zip(origins.s_N.tolist(), origins.t_N.tolist(), strict=True))

@@ -1,0 +1,148 @@
+"""Where everything in a fan chart lies, in pixels from the top left; `svg` and `charts` only put ink there.
+
+The forecast gets a wider scale than the past: five sessions beside sixty would be a sliver. A line parts the two.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from pipeline.publishing.edition import MEDIAN, RANGES, Fan, Floats
+from pipeline.publishing.words import decimals, price, short_day
+
+Points = list[tuple[float, float]]
+WIDTH, HEIGHT = 440, 230
+SHOWN_SESSIONS = 60
+_LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 60.0, 10.0, 26.0
+_LINE = 13.0  # height of a label
+_ROOM = 46.0  # width of a label of the day
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """A fan chart, ready to be drawn; polygons are closed by the pen."""
+
+    closes: Points
+    bands: dict[int, Points]
+    median: Points
+    baseline: list[Points]  # the lines above and below the range of the baseline
+    origin: tuple[float, float]
+    left: float
+    right: float
+    top: float
+    bottom: float
+    prices: list[tuple[float, str]]  # y, text
+    days: list[tuple[float, str]]  # x of the middle, text
+    ends: list[tuple[float, str]]  # y, text: the last step's highest, middle and lowest quantile
+
+
+def fan_layout(fan: Fan, *, shown: int = SHOWN_SESSIONS) -> Layout:
+    """Return the layout of one symbol's chart with the last `shown` sessions of its past."""
+    sessions, closes_N = fan.sessions[-shown:], fan.closes_N[-shown:]
+    if not len(closes_N):
+        sessions, closes_N = (fan.targets[0],), np.array([fan.last_close])
+    x_N, x_H = _across(len(closes_N), len(fan.targets), _LEFT, WIDTH - _RIGHT)
+    shape, ys = _scale(fan, closes_N, _TOP, HEIGHT - _BOTTOM)
+    start = (round(float(x_N[-1]), 1), round(float(shape(fan.last_close)), 1))
+    ribbons = {coverage: _ribbon(start, x_H, fan.quantiles_HQ, coverage, shape) for coverage in (90, 80, 50)}
+    last_Q = fan.quantiles_HQ[-1]
+    places = decimals(last_Q[0], last_Q[-1])
+    return Layout(
+        closes=_points(x_N, shape(closes_N)),
+        bands=ribbons,
+        median=[start, *_points(x_H, shape(fan.quantiles_HQ[:, MEDIAN]))],
+        baseline=[] if fan.baseline_HQ is None else _edges(start, x_H, fan.baseline_HQ, 90, shape),
+        origin=start,
+        left=_LEFT,
+        right=WIDTH - _RIGHT,
+        top=_TOP,
+        bottom=HEIGHT - _BOTTOM,
+        prices=[(float(shape(value)), price(value, _places(ys))) for value in ys],
+        days=_days(sessions, x_N, fan.targets, x_H, labelled=len(fan.sessions) > 0),
+        ends=_apart([(float(shape(last_Q[at])), price(last_Q[at], places)) for at in (-1, MEDIAN, 0)]),
+    )
+
+
+def spark_layout(fan: Fan, width: float, height: float, *, shown: int = 30) -> tuple[Points, Points]:
+    """Return the closes and the 80 % ribbon of a chart the size of a word."""
+    closes_N = fan.closes_N[-shown:] if len(fan.closes_N) else np.array([fan.last_close])
+    x_N, x_H = _across(len(closes_N), len(fan.targets), 1, width - 1)
+    shape, _ = _scale(fan, closes_N, 3, height - 3)
+    start = (round(float(x_N[-1]), 1), round(float(shape(fan.last_close)), 1))
+    return _points(x_N, shape(closes_N)), _ribbon(start, x_H, fan.quantiles_HQ, 80, shape)
+
+
+class _Shape:
+    """Prices to pixels, linear and downward."""
+
+    def __init__(self, low: float, high: float, top: float, bottom: float) -> None:
+        self.high, self.top = high, top
+        self.factor = (bottom - top) / max(high - low, 1e-12)
+
+    def __call__(self, value: float | Floats) -> Floats:
+        return np.asarray(self.top + (self.high - value) * self.factor, dtype=float)
+
+
+def _scale(fan: Fan, closes_N: Floats, top: float, bottom: float) -> tuple[_Shape, list[float]]:
+    """Return the map from prices to pixels, and round prices for two to five grid lines."""
+    parts = [closes_N, fan.quantiles_HQ.ravel(), [fan.last_close]]
+    every = np.concatenate([*parts, fan.baseline_HQ.ravel()] if fan.baseline_HQ is not None else parts)
+    low, high = float(every.min()), float(every.max())
+    pad = max((high - low) * 0.05, high * 1e-4)
+    low, high = low - pad, high + pad
+    rough = (high - low) / 5
+    power = 10 ** math.floor(math.log10(rough))
+    grid = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough)
+    ticks = [count * grid for count in range(math.ceil(low / grid), math.floor(high / grid) + 1)]
+    return _Shape(low, high, top, bottom), ticks
+
+
+def _across(past: int, horizon: int, left: float, right: float) -> tuple[Floats, Floats]:
+    """Return the x of each session of the past and of each step: a third of the width for a short horizon, more for a long."""
+    ahead = min(max(horizon / (horizon + past), 0.3), 0.6) * (right - left)
+    origin = right - ahead
+    x_N = np.linspace(left, origin, past) if past > 1 else np.array([origin])
+    return x_N, origin + ahead * np.arange(1, horizon + 1) / horizon
+
+
+def _places(ticks: Sequence[float]) -> int:
+    """Return the fewest decimals that tell the grid lines apart."""
+    return next((few for few in range(6) if all(abs(round(tick, few) - tick) < 1e-9 for tick in ticks)), 6)
+
+
+def _edges(start: tuple[float, float], x_H: Floats, quantiles_HQ: Floats, coverage: int, shape: _Shape) -> list[Points]:
+    return [[start, *_points(x_H, shape(quantiles_HQ[:, column]))] for column in reversed(RANGES[coverage])]
+
+
+def _ribbon(start: tuple[float, float], x_H: Floats, quantiles_HQ: Floats, coverage: int, shape: _Shape) -> Points:
+    upper, lower = _edges(start, x_H, quantiles_HQ, coverage, shape)
+    return [*upper, *reversed(lower[1:])]
+
+
+def _points(xs: Floats, ys: Floats) -> Points:
+    return [(round(float(x), 1), round(float(y), 1)) for x, y in zip(xs, ys, strict=True)]
+
+
+def _days(
+    sessions: Sequence[date], x_N: Floats, targets: Sequence[date], x_H: Floats, *, labelled: bool
+) -> list[tuple[float, str]]:
+    """Return the last target, the origin, then the first sessions of months: each only where the ones before leave room."""
+    wanted = [(float(x_H[-1]), short_day(targets[-1]))]
+    if labelled:
+        wanted.append((float(x_N[-1]), short_day(sessions[-1])))
+        months = [at for at in range(1, len(sessions)) if sessions[at].month != sessions[at - 1].month]
+        wanted += [(float(x_N[at]), f"{sessions[at]:%b}") for at in months]
+    taken: list[tuple[float, str]] = []
+    for x, text in wanted:
+        if x > _LEFT + 8 and all(abs(x - other) >= _ROOM for other, _ in taken):
+            taken.append((round(x, 1), text))
+    return taken
+
+
+def _apart(labels: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Return three labels, highest first, moved from the middle one so far that none covers another."""
+    (high, top), (middle, centre), (low, below) = labels
+    return [(min(high, middle - _LINE), top), (middle, centre), (max(low, middle + _LINE), below)]

@@ -1,0 +1,27 @@
+"""Airflow for the tests of the DAGs: the DAGs as its own loader reads them, and a database where one is run."""
+
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.sdk import DAG
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+
+
+@pytest.fixture(scope="session")
+def dag_bag() -> BundleDagBag:
+    return BundleDagBag(DAGS, bundle_path=DAGS, bundle_name="dags-folder")
+
+
+@pytest.fixture(scope="session")
+def daily_forecast(dag_bag: BundleDagBag) -> DAG:
+    return dag_bag.dags["daily_forecast"]
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """An empty database of Airflow, made once: its migrations take seconds."""
+    from airflow.utils.db import initdb
+
+    initdb()

@@ -1,0 +1,191 @@
+"""The whole DAG on the sample's real prices, run by Airflow itself with a small network."""
+
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from airflow.models import dagrun
+from airflow.models.asset import AssetEvent, AssetModel
+from airflow.sdk import DAG
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+from pipeline.errors import StoreError
+
+SMALL = {
+    "TRAINING_STEPS": "20",
+    "HIDDEN_SIZE": "8",
+    "CONTEXT_LENGTH": "20",
+    "BATCH_SIZE": "32",
+    "HOLDOUT_SESSIONS": "40",
+    "VALIDATION_SESSIONS": "40",
+    "INGEST_BATCH": "2",
+}
+STEPS = ["audit_and_snapshot", "score", "train", "upload", "judge", "forecast", "publish"]
+LAST_OF_SAMPLE = "2013-03-01"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of the DAG came to."""
+
+    state: str
+    tasks: dict[str, Counter[str]]  # task → how many of its instances ended in which state
+    tries: dict[str, int]
+    run_id: str
+    home: Path
+
+    def published(self) -> pd.DataFrame:
+        (folder,) = (self.home / "published").glob("as_of=*")
+        return pd.read_parquet(folder / "forecasts.parquet")
+
+
+Start = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def start(daily_forecast: DAG, airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Run the DAG to its end in a new home; it is tried again as often as ever, but without the pauses."""
+    at_sigterm = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch:
+        for task in daily_forecast.tasks:
+            patch.setattr(task, "retry_delay", timedelta(0))
+            patch.setattr(task, "retry_exponential_backoff", 0)
+
+        def run(**arguments: object) -> Outcome:
+            home = tmp_path_factory.mktemp("home")
+            patch.chdir(home)
+            for name, value in (SMALL | {"HOME": str(home)}).items():
+                patch.setenv(f"PIPELINE_{name}", value)
+            return outcome(daily_forecast.test(**arguments), home)
+
+        yield run
+    signal.signal(signal.SIGTERM, at_sigterm)  # Airflow's tasks set their own, here in the process of the tests
+
+
+def outcome(run: dagrun.DagRun, home: Path) -> Outcome:
+    tasks: dict[str, Counter[str]] = {}
+    tries: dict[str, int] = {}
+    with create_session() as session:
+        for instance in run.get_task_instances(session=session):
+            tasks.setdefault(instance.task_id, Counter())[str(instance.state)] += 1
+            tries[instance.task_id] = max(tries.get(instance.task_id, 0), instance.try_number)
+    return Outcome(str(run.state), tasks, tries, run.run_id, home)
+
+
+@pytest.fixture(scope="module")
+def as_it_comes(start: Start) -> Outcome:
+    """A run by hand with nothing filled in."""
+    return start()
+
+
+def test_every_task_succeeds_at_the_first_try(as_it_comes: Outcome):
+    assert as_it_comes.state == "success"
+    assert as_it_comes.tasks == {
+        "plan": Counter(success=1),
+        "ingest": Counter(success=3),  # five symbols in batches of two
+        **{name: Counter(success=1) for name in STEPS},
+    }
+    assert set(as_it_comes.tries.values()) == {1}
+
+
+def test_the_last_session_of_the_source_is_forecast_for_all_its_symbols(as_it_comes: Outcome):
+    published = as_it_comes.published()
+
+    assert set(published["symbol"]) == {"AAPL", "FB", "GOOG", "IBM", "MSFT"}
+    assert set(published["as_of"].astype(str)) == {LAST_OF_SAMPLE}
+    assert set(published["step"]) == {1, 2, 3, 4, 5}
+
+
+def test_what_it_leaves_can_be_traced_to_the_airflow_run(as_it_comes: Outcome):
+    (folder,) = (as_it_comes.home / "runs").iterdir()
+
+    assert folder.name.startswith("daily_forecast__manual-")
+    assert as_it_comes.run_id in (folder / "run.json").read_text()
+
+
+def test_its_assets_say_for_which_session_they_are(as_it_comes: Outcome):
+    with create_session() as session:
+        events = session.execute(
+            select(AssetModel.name, AssetEvent.extra)
+            .join(AssetEvent, AssetEvent.asset_id == AssetModel.id)
+            .where(AssetEvent.source_run_id == as_it_comes.run_id)
+        ).all()
+
+    assert dict(map(tuple, events)) == {name: {"as_of": LAST_OF_SAMPLE} for name in ("prices", "model", "forecasts")}
+
+
+def test_one_symbol_and_an_earlier_session_by_a_run_without_a_logical_date(start: Start):
+    asked = {"symbols": "IBM", "as_of": "2012-11-23", "network": "mlp", "horizon": 2}
+
+    ended = start(logical_date=None, run_conf=asked)
+
+    assert ended.state == "success"
+    assert ended.tasks["ingest"] == Counter(success=1)
+    published = ended.published()
+    assert set(published["symbol"]) == {"IBM"}
+    assert set(published["as_of"].astype(str)) == {"2012-11-23"}
+    assert list(published["target_session"].astype(str)) == ["2012-11-26", "2012-11-27"]
+
+
+def test_a_scheduled_run_after_the_last_session_of_the_source_is_skipped(start: Start, monkeypatch, capfd):
+    make_run = dagrun.get_or_create_dagrun
+
+    def make_scheduled_run(**arguments: object) -> dagrun.DagRun:
+        run = make_run(**arguments)
+        run.run_type = "scheduled"
+        arguments["session"].commit()
+        return run
+
+    monkeypatch.setattr(dagrun, "get_or_create_dagrun", make_scheduled_run)
+
+    ended = start(logical_date=datetime(2013, 3, 5, tzinfo=UTC))
+
+    assert ended.state == "success"
+    assert ended.tasks == {name: Counter(skipped=1) for name in ["plan", "ingest", *STEPS]}
+    assert "nothing to do for 2013-03-04" in capfd.readouterr().out
+    assert list(ended.home.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"symbols": "IBM, NOPE"}, ["BadSymbol", "NOPE"]),
+        ({"as_of": "2012-11-22"}, ["BadSession", "2012-11-22 is not a session", "2012-11-23"]),
+        ({"simbols": "IBM"}, ["BadSetting", "no such parameter: simbols"]),
+    ],
+)
+def test_a_mistake_fails_at_once_and_says_what_is_wrong(start: Start, capfd, asked, words):
+    ended = start(run_conf=asked)
+
+    assert ended.state == "failed"
+    assert ended.tasks["plan"] == Counter(failed=1)
+    assert ended.tries["plan"] == 1
+    assert ended.tasks["train"] == Counter(upstream_failed=1)
+    log = capfd.readouterr().out
+    assert all(word in log for word in words)
+    assert list(ended.home.iterdir()) == []
+
+
+def test_what_may_pass_is_tried_again_and_the_run_goes_on(start: Start, monkeypatch):
+    from pipeline import jobs
+
+    score, failures = jobs.score, [StoreError("the database is locked")]
+
+    def score_at_the_second_try(run: dict[str, object]) -> dict[str, object]:
+        if failures:
+            raise failures.pop()
+        return score(run)
+
+    monkeypatch.setattr(jobs, "score", score_at_the_second_try)
+
+    ended = start(run_conf={"symbols": "IBM", "training_steps": 1, "network": "mlp"})
+
+    assert ended.state == "success"
+    assert ended.tries["score"] == 2
+    assert ended.tries["publish"] == 1

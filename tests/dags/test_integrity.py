@@ -1,0 +1,212 @@
+"""Every DAG can be read, listed, understood, stored and started with sensible parameters, and with those only."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.serialized_objects import DagSerialization
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import NetworkName, Settings, SourceName
+from pipeline.symbols import parse_symbols
+
+ROOT = Path(__file__).resolve().parents[2]
+DAG_FILES = sorted(path.stem for path in (ROOT / "dags").glob("*.py") if not path.stem.startswith("_"))
+FORM_ONLY = {"as_of"}  # a parameter of the run, not a setting
+
+
+def stored_and_read(dag):
+    """Return the DAG as the scheduler sees it."""
+    return DagSerialization.from_json(DagSerialization.to_json(dag))
+
+
+@pytest.fixture(scope="session")
+def form(daily_forecast):
+    """The form's check of a request, as Airflow makes it before a run is created."""
+    scheduled = stored_and_read(daily_forecast)
+
+    def check(**conf):
+        return scheduled.params.deep_merge(conf).validate()
+
+    return check
+
+
+def test_every_file_is_read_and_gives_the_dag_of_its_name(dag_bag):
+    assert dag_bag.import_errors == {}
+    assert sorted(dag_bag.dags) == DAG_FILES
+
+
+@pytest.mark.parametrize("dag_id", DAG_FILES)
+def test_every_dag_is_documented_owned_and_tagged(dag_bag, dag_id):
+    dag = dag_bag.dags[dag_id]
+
+    assert len(dag.doc_md) > 500
+    assert dag.description
+    assert "closing-bell" in dag.tags
+    assert dag.owner == "closing-bell"
+    assert dag.catchup is False
+
+
+@pytest.mark.parametrize("dag_id", DAG_FILES)
+def test_every_task_is_documented_limited_in_time_and_tried_again_with_growing_pauses(dag_bag, dag_id):
+    for task in dag_bag.dags[dag_id].tasks:
+        assert task.doc_md, task.task_id
+        assert task.retries >= 2, task.task_id
+        assert task.retry_exponential_backoff > 1, task.task_id
+        assert task.max_retry_delay, task.task_id
+        assert task.execution_timeout, task.task_id
+
+
+@pytest.mark.parametrize("dag_id", DAG_FILES)
+def test_every_dag_survives_being_stored(dag_bag, dag_id):
+    dag = dag_bag.dags[dag_id]
+    stored = DagSerialization.to_json(dag)
+
+    restored = DagSerialization.from_json(stored)
+
+    assert restored.task_ids == dag.task_ids
+    assert restored.timetable.serialize() == dag.timetable.serialize()
+    assert restored.timetable.summary == dag.timetable.summary
+    assert restored.params.dump() == dag.params.dump()
+    assert json.loads(DagSerialization.to_json(dag)) == json.loads(stored)
+
+
+def test_the_manual_names_every_task_asset_and_place_of_the_schedule(daily_forecast):
+    for task in daily_forecast.tasks:
+        assert f"`{task.task_id}`" in daily_forecast.doc_md
+        for asset in task.outlets:
+            assert f"`{asset.name}`" in daily_forecast.doc_md
+    assert "airflow backfill create --dag-id daily_forecast" in daily_forecast.doc_md
+
+
+def test_one_session_at_a_time_and_one_task_after_another(daily_forecast):
+    assert daily_forecast.max_active_runs == 1
+    assert [task.task_id for task in daily_forecast.topological_sort()] == [
+        "plan",
+        "ingest",
+        "audit_and_snapshot",
+        "score",
+        "train",
+        "upload",
+        "judge",
+        "forecast",
+        "publish",
+    ]
+    assert daily_forecast.get_task("ingest").is_mapped
+    assert daily_forecast.get_task("train").upstream_task_ids == {"plan", "score"}
+
+
+def test_a_backfill_means_the_sessions_of_its_dates(daily_forecast):
+    scheduled = stored_and_read(daily_forecast)
+
+    runs = list(
+        scheduled.iter_dagrun_infos_between(datetime(2012, 11, 21, tzinfo=UTC), datetime(2012, 11, 26, tzinfo=UTC))
+    )
+
+    assert [run.logical_date.date() for run in runs] == [date(2012, 11, 21), date(2012, 11, 23), date(2012, 11, 26)]
+
+
+def test_the_schedule_follows_the_settings_of_the_exchange():
+    code = "import daily_forecast; print(daily_forecast.daily_forecast().schedule.summary)"
+
+    assert in_airflow(code, PIPELINE_EXCHANGE="XLON", PIPELINE_CLOSE_DELAY_MINUTES="45") == "XLON close + 45 min"
+    assert in_airflow(code, PIPELINE_EXCHANGE="", PIPELINE_CLOSE_DELAY_MINUTES="") == "XNYS close + 30 min"
+
+
+def test_reading_the_dags_imports_nothing_heavy():
+    code = f"import sys, {', '.join(DAG_FILES)}; print(*sorted(sys.modules))"
+
+    imported = {name.partition(".")[0] for name in in_airflow(code).split()}
+
+    assert not imported & {"pandas", "numpy", "torch", "mlflow", "exchange_calendars", "pydantic_settings", "pipeline"}
+
+
+def in_airflow(code: str, **variables: str) -> str:
+    """Return what a fresh process prints that has the folders of DAGs and plugins on its path, as Airflow's have."""
+    paths = os.pathsep.join(str(ROOT / folder) for folder in (".", "dags", "plugins"))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": paths} | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"symbols": "../../etc/passwd"},
+        {"symbols": "AAPL;IBM"},
+        {"symbols": ""},
+        {"symbols": ["AAPL"]},
+        {"as_of": "yesterday"},
+        {"as_of": "2013-02-30"},
+        {"as_of": "20130228"},
+        {"as_of": 20130228},
+        {"source": "bloomberg"},
+        {"network": "transformer"},
+        {"horizon": 0},
+        {"horizon": 61},
+        {"horizon": 2.5},
+        {"horizon": "5"},
+        {"training_steps": 0},
+        {"training_steps": 100_001},
+        {"training_steps": True},
+    ],
+)
+def test_nonsense_is_refused_before_a_run_exists(form, nonsense):
+    (name,) = nonsense
+    with pytest.raises(ParamValidationError, match=f"Invalid input for param {name}"):
+        form(**nonsense)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"symbols": "AAPL"},
+        {"symbols": " aapl, BRK-B  ^GSPC\nEURUSD=X,7203.T "},
+        {"as_of": "2013-02-28", "source": "sample", "network": "rnn", "horizon": 1, "training_steps": 100_000},
+        {"symbols": None, "as_of": None, "source": None, "network": None, "horizon": None, "training_steps": None},
+    ],
+)
+def test_what_makes_sense_is_taken(form, request_):
+    assert form(**request_).items() >= request_.items()
+
+
+def test_every_parameter_has_a_title_a_section_and_help_and_may_be_left_empty(daily_forecast):
+    for name, param in daily_forecast.params.items():
+        assert param.description, name
+        assert param.value is None, name
+        assert {"title", "section"} <= param.schema.keys(), name
+
+
+def test_the_form_has_the_limits_of_the_settings(daily_forecast):
+    limits = Settings.model_json_schema()["properties"]
+    form = {name: param.schema for name, param in daily_forecast.params.items()}
+
+    assert form.keys() - FORM_ONLY <= limits.keys()
+    for name in ("horizon", "training_steps"):
+        least, most = limits[name]["minimum"], limits[name]["maximum"]
+        assert (form[name]["minimum"], form[name]["maximum"]) == (least, most), name
+        assert f"{least} to {most}" in daily_forecast.params.get_param(name).description
+    assert form["source"]["enum"] == [None, *get_args(SourceName)]
+    assert form["network"]["enum"] == [None, *get_args(NetworkName)]
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
+@given(text=st.lists(st.text(alphabet="aZ0^.-=, /;é\n", min_size=1, max_size=8), min_size=1, max_size=3).map(",".join))
+def test_the_form_takes_no_symbols_that_the_pipeline_refuses(daily_forecast, text):
+    assume(re.search(daily_forecast.params.get_param("symbols").schema["pattern"], text))
+
+    assert parse_symbols(text)
