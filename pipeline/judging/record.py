@@ -111,10 +111,10 @@ def _due(connection: Connection, as_of: date) -> pd.DataFrame:
 
 def _outcomes(due: pd.DataFrame, bars: pd.DataFrame) -> Array:
     """Return the log total return from each forecast's origin to its target, NaN where a bar is missing."""
-    level: dict[tuple[str, date], float] = {}
-    for symbol, part in bars.groupby("symbol", sort=False):
-        cumulative = total_return(part).fillna(0.0).cumsum()
-        level |= {(str(symbol), stamp.date()): value for stamp, value in zip(part["session"], cumulative, strict=True)}
+    returns = total_return(bars).fillna(0.0)
+    cumulative = returns.groupby(bars["symbol"], sort=False).cumsum()
+    keys = zip(bars["symbol"], bars["session"].dt.date, strict=True)
+    level = dict(zip(keys, cumulative, strict=True))
     nowhere = float("nan")
     pairs = zip(due["symbol"], due["as_of"], due["target_session"], strict=True)
     return np.array(

@@ -50,9 +50,7 @@ def panel_from_bars(bars: pd.DataFrame) -> Panel:
         array_ST[codes, at] = values
         return array_ST
 
-    by_symbol = bars.groupby("symbol", sort=False)
-    returns = by_symbol[["close", "dividend", "split_ratio"]].apply(total_return).droplevel(0)
-    shares = by_symbol["split_ratio"].cumprod()
+    shares = bars.groupby("symbol", sort=False)["split_ratio"].cumprod()
     return Panel(
         symbols=tuple(symbols),
         sessions=sessions,
@@ -61,5 +59,5 @@ def panel_from_bars(bars: pd.DataFrame) -> Panel:
         low_ST=scattered(bars["low"]),
         close_ST=scattered(bars["close"]),
         volume_ST=scattered(bars["volume"] / shares),
-        return_ST=scattered(returns.reindex(bars.index)),
+        return_ST=scattered(total_return(bars)),
     )

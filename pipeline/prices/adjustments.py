@@ -57,11 +57,12 @@ def splits_already_applied(close: Array, split_ratio: Array) -> bool:
 
 
 def total_return(bars: pd.DataFrame) -> pd.Series:
-    """Return the log total return of each bar against the one before, for the bars of one symbol in session order.
+    """Return the log total return of each bar against its symbol's bar before; the first of a symbol is NaN.
 
-    Uses the row's own split and dividend only, so that nothing known later can change it. The first is NaN.
+    `bars` are sorted by symbol and session. A return uses its own row's split and dividend only, so that nothing
+    known later can change it.
     """
-    before = bars["close"].shift()
+    before = bars.groupby("symbol", sort=False)["close"].shift()
     with np.errstate(divide="ignore", invalid="ignore"):
         return pd.Series(np.log((bars["close"] + bars["dividend"]) * bars["split_ratio"] / before), index=bars.index)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.prices.adjustments import total_return
 from pipeline.prices.frames import COLUMNS, PRICES, VALUES
 from pipeline.sessions import Sessions
 
@@ -45,7 +46,7 @@ def check_bars(bars: pd.DataFrame, sessions: Sessions) -> Checked:
     bars = bars.drop_duplicates(COLUMNS, ignore_index=True)  # the same row twice is one row
     findings = [rule for rule in _findings(bars, sessions) if len(rule)]
     found = pd.concat(findings) if findings else _finding(bars, np.zeros(len(bars), bool), "accept", "none", "")
-    severity = found["verdict"].map({"warn": 1, "quarantine": 2, "reject": 3})
+    severity = found["verdict"].map({"warn": 1, "quarantine": 2, "reject": 3}).astype(int)
     worst = severity.groupby(level=0).max().reindex(bars.index, fill_value=0)
     kept = bars[worst < 2].assign(verdict=np.where(worst[worst < 2] == 1, "warn", "accept"))
     severest = found[(severity == worst.reindex(found.index)) & (severity >= 2)]
@@ -114,10 +115,7 @@ def _off_calendar(bars: pd.DataFrame, sessions: Sessions) -> Mask:
 
 
 def _jumps(bars: pd.DataFrame) -> Mask:
-    before = bars.groupby("symbol")["close"].shift()
-    with np.errstate(all="ignore"):
-        moved = np.log(((bars["close"] + bars["dividend"]) * bars["split_ratio"] / before).to_numpy(float))
-        return np.asarray(np.abs(moved) > _JUMP)
+    return np.asarray(np.abs(total_return(bars).to_numpy(float)) > _JUMP)
 
 
 def _finding(bars: pd.DataFrame, where: Mask, verdict: str, rule: str, detail: str) -> pd.DataFrame:

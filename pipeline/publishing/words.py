@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.publishing.edition import BASELINES, Edition
+from pipeline.publishing.edition import BASELINES, Edition, Fan
 
 _NAMES = {
     "lstm": "LSTM",
@@ -59,6 +59,14 @@ def price(value: float, places: int = 2) -> str:
 def percent(value: float) -> str:
     """Return a relative change with its sign, such as +1.6 %."""
     return f"{value * 100:+.1f} %".replace("-", "−")
+
+
+def range_of(fan: Fan, coverage: int, step: int) -> tuple[str, str]:
+    """Return a range in prices, `418.57 – 443.18`, and against the last close, `−2.8 % to +3.0 %`."""
+    low, high = fan.range(coverage, step)
+    places = decimals(*fan.range(80, 1))
+    change = [percent(value / fan.last_close - 1) for value in (low, high)]
+    return f"{price(low, places)} – {price(high, places)}", f"{change[0]} to {change[1]}"
 
 
 def share(value: Any) -> str:

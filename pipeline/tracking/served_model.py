@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow.pyfunc
 import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from pipeline.learning.forecaster import Forecaster
@@ -34,9 +37,12 @@ class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defin
         from pipeline.learning.serving import forecast_from_prices
 
         version = self.forecaster.card.weights_sha256[:12]  # the registry's number is not known in here
-        forecasts: pd.DataFrame = forecast_from_prices(
-            self.forecaster, model_input, exchange=self.exchange, model_version=version
-        )
+        try:
+            forecasts: pd.DataFrame = forecast_from_prices(
+                self.forecaster, model_input, exchange=self.exchange, model_version=version
+            )
+        except PipelineError as error:  # what a client should read, without our stack
+            raise MlflowException.invalid_parameter_value(str(error)) from error
         dates = {name: forecasts[name].astype(str) for name in ("as_of", "target_session")}
         return forecasts.assign(**dates)
 

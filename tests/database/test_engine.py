@@ -49,9 +49,14 @@ def test_processes_that_open_and_write_at_once_wait_for_each_other(tmp_path: Pat
 
 def test_a_failure_inside_a_transaction_leaves_nothing(tmp_path: Path) -> None:
     engine = open_database(url(tmp_path))
-    with pytest.raises(KeyError), writing(engine) as connection:
-        connection.execute(text("INSERT INTO batches (source, known_at, rows) VALUES ('a', '2020-01-01', 1)"))
-        raise KeyError
+
+    def write_and_fail() -> None:
+        with writing(engine) as connection:
+            connection.execute(text("INSERT INTO batches (source, known_at, rows) VALUES ('a', '2020-01-01', 1)"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_and_fail()
     with reading(engine) as connection:
         assert connection.execute(select(batches)).fetchall() == []
 

@@ -116,9 +116,8 @@ def test_the_record_scores_each_forecast_once_when_its_session_has_come(tmp_path
     assert rows["step"].tolist() == [1, 2]
     closes = bars.set_index("session")["close"]
     actual = np.log(closes[pd.Timestamp("2013-02-04")] / closes[pd.Timestamp("2013-02-01")])
-    expected = metrics.crps_bp(
-        np.log(one[[f"q{v:g}" for v in LEVELS]].to_numpy()[None, :1] / closes.iloc[-3]), np.array([[actual]]), LEVELS
-    )
+    returns = np.log(one[[f"q{level:g}" for level in LEVELS]].to_numpy()[None, :1] / closes.iloc[-3])
+    expected = metrics.crps_bp(returns, np.array([[actual]]), LEVELS)
     assert rows["crps_bp"].iloc[0] == pytest.approx(expected[0, 0])
     assert (rows["baseline_crps_bp"] > rows["crps_bp"]).all()  # the baseline's range is twice as wide
 

@@ -1,0 +1,171 @@
+"""The report: one page that needs nothing but itself. Here is what it says; report.html.jinja is how it looks.
+
+Whatever came from outside (symbols, reasons, names of files) is escaped by jinja; only our own SVG is marked as safe.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from pipeline.config import LEVELS
+from pipeline.publishing import words
+from pipeline.publishing.edition import BASELINES, Edition, Fan
+from pipeline.publishing.svg import fan_svg, spark_svg
+
+# A page for a person: beyond this many rows the steps are left to the CSV, and problems to `audit`.
+_MOST_STEPS, _MOST_PROBLEMS, _MOST_SESSIONS = 400, 20, 5
+_SEVERITY = {"reject": 0, "quarantine": 1, "warn": 2}
+_LABELS = {
+    "source": "Source of prices",
+    "data_digest": "SHA-256 of the prices",
+    "snapshot_sessions": "Sessions in the snapshot",
+    "git_commit": "Code (git commit)",
+    "mlflow_run_id": "MLflow run",
+    "dag_id": "DAG",
+    "run_id": "Run",
+}
+
+
+def as_html(edition: Edition) -> bytes:
+    """Return the page as UTF-8."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.jinja").render(_context(edition)).encode()
+
+
+def _context(edition: Edition) -> dict[str, Any]:
+    fans, targets = list(edition.fans()), edition.targets
+    return {
+        "edition": edition,
+        "words": words,
+        "verdict": words.verdict(edition),
+        "held": _meters(edition.scores.get("models", {}).get(words.scores_key(edition.decision, edition.scores), {})),
+        "targets": targets,
+        "horizons": _horizons(edition),
+        "rows": [_row(edition, fan) for fan in fans],
+        "cards": [_card(fan, steps=len(edition.table) <= _MOST_STEPS) for fan in fans],
+        "levels": [f"{level:.0%}".replace("%", " %") for level in LEVELS],
+        "beside": words.model_name(edition.best_baseline) if any(fan.baseline_HQ is not None for fan in fans) else None,
+        "skill": list(_skill(edition)),
+        "live": _live(edition.live),
+        "audit": _audit(edition.audit),
+        "provenance": list(_provenance(edition.provenance)),
+    }
+
+
+def _horizons(edition: Edition) -> list[tuple[str, str]]:
+    """Return title and day of the columns: the next session and, where it is another, the last."""
+    count = len(edition.targets)
+    first, last = words.short_day(edition.targets[0]), words.short_day(edition.targets[-1])
+    return [("Next session", first)] if count == 1 else [("Next session", first), (f"In {count} sessions", last)]
+
+
+def _row(edition: Edition, fan: Fan) -> dict[str, Any]:
+    steps = [1] if len(fan.targets) == 1 else [1, -1]
+    other = (fan.model, fan.model_version) != (edition.model, edition.model_version)
+    return {
+        "symbol": fan.symbol,
+        "spark": spark_svg(fan),
+        "last_close": words.price(fan.last_close, words.decimals(*fan.range(80, 1))),
+        "ranges": [(coverage, *words.range_of(fan, coverage, step)) for step in steps for coverage in (80, 90)],
+        "other_model": words.model_name(fan.model, fan.model_version) if other else None,
+    }
+
+
+def _card(fan: Fan, *, steps: bool) -> dict[str, Any]:
+    places = words.decimals(*fan.range(80, 1))
+    table = [
+        (words.short_day(target), [words.price(value, places) for value in row_Q])
+        for target, row_Q in zip(fan.targets, fan.quantiles_HQ, strict=True)
+    ]
+    return {
+        "symbol": fan.symbol,
+        "svg": fan_svg(fan),
+        "last_close": words.price(fan.last_close, places),
+        "steps": table if steps else None,
+    }
+
+
+def _meters(scores: Mapping[str, Any]) -> list[tuple[int, float]]:
+    """Return, for each range, what it promised and what it held, in per cent."""
+    held = ((coverage, scores.get(f"coverage_{coverage}")) for coverage in (50, 80, 90))
+    return [(coverage, round(float(value) * 100, 1)) for coverage, value in held if value is not None and not words.missing(value)]
+
+
+def _skill(edition: Edition) -> Iterator[dict[str, Any]]:
+    models: Mapping[str, Mapping[str, Any]] = edition.scores.get("models", {})
+    published = words.scores_key(edition.decision, edition.scores)
+    for name in sorted(models, key=lambda name: (name != published, name in BASELINES, name)):
+        scores, gain = models[name], words.advantage(edition, name)
+        yield {
+            "name": _contender(edition, name),
+            "published": name == published,
+            "crps": words.number(scores.get("crps_bp")),
+            "against": words.NOTHING if gain is None or name == edition.best_baseline else words.percent(-gain),
+            "better": gain is not None and gain > 0,
+            "coverage": [words.share(scores.get(f"coverage_{each}")) for each in (50, 80, 90)],
+            "mae": words.number(scores.get("mae_over_random_walk"), 3),
+        }
+
+
+def _contender(edition: Edition, name: str) -> str:
+    if name in BASELINES:
+        return words.model_name(name)
+    if name != "champion":
+        return f"{words.model_name(name)}, trained for this session"
+    champion = edition.decision.get("champion") or {}
+    trained = f", trained for {words.iso_day(str(champion['as_of']))}" if champion.get("as_of") else ""
+    return f"Champion: {words.model_name(str(champion.get('network', 'network')), champion.get('version'))}{trained}"
+
+
+def _live(live: pd.DataFrame | None) -> dict[str, Any] | None:
+    """Return how forecasts published earlier did: over all, and for the last sessions they were made on."""
+    known = None if live is None else live.dropna(subset=["crps_bp"])
+    if known is None or known.empty:
+        return None
+    sessions = sorted(known.groupby(known["as_of"].astype(str)), reverse=True)
+    return {"total": _record(known), "sessions": [(day, _record(rows)) for day, rows in sessions[:_MOST_SESSIONS]], "made": len(sessions)}
+
+
+def _record(rows: pd.DataFrame) -> dict[str, Any]:
+    held = {f"coverage_{each}": float(rows[f"inside_{each}"].astype(float).mean()) for each in (50, 80, 90)}
+    crps, baseline = float(rows["crps_bp"].mean()), float(rows["baseline_crps_bp"].mean())
+    return {
+        "count": len(rows),
+        "models": ", ".join(sorted({_version(*pair) for pair in zip(rows["model"], rows["model_version"], strict=True)})),
+        "meters": _meters(held),
+        "inside": f"{int(rows['inside_90'].astype(bool).sum())} of {len(rows)}",
+        "crps": words.number(crps),
+        "baseline": words.number(baseline),
+        "against": words.NOTHING if words.missing(baseline) or not baseline else words.percent(crps / baseline - 1),
+    }
+
+
+def _version(model: str, version: Any) -> str:
+    return words.model_name(str(model), None if pd.isna(version) else str(version))
+
+
+def _audit(audit: Mapping[str, Any]) -> dict[str, Any]:
+    problems = sorted(audit.get("problems", ()), key=lambda problem: str(problem.get("session", "")), reverse=True)
+    problems.sort(key=lambda problem: _SEVERITY.get(str(problem.get("verdict")), 3))
+    counts = {name: int(audit.get(name) or 0) for name in ("accept", "warn", "quarantine", "reject")}
+    return {"counts": counts, "problems": problems[:_MOST_PROBLEMS], "more": max(len(problems) - _MOST_PROBLEMS, 0)}
+
+
+def _provenance(provenance: Mapping[str, Any]) -> Iterator[dict[str, str | None]]:
+    """Yield label, text and link (http and https only) of everything that is known."""
+    for name, value in provenance.items():
+        if value is None or value == "" or name == "mlflow_url":
+            continue
+        text = ", ".join(f"{part} {version}" for part, version in value.items()) if isinstance(value, Mapping) else str(value)
+        url = str(provenance.get("mlflow_url") or "") if name == "mlflow_run_id" else ""
+        link = url if url.startswith(("http://", "https://")) else None
+        yield {"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": text, "link": link}
