@@ -7,7 +7,7 @@ status 0 only if it did what it was asked.
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -50,22 +50,39 @@ def main() -> None:
         sys.exit(1)
 
 
-@app.command()
-def run(
-    source: Source = None,
-    files: Files = None,
-    symbols: Symbols = None,
-    as_of: AsOf = None,
-    network: Network = None,
-    horizon: Horizon = None,
-    training_steps: Steps = None,
-    exchange: Exchange = None,
-    as_json: AsJson = False,
-) -> None:
+Planned = dict[str, Any]
+
+
+def _command(job: Callable[[Planned, bool], None]) -> Callable[..., None]:
+    """Make a command of a job on a planned run: it takes the settings as options and plans the run first."""
+
+    @app.command(job.__name__, help=job.__doc__)
+    def command(
+        source: Source = None,
+        files: Files = None,
+        symbols: Symbols = None,
+        as_of: AsOf = None,
+        network: Network = None,
+        horizon: Horizon = None,
+        training_steps: Steps = None,
+        exchange: Exchange = None,
+        as_json: AsJson = False,
+    ) -> None:
+        from pipeline import jobs
+
+        overrides = _overrides(
+            source, files, symbols, network=network, horizon=horizon, training_steps=training_steps, exchange=exchange
+        )
+        job(jobs.plan(key=None, now=_now(), as_of=_date(as_of), overrides=overrides, provenance={}), as_json)
+
+    return command
+
+
+@_command
+def run(planned: Planned, as_json: bool) -> None:
     """Do the whole daily run in this process: ingest, audit, score, train, judge, forecast, publish."""
     from pipeline import jobs
 
-    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
     with _bar() as bar:
         total = _steps(planned)
         task = bar.add_task("plan", total=None)
@@ -82,26 +99,16 @@ def run(
     _show(Path(results["publish"]["folder"]))
 
 
-@app.command()
-def ingest(
-    source: Source = None,
-    files: Files = None,
-    symbols: Symbols = None,
-    as_of: AsOf = None,
-    exchange: Exchange = None,
-    network: Network = None,
-    horizon: Horizon = None,
-    training_steps: Steps = None,
-    as_json: AsJson = False,
-) -> None:
+@_command
+def ingest(planned: Planned, as_json: bool) -> None:
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
     from pipeline import jobs
 
-    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
-    batches = []
     with _bar() as bar:
-        for batch in bar.track(planned["batches"], description="ingest"):
-            batches.append(jobs.ingest(planned["run"], batch, known_at=_now()))
+        batches = [
+            jobs.ingest(planned["run"], batch, known_at=_now())
+            for batch in bar.track(list[list[str]](planned["batches"]), description="ingest")
+        ]
     result = {"batches": batches, "snapshot": jobs.snapshot(planned["run"])}
     new, revised = (sum(batch[name] for batch in batches) for name in ("new", "revised"))
     _tell(as_json, result, f"{new} new bars, {revised} revised; snapshot {result['snapshot']['digest'][:12]}")
@@ -144,42 +151,20 @@ def quarantine(source: Source = None, symbols: Symbols = None, as_json: AsJson =
     _out.print(table)
 
 
-@app.command()
-def score(
-    source: Source = None,
-    files: Files = None,
-    symbols: Symbols = None,
-    as_of: AsOf = None,
-    network: Network = None,
-    horizon: Horizon = None,
-    training_steps: Steps = None,
-    exchange: Exchange = None,
-    as_json: AsJson = False,
-) -> None:
+@_command
+def score(planned: Planned, as_json: bool) -> None:
     """Score the forecasts published earlier whose session has come."""
     from pipeline import jobs
 
-    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
     result = jobs.score(planned["run"])
     _tell(as_json, result, f"{result['scored_now']} forecasts scored, {result['in_the_record']} in the record")
 
 
-@app.command()
-def train(
-    source: Source = None,
-    files: Files = None,
-    symbols: Symbols = None,
-    as_of: AsOf = None,
-    network: Network = None,
-    horizon: Horizon = None,
-    training_steps: Steps = None,
-    exchange: Exchange = None,
-    as_json: AsJson = False,
-) -> None:
+@_command
+def train(planned: Planned, as_json: bool) -> None:
     """Train the network on the session's snapshot, score it beside the baselines, and log it to MLflow."""
     from pipeline import jobs
 
-    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
     with _bar() as bar:
         task = bar.add_task("train", total=_steps(planned))
         result = jobs.train(planned["run"], progress=lambda step, _loss: bar.update(task, completed=step))
@@ -189,43 +174,21 @@ def train(
     _tell(as_json, result, words)
 
 
-@app.command()
-def forecast(
-    source: Source = None,
-    files: Files = None,
-    symbols: Symbols = None,
-    as_of: AsOf = None,
-    network: Network = None,
-    horizon: Horizon = None,
-    training_steps: Steps = None,
-    exchange: Exchange = None,
-    as_json: AsJson = False,
-) -> None:
+@_command
+def forecast(planned: Planned, as_json: bool) -> None:
     """Put the trained network through the gate and forecast with what wins."""
     from pipeline import jobs
 
-    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
     decision = jobs.judge(planned["run"])
     result = {"decision": decision, **jobs.forecast(planned["run"])}
     _tell(as_json, result, f"{result['symbols']} symbols by {decision['model']}. {decision['reason']}")
 
 
-@app.command()
-def publish(
-    source: Source = None,
-    files: Files = None,
-    symbols: Symbols = None,
-    as_of: AsOf = None,
-    network: Network = None,
-    horizon: Horizon = None,
-    training_steps: Steps = None,
-    exchange: Exchange = None,
-    as_json: AsJson = False,
-) -> None:
+@_command
+def publish(planned: Planned, as_json: bool) -> None:
     """Publish the session's forecasts: files, record, and the same files in MLflow."""
     from pipeline import jobs
 
-    planned = _plan(source, files, symbols, as_of, network, horizon, training_steps, exchange)
     result = jobs.publish(planned["run"])
     _tell(as_json, result, f"{result['headline']}\n{result['folder']}")
 
@@ -262,24 +225,6 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _plan(
-    source: str | None,
-    files: Path | None,
-    symbols: str | None,
-    as_of: str | None,
-    network: str | None,
-    horizon: int | None,
-    training_steps: int | None,
-    exchange: str | None,
-) -> Any:
-    from pipeline import jobs
-
-    overrides = _overrides(
-        source, files, symbols, network=network, horizon=horizon, training_steps=training_steps, exchange=exchange
-    )
-    return jobs.plan(key=None, now=_now(), as_of=_date(as_of), overrides=overrides, provenance={})
-
-
 def _overrides(source: str | None, files: Path | None, symbols: str | None, **others: Any) -> dict[str, Any]:
     # A file named on the command line is the source, unless another was named too.
     named = source or ("files" if files is not None else None)
@@ -298,7 +243,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _steps(planned: Any) -> int:
+def _steps(planned: Planned) -> int:
     from pipeline.runs import Run
 
     return Run.from_dict(planned["run"]).settings.training_steps

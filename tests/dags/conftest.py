@@ -1,5 +1,6 @@
 """Airflow for the tests of the DAGs: the DAGs as its own loader reads them, and a database where one is run."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,13 @@ DAGS = Path(__file__).resolve().parents[2] / "dags"
 
 
 @pytest.fixture(scope="session")
-def dag_bag() -> BundleDagBag:
-    return BundleDagBag(DAGS, bundle_path=DAGS, bundle_name="dags-folder")
+def read_dags() -> Callable[[], BundleDagBag]:
+    return lambda: BundleDagBag(DAGS, bundle_path=DAGS, bundle_name="dags-folder")
+
+
+@pytest.fixture(scope="session")
+def dag_bag(read_dags: Callable[[], BundleDagBag]) -> BundleDagBag:
+    return read_dags()
 
 
 @pytest.fixture(scope="session")
