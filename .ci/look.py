@@ -14,7 +14,7 @@ def main() -> None:
     latest = json.loads((settings.published / "latest.json").read_text())
     folder = settings.published / f"as_of={latest['as_of']}"
     manifest = json.loads((folder / "manifest.json").read_text())
-    files = {entry["path"]: entry["sha256"] for entry in manifest["files"]}
+    files = {path: entry["sha256"] for path, entry in manifest["files"].items()}
     for path, digest in files.items():
         found = hashlib.sha256((folder / path).read_bytes()).hexdigest()
         require(found == digest, f"{path} has SHA-256 {found}, the manifest says {digest}")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from dotenv import dotenv_values
@@ -150,7 +151,12 @@ def _services(files: str = "") -> Iterator[tuple[Place, Airflow]]:
 
 def _follow(place: Place, airflow: Airflow, run_id: str) -> str:
     updates = daily.follow(airflow, run_id, check=lambda: services.require_running(place))
-    state, tasks = show_progress(console, updates)
+
+    def why(task: daily.Task) -> str:
+        log, words = daily.last_log(place, run_id, task)
+        return words[-1] if words else str(log)
+
+    state, tasks = show_progress(console, updates, why)
     daily.require_success(place, run_id, state, tasks)
     return daily.as_of(airflow, run_id)
 
@@ -163,7 +169,7 @@ def _show(place: Place, session: str) -> None:
 
 def _tell(place: Place, airflow: Airflow, run_id: str = "", folder: Path | None = None) -> None:
     user, password = airflow.credentials()
-    page = f"/dags/{daily.DAG}/runs/{run_id}" if run_id else ""
+    page = f"/dags/{daily.DAG}/runs/{quote(run_id)}" if run_id else ""
     rows = {
         "Airflow": f"{place.airflow_url}{page}  (user {user}, password {password})",
         "MLflow": place.mlflow_url,

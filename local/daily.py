@@ -59,7 +59,7 @@ def trigger(airflow: Airflow, conf: dict[str, Any]) -> str:
     # A run of a paused DAG would wait for ever, and the schedule is what the services are for.
     if airflow.get(f"dags/{DAG}")["is_paused"]:
         airflow.patch(f"dags/{DAG}?update_mask=is_paused", {"is_paused": False})
-    return quote(str(run["dag_run_id"]), safe="")
+    return str(run["dag_run_id"])
 
 
 def follow(airflow: Airflow, run_id: str, *, check: Check) -> Iterator[tuple[str, list[Task]]]:
@@ -67,7 +67,7 @@ def follow(airflow: Airflow, run_id: str, *, check: Check) -> Iterator[tuple[str
     silent_since = time.monotonic()
     while True:
         try:
-            state = str(airflow.get(f"dags/{DAG}/dagRuns/{run_id}")["state"])
+            state = str(airflow.get(page(run_id))["state"])
             tasks = _tasks(airflow, run_id)
             silent_since = time.monotonic()
         except NotReachable:
@@ -81,10 +81,14 @@ def follow(airflow: Airflow, run_id: str, *, check: Check) -> Iterator[tuple[str
         time.sleep(POLL_SECONDS)
 
 
+def page(run_id: str) -> str:
+    """Return where Airflow keeps the run, under /api/v2."""
+    return f"dags/{DAG}/dagRuns/{quote(run_id, safe='')}"
+
+
 def as_of(airflow: Airflow, run_id: str) -> str:
     """Return the session that the run settled on."""
-    path = f"dags/{DAG}/dagRuns/{run_id}/taskInstances/plan/xcomEntries/run"
-    run = airflow.get(path)["value"]
+    run = airflow.get(f"{page(run_id)}/taskInstances/plan/xcomEntries/run")["value"]
     return str((json.loads(run) if isinstance(run, str) else run)["as_of"])
 
 
@@ -108,10 +112,15 @@ def require_success(place: Place, run_id: str, state: str, tasks: list[Task]) ->
         return
     if stopped is None:
         raise RunFailed(f"the run ended as {state}, and no task says why; see {place.logs / 'airflow-scheduler.log'}")
-    log = log_file(place.airflow_home, DAG, run_id, stopped.name, stopped.map_index)
-    words = last_words(log)
+    log, words = last_log(place, run_id, stopped)
     how = "was skipped" if stopped.state == "skipped" else "failed"
     raise RunFailed("\n".join((f"task {stopped.name} {how}; its log: {log}", *words)))
+
+
+def last_log(place: Place, run_id: str, task: Task) -> tuple[Path, list[str]]:
+    """Return the log of the task's last try and what it says went wrong."""
+    log = log_file(place.airflow_home, DAG, run_id, task.name, task.map_index)
+    return log, last_words(log)
 
 
 def _known(airflow: Airflow, since: datetime | None) -> bool:
@@ -145,13 +154,21 @@ def _wait(deadline: float, message: str, check: Check) -> None:
 
 
 def _tasks(airflow: Airflow, run_id: str) -> list[Task]:
-    answer = airflow.get(f"dags/{DAG}/dagRuns/{run_id}/taskInstances?limit=100")
     by_name: dict[str, list[dict[str, Any]]] = {}
-    for instance in answer["task_instances"]:
+    for instance in _instances(airflow, run_id):
         by_name.setdefault(instance["task_id"], []).append(instance)
     tasks = [_together(name, instances) for name, instances in by_name.items()]
     started = {name: min(i["start_date"] or "~" for i in instances) for name, instances in by_name.items()}
     return sorted(tasks, key=lambda task: started[task.name])
+
+
+def _instances(airflow: Airflow, run_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while True:
+        answer = airflow.get(f"{page(run_id)}/taskInstances?limit=100&offset={len(found)}")
+        found += answer["task_instances"]
+        if not answer["task_instances"] or len(found) >= answer["total_entries"]:
+            return found
 
 
 def _together(name: str, instances: list[dict[str, Any]]) -> Task:

@@ -139,7 +139,7 @@ class Place:
             # Airflow renames its processes and would overwrite the environment that `stop` knows them by.
             "SPT_NOENV": "1",
             "AIRFLOW_HOME": str(self.airflow_home),
-            "AIRFLOW__CORE__DAGS_FOLDER": base.get("CLOSING_BELL_DAGS", str(REPO / "dags")),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(REPO / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPO / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",

@@ -1,8 +1,9 @@
 """The progress of a run in the terminal: a line for each task that is over, and what is running now."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
+from rich.markup import escape
 
 from local.daily import OVER, Task
 
@@ -11,19 +12,19 @@ SIGNS = {"success": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[yello
 Update = tuple[str, list[Task]]
 
 
-def show_progress(console: Console, updates: Iterable[Update]) -> Update:
+def show_progress(console: Console, updates: Iterable[Update], why: Callable[[Task], str]) -> Update:
     """Show `updates` until they end, and return the last one.
 
-    A task that is over or is tried again gets a line; on a terminal the last line says what is at work.
+    A task that is over or is tried again gets a line, for a new try with the reason that `why` gives; on a terminal
+    the last line says what is at work.
     """
     last: Update = ("", [])
     told: set[tuple[str, str, int]] = set()
     with console.status("waiting for the scheduler") as status:
         for state, tasks in updates:
             for task in tasks:
-                line = _line(task)
                 mark = (task.name, task.state, task.tries)
-                if line and mark not in told:
+                if mark not in told and (line := _line(task, why)):
                     told.add(mark)
                     console.print(line)
             status.update(_now(state, tasks))
@@ -31,12 +32,12 @@ def show_progress(console: Console, updates: Iterable[Update]) -> Update:
     return last
 
 
-def _line(task: Task) -> str:
+def _line(task: Task, why: Callable[[Task], str]) -> str:
     count = f" ×{task.instances}" if task.instances > 1 else ""
     if task.state in OVER and task.state in SIGNS:
         return f"  {SIGNS[task.state]} {task.name + count:24} {task.seconds:6.1f} s"
     if task.state == "up_for_retry":
-        return f"  [yellow]![/] {task.name + count:24} try {task.tries} failed, it will be tried again"
+        return f"  [yellow]![/] {task.name + count:24} try {task.tries} failed and is repeated: {escape(why(task))}"
     return ""
 
 

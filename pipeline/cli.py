@@ -104,10 +104,11 @@ def ingest(planned: Planned, as_json: bool) -> None:
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
     from pipeline import jobs
 
+    batches_planned: list[list[str]] = planned["batches"]
     with _bar() as bar:
         batches = [
             jobs.ingest(planned["run"], batch, known_at=_now())
-            for batch in bar.track(list[list[str]](planned["batches"]), description="ingest")
+            for batch in bar.track(batches_planned, description="ingest")
         ]
     result = {"batches": batches, "snapshot": jobs.snapshot(planned["run"])}
     new, revised = (sum(batch[name] for batch in batches) for name in ("new", "revised"))
@@ -197,15 +198,15 @@ def publish(planned: Planned, as_json: bool) -> None:
 def show(as_of: AsOf = None, as_json: AsJson = False) -> None:
     """Show the latest published forecasts, or those of a session."""
     from pipeline.config import Settings
-    from pipeline.publishing import latest, of_session
+    from pipeline.publishing import shelf
 
     settings = Settings.load()
     day = _date(as_of)
-    folder = latest(settings.published) if day is None else of_session(settings.published, day)
+    folder = shelf.latest(settings.published) if day is None else settings.published / f"as_of={day}"
     if as_json:
-        _out.file.write((folder / "forecasts.json").read_text())
-        return
-    _show(folder)
+        _print_json(shelf.read_published(folder, verify=True).forecasts)
+    else:
+        _show(folder)
 
 
 @app.command()
@@ -263,7 +264,7 @@ def _bar() -> Iterator[Progress]:
 
 
 def _show(folder: Path) -> None:
-    from pipeline.publishing import show as drawn
+    from pipeline.publishing.terminal import show as drawn
 
     _out.print(drawn(folder))
 

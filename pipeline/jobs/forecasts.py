@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.learning.features import Features
     from pipeline.learning.panel import Array
     from pipeline.learning.windows import Origins
-    from pipeline.publishing import Edition
+    from pipeline.publishing.edition import Edition
 
 
 def forecast(run: Mapping[str, Any]) -> Summary:
@@ -61,13 +61,13 @@ def forecast(run: Mapping[str, Any]) -> Summary:
 def publish(run: Mapping[str, Any]) -> Summary:
     """Publish: the files in one move, the rows of the record, and the same files in MLflow."""
     from pipeline.judging import record
-    from pipeline.publishing import publish as publish_edition
+    from pipeline.publishing import shelf
     from pipeline.tracking import runs
 
     this = Run.from_dict(run)
     settings = this.settings
     edition = _edition(this)
-    published = publish_edition(edition, settings.published)
+    published = shelf.publish(edition, settings.published)
     beside = edition.baselines[str(edition.decision["best_baseline"])]
     record.keep(open_database(settings.database), edition.forecasts, beside, this.key)
     uploaded = this.read("upload", made_by="train")
@@ -126,7 +126,7 @@ def _edition(this: Run) -> "Edition":
     from pipeline.judging.record import live_record
     from pipeline.learning.baselines import BASELINES
     from pipeline.prices.adjustments import recent_closes
-    from pipeline.publishing import Edition
+    from pipeline.publishing.edition import Edition
 
     settings = this.settings
     outcome = this.read("forecast", made_by="forecast")

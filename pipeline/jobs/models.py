@@ -83,10 +83,11 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     run_id = runs.open_run(
         settings, experiment="daily-forecast", key=this.key, name=f"{this.as_of} {settings.network}", tags=tags
     )
+    (this.folder / "figures").mkdir(exist_ok=True)
     figures = {"scores": this.folder / "figures" / "scores.png"} if scores["models"] else {}
     if training["curves"]:
         figures["training"] = this.folder / "figures" / "training.png"
-        charts.training_chart(training["curves"], figures["training"])
+        charts.training_chart(training["curves"], figures["training"], best_step=training["best_step"])
     if scores["models"]:
         charts.scores_chart(scores, figures["scores"])
     runs.log_training(

@@ -1,4 +1,4 @@
-"""Charts as PNG files: a fan per symbol, the scores, the course of a training. matplotlib comes in only when one is drawn.
+"""Charts as PNG files: a fan per symbol, the scores, the course of a training. Only drawing one imports matplotlib.
 
 The bytes depend on the content alone: own fonts and colours, no date, no name of the software inside.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.files import write_atomic
 from pipeline.publishing.edition import BASELINES, Fan
 from pipeline.publishing.layout import HEIGHT, WIDTH, Layout, fan_layout
-from pipeline.publishing.words import missing, model_name
+from pipeline.publishing.words import known, model_name, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,9 +23,10 @@ TEAL, BRASS = "#0d6e6e", "#b5761f"
 BANDS = {90: "#d5e8e7", 80: "#aed3d1", 50: "#7ab8b5"}
 _NETWORKS = {"lstm": TEAL, "rnn": "#3f7fb5", "mlp": "#7a5ea8", "champion": "#4aa3c7"}
 _REST = {"ewma_historical": BRASS, "random_walk": "#9aa4ad"}
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
+    "text.parse_math": False,  # a $ in a name is a dollar, not a formula
     "text.color": INK,
     "axes.edgecolor": GRID,
     "axes.labelcolor": MUTED,
@@ -41,6 +42,7 @@ _STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
 }
+Curve = Sequence[Sequence[float]]  # [step, value] pairs
 _HEAD = 26  # height of the title, in pixels of the layout
 _POINT = 72 / 100  # a pixel of the layout, in points of type
 
@@ -60,16 +62,18 @@ def fan_pngs(fans: Iterable[Fan]) -> Iterator[tuple[str, bytes]]:
             axes.set_axis_off()
             axes.set_xlim(0, WIDTH)
             axes.set_ylim(HEIGHT, 0)
+            axes.set_autoscale_on(False)
             _draw_fan(axes, fan_layout(fan))
-            figure.text(0.02, 0.925, _plain(fan.symbol), fontsize=14, fontweight="bold")
+            figure.text(0.02, 0.925, fan.symbol, fontsize=14, fontweight="bold")
             beside = "" if fan.baseline_HQ is None else "; dashed: 90 % of the baseline"
-            caption = f"{model_name(fan.model, fan.model_version)}: ranges that should hold 50, 80 and 90 % of closes{beside}"
-            figure.text(0.98, 0.93, _plain(caption), fontsize=8.5, color=MUTED, ha="right")
+            by = model_name(fan.model, fan.model_version)
+            caption = f"{by}: ranges that should hold 50, 80 and 90 % of closes{beside}"
+            figure.text(0.98, 0.93, caption, fontsize=8.5, color=MUTED, ha="right")
             yield fan.symbol, _png(figure)
 
 
 def scores_chart(scores: Mapping[str, Any], path: Path) -> Path:
-    """Write the scores of every model (scores.json): CRPS by step, the same beside the best baseline, what the ranges held."""
+    """Write every model's scores (scores.json): CRPS by step, the same against the best baseline, what ranges held."""
     models: Mapping[str, Mapping[str, Any]] = scores["models"]
     steps = {name: _by_step(models[name]) for name in sorted(models, key=lambda name: (name in BASELINES, name))}
     best = min((name for name in steps if name in BASELINES), key=lambda name: _total(models[name]), default=None)
@@ -77,21 +81,22 @@ def scores_chart(scores: Mapping[str, Any], path: Path) -> Path:
         crps, beside, held = figure.subplots(1, 3)
         for name, curve in steps.items():
             look = _look(name)
-            total = "" if missing(models[name].get("crps_bp")) else f"  {models[name]['crps_bp']:.1f}"
-            crps.plot(list(curve), list(curve.values()), label=_plain(f"{model_name(name)}{total}"), **look)
-            gain = {step: (value / steps[best][step] - 1) * 100 for step, value in curve.items() if best and step in steps[best]}
+            label = f"{model_name(name)}  {number(models[name].get('crps_bp'))}"
+            crps.plot(list(curve), list(curve.values()), label=label, **look)
+            yardstick = steps[best] if best else {}
+            gain = {step: (curve[step] / yardstick[step] - 1) * 100 for step in curve if step in yardstick}
             beside.plot(list(gain), list(gain.values()), **look)
             off = _off(models[name])
             held.plot(list(off), list(off.values()), **look)
         _label_scores(crps, beside, held, model_name(best) if best else "the best baseline")
-        figure.text(0.01, 0.012, _plain(_period(scores)), fontsize=8, color=MUTED)
+        figure.text(0.01, 0.012, _period(scores), fontsize=8, color=MUTED)
         figure.tight_layout(rect=(0, 0.05, 1, 1), w_pad=2.5)
         write_atomic(path, _png(figure))
     return path
 
 
-def training_chart(curves: Mapping[str, Sequence[Sequence[float]]], path: Path, *, best_step: int | None = None) -> Path:
-    """Write the course of a training: the loss on each step, the validation score beside it, the step that was kept."""
+def training_chart(curves: Mapping[str, Curve], path: Path, *, best_step: int | None = None) -> Path:
+    """Write the course of a training (training.json): loss, validation score, and the step that was kept."""
     with _figure(10, 3.8) as figure:
         loss, validation = figure.subplots(1, 2)
         _draw_curve(loss, curves.get("train_pinball", ()), INK, "Training loss (pinball)")
@@ -127,41 +132,45 @@ def _png(figure: "Figure") -> bytes:
 
 
 def _draw_fan(axes: "Axes", chart: Layout) -> None:
-    """Put ink where the layout says. Ticks and grid are drawn by hand: matplotlib's own take half the time of a chart."""
+    """Put ink where the layout says; matplotlib's own ticks and grid would take half the time of a chart."""
     from matplotlib.collections import LineCollection, PolyCollection
 
     rows = [[(chart.left, y), (chart.right, y)] for y, _ in chart.prices]
     axes.add_collection(LineCollection(rows, colors=GRID, linewidths=0.8, zorder=0), autolim=False)
-    axes.add_collection(PolyCollection(list(chart.bands.values()), facecolors=[BANDS[each] for each in chart.bands]), autolim=False)
+    colours = [BANDS[coverage] for coverage in chart.bands]
+    axes.add_collection(PolyCollection(list(chart.bands.values()), facecolors=colours), autolim=False)
     x, _ = chart.origin
     lines = [(chart.closes, INK, 1.5, "-"), (chart.median, TEAL, 1.5, "-")]
     lines += [(points, BRASS, 1.1, "--") for points in chart.baseline]
     lines.append(([(x, chart.top), (x, chart.bottom)], MUTED, 0.8, ":"))
     for points, colour, width, dashes in lines:
-        axes.plot(*zip(*points, strict=True), color=colour, linewidth=width, linestyle=dashes, scalex=False, scaley=False)
-    axes.plot(*chart.origin, "o", color=INK, markersize=4, scalex=False, scaley=False)
+        axes.plot(*zip(*points, strict=True), color=colour, linewidth=width, linestyle=dashes)
+    axes.plot(*chart.origin, "o", color=INK, markersize=4)
     size = 12 * _POINT
     for y, text in chart.prices:
         axes.text(chart.left - 6, y, text, fontsize=size, color=MUTED, ha="right", va="center_baseline")
     for x, text in chart.days:
         axes.text(x, HEIGHT - 8, text, fontsize=size, color=MUTED, ha="center")
     for place, (y, text) in enumerate(chart.ends):
-        axes.text(chart.right + 4, y, text, fontsize=size, color=TEAL, va="center_baseline", fontweight="bold" if place == 1 else None)
+        weight = "bold" if place == 1 else "normal"
+        axes.text(chart.right + 4, y, text, fontsize=size, color=TEAL, va="center_baseline", fontweight=weight)
 
 
 def _label_scores(crps: "Axes", beside: "Axes", held: "Axes", best: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     crps.set_title("CRPS, basis points (lower is better)")
     crps.set_ylim(bottom=0)
     if crps.lines:
         crps.legend(loc="lower right")
-    beside.set_title(_plain(f"CRPS against {best}, %"))
+    beside.set_title(f"CRPS against {best}, %")
     held.set_title("Closes held, points above promise")
     held.set_xticks([0, 1, 2], ["50 %", "80 %", "90 %"])
     held.set_xlabel("range")
     held.axhline(0, color=MUTED, linewidth=1, linestyle=":")
     for axes in (crps, beside):
         axes.set_xlabel("sessions ahead")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _look(name: str) -> dict[str, Any]:
@@ -171,31 +180,28 @@ def _look(name: str) -> dict[str, Any]:
 
 
 def _by_step(scores: Mapping[str, Any]) -> dict[int, float]:
-    return {row["step"]: row["crps_bp"] for row in scores.get("by_step", ()) if not missing(row.get("crps_bp"))}
+    return {row["step"]: row["crps_bp"] for row in scores.get("by_step", ()) if known(row.get("crps_bp")) is not None}
 
 
 def _total(scores: Mapping[str, Any]) -> float:
-    return float("inf") if missing(scores.get("crps_bp")) else float(scores["crps_bp"])
+    crps = known(scores.get("crps_bp"))
+    return float("inf") if crps is None else crps
 
 
 def _off(scores: Mapping[str, Any]) -> dict[int, float]:
     """Return by how many points of a hundred each range held more than it promised."""
-    held = [(place, each, scores.get(f"coverage_{each}")) for place, each in enumerate((50, 80, 90))]
-    return {place: value * 100 - each for place, each, value in held if value is not None and not missing(value)}
+    held = [(each, known(scores.get(f"coverage_{each}"))) for each in (50, 80, 90)]
+    return {place: value * 100 - each for place, (each, value) in enumerate(held) if value is not None}
 
 
-def _draw_curve(axes: "Axes", curve: Sequence[Sequence[float]], colour: str, title: str) -> None:
-    known = [(step, value) for step, value in curve if not missing(value)]
-    if known:
-        axes.plot(*zip(*known, strict=True), color=colour)
+def _draw_curve(axes: "Axes", curve: Curve, colour: str, title: str) -> None:
+    points = [(step, value) for step, value in curve if known(value) is not None]
+    if points:
+        axes.plot(*zip(*points, strict=True), color=colour)
     axes.set_title(title)
     axes.set_xlabel("step")
 
 
 def _period(scores: Mapping[str, Any]) -> str:
-    return f"{scores.get('sessions', '')} sessions kept from training, {scores.get('first', '')} to {scores.get('last', '')}"
-
-
-def _plain(text: str) -> str:
-    """Return text in which matplotlib sees no formula."""
-    return text.replace("$", r"\$")
+    count, first, last = (scores.get(name, "") for name in ("sessions", "first", "last"))
+    return f"{count} sessions kept from training, {first} to {last}"

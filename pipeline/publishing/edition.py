@@ -116,7 +116,7 @@ class Edition:
 
     def fans(self) -> Iterator[Fan]:
         """Yield one Fan per symbol, in the order of `symbols`."""
-        history = {symbol: rows for symbol, rows in self.history.groupby("symbol", sort=False)}
+        history = dict(iter(self.history.groupby("symbol", sort=False)))
         beside = _by_symbol(self.baselines.get(self.best_baseline or ""))
         for symbol, rows in self.table.groupby("symbol", sort=False):
             yield _fan(rows, history.get(symbol), beside.get(symbol))

@@ -88,8 +88,8 @@ class _Shape:
 
 def _scale(fan: Fan, closes_N: Floats, top: float, bottom: float) -> tuple[_Shape, list[float]]:
     """Return the map from prices to pixels, and round prices for two to five grid lines."""
-    parts = [closes_N, fan.quantiles_HQ.ravel(), [fan.last_close]]
-    every = np.concatenate([*parts, fan.baseline_HQ.ravel()] if fan.baseline_HQ is not None else parts)
+    beside = np.empty(0) if fan.baseline_HQ is None else fan.baseline_HQ.ravel()
+    every = np.concatenate([closes_N, fan.quantiles_HQ.ravel(), beside, np.array([fan.last_close])])
     low, high = float(every.min()), float(every.max())
     pad = max((high - low) * 0.05, high * 1e-4)
     low, high = low - pad, high + pad
@@ -101,7 +101,7 @@ def _scale(fan: Fan, closes_N: Floats, top: float, bottom: float) -> tuple[_Shap
 
 
 def _across(past: int, horizon: int, left: float, right: float) -> tuple[Floats, Floats]:
-    """Return the x of each session of the past and of each step: a third of the width for a short horizon, more for a long."""
+    """Return the x of each session of the past and of each step; the horizon gets 30 to 60 % of the width."""
     ahead = min(max(horizon / (horizon + past), 0.3), 0.6) * (right - left)
     origin = right - ahead
     x_N = np.linspace(left, origin, past) if past > 1 else np.array([origin])
@@ -129,7 +129,7 @@ def _points(xs: Floats, ys: Floats) -> Points:
 def _days(
     sessions: Sequence[date], x_N: Floats, targets: Sequence[date], x_H: Floats, *, labelled: bool
 ) -> list[tuple[float, str]]:
-    """Return the last target, the origin, then the first sessions of months: each only where the ones before leave room."""
+    """Return labels of the last target, the origin, then of months, each only where the ones before leave room."""
     wanted = [(float(x_H[-1]), short_day(targets[-1]))]
     if labelled:
         wanted.append((float(x_N[-1]), short_day(sessions[-1])))

@@ -53,7 +53,9 @@ def _context(edition: Edition) -> dict[str, Any]:
         "rows": [_row(edition, fan) for fan in fans],
         "cards": [_card(fan, steps=len(edition.table) <= _MOST_STEPS) for fan in fans],
         "levels": [f"{level:.0%}".replace("%", " %") for level in LEVELS],
-        "beside": words.model_name(edition.best_baseline) if any(fan.baseline_HQ is not None for fan in fans) else None,
+        "beside": words.model_name(edition.best_baseline or "")
+        if any(fan.baseline_HQ is not None for fan in fans)
+        else None,
         "skill": list(_skill(edition)),
         "live": _live(edition.live),
         "audit": _audit(edition.audit),
@@ -96,8 +98,8 @@ def _card(fan: Fan, *, steps: bool) -> dict[str, Any]:
 
 def _meters(scores: Mapping[str, Any]) -> list[tuple[int, float]]:
     """Return, for each range, what it promised and what it held, in per cent."""
-    held = ((coverage, scores.get(f"coverage_{coverage}")) for coverage in (50, 80, 90))
-    return [(coverage, round(float(value) * 100, 1)) for coverage, value in held if value is not None and not words.missing(value)]
+    held = {coverage: words.known(scores.get(f"coverage_{coverage}")) for coverage in (50, 80, 90)}
+    return [(coverage, round(value * 100, 1)) for coverage, value in held.items() if value is not None]
 
 
 def _skill(edition: Edition) -> Iterator[dict[str, Any]]:
@@ -120,9 +122,9 @@ def _contender(edition: Edition, name: str) -> str:
     if name in BASELINES:
         return words.model_name(name)
     if name != "champion":
-        return f"{words.model_name(name)}, trained for this session"
+        return f"{words.model_name(name)}, trained today"
     champion = edition.decision.get("champion") or {}
-    trained = f", trained for {words.iso_day(str(champion['as_of']))}" if champion.get("as_of") else ""
+    trained = f", of {words.iso_day(str(champion['as_of']))}" if champion.get("as_of") else ""
     return f"Champion: {words.model_name(str(champion.get('network', 'network')), champion.get('version'))}{trained}"
 
 
@@ -132,20 +134,22 @@ def _live(live: pd.DataFrame | None) -> dict[str, Any] | None:
     if known is None or known.empty:
         return None
     sessions = sorted(known.groupby(known["as_of"].astype(str)), reverse=True)
-    return {"total": _record(known), "sessions": [(day, _record(rows)) for day, rows in sessions[:_MOST_SESSIONS]], "made": len(sessions)}
+    recent = [(day, _record(rows)) for day, rows in sessions[:_MOST_SESSIONS]]
+    return {"total": _record(known), "sessions": recent, "made": len(sessions)}
 
 
 def _record(rows: pd.DataFrame) -> dict[str, Any]:
     held = {f"coverage_{each}": float(rows[f"inside_{each}"].astype(float).mean()) for each in (50, 80, 90)}
     crps, baseline = float(rows["crps_bp"].mean()), float(rows["baseline_crps_bp"].mean())
+    models = {_version(*pair) for pair in zip(rows["model"], rows["model_version"], strict=True)}
     return {
         "count": len(rows),
-        "models": ", ".join(sorted({_version(*pair) for pair in zip(rows["model"], rows["model_version"], strict=True)})),
+        "models": ", ".join(sorted(models)),
         "meters": _meters(held),
         "inside": f"{int(rows['inside_90'].astype(bool).sum())} of {len(rows)}",
         "crps": words.number(crps),
         "baseline": words.number(baseline),
-        "against": words.NOTHING if words.missing(baseline) or not baseline else words.percent(crps / baseline - 1),
+        "against": words.percent(crps / baseline - 1) if words.known(baseline) else words.NOTHING,
     }
 
 
@@ -165,7 +169,7 @@ def _provenance(provenance: Mapping[str, Any]) -> Iterator[dict[str, str | None]
     for name, value in provenance.items():
         if value is None or value == "" or name == "mlflow_url":
             continue
-        text = ", ".join(f"{part} {version}" for part, version in value.items()) if isinstance(value, Mapping) else str(value)
+        parts = [f"{part} {version}" for part, version in value.items()] if isinstance(value, Mapping) else [str(value)]
         url = str(provenance.get("mlflow_url") or "") if name == "mlflow_run_id" else ""
         link = url if url.startswith(("http://", "https://")) else None
-        yield {"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": text, "link": link}
+        yield {"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": ", ".join(parts), "link": link}

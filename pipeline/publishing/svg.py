@@ -31,9 +31,8 @@ def fan_svg(fan: Fan) -> Markup:
             for place, (at, text) in enumerate(chart.ends)
         ),
     ]
-    return Markup(  # numbers and escaped text only
-        f'<svg class="fan" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(_sentence(fan))}">{"".join(parts)}</svg>'
-    )
+    start = f'<svg class="fan" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(_sentence(fan))}">'
+    return Markup(f"{start}{''.join(parts)}</svg>")  # numbers and escaped text only
 
 
 def spark_svg(fan: Fan) -> Markup:

@@ -17,6 +17,7 @@ _NAMES = {
     "champion": "Champion",
 }
 NOTHING = "–"
+_PER_CENT = "\N{NO-BREAK SPACE}%"
 # Coverage this close to what was promised (as a fraction) counts as kept.
 _KEPT = 0.03
 
@@ -47,7 +48,7 @@ def iso_day(text: str) -> str:
 
 
 def decimals(low: float, high: float) -> int:
-    """Return how many decimals of a price show a range in steps of about a twentieth: 2 for shares, 4 for currencies."""
+    """Return how many decimals show a range of prices in about twenty steps: 2 for shares, 4 for currencies."""
     return min(max(math.ceil(-math.log10(max(high - low, 1e-6) / 20)), 2), 6)
 
 
@@ -58,30 +59,40 @@ def price(value: float, places: int = 2) -> str:
 
 def percent(value: float) -> str:
     """Return a relative change with its sign, such as +1.6 %."""
-    return f"{value * 100:+.1f} %".replace("-", "−")
+    return f"{value * 100:+.1f}{_PER_CENT}".replace("-", "−")
+
+
+def price_range(low: float, high: float, places: int) -> str:
+    """Return a range of prices: 418.57 – 443.18."""
+    return f"{price(low, places)} – {price(high, places)}"
+
+
+def change(low: float, high: float, close: float) -> str:
+    """Return a range of prices against the last close: −2.8 % to +3.0 %."""
+    return f"{percent(low / close - 1)} to {percent(high / close - 1)}"
 
 
 def range_of(fan: Fan, coverage: int, step: int) -> tuple[str, str]:
-    """Return a range in prices, `418.57 – 443.18`, and against the last close, `−2.8 % to +3.0 %`."""
+    """Return a range as `price_range` and as `change`, with the decimals that suit the symbol."""
     low, high = fan.range(coverage, step)
-    places = decimals(*fan.range(80, 1))
-    change = [percent(value / fan.last_close - 1) for value in (low, high)]
-    return f"{price(low, places)} – {price(high, places)}", f"{change[0]} to {change[1]}"
+    return price_range(low, high, decimals(*fan.range(80, 1))), change(low, high, fan.last_close)
 
 
 def share(value: Any) -> str:
-    """Return a fraction as 89.7 %, and a dash for what is missing."""
-    return NOTHING if missing(value) else f"{float(value) * 100:.1f} %"
+    """Return a fraction as 89.7 %, and a dash for what is not known."""
+    fraction = known(value)
+    return NOTHING if fraction is None else f"{fraction * 100:.1f}{_PER_CENT}"
 
 
 def number(value: Any, places: int = 1) -> str:
-    """Return a number, and a dash for what is missing."""
-    return NOTHING if missing(value) else f"{float(value):,.{places}f}"
+    """Return a number, and a dash for what is not known."""
+    figure = known(value)
+    return NOTHING if figure is None else f"{figure:,.{places}f}"
 
 
-def missing(value: Any) -> bool:
-    """Whether a score is absent: None, or not finite."""
-    return value is None or not math.isfinite(float(value))
+def known(value: Any) -> float | None:
+    """Return a score as a number; None where it is absent or not finite."""
+    return None if value is None or not math.isfinite(float(value)) else float(value)
 
 
 def scores_key(decision: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
@@ -131,14 +142,13 @@ def headline(edition: Edition) -> str:
 def advantage(edition: Edition, name: str) -> float | None:
     """Return by which fraction a model's CRPS lies below the best baseline's; None where one is unknown."""
     models = edition.scores.get("models", {})
-    mine = models.get(name, {}).get("crps_bp")
-    baseline = models.get(edition.best_baseline or "", {}).get("crps_bp")
-    return None if missing(mine) or missing(baseline) or not baseline else 1 - float(mine) / float(baseline)
+    mine, baseline = (known(models.get(each, {}).get("crps_bp")) for each in (name, edition.best_baseline or ""))
+    return 1 - mine / baseline if mine is not None and baseline else None
 
 
 def _title(edition: Edition, baseline: bool) -> str:
     if baseline:
-        return f"The baseline is published today: no network beat it ({model_name(edition.model)})"
+        return f"No network beat the best baseline, so it is published: {model_name(edition.model)}"
     name = model_name(edition.model, edition.model_version)
     if edition.decision.get("promoted"):
         return f"Today's network is published: {name}"
@@ -154,11 +164,12 @@ def _published_scores(edition: Edition) -> Mapping[str, Any]:
 
 def _evidence(edition: Edition) -> str:
     scores, mine = edition.scores, _published_scores(edition)
-    if missing(mine.get("crps_bp")):
+    if known(mine.get("crps_bp")) is None:
         return "There are no held-out scores for it."
     count, first, last = scores.get("sessions"), scores.get("first"), scores.get("last")
     period = f"{iso_day(str(first))} to {iso_day(str(last))}"
-    start = f"On {count} sessions kept from training ({period}) its forecast error (CRPS) was {number(mine['crps_bp'])} basis points"
+    error = f"its forecast error (CRPS) was {number(mine['crps_bp'])} basis points"
+    start = f"On {count} sessions kept from training ({period}) {error}"
     gain = advantage(edition, scores_key(edition.decision, scores))
     if gain is None or edition.model in BASELINES:
         return f"{start}."
@@ -167,10 +178,10 @@ def _evidence(edition: Edition) -> str:
 
 
 def _calibration(scores: Mapping[str, Any]) -> str:
-    held = scores.get("coverage_90")
-    if missing(held):
+    held = known(scores.get("coverage_90"))
+    if held is None:
         return "How many closes its ranges held is not known."
-    off = float(held) - 0.9
+    off = held - 0.9
     if off < -_KEPT:
         return f"Its 90 % ranges were too narrow: they held only {share(held)} of the closes. Read them as optimistic."
     if off > _KEPT:

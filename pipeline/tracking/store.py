@@ -23,8 +23,8 @@ from pipeline.files import only_writer
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# MLflow's own defaults keep a task waiting for minutes while the server is away, and log each migration of a new
-# database. A variable that is already set wins.
+# MLflow's own defaults keep a task waiting for minutes while the server is away, log each migration of a new
+# database, and print to where `--json` prints. A variable that is already set wins.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -33,6 +33,7 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_UV_AUTO_DETECT": "false",
 }
 

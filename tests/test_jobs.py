@@ -1,0 +1,256 @@
+"""Whole runs on real prices with a small network: what a person is promised, kept from end to end."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipeline import jobs
+from pipeline.config import Settings
+from pipeline.errors import PipelineError, SessionNotAvailable, TrackingUnavailable, UserError
+from pipeline.prices.sources.sample import SampleSource
+from pipeline.sessions import Sessions
+
+SMALL = {
+    "training_steps": 20,
+    "hidden_size": 8,
+    "context_length": 20,
+    "batch_size": 32,
+    "holdout_sessions": 40,
+    "validation_sessions": 40,
+    "symbols": "AAPL,FB,IBM",
+}
+TODAY = datetime(2026, 11, 20, 23, tzinfo=UTC)
+NEW_YORK = Sessions("XNYS")
+DAYS = [date(2013, 2, 26), date(2013, 2, 27), date(2013, 2, 28)]
+PROMISED = ("forecasts.parquet", "forecasts.csv", "forecasts.json")
+
+
+@pytest.fixture(scope="module")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with an empty MLflow database: making one takes seconds, copying it none."""
+    from pipeline.tracking.store import ping
+
+    home = tmp_path_factory.mktemp("empty") / "var"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIPELINE_HOME", str(home))
+        ping(Settings.load())
+    return home
+
+
+@pytest.fixture(autouse=True)
+def new_home(empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return use(empty_home, tmp_path / "var", monkeypatch)
+
+
+def use(empty_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(empty_home, home, dirs_exist_ok=True)
+    monkeypatch.setenv("PIPELINE_HOME", str(home))
+    monkeypatch.chdir(home.parent)
+    return home
+
+
+def plan(as_of: date | None = DAYS[0], *, now: datetime = TODAY, key: str | None = None, **overrides: Any) -> Any:
+    return jobs.plan(key=key, now=now, as_of=as_of, overrides={**SMALL, **overrides}, provenance={})
+
+
+def run(as_of: date | None = DAYS[0], *, now: datetime = TODAY, **overrides: Any) -> Any:
+    return jobs.run_all(plan(as_of, now=now, **overrides), known_at=now)
+
+
+def promised(home: Path, as_of: date) -> dict[str, bytes]:
+    return {name: (home / "published" / f"as_of={as_of}" / name).read_bytes() for name in PROMISED}
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def mlflow_runs(home: Path) -> Iterator[Any]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{home / 'mlflow' / 'mlflow.db'}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return iter(client.search_runs(experiments))
+
+
+def versions(home: Path) -> list[Any]:
+    from mlflow import MlflowClient
+
+    return list(
+        MlflowClient(f"sqlite:///{home / 'mlflow' / 'mlflow.db'}").search_model_versions("name='daily-forecast'")
+    )
+
+
+def test_a_run_publishes_what_it_promises(new_home: Path) -> None:
+    results = run()
+    folder = Path(results["publish"]["folder"])
+    frame = pd.read_parquet(folder / "forecasts.parquet")
+    assert frame.groupby("symbol")["step"].apply(list).to_dict() == {s: [1, 2, 3, 4, 5] for s in ("AAPL", "FB", "IBM")}
+    assert [str(day)[:10] for day in frame["target_session"].iloc[:2]] == ["2013-02-27", "2013-02-28"]
+    assert json.loads((new_home / "published" / "latest.json").read_text())["as_of"] == "2013-02-26"
+    (mlflow_run,) = mlflow_runs(new_home)
+    metrics, tags = mlflow_run.data.metrics, mlflow_run.data.tags
+    assert {"crps_bp/lstm", "crps_bp/random_walk", "crps_bp/ewma_historical"} <= set(metrics)
+    assert tags["data_sha256"] == results["snapshot"]["digest"]
+    assert (tags["as_of"], mlflow_run.info.status) == ("2013-02-26", "FINISHED")
+
+
+def test_every_step_twice_equals_once(new_home: Path) -> None:
+    planned = plan()
+    jobs.run_all(planned, known_at=TODAY)
+    before = everything(new_home / "published")
+    again = jobs.run_all(planned, known_at=TODAY + timedelta(hours=1))
+    assert again["ingest"]["batches"][0]["new"] == 0
+    assert again["publish"]["changed"] is False
+    assert everything(new_home / "published") == before
+    assert len(list(mlflow_runs(new_home))) == 1
+    assert len(versions(new_home)) == 1
+
+
+def test_nothing_after_the_session_moves_a_byte(
+    new_home: Path, empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = SampleSource()
+    table = sample.bars(("AAPL", "FB", "IBM"), date(2013, 3, 1)).rename(
+        columns={"session": "date", "dividend": "dividends", "split_ratio": "splits"}
+    )
+    poisoned = table.copy()
+    after = table["date"] > pd.Timestamp(DAYS[0])
+    poisoned.loc[after, ["open", "high", "low", "close", "volume"]] *= 17.0
+    poisoned.loc[after, "splits"] = 3.0
+    outcomes = []
+    for name, prices in (("clean", table), ("poisoned", poisoned)):
+        home = use(empty_home, tmp_path / name / "var", monkeypatch)
+        prices.to_csv(home.parent / "prices.csv", index=False)
+        run(source="files", files=str(home.parent / "prices.csv"))
+        outcomes.append(promised(home, DAYS[0]))
+    assert after.any()
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_backfill_gives_the_bytes_of_the_live_runs_and_in_any_order_sees_no_later_model(
+    empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = use(empty_home, tmp_path / "live" / "var", monkeypatch)
+    for day in DAYS:
+        run(day, now=NEW_YORK.complete_at(day) + timedelta(minutes=1))
+    backfill = use(empty_home, tmp_path / "backfill" / "var", monkeypatch)
+    for day in DAYS:
+        run(day)
+    for day in DAYS:
+        assert promised(backfill, day) == promised(live, day)
+
+    backwards = use(empty_home, tmp_path / "backwards" / "var", monkeypatch)
+    for day in reversed(DAYS):
+        run(day)
+    for path in (backwards / "runs").glob("*/decision.json"):
+        champion = json.loads(path.read_text())["champion"]
+        as_of = json.loads(path.with_name("run.json").read_text())["as_of"]
+        assert champion is None or champion["as_of"] < as_of
+    assert json.loads((backwards / "published" / "latest.json").read_text())["as_of"] == "2013-02-28"
+    first = [
+        pd.read_parquet(home / "published" / f"as_of={DAYS[0]}" / "forecasts.parquet") for home in (backwards, live)
+    ]
+    pd.testing.assert_frame_equal(*(frame.drop(columns="model_version") for frame in first))
+
+
+def test_earlier_forecasts_are_scored_when_their_session_comes(new_home: Path) -> None:
+    run(DAYS[0])
+    scored = run(DAYS[1])["score"]
+    # one step of three symbols, of the published model and of the baseline beside it (the same where it was published)
+    assert scored["in_the_record"] == 3
+    assert {"live_crps_bp", "live_baseline_crps_bp", "live_coverage_90"} <= set(scored)
+
+
+def test_without_mlflow_nothing_is_lost_and_the_upload_alone_completes(
+    new_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    planned = plan(key="scheduled")
+    this = planned["run"]
+    jobs.ingest(this, planned["batches"][0], known_at=TODAY)
+    jobs.snapshot(this)
+    jobs.score(this)
+    jobs.train(this)
+    with pytest.raises(TrackingUnavailable, match=r"127\.0\.0\.1:9"):
+        jobs.upload(this)
+    weights = (new_home / "runs" / "scheduled__lstm" / "model" / "weights.safetensors").read_bytes()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    for step in (jobs.upload, jobs.judge, jobs.forecast, jobs.publish):
+        step(this)
+    assert (new_home / "runs" / "scheduled__lstm" / "model" / "weights.safetensors").read_bytes() == weights
+    assert len(versions(new_home)) == 1
+
+
+def test_a_symbol_too_short_to_train_on_gets_the_baseline_and_the_reason(new_home: Path) -> None:
+    results = run(symbols="FB", context_length=60, holdout_sessions=40, validation_sessions=40)
+    assert results["train"]["trained"] is False
+    assert "too little history" in results["judge"]["reason"]
+    frame = pd.read_parquet(Path(results["publish"]["folder"]) / "forecasts.parquet")
+    assert set(frame["model"]) <= {"random_walk", "ewma_historical"}
+    assert len(frame) == 5
+
+
+def test_a_symbol_with_hardly_any_history_is_withheld_with_the_reason(new_home: Path) -> None:
+    results = run(date(2012, 5, 30))
+    assert [row["symbol"] for row in results["forecast"]["withheld"]] == ["FB"]
+    published = json.loads((Path(results["publish"]["folder"]) / "forecasts.json").read_text())
+    assert published["withheld"][0]["symbol"] == "FB"
+    assert {row["symbol"] for row in published["forecasts"]} == {"AAPL", "IBM"}
+
+
+@pytest.mark.parametrize(
+    ("as_of", "overrides", "words"),
+    [
+        (date(2013, 3, 2), {}, "2013-03-01 and 2013-03-04"),
+        (date(2030, 1, 2), {}, "in the future"),
+        (date(1999, 1, 4), {}, "begins on 2000-03-01"),
+        (date(2014, 1, 2), {}, "after the end"),
+        (DAYS[0], {"symbols": "TSLA"}, "TSLA"),
+        (DAYS[0], {"horizon": 0}, "PIPELINE_HORIZON=0"),
+        (DAYS[0], {"source": "files", "files": "/none.csv"}, "/none.csv"),
+        (DAYS[0], {"exchange": "NOWHERE"}, "NOWHERE"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    new_home: Path, as_of: date, overrides: dict[str, Any], words: str
+) -> None:
+    before = set(new_home.rglob("*"))
+    with pytest.raises(UserError) as caught:
+        plan(as_of, **overrides)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not caught.value.retryable
+    assert set(new_home.rglob("*")) == before
+
+
+def test_a_scheduled_session_after_the_end_of_the_sample_is_nothing_to_do() -> None:
+    with pytest.raises(SessionNotAvailable, match="ends on 2013-03-01"):
+        jobs.plan(
+            key="k", now=TODAY, interval_end=NEW_YORK.complete_at(date(2013, 3, 4)), manual=False, overrides=SMALL,
+            provenance={},
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("interval_end", [None, TODAY])
+def test_a_run_by_hand_without_a_session_takes_the_last_of_the_sample(interval_end: datetime | None) -> None:
+    planned = jobs.plan(key="k", now=TODAY, interval_end=interval_end, manual=True, overrides=SMALL, provenance={})
+    assert planned["run"]["as_of"] == "2013-03-01"
+
+
+def test_a_scheduled_run_takes_the_session_its_interval_ends_with() -> None:
+    end = NEW_YORK.complete_at(DAYS[1])
+    planned = jobs.plan(key="k", now=TODAY, interval_end=end, manual=False, overrides=SMALL, provenance={})
+    assert planned["run"]["as_of"] == str(DAYS[1])
+
+
+def test_a_step_before_its_time_names_the_one_to_run() -> None:
+    planned = plan()
+    with pytest.raises(PipelineError, match="run `ingest`"):
+        jobs.train(planned["run"])

@@ -1,0 +1,61 @@
+"""Scores as metrics and tables."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.tracking.scores import best_baseline, by_step, metrics, write_tables
+from tests.tracking.conftest import scores
+
+TABLE = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0, champion=81.0)
+
+
+def test_each_score_stands_beside_the_other_models() -> None:
+    named = metrics(TABLE, "lstm")
+    crps = {name: value for name, value in named.items() if name.startswith("crps_bp/")}
+    assert crps == {
+        "crps_bp/lstm": 82.0,
+        "crps_bp/random_walk": 85.0,
+        "crps_bp/ewma_historical": 83.0,
+        "crps_bp/champion": 81.0,
+    }
+    assert named["coverage_90/lstm"] == 0.905
+
+
+def test_skill_is_positive_where_the_network_is_better() -> None:
+    named = metrics(TABLE, "lstm")
+    assert named["crps_skill_percent/vs_random_walk"] == pytest.approx(100 * (1 - 82 / 85))
+    assert named["crps_skill_percent/vs_best_baseline"] == pytest.approx(100 * (1 - 82 / 83))
+    assert named["crps_skill_percent/vs_champion"] < 0
+
+
+def test_the_champion_is_no_baseline() -> None:
+    assert best_baseline(TABLE, "lstm") == "ewma_historical"
+
+
+def test_without_a_trained_network_the_baselines_stand_alone() -> None:
+    alone = scores(random_walk=85.0, ewma_historical=83.0)
+    assert not any("skill" in name for name in metrics(alone, "lstm"))
+    assert best_baseline(alone, "lstm") == "ewma_historical"
+    assert metrics({"models": {}}, "lstm") == {}
+
+
+def test_what_is_not_a_finite_number_is_no_metric() -> None:
+    odd = {"models": {"lstm": {"crps_bp": 1.0, "mae_bp": float("nan"), "note": "x", "passed": True, "direction": None}}}
+    assert metrics(odd, "lstm") == {"crps_bp/lstm": 1.0}
+
+
+def test_curves_run_over_the_steps() -> None:
+    assert ("crps_bp_by_step/lstm", 2, 84.0) in list(by_step(TABLE))
+
+
+def test_tables_hold_every_model_step_and_symbol(tmp_path: Path) -> None:
+    write_tables(TABLE, tmp_path)
+    with (tmp_path / "by_symbol.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["symbol"], row["model"]) for row in rows} == {
+        (symbol, model) for symbol in ("AAPL", "IBM") for model in TABLE["models"]
+    }
+    assert json.loads((tmp_path / "scores.json").read_text()) == TABLE

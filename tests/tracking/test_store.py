@@ -1,0 +1,89 @@
+"""How MLflow is reached, and what is said when it is not."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import Settings
+from pipeline.errors import PipelineError, TrackingUnavailable
+from pipeline.tracking import registry, runs, store
+from tests.tracking.conftest import AS_OF
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def away(home: Path) -> Settings:
+    """Settings of a server that nobody runs."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    return Settings.load(mlflow_tracking_uri=f"http://somebody:secret@127.0.0.1:{port}")
+
+
+def test_a_server_that_is_away_is_named_within_seconds(away: Settings) -> None:
+    began = time.monotonic()
+    with pytest.raises(TrackingUnavailable, match=r"http://127.0.0.1:\d+ cannot be reached.*make run.*then retry") as told:
+        runs.open_run(away, experiment="daily-forecast", key="k", name="n", tags={})
+    assert time.monotonic() - began < 10
+    assert "secret" not in str(told.value)
+    assert told.value.retryable
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda settings, folder: runs.finish(settings, "a" * 32),
+        lambda settings, folder: runs.log_published(settings, "a" * 32, folder),
+        lambda settings, folder: runs.run_url(settings, "a" * 32),
+        lambda settings, folder: registry.champion_before(settings, AS_OF),
+        lambda settings, folder: registry.promote(settings, "1", AS_OF),
+        lambda settings, folder: store.ping(settings),
+    ],
+)
+def test_every_function_says_so(ask: Any, away: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    (tmp_path / "published.txt").write_text("x")
+    with pytest.raises(TrackingUnavailable):
+        ask(away, tmp_path)
+
+
+def test_a_file_that_is_no_database_is_named(home: Path) -> None:
+    (home / "mlflow").mkdir(parents=True)
+    (home / "mlflow" / "mlflow.db").write_text("this is not SQLite")
+    with pytest.raises(TrackingUnavailable, match=r"mlflow\.db cannot be reached.*see that the file can be read"):
+        store.ping(Settings.load())
+
+
+def test_a_deleted_experiment_is_not_made_again_behind_the_users_back(settings: Settings, client: Any) -> None:
+    number = store.experiment_id(client, settings, "daily-forecast")
+    client.delete_experiment(number)
+    with pytest.raises(PipelineError, match=f"mlflow experiments restore --experiment-id {number}"):
+        runs.open_run(settings, experiment="daily-forecast", key="k", name="n", tags={})
+
+
+def test_artifacts_of_a_direct_database_lie_under_the_home(settings: Settings, client: Any, home: Path) -> None:
+    number = store.experiment_id(client, settings, "daily-forecast")
+    assert client.get_experiment(number).artifact_location == str(home / "mlflow" / "artifacts" / "daily-forecast")
+
+
+def test_two_processes_may_open_a_fresh_store_at_once(home: Path) -> None:
+    code = "from pipeline.config import Settings; from pipeline.tracking.store import ping; ping(Settings.load())"
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    both = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [(one.communicate()[1], one.returncode) for one in both] == [("", 0)] * 2
+
+
+def test_importing_the_package_does_not_import_mlflow() -> None:
+    code = (
+        "import sys, pipeline.tracking.runs, pipeline.tracking.registry;"
+        "sys.exit(any(name in sys.modules for name in ('mlflow', 'torch')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
