@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from pathlib import Path
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ def main() -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     files = {path: entry["sha256"] for path, entry in manifest["files"].items()}
     for path, digest in files.items():
-        found = hashlib.sha256((folder / path).read_bytes()).hexdigest()
+        found = hash_of(folder / path)
         require(found == digest, f"{path} has SHA-256 {found}, the manifest says {digest}")
 
     frame = pd.read_parquet(folder / "forecasts.parquet")
@@ -27,6 +28,10 @@ def main() -> None:
     require(bool((quantiles > 0).all(axis=None)), "a price that is not above 0")
     require(str(frame["as_of"].iloc[0]) == latest["as_of"], "the frame and latest.json differ in as_of")
     sys.stdout.write(f"{len(frame)} rows as of {latest['as_of']}, {len(files)} files as the manifest says\n")
+
+
+def hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def require(holds: bool, otherwise: str) -> None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -156,7 +156,12 @@ def _follow(place: Place, airflow: Airflow, run_id: str) -> str:
         log, words = daily.last_log(place, run_id, task)
         return words[-1] if words else str(log)
 
-    state, tasks = show_progress(console, updates, why)
+    try:
+        state, tasks = show_progress(console, updates, why=why, ahead=lambda: daily.runs_ahead(airflow))
+    except KeyboardInterrupt:
+        with _undisturbed(), suppress(LocalError):
+            daily.cancel(airflow, run_id)
+        raise
     daily.require_success(place, run_id, state, tasks)
     return daily.as_of(airflow, run_id)
 

@@ -62,6 +62,16 @@ def trigger(airflow: Airflow, conf: dict[str, Any]) -> str:
     return str(run["dag_run_id"])
 
 
+def cancel(airflow: Airflow, run_id: str) -> None:
+    """Mark the run as failed, so that it neither goes on nor stands in the way of the next one."""
+    airflow.patch(f"{page(run_id)}?update_mask=state", {"state": "failed"})
+
+
+def runs_ahead(airflow: Airflow) -> list[str]:
+    """Return the ids of the runs that are at work; the DAG takes one at a time."""
+    return [str(run["dag_run_id"]) for run in airflow.get(f"dags/{DAG}/dagRuns?state=running")["dag_runs"]]
+
+
 def follow(airflow: Airflow, run_id: str, *, check: Check) -> Iterator[tuple[str, list[Task]]]:
     """Yield the run's state and its tasks, in the order they started; the last update is the run's end."""
     silent_since = time.monotonic()

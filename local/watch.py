@@ -8,37 +8,49 @@ from rich.markup import escape
 from local.daily import OVER, Task
 
 SIGNS = {"success": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[yellow]–[/]"}
+# A run that an earlier one keeps waiting says so after this many looks; the skipped run of a new schedule is shorter.
+PATIENCE = 30
 
 Update = tuple[str, list[Task]]
+Why = Callable[[Task], str]
+Ahead = Callable[[], list[str]]
 
 
-def show_progress(console: Console, updates: Iterable[Update], why: Callable[[Task], str]) -> Update:
+def show_progress(console: Console, updates: Iterable[Update], *, why: Why, ahead: Ahead) -> Update:
     """Show `updates` until they end, and return the last one.
 
-    A task that is over or is tried again gets a line, for a new try with the reason that `why` gives; on a terminal
-    the last line says what is at work.
+    A task that is over or is tried again gets a line, for a new try with the reason that `why` gives. `ahead` names
+    the runs that this one may be waiting for. On a terminal the last line says what is at work.
     """
     last: Update = ("", [])
     told: set[tuple[str, str, int]] = set()
     with console.status("waiting for the scheduler") as status:
-        for state, tasks in updates:
+        for looks, (state, tasks) in enumerate(updates):
             for task in tasks:
                 mark = (task.name, task.state, task.tries)
                 if mark not in told and (line := _line(task, why)):
                     told.add(mark)
                     console.print(line)
+            if looks == PATIENCE and state == "queued":
+                console.print(escape(_waiting(ahead())))
             status.update(_now(state, tasks))
             last = state, tasks
     return last
 
 
-def _line(task: Task, why: Callable[[Task], str]) -> str:
+def _line(task: Task, why: Why) -> str:
     count = f" ×{task.instances}" if task.instances > 1 else ""
     if task.state in OVER and task.state in SIGNS:
         return f"  {SIGNS[task.state]} {task.name + count:24} {task.seconds:6.1f} s"
     if task.state == "up_for_retry":
         return f"  [yellow]![/] {task.name + count:24} try {task.tries} failed and is repeated: {escape(why(task))}"
     return ""
+
+
+def _waiting(ahead: list[str]) -> str:
+    if not ahead:
+        return "  … the scheduler has not taken up the run yet"
+    return f"  … waiting for {', '.join(ahead)}: one run at a time; to give that one up, mark it as failed in Airflow"
 
 
 def _now(state: str, tasks: list[Task]) -> str:

@@ -49,7 +49,8 @@ _POINT = 72 / 100  # a pixel of the layout, in points of type
 
 def fan_chart(fan: Fan, path: Path) -> Path:
     """Write one symbol's fan chart."""
-    write_atomic(path, next(iter(fan_pngs([fan])))[1])
+    [(_, png)] = fan_pngs([fan])
+    write_atomic(path, png)
     return path
 
 

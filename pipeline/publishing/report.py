@@ -25,7 +25,8 @@ _LABELS = {
     "git_commit": "Code (git commit)",
     "mlflow_run_id": "MLflow run",
     "dag_id": "DAG",
-    "run_id": "Run",
+    "run_id": "Airflow run",
+    "run_key": "Run",
 }
 
 
@@ -53,9 +54,8 @@ def _context(edition: Edition) -> dict[str, Any]:
         "rows": [_row(edition, fan) for fan in fans],
         "cards": [_card(fan, steps=len(edition.table) <= _MOST_STEPS) for fan in fans],
         "levels": [f"{level:.0%}".replace("%", " %") for level in LEVELS],
-        "beside": words.model_name(edition.best_baseline or "")
-        if any(fan.baseline_HQ is not None for fan in fans)
-        else None,
+        "stand_ins": edition.decision.get("fallbacks") or [],
+        "beside": words.named(edition.best_baseline) if any(fan.baseline_HQ is not None for fan in fans) else None,
         "skill": list(_skill(edition)),
         "live": _live(edition.live),
         "audit": _audit(edition.audit),
@@ -72,7 +72,7 @@ def _horizons(edition: Edition) -> list[tuple[str, str]]:
 
 def _row(edition: Edition, fan: Fan) -> dict[str, Any]:
     steps = [1] if len(fan.targets) == 1 else [1, -1]
-    other = (fan.model, fan.model_version) != (edition.model, edition.model_version)
+    other = fan.model != edition.model or (fan.model not in BASELINES and fan.model_version != edition.model_version)
     return {
         "symbol": fan.symbol,
         "spark": spark_svg(fan),
@@ -160,8 +160,11 @@ def _version(model: str, version: Any) -> str:
 def _audit(audit: Mapping[str, Any]) -> dict[str, Any]:
     problems = sorted(audit.get("problems", ()), key=lambda problem: str(problem.get("session", "")), reverse=True)
     problems.sort(key=lambda problem: _SEVERITY.get(str(problem.get("verdict")), 3))
-    counts = {name: int(audit.get(name) or 0) for name in ("accept", "warn", "quarantine", "reject")}
-    return {"counts": counts, "problems": problems[:_MOST_PROBLEMS], "more": max(len(problems) - _MOST_PROBLEMS, 0)}
+    counts = {name: int(audit.get(name) or 0) for name in ("accept", "warn", "quarantine", "reject", "gaps")}
+    # The list itself may be cut short; the counts are not.
+    every = max(len(problems), sum(counts[name] for name in ("warn", "quarantine", "reject", "gaps")))
+    shown = problems[:_MOST_PROBLEMS]
+    return {"counts": counts, "problems": shown, "more": every - len(shown)}
 
 
 def _provenance(provenance: Mapping[str, Any]) -> Iterator[dict[str, str | None]]:

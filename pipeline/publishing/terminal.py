@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.publishing import words
+from pipeline.publishing.edition import BASELINES
 from pipeline.publishing.shelf import read_published
 
 _LOW, _HIGH = "0.1", "0.9"
@@ -27,7 +28,7 @@ def show(folder: Path) -> RenderableType:
     reason = str(manifest["decision"].get("reason") or "")
     parts: list[RenderableType] = [
         Text(f"Closing Bell · {forecasts['exchange']} · after the close of {words.day(as_of)}", style="bold"),
-        Text(manifest["verdict"], style="cyan" if forecasts["model_version"] else "yellow"),
+        Text(manifest["verdict"], style="yellow" if forecasts["model"] in BASELINES else "cyan"),
         Text(reason, style="dim"),
         Padding(_table(forecasts), (1, 0)),
         *(Text(f"{each['symbol']}: no forecast, {each['reason']}", style="yellow") for each in forecasts["withheld"]),

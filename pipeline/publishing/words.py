@@ -18,14 +18,20 @@ _NAMES = {
 }
 NOTHING = "–"
 _PER_CENT = "\N{NO-BREAK SPACE}%"
-# Coverage this close to what was promised (as a fraction) counts as kept.
-_KEPT = 0.03
+# Coverage this close to what was promised (as a fraction) counts as kept, and this far off as wrong.
+_KEPT, _WRONG = 0.015, 0.04
 
 
 def model_name(name: str, version: str | None = None) -> str:
     """Return a model's name for people: `LSTM, version 3`."""
     known = _NAMES.get(name, name)
     return f"{known}, version {version}" if version and name not in BASELINES else known
+
+
+def named(name: str | None) -> str:
+    """Return a model's name as it stands within a sentence: `random walk`."""
+    known = model_name(name or "the baseline")
+    return known if known[1:2].isupper() else f"{known[:1].lower()}{known[1:]}"
 
 
 def day(when: date, *, weekday: bool = True, year: bool = True) -> str:
@@ -49,7 +55,7 @@ def iso_day(text: str) -> str:
 
 def decimals(low: float, high: float) -> int:
     """Return how many decimals show a range of prices in about twenty steps: 2 for shares, 4 for currencies."""
-    return min(max(math.ceil(-math.log10(max(high - low, 1e-6) / 20)), 2), 6)
+    return min(max(math.ceil(-math.log10((high - low) / 20)), 2), 6) if high > low else 2
 
 
 def price(value: float, places: int = 2) -> str:
@@ -174,16 +180,18 @@ def _evidence(edition: Edition) -> str:
     if gain is None or edition.model in BASELINES:
         return f"{start}."
     direction = "below" if gain >= 0 else "above"
-    return f"{start}, {abs(gain) * 100:.1f} % {direction} the best baseline, {model_name(edition.best_baseline or '')}."
+    return f"{start}, {abs(gain) * 100:.1f} % {direction} the best baseline, {named(edition.best_baseline)}."
 
 
 def _calibration(scores: Mapping[str, Any]) -> str:
     held = known(scores.get("coverage_90"))
     if held is None:
         return "How many closes its ranges held is not known."
-    off = held - 0.9
-    if off < -_KEPT:
-        return f"Its 90 % ranges were too narrow: they held only {share(held)} of the closes. Read them as optimistic."
-    if off > _KEPT:
-        return f"Its 90 % ranges were wider than they need be: they held {share(held)} of the closes."
-    return f"Its 90 % ranges did what they promise: they held {share(held)} of the closes."
+    off, closes = held - 0.9, f"they held {share(held)} of the closes"
+    if abs(off) <= _KEPT:
+        return f"Its 90 % ranges did what they promise: {closes}."
+    if abs(off) <= _WRONG:
+        return f"Its 90 % ranges came out a little {'narrow' if off < 0 else 'wide'}: {closes}."
+    if off < 0:
+        return f"Its 90 % ranges were too narrow: {closes}. Expect more outside them than one in ten."
+    return f"Its 90 % ranges were wider than they need be: {closes}."

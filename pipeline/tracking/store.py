@@ -49,11 +49,12 @@ def connected(settings: Settings, doing: str) -> Iterator["MlflowClient"]:
     Raises TrackingUnavailable if MLflow cannot be reached, PipelineError for anything else that it refuses.
     """
     _prepare_environment()
+    from alembic.util.exc import CommandError
     from mlflow.exceptions import MlflowException
 
     try:
         yield _client(settings.tracking_uri)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
         raise _in_words(error, settings.tracking_uri, doing) from error
 
 

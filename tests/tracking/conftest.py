@@ -15,8 +15,7 @@ from safetensors.numpy import save_file
 
 from pipeline.config import Settings
 from pipeline.tracking import runs, store
-
-AS_OF = date(2013, 2, 28)
+from tests.tracking.material import AS_OF, model_card
 
 
 @pytest.fixture(scope="session")
@@ -75,71 +74,3 @@ def snapshot(tmp_path: Path, prices: pd.DataFrame) -> Path:
     path = tmp_path / "snapshot.parquet"
     prices.assign(session=pd.to_datetime(prices["date"]).dt.date).drop(columns="date").to_parquet(path)
     return path
-
-
-def model_card(as_of: date = AS_OF) -> dict[str, Any]:
-    return {
-        "network": "lstm",
-        "levels": [0.05, 0.5, 0.95],
-        "horizon": 5,
-        "context_length": 60,
-        "hidden_size": 64,
-        "features": ["return", "gap"],
-        "as_of": as_of.isoformat(),
-        "symbols": ["AAPL", "IBM"],
-        "train_first": "2000-03-01",
-        "train_last": "2012-02-01",
-        "seed": 7,
-        "training_steps": 800,
-        "data_digest": "d" * 64,
-        "weights_sha256": "e" * 64,
-    }
-
-
-def scores(**crps: float) -> dict[str, Any]:
-    """A table of held-out scores as training leaves it; CRPS by model."""
-    return {
-        "first": "2012-03-01",
-        "last": "2013-02-21",
-        "sessions": 245,
-        "windows": 490,
-        "models": {name: _score(value) for name, value in crps.items()},
-    }
-
-
-def _score(crps: float) -> dict[str, Any]:
-    overall = {"crps_bp": crps, "coverage_50": 0.49, "coverage_80": 0.79, "coverage_90": 0.905}
-    return {
-        **overall,
-        "mae_over_random_walk": 0.998,
-        "direction": 0.51,
-        "by_step": [{"step": step, "crps_bp": crps + step, "coverage_90": 0.9} for step in (1, 2)],
-        "by_symbol": {"AAPL": {"crps_bp": crps}, "IBM": {"crps_bp": crps - 1}},
-    }
-
-
-def training() -> dict[str, Any]:
-    return {
-        "parameters": {"network": "lstm", "training_steps": 800, "learning_rate": 0.001},
-        "curves": {
-            "train_pinball": [[step, 1 / step] for step in range(10, 810, 10)],
-            "validation_pinball": [[step, 2 / step] for step in range(50, 850, 50)],
-        },
-        "best_step": 700,
-        "seconds": 21.5,
-        "windows": 5000,
-        "train": {"first": "2000-03-01", "last": "2011-08-01", "windows": 4000},
-        "validation": {"first": "2011-08-10", "last": "2012-02-01", "windows": 510},
-    }
-
-
-def decision(**changes: Any) -> dict[str, Any]:
-    return {
-        "model": "lstm",
-        "model_version": "1",
-        "promoted": True,
-        "reason": "The challenger is better than the champion and the best baseline.",
-        "champion": None,
-        "best_baseline": "ewma_historical",
-        **changes,
-    }

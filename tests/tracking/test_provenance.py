@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.tracking.provenance import git_commit, run_tags
-from tests.tracking.conftest import AS_OF
+from tests.tracking.material import AS_OF
 
 
 @pytest.fixture
@@ -41,9 +41,7 @@ def test_outside_git_the_commit_is_unknown(tmp_path: Path) -> None:
 
 def test_tags_name_the_airflow_run(home: Path) -> None:
     provenance = {"dag_id": "daily_forecast", "run_id": "scheduled__2013"}
-    tags = run_tags(
-        Settings.load(), as_of=AS_OF, symbols=["AAPL"], commit="abc", provenance=provenance, try_number=3
-    )
+    tags = run_tags(Settings.load(), as_of=AS_OF, symbols=["AAPL"], commit="abc", provenance=provenance, try_number=3)
     assert tags["airflow.dag_id"] == "daily_forecast"
     assert tags["airflow.run_id"] == "scheduled__2013"
     assert tags["airflow.try"] == "3"

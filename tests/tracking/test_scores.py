@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.tracking.scores import best_baseline, by_step, metrics, write_tables
-from tests.tracking.conftest import scores
+from tests.tracking.material import scores
 
 TABLE = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0, champion=81.0)
 

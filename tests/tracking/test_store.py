@@ -13,7 +13,7 @@ import pytest
 from pipeline.config import Settings
 from pipeline.errors import PipelineError, TrackingUnavailable
 from pipeline.tracking import registry, runs, store
-from tests.tracking.conftest import AS_OF
+from tests.tracking.material import AS_OF
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +29,9 @@ def away(home: Path) -> Settings:
 
 def test_a_server_that_is_away_is_named_within_seconds(away: Settings) -> None:
     began = time.monotonic()
-    with pytest.raises(TrackingUnavailable, match=r"http://127.0.0.1:\d+ cannot be reached.*make run.*then retry") as told:
+    with pytest.raises(
+        TrackingUnavailable, match=r"http://127.0.0.1:\d+ cannot be reached.*make run.*then retry"
+    ) as told:
         runs.open_run(away, experiment="daily-forecast", key="k", name="n", tags={})
     assert time.monotonic() - began < 10
     assert "secret" not in str(told.value)

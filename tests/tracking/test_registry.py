@@ -1,0 +1,251 @@
+"""Versions are made once, the past never sees a later champion, and no weights are loaded unchecked."""
+
+import itertools
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+
+from pipeline.config import Settings
+from pipeline.errors import CorruptFile, MissingStep, PipelineError
+from pipeline.tracking import registry
+from tests.tracking.material import AS_OF
+
+DAYS = [date(2013, 2, day) for day in (25, 26, 27, 28)]
+Register = Callable[..., registry.Registered]
+
+
+@pytest.fixture
+def register(
+    settings: Settings, run_id: str, trained: Callable[..., Path], prices: pd.DataFrame
+) -> Callable[..., registry.Registered]:
+    def register_one(as_of: date = AS_OF, seed: int = 1, run: str = run_id) -> registry.Registered:
+        folder = trained(as_of, seed)
+        return registry.register(settings, run, model_dir=folder, example=prices, tags={"source": "sample"})
+
+    return register_one
+
+
+@pytest.fixture
+def versions(client: Any) -> Callable[..., str]:
+    """Makes versions in the registry alone: what is asked of them here are their tags."""
+    client.create_registered_model(registry.MODEL)
+
+    def make(as_of: date, **tags: str) -> str:
+        needed = {"as_of": str(as_of), "network": "lstm", "weights_sha256": "a" * 64, "description_sha256": "b" * 64}
+        return str(client.create_model_version(registry.MODEL, "/nowhere", tags={**needed, **tags}).version)
+
+    return make
+
+
+def aliases(client: Any) -> dict[str, str]:
+    return {name: str(version) for name, version in client.get_registered_model(registry.MODEL).aliases.items()}
+
+
+def test_the_same_training_keeps_its_version(register: Register, client: Any) -> None:
+    first = register()
+    assert register() == first
+    assert register(seed=2).version == "2"
+    assert aliases(client)["challenger"] == "2"
+    assert register() == first
+    assert aliases(client)["challenger"] == "1"
+
+
+def test_a_version_tells_what_it_is(register: Register, run_id: str, client: Any) -> None:
+    made = register()
+    assert (made.as_of, made.network, made.run_id, made.champion_since) == (AS_OF, "lstm", run_id, None)
+    assert made.tags["source"] == "sample"
+    assert made.tags["horizon"] == "5"
+    assert made.tags["data_digest"] == "d" * 64
+    run = client.get_run(run_id)
+    assert run.data.tags["model_version"] == "1"
+    assert [output.model_id for output in run.outputs.model_outputs] == [made.model_id]
+
+
+def test_another_run_of_the_session_shows_the_version_it_shares(
+    register: Register, settings: Settings, client: Any
+) -> None:
+    first = register()
+    experiment = client.get_run(first.run_id).info.experiment_id
+    other = client.create_run(experiment).info.run_id
+    assert register(run=other) == first
+    assert [output.model_id for output in client.get_run(other).outputs.model_outputs] == [first.model_id]
+
+
+@pytest.mark.parametrize(
+    "breaks", ["log_model_artifacts", "finalize_logged_model", "create_model_version", "log_outputs"]
+)
+def test_a_registration_that_broke_off_is_completed_with_one_version(
+    breaks: str, register: Register, run_id: str, monkeypatch: pytest.MonkeyPatch, client: Any
+) -> None:
+    def broken(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise mlflow.MlflowException("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow.MlflowClient, breaks, broken)
+        with pytest.raises(PipelineError, match="cannot register the model of 2013-02-28"):
+            register()
+    assert register().version == "1"
+    assert len(client.search_model_versions(f"name = '{registry.MODEL}'")) == 1
+    assert len(client.search_logged_models([client.get_run(run_id).info.experiment_id])) == 1
+
+
+def test_a_request_that_was_sent_twice_counts_as_one_version(
+    register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = mlflow.MlflowClient.create_model_version
+
+    def create_twice(self: Any, *args: Any, **kwargs: Any) -> Any:
+        create(self, *args, **kwargs)
+        return create(self, *args, **kwargs)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "create_model_version", create_twice)
+    assert register().version == "1"
+    assert register().version == "1"
+
+
+def test_weights_that_training_did_not_leave_are_refused(
+    trained: Callable[..., Path], settings: Settings, run_id: str, prices: pd.DataFrame
+) -> None:
+    folder = trained()
+    flip_a_byte(folder / "weights.safetensors")
+    with pytest.raises(CorruptFile, match=r"weights\.safetensors has SHA-256"):
+        registry.register(settings, run_id, model_dir=folder, example=prices, tags={})
+    with pytest.raises(MissingStep, match=r"no weights\.safetensors and no model\.json"):
+        registry.register(settings, run_id, model_dir=folder / "nothing", example=prices, tags={})
+
+
+def test_a_torn_upload_makes_no_version(register: Register, monkeypatch: pytest.MonkeyPatch, client: Any) -> None:
+    upload = mlflow.MlflowClient.log_model_artifacts
+
+    def torn(self: Any, model_id: str, local_dir: str) -> None:
+        flip_a_byte(Path(local_dir) / "artifacts" / "weights.safetensors")
+        upload(self, model_id, local_dir)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "log_model_artifacts", torn)
+    with pytest.raises(CorruptFile, match="the upload"):
+        register()
+    assert client.search_model_versions(f"name = '{registry.MODEL}'") == []
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1), (1, 3, 0, 2)])
+def test_the_past_never_sees_a_later_champion(
+    order: tuple[int, ...], settings: Settings, versions: Callable[..., str], client: Any
+) -> None:
+    promoted: dict[date, str] = {}
+    for day in (DAYS[index] for index in order):
+        promoted[day] = versions(day)
+        registry.promote(settings, promoted[day], day)
+        assert aliases(client)["champion"] == promoted[max(promoted)]
+        for asked in [*DAYS, DAYS[-1] + timedelta(days=1)]:
+            earlier = [past for past in promoted if past < asked]
+            found = registry.champion_before(settings, asked)
+            assert (found.version if found else None) == (promoted[max(earlier)] if earlier else None)
+
+
+def test_without_a_promotion_there_is_no_champion(settings: Settings, versions: Callable[..., str]) -> None:
+    assert registry.champion_before(settings, AS_OF) is None
+    versions(DAYS[0])
+    assert registry.champion_before(settings, AS_OF) is None
+
+
+def test_without_any_model_there_is_no_champion(settings: Settings) -> None:
+    assert registry.champion_before(settings, AS_OF) is None
+
+
+def test_the_alias_alone_makes_no_champion(settings: Settings, versions: Callable[..., str], client: Any) -> None:
+    client.set_registered_model_alias(registry.MODEL, "champion", versions(DAYS[0]))
+    assert registry.champion_before(settings, AS_OF) is None
+
+
+def test_a_champion_that_has_seen_more_than_its_promotion_is_passed_over(
+    settings: Settings, versions: Callable[..., str]
+) -> None:
+    versions(DAYS[2], champion_since=str(DAYS[0]))
+    assert registry.champion_before(settings, DAYS[1]) is None
+    assert registry.champion_before(settings, AS_OF + timedelta(days=1)) is None
+
+
+def test_of_two_promotions_on_a_session_the_later_version_counts(
+    settings: Settings, versions: Callable[..., str], client: Any
+) -> None:
+    first, second = versions(DAYS[0]), versions(DAYS[0])
+    for version in (second, first):
+        registry.promote(settings, version, DAYS[0])
+    found = registry.champion_before(settings, DAYS[1])
+    assert found is not None
+    assert found.version == second == aliases(client)["champion"]
+
+
+def test_versions_are_numbers_and_not_words(settings: Settings, versions: Callable[..., str]) -> None:
+    made = [versions(DAYS[0]) for _ in range(10)]
+    for version in (made[8], made[9]):  # 9 and 10
+        registry.promote(settings, version, DAYS[0])
+    found = registry.champion_before(settings, DAYS[1])
+    assert found is not None
+    assert found.version == "10"
+
+
+def test_promoting_twice_changes_nothing(settings: Settings, versions: Callable[..., str], client: Any) -> None:
+    old, new = versions(DAYS[0]), versions(DAYS[1])
+    for version, day in itertools.product([(old, DAYS[0]), (new, DAYS[1])], range(2)):
+        del day
+        registry.promote(settings, *version)
+    registry.promote(settings, old, DAYS[3])  # has been champion since the first day already
+    assert client.get_model_version(registry.MODEL, old).tags["champion_since"] == str(DAYS[0])
+    assert aliases(client)["champion"] == new
+
+
+def test_a_version_cannot_be_champion_of_a_session_before_its_own(
+    settings: Settings, versions: Callable[..., str]
+) -> None:
+    with pytest.raises(ValueError, match="has seen 2013-02-28"):
+        registry.promote(settings, versions(DAYS[3]), DAYS[0])
+
+
+def test_an_older_session_does_not_become_the_challenger(register: Register, client: Any) -> None:
+    newest = register(DAYS[3])
+    register(DAYS[0])
+    assert aliases(client)["challenger"] == newest.version
+
+
+def test_a_download_is_what_was_registered(
+    register: Register, settings: Settings, trained: Callable[..., Path], tmp_path: Path
+) -> None:
+    made = register()
+    for _ in range(2):
+        folder = registry.download(settings, made, tmp_path / "champion")
+    original = trained()
+    for name in ("weights.safetensors", "model.json"):
+        assert (folder / name).read_bytes() == (original / name).read_bytes()
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "weights.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "model.json"])
+def test_a_flipped_byte_is_noticed_before_anything_loads_it(
+    name: str, register: Register, settings: Settings, tmp_path: Path
+) -> None:
+    made = register()
+    flip_a_byte(next(settings.home.rglob(f"artifacts/artifacts/{name}")))
+    with pytest.raises(CorruptFile, match=r"version 1 of daily-forecast \(as of 2013-02-28\).*backup") as told:
+        registry.download(settings, made, tmp_path / "champion")
+    assert not told.value.retryable
+    assert list((tmp_path / "champion").iterdir()) == []
+
+
+def test_a_damaged_copy_is_fetched_again(register: Register, settings: Settings, tmp_path: Path) -> None:
+    made = register()
+    folder = registry.download(settings, made, tmp_path / "champion")
+    flip_a_byte(folder / "weights.safetensors")
+    registry.download(settings, made, folder)
+    assert registry.sha256_file(folder / "weights.safetensors") == made.weights_sha256
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
