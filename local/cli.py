@@ -25,7 +25,12 @@ from pipeline.errors import PipelineError
 
 INTERRUPTED = 130
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Airflow and MLflow on this machine.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Airflow and MLflow on this machine.",
+)
 console = Console(highlight=False, soft_wrap=True)
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -41,6 +46,8 @@ def run(as_of: AsOf = "", symbols: Symbols = "", source: Source = "", files: Fil
     """Start the services, do one daily run, and show the forecasts; the services stay up."""
     source = source or ("files" if files else "")
     conf = request(as_of=as_of, symbols=symbols, source=source, network=network)
+    if files and not Path(files).expanduser().is_file():
+        raise LocalError(f"FILES={files}: there is no such file")
     settings = Settings.load(
         source=source or None, files=files or None, symbols=symbols or None, network=network or None
     )
@@ -64,8 +71,7 @@ def start() -> None:
 def stop() -> None:
     """End every process of this set-up, left-overs of a crash included."""
     place = Place.load()
-    with _undisturbed():
-        count = services.stop(place)
+    count = _stop(place)
     console.print(f"stopped {count} processes of {place.home}" if count else f"nothing of {place.home} is running")
 
 
@@ -80,8 +86,8 @@ def status() -> None:
         raise LocalError(f"not all services of {place.home} are running: `make run` starts them")
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-def exec(command: Annotated[list[str], typer.Argument(help="such as: airflow dags list")]) -> None:
+@app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def execute(command: Annotated[list[str], typer.Argument(help="such as: airflow dags list")]) -> None:
     """Run a command with the services' environment: `exec airflow …`, `exec mlflow …`."""
     place = Place.load()
     environment = place.environment(_given())
@@ -97,14 +103,10 @@ def main() -> None:
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
     try:
-        app(standalone_mode=False)
+        app()
     except (LocalError, PipelineError) as error:
         complaints.print(f"error: {error}", markup=False)
         sys.exit(1)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
 
 
 def request(*, as_of: str, symbols: str, source: str, network: str) -> dict[str, Any]:
@@ -135,18 +137,27 @@ def _services(files: str = "") -> Iterator[tuple[Place, Airflow]]:
     try:
         started = services.start(place, place.environment(_given(files)), _say)
         _say("starting Airflow and MLflow" if started else "using the services that are running")
-        since = before if started else None
-        daily.await_ready(place, airflow, since=since, check=lambda: services.require_running(place))
+        _await_ready(place, airflow, since=before if started else None)
         yield place, airflow
     except KeyboardInterrupt:
-        with _undisturbed():
-            _say(
-                "interrupted"
-                + (": stopping the services" if started else "; the services stay up, `make stop` ends them")
-            )
-            if started:
-                services.stop(place)
+        _say("interrupted; the services stay up, `make stop` ends them" if not started else "interrupted, stopping")
+        if started:
+            _stop(place)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _await_ready(place: Place, airflow: Airflow, since: datetime | None) -> None:
+    try:
+        daily.await_ready(place, airflow, since=since, check=lambda: services.require_running(place))
+    except LocalError:
+        if since is not None:  # ours, and of no use to anybody; their logs stay
+            _stop(place)
         raise
+
+
+def _stop(place: Place) -> int:
+    with _undisturbed():
+        return services.stop(place)
 
 
 def _follow(place: Place, airflow: Airflow, run_id: str) -> str:
@@ -174,7 +185,7 @@ def _show(place: Place, session: str) -> None:
 
 def _tell(place: Place, airflow: Airflow, run_id: str = "", folder: Path | None = None) -> None:
     user, password = airflow.credentials()
-    page = f"/dags/{daily.DAG}/runs/{quote(run_id)}" if run_id else ""
+    page = f"/dags/{daily.DAG}/runs/{quote(run_id, safe=':+')}" if run_id else ""
     rows = {
         "Airflow": f"{place.airflow_url}{page}  (user {user}, password {password})",
         "MLflow": place.mlflow_url,

@@ -104,14 +104,11 @@ def ingest(planned: Planned, as_json: bool) -> None:
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
     from pipeline import jobs
 
-    batches_planned: list[list[str]] = planned["batches"]
     with _bar() as bar:
-        batches = [
-            jobs.ingest(planned["run"], batch, known_at=_now())
-            for batch in bar.track(batches_planned, description="ingest")
-        ]
-    result = {"batches": batches, "snapshot": jobs.snapshot(planned["run"])}
-    new, revised = (sum(batch[name] for batch in batches) for name in ("new", "revised"))
+        planned_batches = bar.track(planned["batches"], description="ingest")
+        batches = [jobs.ingest(planned["run"], list(batch), known_at=_now()) for batch in planned_batches]
+    result: Planned = {"batches": batches, "snapshot": jobs.snapshot(planned["run"])}
+    new, revised = (sum(done[name] for done in batches) for name in ("new", "revised"))
     _tell(as_json, result, f"{new} new bars, {revised} revised; snapshot {result['snapshot']['digest'][:12]}")
 
 

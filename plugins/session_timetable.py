@@ -68,7 +68,7 @@ class ExchangeSessionTimetable(Timetable):
         Without catchup, sessions before the last complete one are missed; that one still runs, whenever the DAG is
         switched on.
         """
-        days = []
+        days: list[date] = []
         if last_automated_data_interval is not None:
             # By its start: the same session must not come twice when the exchange or the delay is set anew.
             days.append(_utc(last_automated_data_interval.start).date() + ONE_DAY)

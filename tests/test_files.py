@@ -1,7 +1,6 @@
 """Files and folders show the old content or the new, whoever is killed at whatever moment."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import threading
@@ -44,6 +43,10 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture
 def full_disk() -> Iterator[None]:
     """Let no file grow beyond 10 bytes: the system itself refuses the rest, as it does on a full disk."""
@@ -58,7 +61,7 @@ def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
     files.write_atomic(path, "first")
     files.write_atomic(path, b"second")
     assert path.read_bytes() == b"second"
-    assert os.listdir(tmp_path) == ["pointer.json"]
+    assert names(tmp_path) == ["pointer.json"]
 
 
 def test_a_file_keeps_its_content_on_a_full_disk(tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -72,7 +75,8 @@ def test_a_file_keeps_its_content_on_a_full_disk(tmp_path: Path, request: pytest
 
 def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"prices")
-    assert files.sha256_file(tmp_path / "file") == files.sha256_bytes(b"prices") == hashlib.sha256(b"prices").hexdigest()
+    expected = hashlib.sha256(b"prices").hexdigest()
+    assert files.sha256_file(tmp_path / "file") == files.sha256_bytes(b"prices") == expected
 
 
 @pytest.mark.parametrize("swaps", [True, False])
@@ -84,7 +88,7 @@ def test_a_folder_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert contents(folder) == OLD
     files.replace_folder(folder, NEW)
     assert contents(folder) == NEW
-    assert os.listdir(folder.parent) == ["edition"]
+    assert names(folder.parent) == ["edition"]
 
 
 def test_a_folder_stays_on_a_full_disk(tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -93,18 +97,18 @@ def test_a_folder_stays_on_a_full_disk(tmp_path: Path, request: pytest.FixtureRe
     with pytest.raises(OSError, match="too large"):
         files.replace_folder(tmp_path / "edition", {"a.txt": b"new", "b.txt": b"much longer than ten bytes"})
     assert contents(tmp_path / "edition") == OLD
-    assert os.listdir(tmp_path) == ["edition"]
+    assert names(tmp_path) == ["edition"]
 
 
 def test_a_folder_comes_back_when_the_second_of_two_renames_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, rename, names = tmp_path / "edition", Path.rename, []
+    folder, rename, renamed = tmp_path / "edition", Path.rename, []
     files.replace_folder(folder, OLD)
 
     def failing(self: Path, target: Path) -> Path:
-        names.append(self.name)
-        if len(names) == 2:
+        renamed.append(self.name)
+        if len(renamed) == 2:
             raise OSError("no second rename")
         return rename(self, target)
 
@@ -127,7 +131,7 @@ def test_a_writer_killed_at_any_moment_leaves_the_old_folder_or_the_new(tmp_path
             assert contents(folder) in (OLD, NEW)
         files.clear_litter(tmp_path)
         assert contents(folder) in (OLD, NEW)
-        assert os.listdir(tmp_path) == ["edition"]
+        assert names(tmp_path) == ["edition"]
         seen.add("old" if contents(folder) == OLD else "new")
         if done.returncode == 0:
             break
@@ -142,7 +146,7 @@ def test_litter_is_only_what_a_writer_left(tmp_path: Path) -> None:
     (tmp_path / "edition").mkdir()
     (tmp_path / ".keep").write_text("somebody's")
     files.clear_litter(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == [".keep", "edition"]
+    assert names(tmp_path) == [".keep", "edition"]
 
 
 def test_only_one_writer_is_inside_at_a_time(tmp_path: Path) -> None:

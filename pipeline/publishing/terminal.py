@@ -45,14 +45,13 @@ def _table(forecasts: dict[str, Any]) -> Table:
     longest = max((each["steps"] for each in forecasts["forecasts"]), key=len)
     for place in _places(longest):
         target = words.short_day(date.fromisoformat(longest[place]["target_session"]))
-        table.add_column(f"{target}, 80 %", justify="right", no_wrap=True, style="cyan")
-        table.add_column("change", justify="right", no_wrap=True, style="dim")
+        table.add_column(f"{target}, 80 %", justify="right", no_wrap=True)
     mixed = any(each["model"] != forecasts["model"] for each in forecasts["forecasts"])
     if mixed:
         table.add_column("Model", no_wrap=True)
     for each in forecasts["forecasts"]:
-        model = [words.model_name(each["model"], each["model_version"])] if mixed else []
-        table.add_row(*(Text(cell) for cell in [each["symbol"], *_cells(each), *model]))
+        model = [Text(words.model_name(each["model"], each["model_version"]))] if mixed else []
+        table.add_row(Text(each["symbol"]), *_cells(each), *model)
     return table
 
 
@@ -60,12 +59,14 @@ def _places(steps: list[Any]) -> list[int]:
     return [0] if len(steps) == 1 else [0, -1]
 
 
-def _cells(forecast: dict[str, Any]) -> list[str]:
+def _cells(forecast: dict[str, Any]) -> list[Text]:
+    """The last close, then each range with its change beneath: two lines fit where two columns would not."""
     close, steps = forecast["last_close"], forecast["steps"]
     quantiles = [steps[place]["quantiles"] for place in _places(steps)]
     ranges = [(each[_LOW], each[_HIGH]) for each in quantiles]
     decimals = words.decimals(*ranges[0])
-    cells = [words.price(close, decimals)]
+    cells = [Text(words.price(close, decimals))]
     for low, high in ranges:
-        cells += [words.price_range(low, high, decimals), words.change(low, high, close)]
+        price, change = words.price_range(low, high, decimals), words.change(low, high, close)
+        cells.append(Text.assemble((price, "cyan"), "\n", (change, "dim")))
     return cells

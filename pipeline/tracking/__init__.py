@@ -6,6 +6,7 @@
     packaging.py     the model as MLflow keeps and serves it: code, weights in safetensors, no pickle
     served_model.py  the script in that package that answers `mlflow models serve`
     scores.py        scores as metrics and tables
+    dataset.py       the snapshot as MLflow's dataset of a run
     description.py   a run's page in words
     provenance.py    which code and which Airflow run made it
 

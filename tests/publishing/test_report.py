@@ -1,0 +1,189 @@
+"""The report: it stands alone, says what is published and why, and lets nothing through that came from outside."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from pipeline.publishing.edition import Edition
+from pipeline.publishing.report import as_html
+
+HOSTILE = "<script>alert('x')</script>"
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, html: bytes) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(html.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture
+def page(make_edition: Callable[..., Edition]) -> Callable[..., Page]:
+    return lambda **fields: Page(as_html(make_edition(**fields)))
+
+
+def test_the_page_asks_for_nothing_from_outside(page: Callable[..., Page], live: pd.DataFrame) -> None:
+    shown = page(live=live, provenance={"mlflow_run_id": "r1", "mlflow_url": "http://127.0.0.1:5000/#/runs/r1"})
+    assert not {tag for tag, _ in shown.tags} & {"script", "link", "iframe", "img", "object", "embed"}
+    for tag, attributes in shown.tags:
+        assert not set(attributes) & {"src", "srcset", "data", "action", "background", "xlink:href"}
+        assert not [name for name in attributes if name.startswith("on")]
+        href = attributes.get("href")
+        assert href is None or (tag == "a" and (href.startswith("#") or href == "http://127.0.0.1:5000/#/runs/r1"))
+    policy = next(attributes["content"] for _, attributes in shown.tags if attributes.get("http-equiv"))
+    assert policy.startswith("default-src 'none'")
+
+
+def test_the_style_asks_for_nothing_from_outside(make_edition: Callable[..., Edition]) -> None:
+    html = as_html(make_edition()).decode()
+    assert not re.search(r"url\(|@import|@font-face", html)
+
+
+def test_what_came_from_outside_is_escaped_everywhere(
+    make_edition: Callable[..., Edition], make_forecasts: Callable[..., pd.DataFrame], live: pd.DataFrame
+) -> None:
+    edition = make_edition(
+        forecasts=make_forecasts((HOSTILE,), model=HOSTILE),
+        exchange=HOSTILE,
+        withheld=[{"symbol": HOSTILE, "reason": HOSTILE}],
+        decision={
+            "model": "lstm",
+            "model_version": HOSTILE,
+            "reason": HOSTILE,
+            "champion": {"as_of": HOSTILE},
+            "best_baseline": "ewma_historical",
+            "fallbacks": [{"symbol": HOSTILE, "reason": HOSTILE}],
+        },
+        live=live.assign(model=HOSTILE, model_version=HOSTILE),
+        audit={
+            "warn": 1,
+            "problems": [dict.fromkeys(("symbol", "session", "verdict", "rule", "detail"), HOSTILE)],
+        },
+        provenance={"source": HOSTILE, HOSTILE: HOSTILE, "mlflow_run_id": HOSTILE, "mlflow_url": "javascript:alert(1)"},
+    )
+    html = as_html(edition).decode()
+    assert "<script" not in html
+    assert "javascript:" not in html
+    assert html.count("&lt;script&gt;") > 10
+
+
+def test_bytes_depend_on_the_edition_alone(make_edition: Callable[..., Edition], live: pd.DataFrame) -> None:
+    assert as_html(make_edition(live=live)) == as_html(make_edition(live=live))
+
+
+def test_it_says_on_top_which_day_which_model_and_how_good(page: Callable[..., Page]) -> None:
+    text = page().text
+    assert "Where prices may close on Monday 4 March 2013" in text
+    assert "Today's network is published: LSTM, version 3 The challenger takes over." in text
+    assert "82.0 basis points, 2.4 % below the best baseline, EWMA baseline" in text
+    assert "did what they promise: they held 90.0 % of the closes" in text
+
+
+def test_it_says_that_the_baseline_is_published_because_no_network_beat_it(
+    page: Callable[..., Page], make_forecasts: Callable[..., pd.DataFrame]
+) -> None:
+    decision = {"model": "ewma_historical", "promoted": False, "best_baseline": "ewma_historical", "reason": "Worse."}
+    text = page(forecasts=make_forecasts(model="ewma_historical", version="ab12"), decision=decision).text
+    assert "No network beat the best baseline, so it is published: EWMA baseline Worse." in text
+
+
+def test_a_champion_that_stays_is_judged_by_its_own_scores(
+    page: Callable[..., Page], make_edition: Callable[..., Edition]
+) -> None:
+    decision = {
+        "model": "lstm",
+        "model_version": "2",
+        "promoted": False,
+        "champion": {"version": "2", "as_of": "2013-02-28", "network": "lstm"},
+        "best_baseline": "ewma_historical",
+    }
+    scores = make_edition().scores
+    models = {**scores["models"], "champion": {"crps_bp": 80.0, "coverage_90": 0.84}}
+    text = page(decision=decision, scores={**scores, "models": models}).text
+    assert "The champion of 28 February 2013 is published: LSTM, version 2" in text
+    assert "80.0 basis points" in text
+    assert "too narrow" in text
+    assert "Champion: LSTM, version 2, of 28 February 2013 published" in text
+
+
+def test_every_symbol_has_its_ranges_its_chart_and_its_steps(page: Callable[..., Page]) -> None:
+    shown = page()
+    assert "Next session, Mon 4 Mar" in shown.text
+    assert "In 2 sessions, Tue 5 Mar" in shown.text
+    assert "98.71 – 101.31 −1.3 % to +1.3 %" in shown.text
+    assert len([1 for tag, attributes in shown.tags if tag == "svg" and attributes["class"] == "fan"]) == 3
+    assert "90 % range of the EWMA baseline" in shown.text
+
+
+def test_one_session_ahead_needs_no_second_pair_of_columns(page: Callable[..., Page]) -> None:
+    text = page(horizon=1).text
+    assert "Next session, Mon 4 Mar" in text
+    assert "In 1 session" not in text
+
+
+def test_withheld_and_stand_ins_are_shown_with_their_reasons(
+    page: Callable[..., Page], make_edition: Callable[..., Edition], make_forecasts: Callable[..., pd.DataFrame]
+) -> None:
+    frame = make_forecasts(("AAPL", "FB"))
+    frame.loc[frame["symbol"] == "FB", "model"] = "random_walk"
+    decision = {**make_edition().decision, "fallbacks": [{"symbol": "FB", "reason": "too short for the network"}]}
+    text = page(forecasts=frame, decision=decision, withheld=[{"symbol": "NEW", "reason": "31 sessions"}]).text
+    assert "No forecast today NEW : 31 sessions" in text
+    assert "Forecast by another model FB : too short for the network" in text
+    assert "FB Random walk" in text
+
+
+def test_the_live_record_stands_beside_the_baseline(page: Callable[..., Page], live: pd.DataFrame) -> None:
+    text = page(live=live).text
+    assert "2 forecasts, published on 2 sessions, have come due" in text
+    assert "CRPS was 80.0 basis points, the baseline's on the same closes 80.0 (+0.0" in text
+    assert "27 February 2013 LSTM, version 2 1 1 of 1 40.0 50.0 −20.0" in text
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_no_record_yet_is_one_line(page: Callable[..., Page], live: pd.DataFrame, empty: bool) -> None:
+    assert "None has come due yet" in page(live=live.iloc[:0] if empty else None).text
+
+
+def test_missing_scores_are_said_not_shown_as_numbers(
+    page: Callable[..., Page], make_edition: Callable[..., Edition]
+) -> None:
+    assert "There are no held-out scores" in page(scores={"models": {}}).text
+    scores = make_edition().scores
+    text = page(scores={**scores, "models": {"lstm": {"crps_bp": float("nan")}, "random_walk": {}}}).text
+    assert "nan" not in text.lower().replace("finance", "")
+
+
+def test_problems_are_listed_the_worst_first_and_the_rest_counted(page: Callable[..., Page]) -> None:
+    rows = [
+        {"symbol": "A", "session": f"2013-01-{day:02}", "verdict": "warn", "rule": "r", "detail": "d"}
+        for day in range(1, 31)
+    ]
+    rows.append({"symbol": "B", "session": "2001-01-02", "verdict": "quarantine", "rule": "high", "detail": "worst"})
+    text = page(audit={"accept": 1000, "warn": 40, "quarantine": 1, "reject": 0, "problems": rows}).text
+    assert "Quarantined: 1." in text
+    assert text.index("worst") < text.index("2013-01-30") < text.index("And 21 more")
+    assert "One bar was not believed and kept out" in text
+
+
+def test_five_hundred_symbols_stay_one_small_page(
+    make_edition: Callable[..., Edition], make_forecasts: Callable[..., pd.DataFrame]
+) -> None:
+    symbols = tuple(f"S{number:03}" for number in range(500))
+    assert len(as_html(make_edition(forecasts=make_forecasts(symbols)))) < 3_000_000
