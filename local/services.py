@@ -40,15 +40,16 @@ def start(place: Place, environment: Mapping[str, str], say: Say) -> bool:
     then, and when it is interrupted, nothing that it started is left.
     """
     place.prepare()
-    with _alone(place):
+    with alone(place):
         if _reusable(place, environment):
             return False
         if stop(place):
             say("restarting the services: they ran with other settings or code, or were left over from a crash")
         require_free(place)
         try:
-            _migrate(place, environment, say)
+            migrate(place, environment, say)
             _launch(place, environment)
+            _remember(place, environment)
         except BaseException:
             stop(place)
             raise
@@ -59,7 +60,7 @@ def stop(place: Place) -> int:
     """End every process of `place`, however its supervisor fares; return how many there were."""
     count = len(processes.ours(place.home))
     with suppress(OSError, HTTPException, Fault):
-        _supervisor(place).shutdown()
+        supervisor(place).shutdown()
         processes.await_end(place.home)
     processes.end(place.home)
     for name in ("fingerprint", "supervisord.pid"):
@@ -71,7 +72,7 @@ def stop(place: Place) -> int:
 def states(place: Place) -> dict[str, str]:
     """Return each service's state in supervisor's words; empty where no supervisor answers."""
     try:
-        return {str(info["name"]): str(info["statename"]) for info in _supervisor(place).getAllProcessInfo()}
+        return {str(info["name"]): str(info["statename"]) for info in supervisor(place).getAllProcessInfo()}
     except (OSError, HTTPException, Fault):
         return {}
 
@@ -109,7 +110,7 @@ def fingerprint(environment: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _alone(place: Place) -> Iterator[None]:
+def alone(place: Place) -> Iterator[None]:
     """Hold the place's lock; the system frees it when this process ends, however it ends."""
     with (place.run / "lock").open("w") as file:
         try:
@@ -119,16 +120,7 @@ def _alone(place: Place) -> Iterator[None]:
         yield
 
 
-def _reusable(place: Place, environment: Mapping[str, str]) -> bool:
-    known = states(place)
-    if not known or not set(known.values()) <= HEALTHY:
-        return False
-    with suppress(OSError):
-        return (place.run / "fingerprint").read_text() == fingerprint(environment)
-    return False
-
-
-def _migrate(place: Place, environment: Mapping[str, str], say: Say) -> None:
+def migrate(place: Place, environment: Mapping[str, str], say: Say) -> None:
     """Bring both databases to the installed versions, side by side, before any service opens them."""
     stamp = place.run / "migrated"
     versions = f"airflow {version('apache-airflow-core')}, mlflow {version('mlflow')}"
@@ -147,6 +139,21 @@ def _migrate(place: Place, environment: Mapping[str, str], say: Say) -> None:
         if code:
             raise ServiceFailed(f"{name} failed with exit status {code}{_see(place, name)}")
     stamp.write_text(versions)
+
+
+def supervisor(place: Place) -> Any:
+    """Return supervisord's XML-RPC interface; its calls raise OSError where none runs."""
+    transport = SupervisorTransport(None, None, f"unix://{place.socket}")
+    return ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def _reusable(place: Place, environment: Mapping[str, str]) -> bool:
+    known = states(place)
+    if not known or not set(known.values()) <= HEALTHY:
+        return False
+    with suppress(OSError):
+        return (place.run / "fingerprint").read_text() == fingerprint(environment)
+    return False
 
 
 def _see(place: Place, name: str) -> str:
@@ -172,15 +179,13 @@ def _run_logged(place: Place, environment: Mapping[str, str], name: str, command
 def _launch(place: Place, environment: Mapping[str, str]) -> None:
     """Start supervisord; it leaves this terminal's group, so that Ctrl-C reaches only whoever asked."""
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(CONFIGURATION)]
-    done = subprocess.run(command, env=dict(environment), cwd=REPO, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=dict(environment), cwd=place.home, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ServiceFailed(f"supervisord did not start: {(done.stderr or done.stdout).strip()}")
+
+
+def _remember(place: Place, environment: Mapping[str, str]) -> None:
     (place.run / "fingerprint").write_text(fingerprint(environment))
-
-
-def _supervisor(place: Place) -> Any:
-    transport = SupervisorTransport(None, None, f"unix://{place.socket}")
-    return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
 
 def _taken(port: int) -> bool:

@@ -8,7 +8,7 @@
     │   ├── BadFile               a price file is missing, unreadable or lacks columns
     │   └── NothingToForecast     no symbol has enough history
     ├── SessionNotAvailable     the source ends before the session: nothing to do, no failure
-    ├── StoreError              the database cannot be opened, read or written
+    ├── StoreError              the database or the published folder cannot be opened, read or written
     ├── CorruptFile             a file's SHA-256 is not the one recorded when it was written
     ├── MissingStep             an earlier step of the run has left nothing to go on with
     └── TrackingUnavailable     MLflow cannot be reached: what was computed is safe on disk
@@ -56,7 +56,7 @@ class SessionNotAvailable(PipelineError):
 
 
 class StoreError(PipelineError):
-    """The database cannot be opened, read or written."""
+    """The database or the published folder cannot be opened, read or written."""
 
 
 class CorruptFile(PipelineError):

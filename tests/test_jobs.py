@@ -165,7 +165,9 @@ def test_earlier_forecasts_are_scored_when_their_session_comes(new_home: Path) -
     scored = run(DAYS[1])["score"]
     # one step of three symbols, of the published model and of the baseline beside it (the same where it was published)
     assert scored["in_the_record"] == 3
-    assert {"live_crps_bp", "live_baseline_crps_bp", "live_coverage_90"} <= set(scored)
+    assert {"crps_bp", "baseline_crps_bp", "coverage_90"} <= set(scored)
+    latest = next(one for one in mlflow_runs(new_home) if one.data.tags["as_of"] == str(DAYS[1]))
+    assert latest.data.metrics["live/crps_bp"] == pytest.approx(scored["crps_bp"])
 
 
 def test_without_mlflow_nothing_is_lost_and_the_upload_alone_completes(

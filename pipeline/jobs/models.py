@@ -100,7 +100,8 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
         data_digest=frozen.digest,
         figures=figures,
     )
-    runs.log_metrics(settings, run_id, this.read("live", made_by="score"))
+    live = this.read("live", made_by="score")
+    runs.log_metrics(settings, run_id, {f"live/{name}": value for name, value in live.items()})
     version = None
     if "not_trained" not in training:
         tags = {"data_digest": frozen.digest, "source": settings.source, "git_commit": tags["git_commit"]}

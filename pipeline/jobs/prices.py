@@ -88,9 +88,9 @@ def score(run: Mapping[str, Any]) -> Summary:
     record = live_record(engine, this.symbols, this.as_of)
     summary: Summary = {"scored_now": scored, "in_the_record": len(record)}
     if len(record):
-        summary["live_crps_bp"] = float(record["crps_bp"].mean())
-        summary["live_baseline_crps_bp"] = float(record["baseline_crps_bp"].mean())
-        summary["live_coverage_90"] = float(record["inside_90"].mean())
+        summary["crps_bp"] = float(record["crps_bp"].mean())
+        summary["baseline_crps_bp"] = float(record["baseline_crps_bp"].mean())
+        summary["coverage_90"] = float(record["inside_90"].mean())
     this.write("live", summary)
     return summary
 

@@ -49,7 +49,7 @@ def decide(
     published = standing if standing is not None and standing.crps_bp < baseline.crps_bp else baseline
     words = [_of_the_challenger(challenger, champion, baseline, not_trained, no_champion)]
     if published is baseline:
-        words.append(f"No network beats the baseline, so {_named(baseline)} is published.")
+        words.append(f"No network beats the baseline, so {baseline.model} is published.")
     elif not promoted:
         words.append(f"The champion {_named(published)} is published.")
     return Decision(model=published.model, model_version=published.version, promoted=promoted, reason=" ".join(words))
@@ -69,8 +69,8 @@ def _of_the_challenger(
 ) -> str:
     if challenger is None:
         return f"No network was trained: {not_trained}."
-    against = [_compared(challenger, baseline, "best baseline")]
-    against.append(_compared(challenger, champion, "champion") if champion else no_champion)
+    against = [_compared(challenger, baseline, f"best baseline {baseline.model}")]
+    against.append(_compared(challenger, champion, f"champion {_named(champion)}") if champion else no_champion)
     verdict = "takes over" if _beats_all(challenger, champion, baseline) else "does not take over"
     return f"The challenger {_named(challenger)} {verdict}: {'; '.join(against)}."
 
@@ -79,11 +79,11 @@ def _beats_all(challenger: Contender, champion: Contender | None, baseline: Cont
     return all(challenger.crps_bp < other.crps_bp for other in (champion, baseline) if other is not None)
 
 
-def _compared(one: Contender, other: Contender, role: str) -> str:
+def _compared(one: Contender, other: Contender, name: str) -> str:
     difference = 100 * (one.crps_bp / other.crps_bp - 1) if other.crps_bp else 0.0
     side = "better" if difference < 0 else "worse" if difference > 0 else "no better"
     amount = f"{abs(difference):.2f} % " if difference else ""
-    return f"CRPS {one.crps_bp:.2f} bp is {amount}{side} than the {role} {_named(other)} at {other.crps_bp:.2f} bp"
+    return f"CRPS {one.crps_bp:.2f} bp is {amount}{side} than the {name} at {other.crps_bp:.2f} bp"
 
 
 def _named(contender: Contender) -> str:
