@@ -53,7 +53,7 @@ class Airflow:
         """Return user and password; LocalError where Airflow has not written them."""
         try:
             (user, password), *_ = json.loads(self.passwords.read_text()).items()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, AttributeError) as error:
             raise LocalError(
                 f"{self.passwords} holds no password ({error}): remove it, `make stop`, `make run`"
             ) from None

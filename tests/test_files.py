@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,13 +48,18 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """Let no file grow beyond 10 bytes: the system itself refuses the rest, as it does on a full disk."""
+    """Let no file grow beyond 10 bytes: the system itself refuses the rest, as it does on a full disk.
+
+    Around a few lines only: the whole process is under the limit, the tests' own output too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
@@ -64,11 +70,10 @@ def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
     assert names(tmp_path) == ["pointer.json"]
 
 
-def test_a_file_keeps_its_content_on_a_full_disk(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_file_keeps_its_content_on_a_full_disk(tmp_path: Path) -> None:
     path = tmp_path / "pointer.json"
     files.write_atomic(path, "first")
-    request.getfixturevalue("full_disk")
-    with pytest.raises(OSError, match="too large"):
+    with full_disk(), pytest.raises(OSError, match="too large"):
         files.write_atomic(path, "much longer than ten bytes")
     assert contents(tmp_path) == {"pointer.json": b"first"}
 
@@ -91,10 +96,9 @@ def test_a_folder_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert names(folder.parent) == ["edition"]
 
 
-def test_a_folder_stays_on_a_full_disk(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_folder_stays_on_a_full_disk(tmp_path: Path) -> None:
     files.replace_folder(tmp_path / "edition", OLD)
-    request.getfixturevalue("full_disk")
-    with pytest.raises(OSError, match="too large"):
+    with full_disk(), pytest.raises(OSError, match="too large"):
         files.replace_folder(tmp_path / "edition", {"a.txt": b"new", "b.txt": b"much longer than ten bytes"})
     assert contents(tmp_path / "edition") == OLD
     assert names(tmp_path) == ["edition"]

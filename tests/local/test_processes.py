@@ -53,7 +53,8 @@ def test_ends_what_carries_the_home_and_spares_all_else(tmp_path: Path, spawn: S
 def test_ends_orphans_in_sessions_of_their_own(tmp_path: Path, spawn: Spawn) -> None:
     fork = (
         "import subprocess, sys;"
-        "subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'], start_new_session=True)"
+        "subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'],"
+        "stdout=subprocess.DEVNULL, start_new_session=True)"
     )
     spawn(tmp_path, fork).wait(timeout=10)
     assert len(processes.ours(tmp_path)) == 1

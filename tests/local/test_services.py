@@ -30,6 +30,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 command="%(ENV_CLOSING_BELL_PYTHON)s" -c "{code}"
 startsecs={startsecs}
 startretries=0
+stopwaitsecs=1
 redirect_stderr=true
 stdout_logfile=logs/service.log
 """
@@ -86,7 +87,7 @@ def test_the_configuration_names_every_service_and_restarts_it(
         assert program.stopasgroup, name
         assert program.killasgroup, name
         assert program.autorestart, name
-        assert program.stdout_logfile == str(awkward.logs / f"{name}.log")
+        assert program.stdout_logfile == f"logs/{name}.log"
         assert program.stdout_logfile_maxbytes > 0, name
     assert f'"sqlite:///{awkward.home}/mlflow/mlflow.db"' in programs["mlflow"].command
     assert "--host 127.0.0.1 --port 15000" in programs["mlflow"].command

@@ -1,0 +1,76 @@
+"""The commands, as a terminal sees them."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local import cli, processes
+from local.errors import LocalError
+from local.place import REPO, Place
+from pipeline.errors import BadSetting
+
+
+def local(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local", *arguments],
+        cwd=REPO,
+        env=os.environ | {"PIPELINE_HOME": str(home), "PYTHONPATH": str(REPO)} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_run_ends_with_one_line_where_a_port_is_taken(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", place.airflow_port)):
+        done = local(place.home, "run", AIRFLOW_PORT=str(place.airflow_port), MLFLOW_PORT=str(place.mlflow_port))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: port {place.airflow_port} is in use by another program")
+    assert done.stderr.count("\n") == 1
+    assert not processes.ours(place.home)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "named"),
+    [
+        ("AS_OF", "28.2.2013", "AS_OF='28.2.2013' is not a date"),
+        ("SYMBOLS", "IBM,../x", "'../x' is not a symbol"),
+        ("SOURCE", "bloomberg", "PIPELINE_SOURCE='bloomberg'"),
+        ("FILES", "/nowhere/prices.csv", "FILES=/nowhere/prices.csv: there is no such file"),
+    ],
+)
+def test_run_refuses_what_makes_no_sense_before_it_starts_anything(
+    home: Path, setting: str, value: str, named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(setting, value)
+    with pytest.raises((LocalError, BadSetting), match=re.escape(named)):
+        cli.app(["run"], standalone_mode=False)
+    assert not home.exists()
+
+
+def test_stop_has_nothing_to_do_where_nothing_runs(home: Path) -> None:
+    done = local(home, "stop")
+    assert (done.returncode, done.stdout) == (0, f"nothing of {home} is running\n")
+
+
+def test_status_fails_where_nothing_runs(home: Path) -> None:
+    assert local(home, "status").returncode == 1
+
+
+def test_exec_gives_a_command_the_environment_of_the_services(home: Path) -> None:
+    done = local(home, "exec", "sh", "-c", "echo $AIRFLOW_HOME $CLOSING_BELL_HOME", AIRFLOW_HOME="/opt/airflow")
+    assert done.stdout == f"{home}/airflow\n"
+
+
+def test_asks_the_dag_for_nothing_that_was_not_given() -> None:
+    assert cli.request(as_of="", symbols="", source="", network="") == {}
+    assert cli.request(as_of="2013-02-28", symbols="IBM", source="", network="rnn") == {
+        "as_of": "2013-02-28",
+        "symbols": "IBM",
+        "network": "rnn",
+    }
