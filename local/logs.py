@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 LINES = 5
+# Airflow's own words around what the pipeline says.
+WRAPPERS = {"AirflowFailException", "AirflowSkipException"}
 
 
 def log_file(airflow_home: Path, dag: str, run_id: str, task: str, map_index: int = -1) -> Path:
@@ -19,15 +21,17 @@ def log_file(airflow_home: Path, dag: str, run_id: str, task: str, map_index: in
 def last_words(log: Path, lines: int = LINES) -> list[str]:
     """Return what the last errors of a task's log say, oldest first; empty where the log cannot be read.
 
-    Airflow writes one JSON object per line; an exception is told as `Kind: message`. A log without errors ends with
-    whatever it says last: a skipped task gives its reason that way.
+    Airflow writes one JSON object per line; an exception is told as `Kind: message`. A log without errors gives the
+    reason of a skip, or else whatever it says last.
     """
     try:
         records = [_record(line) for line in log.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
         return []
-    errors = [record for record in records if record.get("level") in ("error", "critical")]
-    return [words for record in (errors or records)[-lines:] if (words := _in_words(record))]
+    told = [record for record in records if not str(record.get("event")).startswith("::")]
+    errors = [record for record in told if record.get("level") in ("error", "critical")]
+    reasons = [record for record in told if record.get("reason")]
+    return [words for record in (errors or reasons or told)[-lines:] if (words := _in_words(record))]
 
 
 def _record(line: str) -> dict[str, Any]:
@@ -39,6 +43,9 @@ def _record(line: str) -> dict[str, Any]:
 
 
 def _in_words(record: dict[str, Any]) -> str:
-    details = record.get("error_detail") or []
-    told = [f"{detail['exc_type']}: {detail['exc_value']}" for detail in details if "exc_type" in detail]
-    return " ← ".join(told) or str(record.get("event", ""))
+    details = [detail for detail in record.get("error_detail") or [] if "exc_type" in detail]
+    told = [
+        detail["exc_value"] if detail["exc_type"] in WRAPPERS else f"{detail['exc_type']}: {detail['exc_value']}"
+        for detail in details
+    ]
+    return " ← ".join(told) or str(record.get("reason") or record.get("event", ""))

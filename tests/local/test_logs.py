@@ -37,3 +37,19 @@ def test_a_missing_log_has_no_words(tmp_path: Path) -> None:
 def test_names_the_folder_where_there_is_no_log_yet(tmp_path: Path) -> None:
     log = log_file(tmp_path, "daily_forecast", "manual__1", "ingest", 3)
     assert log == tmp_path / "logs/dag_id=daily_forecast/run_id=manual__1/task_id=ingest/map_index=3"
+
+
+def test_leaves_out_the_name_of_airflows_wrapper(tmp_path: Path) -> None:
+    detail = [{"exc_type": "AirflowFailException", "exc_value": "BadSession: 2013-01-01 is not a session"}]
+    log = write(tmp_path / "a.log", {"level": "error", "event": "Task failed", "error_detail": detail})
+    assert last_words(log) == ["BadSession: 2013-01-01 is not a session"]
+
+
+def test_tells_why_a_task_was_skipped(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "a.log",
+        {"level": "info", "event": "::group::Post Execute"},
+        {"level": "info", "event": "Skipping task.", "reason": "the sample ends on 2013-03-01"},
+        {"level": "info", "event": "::endgroup::"},
+    )
+    assert last_words(log) == ["the sample ends on 2013-03-01"]
