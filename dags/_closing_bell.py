@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import task
+from airflow.sdk import ExceptionRetryPolicy, RetryRule, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 # A task waits 30 s, 1, 2 … minutes between its tries; what a retry cannot mend fails at once (see `in_airflow_words`).
@@ -22,6 +22,16 @@ DEFAULT_ARGS = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=15),
 }
+
+# How many tasks may ask the source for prices at once. `make run` makes it; elsewhere: `airflow pools set prices 2 ''`.
+PRICE_POOL = "prices"
+# A vendor that asks to be left alone gets a long rest, one whose prices are late a shorter one.
+LATER = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(exception="pipeline.errors.RateLimited", retry_delay=timedelta(minutes=20)),
+        RetryRule(exception="pipeline.errors.NoData", retry_delay=timedelta(minutes=10)),
+    ]
+)
 
 
 def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:

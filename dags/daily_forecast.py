@@ -28,7 +28,10 @@ Each task may be tried again at any time: done twice equals done once. Airflow r
 What no retry can mend (an unknown symbol, a holiday, a file without its columns) fails at once, and the last line of
 the log says what to change: trigger a new run with it changed.
 
-- `ingest`: the source is away or refuses. Clear the failed batches once it answers; the others are kept.
+- `ingest`: the source is away or refuses. A scheduled run asks again by itself, after a rate limit 20 minutes later,
+  for sessions that are not there yet 10 minutes later; the last try goes on with what came. Where nothing at all came,
+  clear the failed batches once the source answers: what is stored is not asked for again. At most as many batches ask
+  at once as the pool `prices` has slots.
 - `audit_and_snapshot`, `score`, `forecast`: the database cannot be reached. Clear the task.
 - `train`: out of memory or time. Give it fewer training steps, or the worker more memory; clear the task.
 - `upload`, `judge`: MLflow is away. Nothing is lost, model and scores are on disk. `upload` keeps trying for about an
@@ -55,7 +58,7 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from _closing_bell import DEFAULT_ARGS, filled_in, job, run_key
+from _closing_bell import DEFAULT_ARGS, LATER, PRICE_POOL, filled_in, job, run_key
 from airflow.sdk import Asset, Param, dag
 from session_timetable import ExchangeSessionTimetable
 
@@ -96,11 +99,22 @@ PARAMS = {
     "source": Param(
         None,
         type=["null", "string"],
-        enum=[None, "sample", "files"],
+        enum=[None, "sample", "yahoo", "files"],
         values_display=AS_SET
-        | {"sample": "sample: real prices of five shares, 2000 to 2013", "files": "files: your own, PIPELINE_FILES"},
+        | {
+            "sample": "sample: real prices of five shares, 2000 to 2013",
+            "yahoo": "yahoo: live prices, for the symbols named",
+            "files": "files: your own, PIPELINE_FILES",
+        },
         title="Source",
         description="Where prices come from.",
+        section="How",
+    ),
+    "whole_history": Param(
+        False,
+        type="boolean",
+        title="Whole history",
+        description="Ask for all history again, not just the new sessions, to find what was changed deep in the past.",
         section="How",
     ),
     "network": Param(
@@ -149,6 +163,7 @@ def daily_forecast() -> None:
 
         form = filled_in(params, PARAMS)
         as_of = form.pop("as_of", None)
+        form.pop("whole_history", None)  # a matter of `ingest` alone
         planned = jobs.plan(
             key=run_key(dag_run.dag_id, dag_run.run_id),
             now=datetime.now(UTC),
@@ -167,14 +182,29 @@ def daily_forecast() -> None:
         return planned["batches"]
 
     @job(
-        execution_timeout=timedelta(hours=1),
+        execution_timeout=timedelta(hours=2),
         map_index_template="{{ task.op_kwargs['batch'][0] }} … {{ task.op_kwargs['batch'][-1] }}",
+        pool=PRICE_POOL,
+        retry_policy=LATER,
     )
-    def ingest(run: dict[str, Any], batch: list[str]) -> Any:
-        """Ask the source for the prices of one batch of symbols and store what is new; a correction is a revision."""
+    def ingest(
+        run: dict[str, Any], batch: list[str], *, params: Any = None, dag_run: Any = None, ti: Any = None
+    ) -> Any:
+        """Ask the source for the prices of one batch of symbols and store what is new; a correction is a revision.
+
+        What is missing is asked for again later, a rate limit later still. The last try, and a run by hand that
+        somebody waits for, go on without it: such a symbol gets no forecast, and the report says why.
+        """
         from pipeline import jobs
 
-        return jobs.ingest(run, batch, known_at=datetime.now(UTC))
+        scheduled = dag_run.run_type.value in ("scheduled", "backfill")
+        return jobs.ingest(
+            run,
+            batch,
+            known_at=datetime.now(UTC),
+            whole=bool(params.get("whole_history")),
+            last_try=not scheduled or ti.try_number > ti.max_tries,
+        )
 
     @job(task_id="audit_and_snapshot", execution_timeout=timedelta(hours=1), outlets=[PRICES])
     def snapshot(run: dict[str, Any], *, outlet_events: Any = None) -> Any:
@@ -182,7 +212,7 @@ def daily_forecast() -> None:
         from pipeline import jobs
 
         outlet_events[PRICES].extra["as_of"] = run["as_of"]
-        return jobs.snapshot(run)
+        return jobs.snapshot(run, known_at=datetime.now(UTC))
 
     @job(execution_timeout=timedelta(minutes=30))
     def score(run: dict[str, Any]) -> Any:

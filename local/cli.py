@@ -149,6 +149,7 @@ def _services(files: str = "") -> Iterator[tuple[Place, Airflow]]:
 def _await_ready(place: Place, airflow: Airflow, since: datetime | None) -> None:
     try:
         daily.await_ready(place, airflow, since=since, check=lambda: services.require_running(place))
+        daily.make_pool(airflow)
     except LocalError:
         if since is not None:  # ours, and of no use to anybody; their logs stay
             _stop(place)

@@ -15,6 +15,8 @@ from local.place import Place
 from local.rest import Airflow, NotReachable, Refused, answers
 
 DAG = "daily_forecast"
+POOL, POOL_SLOTS = "prices", 2
+NOT_FOUND = 404
 POLL_SECONDS = 0.5
 START_SECONDS = 180.0
 # The API server may be busy beside training on a small machine; gone for this long, it is gone.
@@ -48,6 +50,17 @@ def await_ready(place: Place, airflow: Airflow, *, since: datetime | None, check
         _wait(deadline, f"Airflow was not ready after {START_SECONDS:.0f} s; see {place.logs}", check)
     while not answers(f"{place.mlflow_url}/health"):
         _wait(deadline, f"MLflow was not ready after {START_SECONDS:.0f} s; see {place.logs / 'mlflow.log'}", check)
+
+
+def make_pool(airflow: Airflow) -> None:
+    """Have the pool that limits how many tasks ask the source at once; one that somebody has changed stays as it is."""
+    try:
+        airflow.get(f"pools/{POOL}")
+    except Refused as refused:
+        if refused.status != NOT_FOUND:
+            raise
+        body = {"name": POOL, "slots": POOL_SLOTS, "description": "tasks that ask the source for prices at once"}
+        airflow.post("pools", body)
 
 
 def trigger(airflow: Airflow, conf: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
-"""Looking at prices without running anything: the verdicts for a source, and what was held back in the store."""
+"""Looking at prices without running anything: the verdicts for a source, what was held back, and a person's say."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -9,7 +10,10 @@ import pandas as pd
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.planning import plan_run
-from pipeline.prices.quality import check_bars, gaps
+from pipeline.prices import quarantine
+from pipeline.prices.frames import as_bars
+from pipeline.prices.quality import Checked, check_bars, gaps, identical_series
+from pipeline.prices.quarantine import Decision
 from pipeline.prices.sources import open_source
 from pipeline.prices.store import PriceStore
 
@@ -25,18 +29,54 @@ def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) ->
     )
     settings = run.settings
     bars = open_source(settings).bars(run.symbols, run.as_of)
-    checked = check_bars(bars, settings.sessions)
-    missing = gaps(bars, settings.sessions, pd.Timestamp(run.as_of))
-    verdicts = _as_rows(pd.concat([checked.verdicts, missing], ignore_index=True))
+    checked = check_bars(bars, settings.sessions_of)
+    missing = gaps(bars, settings.sessions_of, lambda symbol: settings.last_session(symbol, run.as_of))
+    verdicts = _as_rows(pd.concat([checked.verdicts, identical_series(bars), missing], ignore_index=True))
     counts = {**checked.counts(), "gaps": len(missing), "bars": len(bars), "symbols": len(run.symbols)}
-    return {"verdicts": verdicts, "summary": {**counts, "as_of": str(run.as_of), "source": settings.source}}
+    summary = {**counts, "as_of": str(run.as_of), "source": settings.source, "notes": checked.notes}
+    return {"verdicts": verdicts, "summary": summary}
 
 
-def held_back(overrides: Mapping[str, Any], *, now: datetime) -> list[dict[str, Any]]:
-    """Return what the store holds back of the source: symbol, session, verdict, rule, detail."""
+def held_back(overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the store holds back of the source: id, symbol, session, verdict, rule, detail, status, note, bar."""
     settings = Settings.load(**overrides)
-    store = PriceStore(open_database(settings.database), settings.source)
-    return _as_rows(store.held_back(settings.symbols, now.date()))
+    held = quarantine.held_back(open_database(settings.database), settings.source, settings.symbols, date.max)
+    return _as_rows(held.assign(bar=[json.loads(bar) for bar in held["bar"]]))
+
+
+def decide(
+    overrides: Mapping[str, Any], ids: Sequence[int], decision: Decision, *, now: datetime, note: str
+) -> list[dict[str, Any]]:
+    """Record what a person says of held bars and return them; a released one is believed from now on.
+
+    Raises BadSetting for a number that the source has nothing under.
+    """
+    settings = Settings.load(**overrides)
+    engine = open_database(settings.database)
+    quarantine.decide(engine, settings.source, ids, decision, now=now, note=note)
+    held = quarantine.held_back(engine, settings.source, (), date.max)
+    mine = held[held["id"].isin(ids)]
+    if decision == "released":
+        _believe(PriceStore(engine, settings.source), mine, now)
+    return _as_rows(mine)
+
+
+def _believe(store: PriceStore, held: pd.DataFrame, now: datetime) -> None:
+    """Store released bars. A symbol with nothing stored gets its released bars with its next ingestion."""
+    known = store.current(tuple(held["symbol"].unique()))
+    mine = held[held["symbol"].isin(known)]
+    if mine.empty:
+        return
+    values = pd.DataFrame([json.loads(bar) for bar in mine["bar"]], index=mine.index)
+    bars = as_bars(mine[["symbol", "session"]].assign(session=pd.to_datetime(mine["session"])).join(values))
+    bars = bars.dropna(subset=["open", "high", "low", "close"]).drop_duplicates(["symbol", "session"], keep="last")
+    nothing = mine.iloc[:0]
+    store.append(
+        Checked(
+            kept=bars.assign(verdict="accept"), held_back=nothing, verdicts=nothing[["symbol", "session", "verdict"]]
+        ),
+        now,
+    )
 
 
 def _as_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

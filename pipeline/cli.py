@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from pipeline.errors import BadSession, PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.prices.quarantine import Decision
 
 app = typer.Typer(
     help="Daily forecasts that are judged before they are published.",
@@ -28,7 +31,7 @@ app = typer.Typer(
 )
 _out, _err = Console(), Console(stderr=True)
 
-Source = Annotated[str | None, typer.Option(help="sample or files  [PIPELINE_SOURCE]")]
+Source = Annotated[str | None, typer.Option(help="sample, yahoo or files  [PIPELINE_SOURCE]")]
 Files = Annotated[Path | None, typer.Option(help="CSV or Parquet for the source files  [PIPELINE_FILES]")]
 Symbols = Annotated[str | None, typer.Option(help="symbols, by comma  [PIPELINE_SYMBOLS]")]
 AsOf = Annotated[str | None, typer.Option(help="session to forecast from, YYYY-MM-DD; default: the last complete one")]
@@ -91,7 +94,11 @@ def run(planned: Planned, as_json: bool) -> None:
             bar.update(task, description=name, completed=0, total=total if name == "train" else None)
 
         results = jobs.run_all(
-            planned, known_at=_now(), on_step=on_step, progress=lambda step, _loss: bar.update(task, completed=step)
+            planned,
+            known_at=_now(),
+            on_step=on_step,
+            asked=_asked(bar, task),
+            progress=lambda step, _loss: bar.update(task, completed=step),
         )
     if as_json:
         _print_json(results)
@@ -99,17 +106,28 @@ def run(planned: Planned, as_json: bool) -> None:
     _show(Path(results["publish"]["folder"]))
 
 
-@_command
-def ingest(planned: Planned, as_json: bool) -> None:
+@app.command()
+def ingest(
+    source: Source = None,
+    files: Files = None,
+    symbols: Symbols = None,
+    as_of: AsOf = None,
+    exchange: Exchange = None,
+    whole: Annotated[bool, typer.Option(help="ask for all history again, not just the new sessions")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
     from pipeline import jobs
 
+    overrides = _overrides(source, files, symbols, exchange=exchange)
+    planned = jobs.plan(key=None, now=_now(), as_of=_date(as_of), overrides=overrides, provenance={})
     with _bar() as bar:
-        planned_batches = bar.track(planned["batches"], description="ingest")
-        batches = [jobs.ingest(planned["run"], list(batch), known_at=_now()) for batch in planned_batches]
-    result: Planned = {"batches": batches, "snapshot": jobs.snapshot(planned["run"])}
-    new, revised = (sum(done[name] for done in batches) for name in ("new", "revised"))
-    _tell(as_json, result, f"{new} new bars, {revised} revised; snapshot {result['snapshot']['digest'][:12]}")
+        task = bar.add_task("ingest", total=None)
+        result = jobs.ingest_all(planned, known_at=_now(), whole=whole, progress=_asked(bar, task))
+    result["snapshot"] = jobs.snapshot(planned["run"], known_at=_now())
+    words = f"{result['new']} new bars, {result['revised']} revised, {result['held_back']} held back"
+    missing = [f"{row['symbol']}: {row['outcome']}, {row['detail']}" for row in result["problems"]]
+    _tell(as_json, result, "\n".join([f"{words}; snapshot {result['snapshot']['digest'][:12]}", *missing]))
 
 
 @app.command()
@@ -134,18 +152,57 @@ def audit(
     _out.print(table)
 
 
-@app.command()
-def quarantine(source: Source = None, symbols: Symbols = None, as_json: AsJson = False) -> None:
-    """List the bars that were held back, with the reason."""
+quarantine_app = typer.Typer(help="List the bars that were held back, with the reason; release or confirm them.")
+app.add_typer(quarantine_app, name="quarantine")
+Numbers = Annotated[list[int], typer.Argument(help="numbers of held bars, as `quarantine` lists them")]
+Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
+
+
+@quarantine_app.callback(invoke_without_command=True)
+def quarantine(
+    context: typer.Context,
+    source: Source = None,
+    symbols: Symbols = None,
+    everything: Annotated[bool, typer.Option("--all", help="also what was decided, or settled by itself")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the bars that were held back, with the reason; release or confirm them."""
     from pipeline import audits
 
-    rows = audits.held_back(_overrides(source, None, symbols), now=_now())
+    if context.invoked_subcommand is not None:
+        return
+    rows = audits.held_back(_overrides(source, None, symbols))
+    if not everything:
+        rows = [row for row in rows if row["status"] == "open"]
+    _held(rows, as_json)
+
+
+@quarantine_app.command()
+def release(ids: Numbers, note: Note = "", source: Source = None, as_json: AsJson = False) -> None:
+    """Say that held bars were right: they are believed from now on."""
+    _decide(ids, "released", note, source, as_json)
+
+
+@quarantine_app.command()
+def confirm(ids: Numbers, note: Note = "", source: Source = None, as_json: AsJson = False) -> None:
+    """Say that held bars were wrong: they stay out, and nobody is asked again."""
+    _decide(ids, "confirmed", note, source, as_json)
+
+
+def _decide(ids: list[int], decision: "Decision", note: str, source: str | None, as_json: bool) -> None:
+    from pipeline import audits
+
+    _held(audits.decide(_overrides(source, None, None), ids, decision, now=_now(), note=note), as_json)
+
+
+def _held(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         _print_json(rows)
         return
-    table = Table("symbol", "session", "verdict", "rule", "detail", title=f"{len(rows)} bars held back")
+    names = ("id", "symbol", "session", "verdict", "rule", "detail", "status")
+    table = Table(*names, title=f"{len(rows)} bars held back")
     for row in rows:
-        table.add_row(*(str(row[name]) for name in ("symbol", "session", "verdict", "rule", "detail")))
+        table.add_row(*(str(row[name]) for name in names))
     _out.print(table)
 
 
@@ -251,13 +308,20 @@ def _steps(planned: Planned) -> int:
 def _bar() -> Iterator[Progress]:
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description:10}"),
+        TextColumn("{task.description:16}"),
         BarColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
         yield bar
+
+
+def _asked(bar: Progress, task: TaskID) -> Callable[[int, int, str], None]:
+    def told(done: int, total: int, symbol: str) -> None:
+        bar.update(task, completed=done, total=total, description=f"ingest {symbol}")
+
+    return told
 
 
 def _show(folder: Path) -> None:

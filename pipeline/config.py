@@ -1,6 +1,7 @@
 """The settings: one frozen object, read from `PIPELINE_*` variables or `.env`, checked when it is made."""
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -8,10 +9,11 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.errors import BadSetting
+from pipeline.markets import market_of
 from pipeline.sessions import Sessions
 from pipeline.symbols import parse_symbols
 
-SourceName = Literal["sample", "files"]
+SourceName = Literal["sample", "yahoo", "files"]
 NetworkName = Literal["lstm", "rnn", "mlp"]
 
 # Quantile levels of every forecast; the outer pairs are the 90, 80 and 50 % ranges.
@@ -50,6 +52,7 @@ class Settings(BaseSettings):
     hidden_size: int = Field(64, ge=4, le=1024, description="width of the network's state")
     holdout_sessions: int = Field(252, ge=20, le=2000, description="last sessions kept from training, to judge on")
     validation_sessions: int = Field(126, ge=20, le=2000, description="sessions before those, to choose when to stop")
+    yahoo_url: str = Field("", description="address to ask instead of Yahoo's hosts: a mirror or a proxy; empty: Yahoo")
     seed: int = Field(7, ge=0, description="seed of weights and of the order of windows")
     ingest_batch: int = Field(50, ge=1, le=1000, description="symbols in one ingest task")
     mlflow_tracking_uri: str = Field(
@@ -80,7 +83,29 @@ class Settings(BaseSettings):
     @property
     def sessions(self) -> Sessions:
         """The exchange's clock."""
-        return Sessions(self.exchange, timedelta(minutes=self.close_delay_minutes))
+        return self.sessions_on(self.exchange)
+
+    def sessions_of(self, symbol: str) -> Sessions:
+        """The clock of the market that a symbol is traded on."""
+        return self.sessions_on(market_of(symbol, self.exchange).calendar)
+
+    def sessions_on(self, exchange: str) -> Sessions:
+        """The clock of an exchange, by the code of its calendar."""
+        return Sessions(exchange, timedelta(minutes=self.close_delay_minutes))
+
+    def last_session(self, symbol: str, as_of: date) -> date:
+        """The last session of a symbol's market that is complete when `as_of` is, on the exchange of the settings.
+
+        A market that closes later has not had its session of the same day yet.
+        """
+        exchange = market_of(symbol, self.exchange).calendar
+        if exchange == self.exchange:
+            return as_of
+        return _last_complete(exchange, self.close_delay_minutes, self.sessions.complete_at(as_of))
+
+    def known_by(self, as_of: date) -> datetime:
+        """The moment (UTC) up to which what became known belongs to `as_of`: when the next session is complete."""
+        return self.sessions.complete_at(self.sessions.shift(as_of, 1))
 
     @property
     def database(self) -> str:
@@ -96,6 +121,11 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """Where MLflow keeps its runs: a server, or the SQLite file that `make run`'s server shows."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+
+@lru_cache(maxsize=256)
+def _last_complete(exchange: str, close_delay_minutes: int, moment: datetime) -> date:
+    return Sessions(exchange, timedelta(minutes=close_delay_minutes)).last_complete(moment)
 
 
 def variable(field: str) -> str:

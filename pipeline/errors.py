@@ -4,9 +4,14 @@
     ├── UserError               the request cannot be met as asked: a retry changes nothing
     │   ├── BadSetting            a setting or parameter is outside what is allowed
     │   ├── BadSymbol             not a symbol at all, or one the source does not know
+    │   │   └── UnknownSymbol       well formed, but the vendor has never heard of it
     │   ├── BadSession            not a session of the exchange, in the future, or before the history
     │   ├── BadFile               a price file is missing, unreadable or lacks columns
     │   └── NothingToForecast     no symbol has enough history
+    ├── SourceError             the source of prices did not give what it was asked for
+    │   ├── NoData                it answered, and has no bar of the symbol for these sessions
+    │   ├── RateLimited           it wants to be left alone for a while: try late
+    │   └── BadUpstream           no answer, or none that makes sense: 500, HTML, cut off, another symbol
     ├── SessionNotAvailable     the source ends before the session: nothing to do, no failure
     ├── StoreError              the database or the published folder cannot be opened, read or written
     ├── CorruptFile             a file's SHA-256 is not the one recorded when it was written
@@ -37,6 +42,10 @@ class BadSymbol(UserError):
     """Not a symbol at all, or one the source does not know."""
 
 
+class UnknownSymbol(BadSymbol):
+    """A symbol that the vendor has never heard of."""
+
+
 class BadSession(UserError):
     """A date that is no session of the exchange, lies in the future, or before the history."""
 
@@ -47,6 +56,22 @@ class BadFile(UserError):
 
 class NothingToForecast(UserError):
     """No symbol has enough history for any model, baselines included."""
+
+
+class SourceError(PipelineError):
+    """The source of prices did not give what it was asked for."""
+
+
+class NoData(SourceError):
+    """The source answered, and has no bar of the symbol for these sessions: a holiday, a halt, a delisting."""
+
+
+class RateLimited(SourceError):
+    """The source wants to be left alone for a while."""
+
+
+class BadUpstream(SourceError):
+    """No answer, or none that makes sense: a time-out, 500, HTML, cut-off JSON, another symbol than asked for."""
 
 
 class SessionNotAvailable(PipelineError):

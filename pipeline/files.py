@@ -36,14 +36,25 @@ def sha256_file(path: Path) -> str:
 
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write a file so that its name shows the old content or the new, at every moment and after a crash."""
+    with name_aside(path) as aside:
+        _write(aside, data.encode() if isinstance(data, str) else data)
+        settle(aside, path)
+
+
+@contextmanager
+def name_aside(path: Path) -> Iterator[Path]:
+    """Give a name beside `path` to write to before `settle`; what is still there at the end is removed."""
     aside = _name_aside(path)
     try:
-        _write(aside, data.encode() if isinstance(data, str) else data)
-        _sync(aside)
-        aside.replace(path)
-    except BaseException:
+        yield aside
+    finally:
         aside.unlink(missing_ok=True)
-        raise
+
+
+def settle(aside: Path, path: Path) -> None:
+    """Move a file that was written aside into place, once all of it is on the disk."""
+    _sync(aside)
+    aside.replace(path)
     _sync(path.parent)
 
 

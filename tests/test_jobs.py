@@ -177,7 +177,7 @@ def test_without_mlflow_nothing_is_lost_and_the_upload_alone_completes(
     planned = plan(key="scheduled")
     this = planned["run"]
     jobs.ingest(this, planned["batches"][0], known_at=TODAY)
-    jobs.snapshot(this)
+    jobs.snapshot(this, known_at=TODAY)
     jobs.score(this)
     jobs.train(this)
     with pytest.raises(TrackingUnavailable, match=r"127\.0\.0\.1:9"):

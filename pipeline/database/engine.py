@@ -2,18 +2,19 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from pipeline.database.turns import TURNS
 from pipeline.errors import BadSetting, StoreError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-_BUSY_TIMEOUT_S = 60
+BUSY_TIMEOUT_S = 60
 _WAL_IS_SAFE_FROM = (3, 51, 3)  # earlier SQLite can corrupt a WAL file that several connections write
 _LOCK = 20_260_102  # the advisory lock that PostgreSQL's writers share
 
@@ -31,10 +32,12 @@ def open_database(url: str) -> Engine:
             raise StoreError(
                 f"{_shown(parsed)}: {error.strerror or error}; check PIPELINE_DATABASE_URL and PIPELINE_HOME"
             ) from None
-    engine = create_engine(parsed)
+    in_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
+    # A pooled handle on a file would stay open beyond its turn: see `turns`.
+    engine = create_engine(parsed, poolclass=NullPool) if in_file else create_engine(parsed)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
-    with _clear_errors(engine):
+    with clear_errors(engine):
         _migrate(engine)
     return engine
 
@@ -42,7 +45,7 @@ def open_database(url: str) -> Engine:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that holds the write lock from its start: writers wait for each other, all of it lands or none."""
-    with _clear_errors(engine), engine.connect() as connection:
+    with _connected(engine) as connection:
         if engine.dialect.name == "sqlite":
             connection.execute(text("BEGIN IMMEDIATE"))
         else:
@@ -54,7 +57,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection for queries."""
-    with _clear_errors(engine), engine.connect() as connection:
+    with _connected(engine) as connection:
+        yield connection
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
+    turn = TURNS.take("python") if engine.dialect.name == "sqlite" else nullcontext()
+    with clear_errors(engine), turn, engine.connect() as connection:
         yield connection
 
 
@@ -75,16 +85,22 @@ def _parse(url: str) -> URL:
 
 
 @contextmanager
-def _clear_errors(engine: Engine) -> Iterator[None]:
+def clear_errors(engine: Engine) -> Iterator[None]:
+    """Turn what the driver raises into one line that names the database and the next step: StoreError."""
     try:
         yield
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        raise StoreError(
-            f"{_shown(engine.url)}: {reason}; check PIPELINE_DATABASE_URL, or run `python -m pipeline doctor`"
-        ) from error
+        raise store_error(engine, reason) from error
     except SQLAlchemyError as error:
         raise StoreError(f"{_shown(engine.url)}: {str(error).splitlines()[0]}") from error
+
+
+def store_error(engine: Engine, reason: str) -> StoreError:
+    """Return the error for a database that did not do what it was asked."""
+    return StoreError(
+        f"{_shown(engine.url)}: {reason}; check PIPELINE_DATABASE_URL, or run `python -m pipeline doctor`"
+    )
 
 
 def _shown(url: URL) -> str:
@@ -95,7 +111,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry)
     # The driver must not open transactions by itself: `writing` takes the lock at the start, which a later
     # upgrade from reading to writing could not do without failing.
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_S * 1000}")
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     if sqlite3.sqlite_version_info >= _WAL_IS_SAFE_FROM:

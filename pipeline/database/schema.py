@@ -1,5 +1,8 @@
 """The tables. A change here needs a migration in `migrations/versions`; a test holds the two together."""
 
+from datetime import date, timedelta
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -14,7 +17,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
+    UniqueConstraint,
 )
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -26,6 +36,51 @@ metadata = MetaData(
 
 _IDENTITY = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
 
+_EPOCH = date(1970, 1, 1)
+
+
+class Day(TypeDecorator[date]):
+    """A date; SQLite, which has no type for it, keeps the days since 1970: a text is slow to read by the million."""
+
+    impl = Date
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type that the database has for it."""
+        return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else Date())
+
+    def process_bind_param(self, value: date | None, dialect: Dialect) -> Any:
+        """Return the value as the database takes it."""
+        return (value - _EPOCH).days if value is not None and dialect.name == "sqlite" else value
+
+    def process_literal_param(self, value: date | None, dialect: Dialect) -> str:
+        """Return the value as it stands in a query."""
+        assert value is not None
+        return str((value - _EPOCH).days) if dialect.name == "sqlite" else f"DATE '{value.isoformat()}'"
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> date | None:
+        """Return the date that the database gave."""
+        return _EPOCH + timedelta(days=value) if value is not None and dialect.name == "sqlite" else value
+
+
+class day_number(FunctionElement[int]):  # noqa: N801  a function of SQL
+    """A `Day` as the days since 1970, on either database."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(day_number)
+def _as_it_is(element: day_number, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(day_number, "postgresql")
+def _since_1970(element: day_number, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({compiler.process(element.clauses, **options)} - DATE '1970-01-01')"
+
+
+# Numbered in the order of writing, since writers wait for each other: a later batch is never known before an earlier.
 batches = Table(
     "batches",
     metadata,
@@ -33,18 +88,35 @@ batches = Table(
     Column("source", String(32), nullable=False),
     Column("known_at", DateTime, nullable=False, comment="UTC"),
     Column("rows", Integer, nullable=False),
+    Index("ix_batches_source", "source", "known_at"),
     comment="one row for each ingestion that brought something new",
 )
 
-# Append-only and bitemporal: `session` is when a price was made, `known_at` when it became known here.
-# Each source has series of its own: raw and adjusted prices of one symbol never mix.
+# A series is one symbol's prices on one scale and in one currency. A split that rescales a whole history, or another
+# currency, begins a new generation: prices of two scales never mix.
+series = Table(
+    "series",
+    metadata,
+    Column("id", _IDENTITY, primary_key=True, autoincrement=True),
+    Column("source", String(32), nullable=False),
+    Column("symbol", String(20), nullable=False),
+    Column("generation", Integer, nullable=False, comment="1, and one more each time the history was rewritten"),
+    Column("basis", String(16), nullable=False, comment="raw, split_adjusted or as_given"),
+    Column("currency", String(8), nullable=False),
+    Column("batch_id", _IDENTITY, ForeignKey("batches.id"), nullable=False, comment="the batch it began with"),
+    UniqueConstraint("source", "symbol", "generation", name="uq_series_source"),
+    comment="a symbol of a source, on one scale",
+)
+
+# Append-only and bitemporal: `session` is when a price was made, its batch says when it became known here.
+# Clustered by its key, so that a symbol's history is read in one sweep; no foreign keys, which would cost a look-up
+# for each of millions of rows that are written with their batch and series in one transaction.
 bars = Table(
     "bars",
     metadata,
-    Column("source", String(32), nullable=False),
-    Column("symbol", String(20), nullable=False),
-    Column("session", Date, nullable=False),
-    Column("known_at", DateTime, nullable=False, comment="UTC; a later row for the same session is a revision"),
+    Column("series_id", _IDENTITY, nullable=False),
+    Column("session", Day, nullable=False),
+    Column("batch_id", _IDENTITY, nullable=False, comment="a later batch for the same session is a revision"),
     Column("open", Float, nullable=False),
     Column("high", Float, nullable=False),
     Column("low", Float, nullable=False),
@@ -52,11 +124,10 @@ bars = Table(
     Column("volume", Float, nullable=False),
     Column("dividend", Float, nullable=False, comment="paid per share on the ex-date, in the price's currency"),
     Column("split_ratio", Float, nullable=False, comment="new shares for one old; 1 on all other days"),
-    Column("currency", String(8), nullable=False),
-    Column("batch_id", _IDENTITY, ForeignKey("batches.id"), nullable=False),
-    Column("verdict", String(16), nullable=False, comment="accept or warn"),
-    PrimaryKeyConstraint("source", "symbol", "session", "known_at"),
+    Column("warning", String(32), comment="the rule that asked a question; none for most"),
+    PrimaryKeyConstraint("series_id", "session", "batch_id"),
     comment="the prices the pipeline believes",
+    sqlite_with_rowid=False,
 )
 
 quarantine = Table(
@@ -64,7 +135,7 @@ quarantine = Table(
     metadata,
     Column("id", _IDENTITY, primary_key=True, autoincrement=True),
     Column("symbol", String(20), nullable=False),
-    Column("session", Date, nullable=False),
+    Column("session", Day, nullable=False),
     Column("known_at", DateTime, nullable=False),
     Column("verdict", String(16), nullable=False, comment="quarantine or reject"),
     Column("rule", String(32), nullable=False),
@@ -73,6 +144,31 @@ quarantine = Table(
     Column("source", String(32), nullable=False),
     Index("ix_quarantine_symbol", "symbol", "session"),
     comment="bars that were held back, and why",
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", _IDENTITY, primary_key=True, autoincrement=True),
+    Column("quarantine_id", _IDENTITY, ForeignKey("quarantine.id"), nullable=False),
+    Column("decision", String(16), nullable=False, comment="released or confirmed"),
+    Column("decided_at", DateTime, nullable=False, comment="UTC"),
+    Column("note", Text, nullable=False),
+    Index("ix_decisions_quarantine_id", "quarantine_id"),
+    comment="what a person said of a quarantined bar; the last word counts",
+)
+
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("source", String(32), nullable=False),
+    Column("symbol", String(20), nullable=False),
+    Column("asked_at", DateTime, nullable=False, comment="UTC"),
+    Column("through", Day, nullable=False, comment="the last session asked for"),
+    Column("outcome", String(16), nullable=False, comment="see pipeline.prices.coverage"),
+    Column("detail", Text, nullable=False),
+    PrimaryKeyConstraint("source", "symbol"),
+    comment="how the last request for each symbol ended",
 )
 
 forecasts = Table(

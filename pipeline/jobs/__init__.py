@@ -12,9 +12,21 @@ from typing import Any
 from pipeline.jobs.common import Progress, Summary
 from pipeline.jobs.forecasts import forecast, publish
 from pipeline.jobs.models import judge, train, upload
-from pipeline.jobs.prices import ingest, plan, score, snapshot
+from pipeline.jobs.prices import Asked, ingest, ingest_all, plan, score, snapshot
 
-__all__ = ["forecast", "ingest", "judge", "plan", "publish", "run_all", "score", "snapshot", "train", "upload"]
+__all__ = [
+    "forecast",
+    "ingest",
+    "ingest_all",
+    "judge",
+    "plan",
+    "publish",
+    "run_all",
+    "score",
+    "snapshot",
+    "train",
+    "upload",
+]
 
 
 def run_all(
@@ -22,16 +34,20 @@ def run_all(
     *,
     known_at: datetime,
     progress: Progress | None = None,
+    asked: Asked | None = None,
     on_step: Callable[[str], None] | None = None,
 ) -> dict[str, Summary]:
-    """Do every step of a planned run in this process; `on_step` is told the name of each before it begins."""
+    """Do every step of a planned run in this process.
+
+    `on_step` is told the name of each before it begins, `asked` how far the ingestion is, `progress` the training.
+    """
     run = planned["run"]
     tell = on_step or (lambda _name: None)
     results: dict[str, Summary] = {}
     tell("ingest")
-    results["ingest"] = {"batches": [ingest(run, batch, known_at=known_at) for batch in planned["batches"]]}
+    results["ingest"] = ingest_all(planned, known_at=known_at, progress=asked)
     steps: dict[str, Callable[[], Summary]] = {
-        "snapshot": lambda: snapshot(run),
+        "snapshot": lambda: snapshot(run, known_at=known_at),
         "score": lambda: score(run),
         "train": lambda: train(run, progress=progress),
         "upload": lambda: upload(run),

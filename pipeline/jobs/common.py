@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.markets import market_of
 from pipeline.prices.snapshot import Snapshot, read_snapshot
 from pipeline.runs import Run
 
@@ -25,4 +26,10 @@ def features_of(this: Run) -> "Features":
     from pipeline.learning.features import make_features
     from pipeline.learning.panel import panel_from_bars
 
-    return make_features(panel_from_bars(read_snapshot(snapshot_of(this))))
+    settings = this.settings
+    panel = panel_from_bars(
+        read_snapshot(snapshot_of(this)),
+        market_of=lambda symbol: market_of(symbol, settings.exchange).calendar,
+        last_of=lambda symbol: settings.last_session(symbol, this.as_of),
+    )
+    return make_features(panel)

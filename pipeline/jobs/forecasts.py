@@ -1,8 +1,11 @@
 """The steps about forecasts: making them with what the gate chose, and publishing them."""
 
 from collections.abc import Mapping
+from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.config import LEVELS
@@ -32,9 +35,11 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     decision = this.read("decision", made_by="forecast")
     features = features_of(this)
     version = snapshot_of(this).digest[:12]
-    origins = forecastable(features, pd.Timestamp(this.as_of))
+    withheld = _withheld(features, this)
+    origins = _without(features, forecastable(features), withheld)
     if not len(origins):
-        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {_withheld_in_words(features, this)}")
+        some = "; ".join(f"{row['symbol']} {row['reason']}" for row in withheld[:5])
+        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {some}")
     beside = {
         name: _frame(
             this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version
@@ -43,13 +48,12 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     }
     frame, fallbacks = beside[decision["best_baseline"]], []
     if decision["model"] not in BASELINES:
-        chosen = _by_network(this, features, decision)
+        chosen = _by_network(this, features, decision, withheld)
         left = sorted(set(frame["symbol"]) - set(chosen["symbol"]))
         stand_in = frame[frame["symbol"].isin(left)]
         frame = pd.concat([chosen, stand_in]).sort_values(["symbol", "step"], kind="stable", ignore_index=True)
         reason = f"fewer than {settings.context_length} whole sessions in a row: {decision['best_baseline']} stands in"
         fallbacks = [{"symbol": symbol, "reason": reason} for symbol in left]
-    withheld = _withheld(features, this)
     this.folder.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(this.folder / "forecasts.parquet", index=False)
     for name, rows in beside.items():
@@ -77,21 +81,22 @@ def publish(run: Mapping[str, Any]) -> Summary:
     return {"folder": str(published.folder), "changed": published.changed, "headline": headline}
 
 
-def _by_network(this: Run, features: "Features", decision: Summary) -> pd.DataFrame:
-    from pipeline.learning.baselines import forecastable
+def _by_network(this: Run, features: "Features", decision: Summary, withheld: list[dict[str, str]]) -> pd.DataFrame:
     from pipeline.learning.forecaster import Forecaster
     from pipeline.learning.windows import usable_origins
 
     champion = decision["champion"]
     stands = champion is not None and champion["version"] == decision["model_version"] and not decision["promoted"]
     forecaster = Forecaster.load(this.folder / ("champion" if stands else "model"))
-    last = features.panel.last
-    origins = usable_origins(features, forecaster.card.context_length)
-    origins = (
-        origins.within(last, last) if len(forecastable(features, pd.Timestamp(this.as_of))) else origins.within(1, 0)
-    )
+    origins = usable_origins(features, forecaster.card.context_length).at(features.panel.last)
+    origins = _without(features, origins, withheld)
     quantiles_NHQ = forecaster.quantiles(features, origins)[:, : this.settings.horizon]
     return _frame(this, features, origins, quantiles_NHQ, decision["model"], decision["model_version"])
+
+
+def _without(features: "Features", origins: "Origins", withheld: list[dict[str, str]]) -> "Origins":
+    left_out = [row["symbol"] for row in withheld]
+    return origins.where(~np.isin(features.panel.symbols_array[origins.s_N], left_out))
 
 
 def _frame(
@@ -99,27 +104,35 @@ def _frame(
 ) -> pd.DataFrame:
     from pipeline.learning.frame import forecast_frame
 
-    panel = features.panel
+    panel, settings = features.panel, this.settings
+    symbols = [panel.symbols[s] for s in origins.s_N]
+
+    @cache
+    def targets(exchange: str, last: date) -> list[date]:
+        return settings.sessions_on(exchange).following(last, settings.horizon)
+
     return forecast_frame(
-        [panel.symbols[s] for s in origins.s_N],
+        symbols,
         panel.close_ST[origins.s_N, origins.t_N],
         quantiles_NHQ,
         as_of=this.as_of,
+        targets=[
+            targets(settings.sessions_of(symbol).exchange, panel.day(s, panel.last))
+            for symbol, s in zip(symbols, origins.s_N.tolist(), strict=True)
+        ],
         levels=LEVELS,
-        sessions=this.settings.sessions,
         model=model,
         model_version=version,
     )
 
 
 def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
+    """The symbols without a forecast, each with the reason: its present is doubtful, or nothing can be said of it."""
     from pipeline.learning.baselines import why_not
 
-    return why_not(features, this.symbols, pd.Timestamp(this.as_of))
-
-
-def _withheld_in_words(features: "Features", this: Run) -> str:
-    return "; ".join(f"{row['symbol']} {row['reason']}" for row in _withheld(features, this)[:5])
+    doubtful = {row["symbol"]: row["reason"] for row in this.read("audit", made_by="ingest")["doubtful"]}
+    reasons = why_not(features, this.symbols) | doubtful
+    return [{"symbol": symbol, "reason": reasons[symbol]} for symbol in this.symbols if symbol in reasons]
 
 
 def _edition(this: Run) -> "Edition":

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
     usable = usable_origins(features, settings.context_length)
     fold = folds.split(
         with_targets(usable, future_STH),
+        features.panel,
         horizon=settings.horizon,
         holdout=settings.holdout_sessions,
         validation=settings.validation_sessions,
@@ -178,7 +179,7 @@ def _heldout(features: "Features", test: "Origins", future_STH: "Array") -> "Hel
     panel = features.panel
     return Heldout(
         symbols_N=panel.symbols_array[test.s_N],
-        origins_N=panel.sessions.to_numpy().astype("datetime64[D]")[test.t_N],
+        origins_N=panel.days(test.s_N, test.t_N),
         actual_NH=future_STH[test.s_N, test.t_N],
         quantiles={},
     )
@@ -203,7 +204,7 @@ def _fit(this: Run, features: "Features", fold: "Fold", progress: Progress | Non
     from pipeline.learning.forecaster import Forecaster, ModelCard
     from pipeline.learning.training import Recipe, fit
 
-    settings, sessions = this.settings, features.panel.sessions
+    settings, days = this.settings, features.panel.days
     card = ModelCard(
         network=settings.network,
         levels=LEVELS,
@@ -212,8 +213,9 @@ def _fit(this: Run, features: "Features", fold: "Fold", progress: Progress | Non
         hidden_size=settings.hidden_size,
         as_of=str(this.as_of),
         symbols=features.panel.symbols,
-        train_first=str(sessions[fold.train.t_N.min()].date()),
-        train_last=str(sessions[fold.validation.t_N.max()].date()),
+        train_first=str(days(fold.train.s_N, fold.train.t_N).min()),
+        train_last=str(days(fold.validation.s_N, fold.validation.t_N).max()),
+        targets_last=str(days(fold.validation.s_N, fold.validation.t_N + settings.horizon).max()),
         seed=settings.seed,
         training_steps=settings.training_steps,
         data_digest=snapshot_of(this).digest,
@@ -226,8 +228,8 @@ def _fit(this: Run, features: "Features", fold: "Fold", progress: Progress | Non
 
     def block(origins: "Origins") -> Summary:
         return {
-            "first": str(sessions[origins.t_N.min()].date()),
-            "last": str(sessions[origins.t_N.max()].date()),
+            "first": str(days(origins.s_N, origins.t_N).min()),
+            "last": str(days(origins.s_N, origins.t_N).max()),
             "windows": len(origins),
         }
 
@@ -277,7 +279,10 @@ def _with_champion(this: Run, heldout: "Heldout", champion: "Registered") -> tup
             f"the champion forecasts {card.horizon} sessions and cannot be compared over {this.settings.horizon}",
         )
     # What it trained on, and the targets of those windows, must lie before the sessions it is judged on.
-    seen = this.settings.sessions.shift(date.fromisoformat(card.train_last), card.horizon + 1)
+    if card.targets_last:
+        seen = date.fromisoformat(card.targets_last) + timedelta(days=1)
+    else:  # a model from before this was written down
+        seen = this.settings.sessions.shift(date.fromisoformat(card.train_last), card.horizon + 1)
     fair = heldout.since(pd.Timestamp(seen))
     if not len(fair.actual_NH):
         return heldout, "the champion has trained on the held-out sessions and cannot be compared on them"
@@ -293,11 +298,8 @@ def _with_champion(this: Run, heldout: "Heldout", champion: "Registered") -> tup
 def _origins_of(features: "Features", heldout: "Heldout") -> "Origins":
     from pipeline.learning.windows import Origins
 
-    panel = features.panel
-    return Origins(
-        s_N=pd.Index(panel.symbols).get_indexer(pd.Index(heldout.symbols_N)),
-        t_N=panel.sessions.get_indexer(pd.DatetimeIndex(heldout.origins_N).astype(panel.sessions.dtype)),
-    )
+    s_N, t_N = features.panel.positions(heldout.symbols_N, heldout.origins_N)
+    return Origins(s_N=s_N, t_N=t_N)
 
 
 def _whole_context(features: "Features", origins: "Origins", context_length: int) -> bool:

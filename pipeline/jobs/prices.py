@@ -1,24 +1,21 @@
 """The steps about prices: what a request means, taking prices in, freezing them, scoring what has come due."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-import pandas as pd
-
-from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSession
 from pipeline.jobs.common import Summary, snapshot_of
 from pipeline.planning import plan_run
-from pipeline.prices.quality import check_bars, gaps
+from pipeline.prices.asof import AsOf
+from pipeline.prices.ingest import Progress as Asked
+from pipeline.prices.ingest import Request, take_in
+from pipeline.prices.oversight import look_over
 from pipeline.prices.snapshot import read_snapshot, write_snapshot
 from pipeline.prices.sources import open_source
 from pipeline.prices.store import PriceStore
 from pipeline.runs import Run
-
-_PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
 
 
 def plan(
@@ -46,35 +43,86 @@ def plan(
     return {"run": run.to_dict(), "batches": batches}
 
 
-def ingest(run: Mapping[str, Any], batch: list[str], *, known_at: datetime) -> Summary:
-    """Take in the bars of some symbols up to the run's session; what is stored already is not stored again."""
+def ingest(
+    run: Mapping[str, Any],
+    batch: list[str],
+    *,
+    known_at: datetime,
+    whole: bool = False,
+    last_try: bool = True,
+    progress: Asked | None = None,
+) -> Summary:
+    """Take in the bars of some symbols up to the run's session; what is stored already is not stored again.
+
+    `whole` asks for all history again. Before the `last_try` whatever is missing is an error, so that it is asked for
+    again later; then it is named, and the run goes on without it.
+    """
     this = Run.from_dict(run)
     settings = this.settings
-    bars = open_source(settings).bars(tuple(batch), this.as_of)
-    checked = check_bars(bars, settings.sessions)
+    request = Request(
+        symbols=tuple(batch),
+        last_of=lambda symbol: settings.last_session(symbol, this.as_of),
+        sessions_of=settings.sessions_of,
+        known_at=known_at,
+        settled_at=settings.known_by(this.as_of),
+        whole=whole,
+        last_try=last_try,
+    )
     store = PriceStore(open_database(settings.database), settings.source)
-    return asdict(store.append(checked, known_at)) | {"symbols": len(batch), "verdicts": checked.counts()}
+    return take_in(open_source(settings), store, request, progress).summary() | {"symbols": len(batch)}
 
 
-def snapshot(run: Mapping[str, Any]) -> Summary:
+def ingest_all(
+    planned: Mapping[str, Any], *, known_at: datetime, whole: bool = False, progress: Asked | None = None
+) -> Summary:
+    """Take in every batch of a planned run, one after the other; what is missing at the end is named.
+
+    `progress` is told the symbols done, how many there are, and which is being asked for.
+    """
+    batches = planned["batches"]
+    total = sum(map(len, batches))
+    results, before = [], 0
+    for batch in batches:
+
+        def told(done: int, _all: int, symbol: str, before: int = before) -> None:
+            if progress is not None:
+                progress(before + done, total, symbol)
+
+        results.append(ingest(planned["run"], list(batch), known_at=known_at, whole=whole, progress=told))
+        before += len(batch)
+    names = ("new", "revised", "unchanged", "held_back", "rewritten", "skipped", "symbols")
+    problems = [row for result in results for row in result["problems"]]
+    return {
+        **{name: sum(result[name] for result in results) for name in names},
+        "problems": problems,
+        "batches": results,
+    }
+
+
+def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
     """Audit what is stored for the run's symbols and freeze it as it was known when the session was the last one."""
     this = Run.from_dict(run)
     settings = this.settings
-    sessions = settings.sessions
-    store = PriceStore(open_database(settings.database), settings.source)
-    # What came before the next session was complete, a live run could have known.
-    bars = store.as_of(this.symbols, this.as_of, sessions.complete_at(sessions.shift(this.as_of, 1)))
-    if bars.empty:
+    engine = open_database(settings.database)
+
+    def last_of(symbol: str) -> date:
+        return settings.last_session(symbol, this.as_of)
+
+    known = AsOf(engine, settings.source, this.symbols, last_of, settings.known_by(this.as_of))
+    frozen = write_snapshot(known.tables(), this.as_of, settings.home / "snapshots")
+    if not known.rows:
         raise BadSession(f"there are no prices up to {this.as_of} for {', '.join(this.symbols[:5])}; run ingest first")
-    audit = _audit(bars, store.held_back(this.symbols, this.as_of), settings, this.as_of)
-    frozen = write_snapshot(bars, this.as_of, settings.home / "snapshots")
+    audit = look_over(engine, known, read_snapshot(frozen), settings, this.symbols, last_of, now=known_at)
     this.write("run", this.to_dict())
     this.write("audit", audit)
-    this.write("snapshot", {"path": str(frozen.path), "digest": frozen.digest, "rows": len(bars)})
+    this.write("snapshot", {"path": str(frozen.path), "digest": frozen.digest, "rows": known.rows})
     return {
         "digest": frozen.digest,
-        "rows": len(bars),
-        **{name: audit[name] for name in ("accept", "warn", "quarantine")},
+        "rows": known.rows,
+        **{
+            name: audit[name]
+            for name in ("accept", "warn", "quarantine", "reject", "gaps", "reconstructed", "doubtful")
+        },
     }
 
 
@@ -84,7 +132,7 @@ def score(run: Mapping[str, Any]) -> Summary:
 
     this = Run.from_dict(run)
     engine = open_database(this.settings.database)
-    scored = score_due(engine, read_snapshot(snapshot_of(this)), this.as_of)
+    scored = score_due(engine, read_snapshot(snapshot_of(this)), this.as_of, this.settings.last_session)
     record = live_record(engine, this.symbols, this.as_of)
     summary: Summary = {"scored_now": scored, "in_the_record": len(record)}
     if len(record):
@@ -93,20 +141,3 @@ def score(run: Mapping[str, Any]) -> Summary:
         summary["coverage_90"] = float(record["inside_90"].mean())
     this.write("live", summary)
     return summary
-
-
-def _audit(bars: pd.DataFrame, held_back: pd.DataFrame, settings: Settings, as_of: date) -> Summary:
-    checked = check_bars(bars, settings.sessions)
-    missing = gaps(bars, settings.sessions, pd.Timestamp(as_of))
-    problems = pd.concat([checked.verdicts, held_back, missing], ignore_index=True)
-    problems = problems.assign(session=problems["session"].astype(str).str[:10]).sort_values(
-        ["session", "symbol"], ascending=[False, True], kind="stable"
-    )
-    held = held_back.drop_duplicates(["symbol", "session"])["verdict"].value_counts()
-    return {
-        **checked.counts(),
-        "quarantine": int(held.get("quarantine", 0)),
-        "reject": int(held.get("reject", 0)),
-        "gaps": len(missing),
-        "problems": problems.head(_PROBLEMS_LISTED).to_dict("records"),
-    }

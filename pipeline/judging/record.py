@@ -5,6 +5,7 @@ what has been scored stays as it is.
 """
 
 import json
+from collections.abc import Callable
 from datetime import date
 
 import numpy as np
@@ -47,16 +48,22 @@ def keep(engine: Engine, published: pd.DataFrame, baseline: pd.DataFrame, run_ke
     return len(fresh)
 
 
-def score_due(engine: Engine, bars: pd.DataFrame, as_of: date) -> int:
+def score_due(
+    engine: Engine,
+    bars: pd.DataFrame,
+    as_of: date,
+    origin_of: Callable[[str, date], date] = lambda _symbol, as_of: as_of,
+) -> int:
     """Score every forecast made before `as_of` whose session has come, from `bars` as known then; return how many.
 
-    A forecast whose target bar is missing is left for a later run.
+    `origin_of` gives the session that a symbol was forecast from: on another exchange it may be one earlier. A forecast whose target bar is missing is left for a later run.
     """
     with writing(engine) as connection:
         due = _due(connection, as_of)
         if due.empty:
             return 0
-        outcome = _outcomes(due, bars)
+        origins = [origin_of(symbol, day) for symbol, day in zip(due["symbol"], due["as_of"], strict=True)]
+        outcome = _outcomes(due.assign(origin=origins), bars)
         scored = due.assign(actual=outcome)[np.isfinite(outcome)]
         if scored.empty:
             return 0
@@ -116,7 +123,7 @@ def _outcomes(due: pd.DataFrame, bars: pd.DataFrame) -> Array:
     keys = zip(bars["symbol"], bars["session"].dt.date, strict=True)
     level = dict(zip(keys, cumulative, strict=True))
     nowhere = float("nan")
-    pairs = zip(due["symbol"], due["as_of"], due["target_session"], strict=True)
+    pairs = zip(due["symbol"], due["origin"], due["target_session"], strict=True)
     return np.array(
         [
             level.get((symbol, target), nowhere) - level.get((symbol, origin), nowhere)

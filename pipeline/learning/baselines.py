@@ -10,40 +10,38 @@ Legend: S symbols, T sessions, N origins, H horizon, Q quantile levels, W past o
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 
 from pipeline.learning.features import STILL, WARM_UP, Features, future_returns
 from pipeline.learning.panel import Array
 from pipeline.learning.windows import Origins
 
 PAST = 500  # outcomes looked back on: two years
-MIN_PAST = 100  # with fewer of its own, a symbol borrows the shape of all symbols' outcomes
+MIN_PAST = 100  # with fewer of its own, a symbol borrows the shape of its market's outcomes
 
 
-def forecastable(features: Features, as_of: pd.Timestamp) -> Origins:
-    """Return the origins at `as_of` of the symbols that every baseline can forecast: see `why_not` for the others."""
+def forecastable(features: Features) -> Origins:
+    """Return the origins at the last session that every baseline can forecast: see `why_not` for the other symbols."""
     t = features.panel.last
-    here = features.panel.sessions[t] == as_of
-    s_N = np.flatnonzero((features.scale_ST[:, t] > STILL) & here)
+    s_N = np.flatnonzero(features.scale_ST[:, t] > STILL)
     return Origins(s_N=s_N, t_N=np.full(len(s_N), t))
 
 
-def why_not(features: Features, symbols: tuple[str, ...], as_of: pd.Timestamp) -> list[dict[str, str]]:
-    """Return the symbols that cannot be forecast at `as_of`, each with the reason: `symbol`, `reason`."""
+def why_not(features: Features, symbols: tuple[str, ...]) -> dict[str, str]:
+    """Return the reason of each symbol that cannot be forecast from its last session."""
     panel = features.panel
-    can = {panel.symbols[s] for s in forecastable(features, as_of).s_N}
-    return [{"symbol": symbol, "reason": _reason(features, symbol, as_of)} for symbol in symbols if symbol not in can]
+    can = {panel.symbols[s] for s in forecastable(features).s_N}
+    return {symbol: _reason(features, symbol) for symbol in symbols if symbol not in can}
 
 
-def _reason(features: Features, symbol: str, as_of: pd.Timestamp) -> str:
+def _reason(features: Features, symbol: str) -> str:
     panel = features.panel
     if symbol not in panel.symbols:
-        return f"has no bar up to {as_of.date()}"
+        return "has no bar at all"
     s = panel.symbols.index(symbol)
     there_T = np.flatnonzero(np.isfinite(panel.close_ST[s]))
-    last = panel.sessions[there_T[-1]]
-    if last != as_of:
-        return f"has no bar for {as_of.date()}, its last is of {last.date()}"
+    wanted, last = panel.day(s, panel.last), panel.day(s, int(there_T[-1]))
+    if last != wanted:
+        return f"has no bar for {wanted}, its last is of {last}"
     if len(there_T) <= WARM_UP:
         return f"has {len(there_T)} sessions, {WARM_UP + 1} are needed for a volatility"
     return "has not moved for so long that it has no volatility"
@@ -79,7 +77,8 @@ def _from_past(
             few = np.isnan(own_NQ[:, 0])
             rows_NQ = own_NQ * (scale_N[mine] * np.sqrt(step))[:, None] if by_volatility else own_NQ
             if few.any():
-                borrowed_NQ = _pooled(shaped_ST, origins.t_N[mine][few] - step, levels)
+                market_ST = shaped_ST[features.panel.market_S == features.panel.market_S[s]]
+                borrowed_NQ = _pooled(market_ST, origins.t_N[mine][few] - step, levels)
                 rows_NQ[few] = borrowed_NQ * (scale_N[mine][few] * np.sqrt(step))[:, None]
             out_NHQ[mine, step - 1] = rows_NQ
     return out_NHQ
@@ -100,7 +99,7 @@ def _trailing(values_T: Array, last_N: np.ndarray[tuple[int], np.dtype[np.int64]
 
 
 def _pooled(values_ST: Array, last_N: np.ndarray[tuple[int], np.dtype[np.int64]], levels: tuple[float, ...]) -> Array:
-    """Return quantiles of all symbols' values in the `PAST` sessions up to each index; the normal's where none are."""
+    """Return quantiles of a market's values in the `PAST` sessions up to each index; the normal's where none are."""
     from scipy.stats import norm
 
     out_NQ = np.empty((len(last_N), len(levels)))

@@ -57,8 +57,8 @@ def make_features(panel: Panel) -> Features:
             np.log(panel.high_ST / panel.close_ST) / before_ST,
             np.log(panel.low_ST / panel.close_ST) / before_ST,
             _volume_against_average(panel.volume_ST),
-            _market(scaled_ST),
-            _market(np.abs(scaled_ST)),
+            _market(scaled_ST, panel.market_S),
+            _market(np.abs(scaled_ST), panel.market_S),
             np.log(scale_ST / slow_ST),
         )
     x_STF = np.clip(np.stack(columns, axis=-1), -_CLIP, _CLIP)
@@ -114,12 +114,19 @@ def _volume_against_average(volume_ST: Array) -> Array:
     return out_ST
 
 
-def _market(values_ST: Array) -> Array:
-    """Return the mean over the symbols of each session, for every symbol."""
-    there_ST = np.isfinite(values_ST)
-    count_T = there_ST.sum(axis=0)
-    mean_T = np.where(there_ST, values_ST, 0.0).sum(axis=0) / np.maximum(count_T, 1)
-    return np.broadcast_to(np.where(count_T > 0, mean_T, np.nan), values_ST.shape)
+def _market(values_ST: Array, market_S: NDArray[np.int64]) -> Array:
+    """Return the mean of each session over the symbols of the same market, for every symbol.
+
+    Of its own market only: another one's session of the same day may not have closed when this one's has.
+    """
+    out_ST = np.empty_like(values_ST)
+    for market in np.unique(market_S):
+        mine = market_S == market
+        there_ST = np.isfinite(values_ST[mine])
+        count_T = there_ST.sum(axis=0)
+        mean_T = np.where(there_ST, values_ST[mine], 0.0).sum(axis=0) / np.maximum(count_T, 1)
+        out_ST[mine] = np.where(count_T > 0, mean_T, np.nan)
+    return out_ST
 
 
 def _carried(values_ST: Array) -> Array:

@@ -1,10 +1,15 @@
 """Which origins train, which choose when to stop, and which judge: in that order in time, with an embargo between.
 
-A fold keeps `horizon` sessions free between its blocks, so that no target of one block lies in the next.
+The blocks are cut by date, on the sessions of the market with the most windows, and hold for all markets: no target of
+one block lies in the next.
 """
 
 from dataclasses import dataclass
+from datetime import date
 
+import numpy as np
+
+from pipeline.learning.panel import Panel
 from pipeline.learning.windows import Origins
 
 MIN_TRAIN_WINDOWS = 1000
@@ -19,21 +24,31 @@ class Fold:
     test: Origins
 
 
-def split(origins: Origins, *, horizon: int, holdout: int, validation: int) -> Fold:
+def split(origins: Origins, panel: Panel, *, horizon: int, holdout: int, validation: int) -> Fold:
     """Return one fold over `origins`, all of whose targets have come.
 
     The last `holdout` sessions are the test, the `validation` sessions before them the validation.
     """
-    last = int(origins.t_N.max(initial=-1))
-    test_from = last - holdout + 1
-    validation_to = test_from - horizon - 1
-    validation_from = validation_to - validation + 1
-    train_to = validation_from - horizon - 1
+    if not len(origins):
+        return Fold(train=origins, validation=origins, test=origins)
+    market_N = panel.market_S[origins.s_N]
+    main = int(np.bincount(market_N).argmax())
+    last = int(origins.t_N[market_N == main].max())
+    test_from = _day(panel, main, last - holdout + 1)
+    validation_from = _day(panel, main, last - holdout + 1 - horizon - validation)
+    day_N = panel.days(origins.s_N, origins.t_N)
+    target_N = panel.days(origins.s_N, origins.t_N + horizon)
     return Fold(
-        train=origins.within(0, train_to),
-        validation=origins.within(validation_from, validation_to),
-        test=origins.within(test_from, last),
+        train=origins.where(target_N < validation_from),
+        validation=origins.where((day_N >= validation_from) & (target_N < test_from)),
+        test=origins.where(day_N >= test_from),
     )
+
+
+def _day(panel: Panel, market: int, t: int) -> np.datetime64:
+    """The session `t` of a market; before its first one, a day before all days."""
+    day = panel.days_MT[market, t] if t >= 0 else np.datetime64("NaT", "D")
+    return np.datetime64(date.min, "D") if np.isnat(day) else day
 
 
 def too_little(fold: Fold) -> str | None:

@@ -44,6 +44,7 @@ class ModelCard:
     seed: int
     training_steps: int
     data_digest: str
+    targets_last: str = ""  # the last session that a target of those windows touches
     features: tuple[str, ...] = FEATURES
     weights_sha256: str = ""
 

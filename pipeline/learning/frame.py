@@ -1,12 +1,12 @@
 """The frame of forecasts that other programs rely on: one row a symbol, as_of and step, one price column a level."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
 from pipeline.learning.panel import Array
-from pipeline.sessions import Sessions
 
 
 def quantile_column(level: float) -> str:
@@ -20,25 +20,25 @@ def forecast_frame(
     quantiles_NHQ: Array,
     *,
     as_of: date,
+    targets: Sequence[Sequence[date]],
     levels: tuple[float, ...],
-    sessions: Sessions,
     model: str,
     model_version: str,
 ) -> pd.DataFrame:
     """Return the forecasts of N symbols from one session, in prices.
 
-    `quantiles_NHQ` are cumulative log returns, ascending in Q. Columns: symbol, as_of, step, target_session,
+    `quantiles_NHQ` are cumulative log returns, ascending in Q; `targets` the H sessions that each symbol's market has
+    after its last. Columns: symbol, as_of, step, target_session,
     last_close, model, model_version and one of each level.
     """
     count, horizon, _ = quantiles_NHQ.shape
     prices_NHQ = last_close_N[:, None, None] * np.exp(quantiles_NHQ)
-    targets = [pd.Timestamp(session) for session in sessions.following(as_of, horizon)]
     frame = pd.DataFrame(
         {
             "symbol": np.repeat(np.array(symbols, dtype=object), horizon),
             "as_of": pd.Timestamp(as_of),
             "step": np.tile(np.arange(1, horizon + 1), count),
-            "target_session": targets * count,
+            "target_session": [pd.Timestamp(session) for many in targets for session in many],
             "last_close": np.repeat(last_close_N, horizon),
             "model": model,
             "model_version": model_version,

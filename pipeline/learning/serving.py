@@ -36,18 +36,19 @@ def forecast_from_prices(
     )
     features = make_features(panel_from_bars(bars))
     last = features.panel.last
-    origins = usable_origins(features, forecaster.card.context_length).within(last, last)
+    origins = usable_origins(features, forecaster.card.context_length).at(last)
     if not len(origins):
         raise NothingToForecast(
             f"no symbol has {forecaster.card.context_length} whole sessions after its warm-up, up to the last date"
         )
+    as_of = features.panel.day(0, last)
     return forecast_frame(
         [features.panel.symbols[s] for s in origins.s_N],
         features.panel.close_ST[origins.s_N, origins.t_N],
         forecaster.quantiles(features, origins),
-        as_of=features.panel.sessions[last].date(),
+        as_of=as_of,
+        targets=[Sessions(exchange).following(as_of, forecaster.card.horizon)] * len(origins),
         levels=forecaster.card.levels,
-        sessions=Sessions(exchange),
         model=forecaster.card.network,
         model_version=model_version,
     )

@@ -27,10 +27,13 @@ class Origins:
     def __len__(self) -> int:
         return len(self.s_N)
 
-    def within(self, first: int, last: int) -> "Origins":
-        """Return the origins whose session index lies in first..last, both included."""
-        inside = (self.t_N >= first) & (self.t_N <= last)
-        return Origins(s_N=self.s_N[inside], t_N=self.t_N[inside])
+    def where(self, mask_N: NDArray[np.bool_]) -> "Origins":
+        """Return the origins where the mask says so."""
+        return Origins(s_N=self.s_N[mask_N], t_N=self.t_N[mask_N])
+
+    def at(self, t: int) -> "Origins":
+        """Return the origins of the session index `t`."""
+        return self.where(self.t_N == t)
 
 
 def usable_origins(features: Features, context_length: int) -> Origins:

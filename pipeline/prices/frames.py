@@ -3,6 +3,10 @@
 One row a symbol and session: `symbol`, `session` (midnight, no zone), `open`, `high`, `low`, `close`, `volume`,
 `dividend` (per share, on the ex-date), `split_ratio` (new shares for one old, else 1), `currency`. Prices are raw
 or split-adjusted, never adjusted for dividends.
+
+A source may add what speaks for or against a bar. `quality` reads it, the store does not keep it: `adjusted_close`
+(for splits and dividends, as the vendor has it), `capital_gain` (per share, funds), `listed_split` (the split that the
+vendor lists for prices which it has adjusted for it already).
 """
 
 import pandas as pd
@@ -12,6 +16,8 @@ PRICES = ["open", "high", "low", "close"]
 VALUES = [*PRICES, "volume", "dividend", "split_ratio"]
 COLUMNS = ["symbol", "session", *VALUES, "currency"]
 
+EVIDENCE = ["adjusted_close", "capital_gain", "listed_split"]
+
 # The shape only: whether a value can be believed is for `quality` to say, bar by bar, with a reason.
 _SCHEMA = pa.DataFrameSchema(
     {
@@ -19,13 +25,14 @@ _SCHEMA = pa.DataFrameSchema(
         "session": pa.Column("datetime64[s]"),
         **{name: pa.Column(float, nullable=True, coerce=True) for name in VALUES},
         "currency": pa.Column(str),
+        **{name: pa.Column(float, nullable=True, coerce=True, required=False) for name in EVIDENCE},
     },
     strict="filter",
 )
 
 
 def as_bars(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns above with their types, sorted by symbol and session.
+    """Return the columns above with their types, sorted by symbol and session; evidence only where it was given.
 
     `dividend`, `split_ratio` and `currency` may be absent: none paid, no split, unknown.
     """
@@ -35,5 +42,5 @@ def as_bars(frame: pd.DataFrame) -> pd.DataFrame:
         split_ratio=frame.get("split_ratio", 1.0),
         currency=frame.get("currency", ""),
     )
-    checked = _SCHEMA.validate(given)[COLUMNS]
+    checked = _SCHEMA.validate(given)[[*COLUMNS, *(name for name in EVIDENCE if name in given)]]
     return checked.sort_values(["symbol", "session"], kind="stable", ignore_index=True)

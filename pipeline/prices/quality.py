@@ -6,7 +6,7 @@ settles it; `reject` cannot be a price at all.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,8 @@ class Checked:
     held_back: pd.DataFrame  # the columns of `frames`, verdict, rule, detail
     verdicts: pd.DataFrame  # symbol, session, verdict, rule, detail
 
+    notes: list[dict[str, str]] = field(default_factory=list)
+
     def counts(self) -> dict[str, int]:
         """Return how many bars got each verdict."""
         kept = self.kept["verdict"].value_counts()
@@ -41,8 +43,9 @@ class Checked:
         }
 
 
-def check_bars(bars: pd.DataFrame, sessions: Sessions) -> Checked:
+def check_bars(bars, sessions_of, *, known=None) -> Checked:
     """Return `bars` by verdict: each rule looks at every bar, and the severest finding decides."""
+    sessions = sessions_of(bars["symbol"].iloc[0] if len(bars) else "X")
     bars = bars.drop_duplicates(COLUMNS, ignore_index=True)  # the same row twice is one row
     findings = [rule for rule in _findings(bars, sessions) if len(rule)]
     found = pd.concat(findings) if findings else _finding(bars, np.zeros(len(bars), bool), "accept", "none", "")
@@ -56,7 +59,7 @@ def check_bars(bars: pd.DataFrame, sessions: Sessions) -> Checked:
     return Checked(kept=kept.reset_index(drop=True), held_back=held_back.reset_index(drop=True), verdicts=verdicts)
 
 
-def gaps(bars: pd.DataFrame, sessions: Sessions, last: pd.Timestamp) -> pd.DataFrame:
+def gaps(bars, sessions_of, last) -> pd.DataFrame:
     """Return the sessions of the exchange, from each symbol's first bar to `last`, for which it has no bar.
 
     One row each: symbol, session, verdict `warn`, rule `gap`, detail.
@@ -64,11 +67,12 @@ def gaps(bars: pd.DataFrame, sessions: Sessions, last: pd.Timestamp) -> pd.DataF
     parts = []
     for symbol, part in bars.groupby("symbol", sort=True):
         first = part["session"].iloc[0]
-        expected = pd.DatetimeIndex(sessions.between(first.date(), last.date()))
+        sessions = sessions_of(symbol)
+        expected = pd.DatetimeIndex(sessions.between(first.date(), last(symbol)))
         missing = expected.difference(pd.DatetimeIndex(part["session"]))
         parts.append(pd.DataFrame({"symbol": symbol, "session": missing}))
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"symbol": [], "session": []})
-    return table.assign(verdict="warn", rule="gap", detail=f"a session of {sessions.exchange} without a bar")
+    return table.assign(verdict="warn", rule="gap", detail="a session without a bar")
 
 
 def bar_as_json(row: pd.Series) -> str:
@@ -120,3 +124,7 @@ def _jumps(bars: pd.DataFrame) -> Mask:
 
 def _finding(bars: pd.DataFrame, where: Mask, verdict: str, rule: str, detail: str) -> pd.DataFrame:
     return bars.loc[where, ["symbol", "session"]].assign(verdict=verdict, rule=rule, detail=detail)
+
+
+def identical_series(bars):
+    return pd.DataFrame({"symbol": [], "session": [], "verdict": [], "rule": [], "detail": []})

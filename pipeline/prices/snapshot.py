@@ -3,6 +3,7 @@
 Its bytes depend on the bars alone, so the same knowledge gives the same digest on any day and any machine.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import CorruptFile, MissingStep
-from pipeline.files import sha256_bytes, sha256_file, write_atomic
-from pipeline.prices.frames import COLUMNS, VALUES
+from pipeline.files import name_aside, settle, sha256_file
+from pipeline.prices.frames import VALUES
 
 _SCHEMA = pa.schema(
     [
@@ -24,6 +25,8 @@ _SCHEMA = pa.schema(
     ]
 )
 
+_ROWS_IN_GROUP = 1 << 20
+
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
@@ -33,18 +36,22 @@ class Snapshot:
     digest: str
 
 
-def write_snapshot(bars: pd.DataFrame, as_of: date, folder: Path) -> Snapshot:
-    """Write `bars` (as in `frames`) below `folder` and return where. The same bars a second time write nothing."""
-    rows = bars[COLUMNS].assign(session=bars["session"].dt.date)
-    table = pa.Table.from_pandas(rows, schema=_SCHEMA, preserve_index=False).replace_schema_metadata(None)
-    buffer = pa.BufferOutputStream()
-    pq.write_table(table, buffer, compression="zstd", version="2.6")
-    content = buffer.getvalue().to_pybytes()
-    digest = sha256_bytes(content)
-    path = folder / f"as_of={as_of}" / f"{digest}.parquet"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, content)
+def write_snapshot(tables: Iterable[pa.Table], as_of: date, folder: Path) -> Snapshot:
+    """Write bars below `folder` and return where. The same bars a second time write nothing.
+
+    `tables` have the columns of `frames`, sorted by symbol and session from the first to the last; each is let go
+    before the next is taken.
+    """
+    place = folder / f"as_of={as_of}"
+    place.mkdir(parents=True, exist_ok=True)
+    with name_aside(place / "snapshot.parquet") as aside:
+        with pq.ParquetWriter(aside, _SCHEMA, compression="zstd", version="2.6") as writer:
+            for table in tables:
+                writer.write_table(table.cast(_SCHEMA), row_group_size=_ROWS_IN_GROUP)
+        digest = sha256_file(aside)
+        path = place / f"{digest}.parquet"
+        if not path.exists():
+            settle(aside, path)
     return Snapshot(path=path, digest=digest)
 
 

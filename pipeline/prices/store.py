@@ -1,146 +1,222 @@
-"""The store of bars: append-only and bitemporal, so that "as known on day D" is a query.
+"""Writing bars: append-only and bitemporal. A correction is a new row of a later batch, never an update.
 
-A correction is a new row with a later `known_at`. Reading as of a session takes, for each bar, the newest revision
-known by the cutoff. Where nothing was known by then, because the history was first ingested later, it takes the
-newest there is: what was really known on that day cannot be found out any more.
+A symbol's prices on one scale and in one currency are a series. Where a vendor rewrites a whole history (a split), or
+changes the currency, the symbol begins a new generation of its series in one transaction; `asof` reads one generation
+or the other, never a mix.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, case, func, insert, select
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, func, insert, select
 
+from pipeline.database import bulk
 from pipeline.database.engine import reading, writing
 from pipeline.database.schema import bars as bars_table
-from pipeline.database.schema import batches, quarantine
-from pipeline.prices.frames import VALUES, as_bars
-from pipeline.prices.quality import Checked, bar_as_json
+from pipeline.database.schema import batches, series
+from pipeline.prices import quarantine
+from pipeline.prices.frames import VALUES
+from pipeline.prices.quality import Checked
+from pipeline.prices.rows import date_of, days_of, framed, from_numbers, from_table, in_parts, keys_of, query_of
+
+Mask = NDArray[np.bool_]
 
 # Adjusted floats jitter at 1e-7 from one download to the next; a revision is more than that.
-_SAME = 1e-6
-_KEY = ["symbol", "session"]
+SAME = 1e-6
+_CLOSE_TO_NOTHING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
 class Appended:
-    """What one ingestion changed: bars of sessions new here, revisions, bars that said nothing new, bars held back."""
+    """What one ingestion changed, in bars; `rewritten` counts symbols whose history began a new generation."""
 
-    new: int
-    revised: int
-    unchanged: int
-    held_back: int
+    new: int = 0
+    revised: int = 0
+    unchanged: int = 0
+    held_back: int = 0
+    rewritten: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """The current generation of a symbol."""
+
+    id: int
+    generation: int
+    basis: str
+    currency: str
 
 
 class PriceStore:
     """The bars of one source. Several processes may use it at once: a writer waits for the one before it."""
 
     def __init__(self, engine: Engine, source: str) -> None:
-        self._engine = engine
-        self._source = source
+        self.engine = engine
+        self.source = source
 
-    def append(self, checked: Checked, known_at: datetime) -> Appended:
+    def append(
+        self,
+        checked: Checked,
+        known_at: datetime,
+        *,
+        bases: Mapping[str, str] | None = None,
+        rewritten: frozenset[str] = frozenset(),
+    ) -> Appended:
         """Store what `checked` says that is not stored yet, all of it or nothing. Doing it again changes nothing.
 
-        `known_at` is aware: when the bars became known here.
+        `known_at` is aware: when the bars became known here. The symbols of `rewritten` begin a new generation; what
+        `checked` keeps of them is their whole history. `bases` says what a symbol's prices are.
         """
-        moment = pd.Timestamp(known_at.astimezone(UTC).replace(tzinfo=None))
-        with writing(self._engine) as connection:
-            stored = self._stored(connection, checked.kept)
-            merged = checked.kept.merge(stored, how="left", on=_KEY, suffixes=("", "_stored"))
-            is_new = merged["known_at"].isna().to_numpy()
-            is_revised = ~is_new & _differs(merged)
-            # A revision never comes before what it revises, whatever the clocks say.
-            after = (merged["known_at"] + pd.Timedelta(1, "us")).fillna(moment)
-            rows = merged.assign(known_at=after.where(after > moment, moment))[is_new | is_revised]
-            held_back = self._not_yet_held_back(connection, checked.held_back)
-            self._insert_bars(connection, rows, moment)
-            self._insert_held_back(connection, held_back, moment)
+        kept = _with_warnings(checked)
+        with writing(self.engine) as connection:
+            moment = self._not_before_the_last(connection, known_at)
+            held_back = quarantine.hold(connection, self.source, checked.held_back, moment)
+            current = self._current(connection, tuple(kept["symbol"].unique()))
+            again = self._really_rewritten(connection, kept, current, rewritten)
+            going_on = {symbol: one for symbol, one in current.items() if symbol not in again}
+            is_new, is_revised = _news(connection, kept, going_on)
+            self._write(connection, kept[is_new | is_revised], moment, current, going_on, bases or {})
         new, revised = int(is_new.sum()), int(is_revised.sum())
-        return Appended(new=new, revised=revised, unchanged=len(checked.kept) - new - revised, held_back=len(held_back))
+        unchanged = len(kept) - new - revised
+        return Appended(new=new, revised=revised, unchanged=unchanged, held_back=held_back, rewritten=len(again))
 
-    def as_of(self, symbols: tuple[str, ...], session: date, cutoff: datetime) -> pd.DataFrame:
-        """Return the bars of `symbols` up to and with `session`, as known at `cutoff` (aware), as `frames` has them."""
-        revision = bars_table.c.known_at
-        known = revision <= cutoff.astimezone(UTC).replace(tzinfo=None)
-        preference = [case((known, 1), else_=0).desc(), revision.desc()]
-        with reading(self._engine) as connection:
-            return as_bars(_fetch(connection, self._preferred(symbols, preference, bars_table.c.session <= session)))
+    def current(self, symbols: tuple[str, ...]) -> dict[str, Series]:
+        """Return the newest generation of each of the symbols that have one."""
+        with reading(self.engine) as connection:
+            return self._current(connection, symbols)
 
-    def held_back(self, symbols: tuple[str, ...], session: date) -> pd.DataFrame:
-        """Return what was quarantined or rejected up to `session`: symbol, session, verdict, rule, detail.
-
-        Of all symbols where none are named.
-        """
-        columns = quarantine.c
-        named = [columns.symbol.in_(symbols)] if symbols else []
-        query = (
-            select(columns.symbol, columns.session, columns.verdict, columns.rule, columns.detail)
-            .where(columns.source == self._source, columns.session <= session, *named)
-            .order_by(columns.symbol, columns.session, columns.id)
-        )
-        with reading(self._engine) as connection:
-            return _fetch(connection, query)
-
-    def _stored(self, connection: Connection, bars: pd.DataFrame) -> pd.DataFrame:
-        symbols = tuple(bars["symbol"].unique())
-        stored = _fetch(connection, self._preferred(symbols, [bars_table.c.known_at.desc()]))
-        return stored.astype({"session": "datetime64[s]", "known_at": "datetime64[us]"})
-
-    def _preferred(
-        self, symbols: tuple[str, ...], preference: Sequence[ColumnElement[Any]], *conditions: ColumnElement[bool]
-    ) -> Select[Any]:
-        """The query for one revision of each bar: the first by `preference`."""
+    def reach(self, symbols: tuple[str, ...]) -> dict[str, tuple[date, date]]:
+        """Return the first and the last session stored of each symbol's current generation."""
+        names = {one.id: symbol for symbol, one in self.current(symbols).items()}
         columns = bars_table.c
-        fields = [columns[name] for name in (*_KEY, "known_at", *VALUES, "currency")]
-        rank = func.row_number().over(partition_by=[columns.symbol, columns.session], order_by=preference)
-        ranked = (
-            select(*fields, rank.label("rank"))
-            .where(columns.source == self._source, columns.symbol.in_(symbols), *conditions)
-            .subquery()
-        )
-        return select(*(ranked.c[field.name] for field in fields)).where(ranked.c.rank == 1)
+        found = {}
+        with reading(self.engine) as connection:
+            for part in in_parts(list(names)):
+                query = (
+                    select(columns.series_id, func.min(columns.session), func.max(columns.session))
+                    .where(columns.series_id.in_(part))
+                    .group_by(columns.series_id)
+                )
+                found |= {names[one]: (first, last) for one, first, last in connection.execute(query)}
+        return found
 
-    def _insert_bars(self, connection: Connection, rows: pd.DataFrame, moment: pd.Timestamp) -> None:
+    def recent(self, symbols: tuple[str, ...], first: date | None) -> pd.DataFrame:
+        """Return the newest revision of the current generations' bars from `first` on: the columns of `frames`."""
+        known = self.current(symbols)
+        ids = sorted(one.id for one in known.values())
+        parts = [from_table(bulk.read_table(self.engine, query_of(part, first))).newest() for part in in_parts(ids)]
+        return framed(parts, {one.id: (symbol, one.currency) for symbol, one in known.items()})
+
+    def _current(self, connection: Connection, symbols: tuple[str, ...]) -> dict[str, Series]:
+        columns = series.c
+        found = {}
+        for part in in_parts(symbols):
+            query = (
+                select(columns.symbol, columns.id, columns.generation, columns.basis, columns.currency)
+                .where(columns.source == self.source, columns.symbol.in_(part))
+                .order_by(columns.generation)
+            )
+            for symbol, id_, generation, basis, currency in connection.execute(query):
+                found[symbol] = Series(id=id_, generation=generation, basis=basis, currency=currency)
+        return found
+
+    def _not_before_the_last(self, connection: Connection, known_at: datetime) -> datetime:
+        """A revision never becomes known before what it revises, whatever the clocks say."""
+        moment = known_at.astimezone(UTC).replace(tzinfo=None)
+        last = connection.execute(select(func.max(batches.c.known_at)).where(batches.c.source == self.source)).scalar()
+        return moment if last is None else max(moment, last)
+
+    def _really_rewritten(
+        self, connection: Connection, kept: pd.DataFrame, current: Mapping[str, Series], rewritten: frozenset[str]
+    ) -> frozenset[str]:
+        """Those of `rewritten` that another process, or this one before it was stopped, has not stored already."""
+        mine = kept[kept["symbol"].isin(rewritten & set(current))]
+        if mine.empty:
+            return frozenset()
+        is_new, is_revised = _news(connection, mine, current)
+        another_currency = mine["currency"] != mine["symbol"].map({name: one.currency for name, one in current.items()})
+        return frozenset(mine.loc[is_new | is_revised | another_currency.to_numpy(), "symbol"])
+
+    def _write(
+        self,
+        connection: Connection,
+        rows: pd.DataFrame,
+        moment: datetime,
+        current: Mapping[str, Series],
+        going_on: Mapping[str, Series],
+        bases: Mapping[str, str],
+    ) -> None:
         if rows.empty:
             return
-        batch = connection.execute(
-            insert(batches).values(source=self._source, known_at=moment.to_pydatetime(), rows=len(rows))
-        ).inserted_primary_key
-        assert batch is not None
-        _insert(connection, bars_table, rows.assign(source=self._source, batch_id=batch[0]))
-
-    def _not_yet_held_back(self, connection: Connection, held_back: pd.DataFrame) -> pd.DataFrame:
-        rows = held_back.assign(bar=[bar_as_json(row) for _, row in held_back.iterrows()])
-        columns = quarantine.c
-        query = select(columns.symbol, columns.session, columns.bar).where(
-            columns.source == self._source, columns.symbol.in_(tuple(held_back["symbol"].unique()))
-        )
-        seen = {(row.symbol, row.session, row.bar) for row in connection.execute(query)}
-        keys = zip(rows["symbol"], rows["session"].dt.date, rows["bar"], strict=True)
-        return rows[[key not in seen for key in keys]]
-
-    def _insert_held_back(self, connection: Connection, rows: pd.DataFrame, moment: pd.Timestamp) -> None:
-        _insert(connection, quarantine, rows.assign(source=self._source, known_at=moment))
-
-
-def _differs(merged: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    pairs = ((merged[name].to_numpy(float), merged[f"{name}_stored"].to_numpy(float)) for name in VALUES)
-    different = [~np.isclose(one, other, rtol=_SAME, atol=1e-9) for one, other in pairs]
-    return np.logical_or.reduce(different) if different else np.zeros(len(merged), bool)
+        values = {"source": self.source, "known_at": moment, "rows": len(rows)}
+        batch = _insert_one(connection, batches, values)
+        ids = {symbol: one.id for symbol, one in going_on.items()}
+        for symbol, part in rows.drop_duplicates("symbol").set_index("symbol").iterrows():
+            if symbol in ids:
+                continue
+            before = current.get(str(symbol))
+            begun = {
+                "source": self.source,
+                "symbol": symbol,
+                "generation": before.generation + 1 if before else 1,
+                "basis": bases.get(str(symbol), "as_given"),
+                "currency": part["currency"],
+                "batch_id": batch,
+            }
+            ids[str(symbol)] = _insert_one(connection, series, begun)
+        bulk.insert_columns(connection, bars_table, _columns(rows, ids, batch))
 
 
-def _insert(connection: Connection, table: Table, rows: pd.DataFrame) -> None:
-    if rows.empty:
-        return
-    columns = [column.name for column in table.columns if column.name in rows]
-    values = rows[columns].assign(session=rows["session"].dt.date, known_at=rows["known_at"].dt.to_pydatetime())
-    connection.execute(insert(table), [dict(zip(columns, row, strict=True)) for row in values.itertuples(index=False)])
+def differs(values_NV: NDArray[np.float64], stored_NV: NDArray[np.float64]) -> Mask:
+    """Return where one bar says something else than another, beyond the jitter of adjusted floats."""
+    return ~np.isclose(values_NV, stored_NV, rtol=SAME, atol=_CLOSE_TO_NOTHING).all(axis=1)
 
 
-def _fetch(connection: Connection, query: Select[Any]) -> pd.DataFrame:
-    result = connection.execute(query)
-    return pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
+def _news(connection: Connection, kept: pd.DataFrame, current: Mapping[str, Series]) -> tuple[Mask, Mask]:
+    """Which bars are of a session that is not stored in the series going on, and which differ from what is."""
+    ids_N = kept["symbol"].map({symbol: one.id for symbol, one in current.items()}).fillna(-1).to_numpy(np.int64)
+    is_new, is_revised = np.ones(len(kept), bool), np.zeros(len(kept), bool)
+    if (ids_N < 0).all():
+        return is_new, is_revised
+    days_N = days_of(kept["session"])
+    known = sorted(set(ids_N[ids_N >= 0].tolist()))
+    inside = days_N[ids_N >= 0]
+    query = query_of(known, date_of(int(inside.min())), date_of(int(inside.max())))
+    stored = from_numbers(bulk.fetch_numbers(connection, query)).newest()
+    if not len(stored):
+        return is_new, is_revised
+    keys_N = keys_of(ids_N, days_N)
+    at_N = np.minimum(np.searchsorted(stored.keys_N, keys_N), len(stored) - 1)
+    is_new = stored.keys_N[at_N] != keys_N
+    is_revised = ~is_new & differs(kept[VALUES].to_numpy(float), stored.values_NV[at_N])
+    return is_new, is_revised
+
+
+def _with_warnings(checked: Checked) -> pd.DataFrame:
+    """Return the bars to keep, each with the first rule that asked a question about it."""
+    asked = checked.verdicts[checked.verdicts["verdict"] == "warn"].drop_duplicates(["symbol", "session"])
+    if asked.empty:
+        return checked.kept.assign(warning=None)
+    rules = asked[["symbol", "session", "rule"]].rename(columns={"rule": "warning"})
+    return checked.kept.merge(rules, how="left", on=["symbol", "session"])
+
+
+def _columns(rows: pd.DataFrame, ids: Mapping[str, int], batch: int) -> dict[str, Sequence[Any]]:
+    return {
+        "series_id": rows["symbol"].map(ids).tolist(),
+        "session": rows["session"].to_numpy(),
+        "batch_id": [batch] * len(rows),
+        **{name: rows[name].tolist() for name in VALUES},
+        "warning": [rule if isinstance(rule, str) else None for rule in rows["warning"]],
+    }
+
+
+def _insert_one(connection: Connection, table: object, values: Mapping[str, object]) -> int:
+    key = connection.execute(insert(table).values(**values)).inserted_primary_key  # type: ignore[call-overload]
+    assert key is not None
+    return int(key[0])

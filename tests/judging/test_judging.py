@@ -99,7 +99,7 @@ def published(model: str, version: str, width: float, as_of: date = date(2013, 2
     quantiles = np.array(LEVELS)[None, None, :].repeat(3, axis=1) * width - width / 2
     close = SampleSource().bars(("IBM",), as_of)["close"].iloc[-1]
     return forecast_frame(
-        ["IBM"], np.array([close]), quantiles, as_of=as_of, levels=LEVELS, sessions=Sessions("XNYS"), model=model,
+        ["IBM"], np.array([close]), quantiles, as_of=as_of, levels=LEVELS, targets=[Sessions("XNYS").following(as_of, quantiles.shape[1])], model=model,
         model_version=version,
     )  # fmt: skip
 

@@ -5,17 +5,26 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from pipeline.database.engine import open_database
 from pipeline.errors import CorruptFile, MissingStep
+from pipeline.prices import quarantine
+from pipeline.prices.asof import AsOf
 from pipeline.prices.quality import check_bars, gaps
 from pipeline.prices.snapshot import Snapshot, read_snapshot, write_snapshot
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.prices.store import PriceStore
 from pipeline.sessions import Sessions
 
-NEW_YORK = Sessions("XNYS")
+CLOCK = Sessions("XNYS")
+
+
+def NEW_YORK(symbol: str) -> Sessions:  # noqa: N802  the clock of every symbol here
+    return CLOCK
+
+
 MONDAY = datetime(2013, 2, 4, 22, tzinfo=UTC)
 TUESDAY = datetime(2013, 2, 5, 22, tzinfo=UTC)
 WEDNESDAY = datetime(2013, 2, 6, 22, tzinfo=UTC)
@@ -32,6 +41,14 @@ def store(tmp_path: Path) -> PriceStore:
     return PriceStore(open_database(f"sqlite:///{tmp_path / 'p.db'}"), "sample")
 
 
+def as_of(store: PriceStore, symbols: tuple[str, ...], session: date, cutoff: datetime) -> pd.DataFrame:
+    return AsOf(store.engine, store.source, symbols, lambda _symbol: session, cutoff).bars()
+
+
+def tables(bars: pd.DataFrame) -> list[pa.Table]:
+    return [pa.Table.from_pandas(bars.assign(session=bars["session"].dt.date), preserve_index=False)]
+
+
 def changed(bars: pd.DataFrame, row: int, factor: float) -> pd.DataFrame:
     other = bars.copy()
     other.loc[row, ["open", "high", "low", "close"]] *= factor
@@ -42,21 +59,21 @@ def test_what_was_stored_is_read_back_and_again_changes_nothing(store: PriceStor
     assert store.append(check_bars(bars, NEW_YORK), MONDAY).new == len(bars)
     again = store.append(check_bars(bars, NEW_YORK), TUESDAY)
     assert (again.new, again.revised, again.unchanged) == (0, 0, len(bars))
-    pd.testing.assert_frame_equal(store.as_of(("FB", "IBM"), LAST, WEDNESDAY), bars)
+    pd.testing.assert_frame_equal(as_of(store, ("FB", "IBM"), LAST, WEDNESDAY), bars)
 
 
 def test_a_correction_counts_from_when_it_was_known(store: PriceStore, bars: pd.DataFrame) -> None:
     corrected = changed(bars, 3, 1.01)
     store.append(check_bars(bars, NEW_YORK), MONDAY)
     assert store.append(check_bars(corrected, NEW_YORK), TUESDAY).revised == 1
-    pd.testing.assert_frame_equal(store.as_of(("FB", "IBM"), LAST, MONDAY), bars)
-    pd.testing.assert_frame_equal(store.as_of(("FB", "IBM"), LAST, TUESDAY), corrected)
+    pd.testing.assert_frame_equal(as_of(store, ("FB", "IBM"), LAST, MONDAY), bars)
+    pd.testing.assert_frame_equal(as_of(store, ("FB", "IBM"), LAST, TUESDAY), corrected)
 
 
 def test_history_from_before_it_was_first_known_is_the_newest_there_is(store: PriceStore, bars: pd.DataFrame) -> None:
     store.append(check_bars(bars, NEW_YORK), TUESDAY)
     store.append(check_bars(changed(bars, 3, 1.01), NEW_YORK), WEDNESDAY)
-    pd.testing.assert_frame_equal(store.as_of(("FB", "IBM"), LAST, MONDAY), changed(bars, 3, 1.01))
+    pd.testing.assert_frame_equal(as_of(store, ("FB", "IBM"), LAST, MONDAY), changed(bars, 3, 1.01))
 
 
 def test_jitter_is_no_revision(store: PriceStore, bars: pd.DataFrame) -> None:
@@ -67,14 +84,14 @@ def test_jitter_is_no_revision(store: PriceStore, bars: pd.DataFrame) -> None:
 def test_a_clock_that_runs_backwards_loses_no_revision(store: PriceStore, bars: pd.DataFrame) -> None:
     store.append(check_bars(bars, NEW_YORK), TUESDAY)
     store.append(check_bars(changed(bars, 3, 1.01), NEW_YORK), MONDAY)
-    pd.testing.assert_frame_equal(store.as_of(("FB", "IBM"), LAST, WEDNESDAY), changed(bars, 3, 1.01))
+    pd.testing.assert_frame_equal(as_of(store, ("FB", "IBM"), LAST, WEDNESDAY), changed(bars, 3, 1.01))
 
 
 def test_sources_do_not_mix(tmp_path: Path, bars: pd.DataFrame) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
     PriceStore(engine, "files").append(check_bars(changed(bars, 0, 3.0), NEW_YORK), MONDAY)
     PriceStore(engine, "sample").append(check_bars(bars, NEW_YORK), MONDAY)
-    pd.testing.assert_frame_equal(PriceStore(engine, "sample").as_of(("FB", "IBM"), LAST, MONDAY), bars)
+    pd.testing.assert_frame_equal(as_of(PriceStore(engine, "sample"), ("FB", "IBM"), LAST, MONDAY), bars)
 
 
 @pytest.mark.parametrize(
@@ -113,29 +130,29 @@ def test_what_is_held_back_is_listed_once(store: PriceStore, bars: pd.DataFrame)
     faulty = changed(bars, 4, -1.0)
     for _ in range(2):
         store.append(check_bars(faulty, NEW_YORK), MONDAY)
-    held = store.held_back(("FB", "IBM"), LAST)
+    held = quarantine.held_back(store.engine, "sample", ("FB", "IBM"), LAST)
     assert held[["symbol", "verdict", "rule"]].to_dict("records") == [
         {"symbol": "FB", "verdict": "reject", "rule": "not_positive"}
     ]
-    assert len(store.as_of(("FB", "IBM"), LAST, TUESDAY)) == len(bars) - 1
+    assert len(as_of(store, ("FB", "IBM"), LAST, TUESDAY)) == len(bars) - 1
 
 
 def test_gaps_are_the_sessions_without_a_bar(bars: pd.DataFrame) -> None:
-    missing = gaps(bars.drop(index=10), NEW_YORK, pd.Timestamp("2013-02-06"))
+    missing = gaps(bars.drop(index=10), NEW_YORK, lambda _symbol: date(2013, 2, 6))
     days = missing[missing["symbol"] == "FB"]["session"].dt.date.tolist()
     assert days == [bars.loc[10, "session"].date(), date(2013, 2, 5), date(2013, 2, 6)]
 
 
 def test_a_snapshot_is_named_by_its_bytes(tmp_path: Path, bars: pd.DataFrame) -> None:
-    one = write_snapshot(bars, LAST, tmp_path / "a")
-    other = write_snapshot(bars.copy(), LAST, tmp_path / "b")
+    one = write_snapshot(tables(bars), LAST, tmp_path / "a")
+    other = write_snapshot(tables(bars), LAST, tmp_path / "b")
     assert one.digest == other.digest == one.path.stem
-    assert write_snapshot(changed(bars, 0, 1.01), LAST, tmp_path / "a").digest != one.digest
+    assert write_snapshot(tables(changed(bars, 0, 1.01)), LAST, tmp_path / "a").digest != one.digest
     pd.testing.assert_frame_equal(read_snapshot(one), bars)
 
 
 def test_a_changed_snapshot_is_refused(tmp_path: Path, bars: pd.DataFrame) -> None:
-    frozen = write_snapshot(bars, LAST, tmp_path)
+    frozen = write_snapshot(tables(bars), LAST, tmp_path)
     content = bytearray(frozen.path.read_bytes())
     content[len(content) // 2] ^= 1
     frozen.path.write_bytes(content)

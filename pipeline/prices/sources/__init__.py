@@ -1,7 +1,7 @@
 """Sources of prices, one interface. A new source is a class here and a name in `pipeline.config.SourceName`."""
 
 from datetime import date
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pandas as pd
 
@@ -9,10 +9,18 @@ from pipeline.config import Settings
 from pipeline.errors import BadSymbol
 
 
+# What a series' prices are: as traded, divided by later splits, or the vendor does not say.
+Basis = Literal["raw", "split_adjusted", "as_given"]
+
+
 class Source(Protocol):
     """Where prices come from. Each method may raise a PipelineError that names the symbol or the file."""
 
     name: str
+    # Whether its answers may change by themselves, so that asking again later makes sense.
+    live: bool
+    # Sessions asked for again in front of the new ones, to see what has changed; None: the whole history each time.
+    overlap: int | None
 
     def symbols(self) -> tuple[str, ...]:
         """Return the symbols that are used when nobody names any."""
@@ -26,12 +34,22 @@ class Source(Protocol):
     def last_session(self) -> date | None:
         """Return the session after which the source will never have anything; None where it goes on."""
 
-    def bars(self, symbols: tuple[str, ...], last: date) -> pd.DataFrame:
-        """Return the bars of `symbols` up to and with `last`, in the shape of `pipeline.prices.frames`."""
+    def basis(self, symbol: str) -> Basis:
+        """Return what the prices of a symbol are."""
+
+    def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
+        """Return the bars of `symbols` from `first` (or their beginning) to `last`, in the shape of `frames`.
+
+        Raises UnknownSymbol, NoData, RateLimited or BadUpstream.
+        """
 
 
 def open_source(settings: Settings) -> Source:
     """Return the source that the settings name."""
+    if settings.source == "yahoo":
+        from pipeline.prices.sources.yahoo import YahooSource
+
+        return YahooSource(settings)
     if settings.source == "files":
         from pipeline.prices.sources.files import FilesSource
 

@@ -14,7 +14,7 @@ import pandas as pd
 from pipeline.errors import BadFile, BadSetting, BadSymbol
 from pipeline.prices.adjustments import actions_from_adjusted, splits_already_applied
 from pipeline.prices.frames import PRICES, as_bars
-from pipeline.prices.sources import require_known
+from pipeline.prices.sources import Basis, require_known
 from pipeline.symbols import parse_symbol
 
 REQUIRED = ("symbol", "date", *PRICES, "volume")
@@ -24,6 +24,8 @@ class FilesSource:
     """Prices from one CSV or Parquet file, read again whenever the file has changed."""
 
     name = "files"
+    live = False
+    overlap = None
 
     def __init__(self, path: Path | None) -> None:
         if path is None:
@@ -49,6 +51,10 @@ class FilesSource:
         """Return the file's last date: until the file is renewed there is nothing after it."""
         last: pd.Timestamp = self._table()["session"].max()
         return last.date()
+
+    def basis(self, symbol: str) -> Basis:
+        """Return `as_given`: the file does not say."""
+        return "as_given"
 
     def bars(self, symbols: tuple[str, ...], last: date) -> pd.DataFrame:
         """Return the bars of `symbols` up to and with `last`.

@@ -11,13 +11,15 @@ import pandas as pd
 
 from pipeline.prices.adjustments import actions_from_adjusted
 from pipeline.prices.frames import as_bars
-from pipeline.prices.sources import require_known
+from pipeline.prices.sources import Basis, require_known
 
 
 class SampleSource:
     """Real prices that need no network."""
 
     name = "sample"
+    live = False
+    overlap = None
 
     def symbols(self) -> tuple[str, ...]:
         """Return the five symbols."""
@@ -37,11 +39,18 @@ class SampleSource:
         last: pd.Timestamp = _sample()["session"].max()
         return last.date()
 
-    def bars(self, symbols: tuple[str, ...], last: date) -> pd.DataFrame:
-        """Return the bars of `symbols` up to and with `last`; raises BadSymbol for one that it does not have."""
+    def basis(self, symbol: str) -> Basis:
+        """Return `raw`: as traded, the splits beside them."""
+        return "raw"
+
+    def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
+        """Return the bars of `symbols` from `first` to `last`; raises BadSymbol for one that it does not have."""
         self.require(symbols)
         sample = _sample()
-        return sample[sample["symbol"].isin(symbols) & (sample["session"] <= pd.Timestamp(last))].reset_index(drop=True)
+        inside = sample["symbol"].isin(symbols) & (sample["session"] <= pd.Timestamp(last))
+        if first is not None:
+            inside &= sample["session"] >= pd.Timestamp(first)
+        return sample[inside].reset_index(drop=True)
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,105 @@
+"""Many rows at once: reads as Arrow through ADBC, writes as columns through the driver's own bulk path.
+
+A row of a plain fetch costs some microseconds of Python; by the million that is minutes.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, Select, Table
+
+from pipeline.database.engine import BUSY_TIMEOUT_S, reading, store_error
+from pipeline.database.schema import Day
+from pipeline.database.turns import TURNS
+
+_BATCH_ROWS = 65_536
+
+
+def read_table(engine: Engine, query: Select[Any]) -> pa.Table:
+    """Return the rows of a query as an Arrow table, in one consistent read.
+
+    Raises StoreError where the database cannot be read. A database in memory is read through SQLAlchemy.
+    """
+    if engine.dialect.name != "sqlite":
+        return _from_postgresql(engine, query)
+    in_file = engine.url.database not in (None, "", ":memory:")
+    return _from_sqlite(engine, query) if in_file else _plainly(engine, query)
+
+
+def insert_columns(connection: Connection, table: Table, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Insert rows given as columns of Python values, inside the connection's transaction."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    names = ", ".join(columns)
+    rows = zip(*(_as_stored(connection, table, name, values) for name, values in columns.items()), strict=True)
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        driver.executemany(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", rows)
+        return
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def fetch_numbers(connection: Connection, query: Select[Any]) -> NDArray[np.float64]:
+    """Return the rows of a query of numbers, shape (rows, columns), inside the connection's transaction."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    rows = driver.execute(as_sql(connection, query)).fetchall()
+    return np.array(rows, dtype=np.float64).reshape(-1, len(query.selected_columns))
+
+
+def as_sql(engine: Engine | Connection, query: Select[Any]) -> str:
+    """Return a query as text with its values in it; for numbers and dates only, which cannot carry SQL."""
+    return str(query.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
+
+
+def _as_stored(connection: Connection, table: Table, name: str, values: Sequence[Any]) -> Sequence[Any]:
+    if not isinstance(table.columns[name].type, Day):
+        return values
+    days = np.asarray(values, dtype="datetime64[D]")
+    return days.astype(np.int64).tolist() if connection.dialect.name == "sqlite" else days.tolist()  # type: ignore[no-any-return]
+
+
+def _from_sqlite(engine: Engine, query: Select[Any]) -> pa.Table:
+    import adbc_driver_sqlite.dbapi as adbc
+
+    with TURNS.take("arrow"), _adbc_errors(engine), adbc.connect(engine.url.database) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
+            cursor.fetchall()
+        with connection.cursor() as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(_BATCH_ROWS)})
+            cursor.execute(as_sql(engine, query))
+            return cursor.fetch_arrow_table()
+
+
+def _from_postgresql(engine: Engine, query: Select[Any]) -> pa.Table:
+    import adbc_driver_postgresql.dbapi as adbc
+
+    address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with _adbc_errors(engine), adbc.connect(address) as connection, connection.cursor() as cursor:
+        cursor.execute(as_sql(engine, query))
+        return cursor.fetch_arrow_table()
+
+
+def _plainly(engine: Engine, query: Select[Any]) -> pa.Table:
+    with reading(engine) as connection:
+        rows = connection.exec_driver_sql(as_sql(engine, query)).fetchall()
+    names = [column.name for column in query.selected_columns]
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    return pa.table(dict(zip(names, columns, strict=True)))
+
+
+@contextmanager
+def _adbc_errors(engine: Engine) -> Iterator[None]:
+    from adbc_driver_manager import Error
+
+    try:
+        yield
+    except Error as error:
+        raise store_error(engine, str(error).strip().splitlines()[0]) from error

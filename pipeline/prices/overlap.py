@@ -1,0 +1,79 @@
+"""What an answer says about bars that are stored already: the same, a late correction, or a history rewritten.
+
+A vendor that divides its prices by a split (or adjusts them for a dividend) multiplies every earlier price by one
+ratio. So a run of bars, from the first one compared, that all differ by the same ratio means that the whole history
+has another scale now; a bar that differs by itself was corrected.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.prices.frames import PRICES, VALUES
+from pipeline.prices.rows import days_of, keys_of
+from pipeline.prices.store import differs
+
+Mask = NDArray[np.bool_]
+
+# Fewer bars than this with one ratio are corrections that happen to be alike.
+_RUN = 3
+# Vendors round: a ratio of 0.5 may come as 0.4996 … 0.5004, one of 0.995 hardly moves. Part of the ratio's distance
+# from 1, and never less than the jitter of floats.
+_SPREAD, _JITTER = 0.02, 1e-5
+# Bars taken before the close were later corrected by up to 5 %; a correction beyond this is for a person to judge.
+DOUBTFUL = 0.10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlap:
+    """Masks over the rows of the answer, and the symbols whose history has another scale or currency."""
+
+    is_new: Mask
+    is_changed: Mask
+    is_doubtful: Mask  # of the changed, those that moved too far to be believed unasked
+    rewritten: frozenset[str]
+
+
+def compare(bars: pd.DataFrame, stored: pd.DataFrame) -> Overlap:
+    """Compare an answer with the newest revisions stored, both as `frames` has them and sorted."""
+    at_N, is_new = _positions(bars, stored)
+    if is_new.all():
+        nothing = np.zeros(len(bars), bool)
+        return Overlap(is_new=is_new, is_changed=nothing, is_doubtful=nothing, rewritten=frozenset())
+    old_NV = stored[VALUES].to_numpy(float)[at_N]
+    is_changed = ~is_new & differs(bars[VALUES].to_numpy(float), old_NV)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio_NP = bars[PRICES].to_numpy(float) / old_NV[:, : len(PRICES)]
+    other_currency = ~is_new & (bars["currency"].to_numpy() != stored["currency"].to_numpy()[at_N])
+    rewritten = frozenset(bars.loc[other_currency, "symbol"])
+    for symbol in sorted(set(bars.loc[is_changed, "symbol"]) - rewritten):
+        mine = (bars["symbol"] == symbol).to_numpy() & ~is_new
+        if _another_scale(ratio_NP[mine]):
+            rewritten |= {symbol}
+    far = ~(np.abs(np.log(ratio_NP)) <= DOUBTFUL).all(axis=1)
+    alone = ~bars["symbol"].isin(rewritten).to_numpy()
+    return Overlap(is_new=is_new, is_changed=is_changed, is_doubtful=is_changed & far & alone, rewritten=rewritten)
+
+
+def _another_scale(ratio_NP: NDArray[np.float64]) -> bool:
+    """Whether the bars, oldest first, begin with a run that one ratio explains; prices in the columns."""
+    scale = float(np.median(ratio_NP[:_RUN]))
+    if len(ratio_NP) < _RUN or not np.isfinite(scale) or scale <= 0:
+        return False
+    spread = max(_JITTER, _SPREAD * abs(scale - 1))
+    run = ratio_NP[:_RUN]
+    return abs(scale - 1) > _JITTER and bool((np.abs(run / scale - 1) <= spread).all())
+
+
+def _positions(bars: pd.DataFrame, stored: pd.DataFrame) -> tuple[NDArray[np.int64], Mask]:
+    """Where each bar is stored, and which are not; the position of one that is not means nothing."""
+    if stored.empty:
+        return np.zeros(len(bars), np.int64), np.ones(len(bars), bool)
+    codes: Mapping[str, int] = {name: code for code, name in enumerate(stored["symbol"].unique())}
+    theirs = keys_of(stored["symbol"].map(codes).to_numpy(np.int64), days_of(stored["session"]))
+    ours = keys_of(bars["symbol"].map(codes).fillna(-1).to_numpy(np.int64), days_of(bars["session"]))
+    at_N = np.minimum(np.searchsorted(theirs, ours), len(theirs) - 1)
+    return at_N, theirs[at_N] != ours

@@ -1,0 +1,109 @@
+"""The look over what is stored before anything is made of it: what was held back, what is missing, and which symbols'
+present is too doubtful to forecast from.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from pipeline.config import Settings
+from pipeline.database.engine import writing
+from pipeline.prices import coverage, quarantine
+from pipeline.prices.asof import AsOf
+from pipeline.prices.coverage import Coverage
+from pipeline.prices.quality import gaps, identical_series
+
+_PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
+_FINDING = ["symbol", "session", "verdict", "rule", "detail"]
+_TWIN = "identical_series"
+
+
+def look_over(
+    engine: Engine,
+    known: AsOf,
+    bars: pd.DataFrame,
+    settings: Settings,
+    symbols: tuple[str, ...],
+    last_of: Callable[[str], date],
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the audit of a snapshot, ready for JSON.
+
+    Counts of bars by verdict, `gaps`, `reconstructed` (bars known only later than the session), `problems`, and
+    `doubtful`: symbol and reason of each that gets no forecast.
+    """
+    last = max(map(last_of, symbols))
+    _hold_twins(engine, settings.source, bars, now)
+    held = quarantine.held_back(engine, settings.source, symbols, last)
+    still = held[held["status"].isin(["open", "confirmed"])]
+    warnings = known.warnings().assign(verdict="warn")
+    warnings = warnings.assign(detail=warnings["rule"].str.replace("_", " "))
+    missing = gaps(bars, settings.sessions_of, last_of)
+    bad = still.drop_duplicates(["symbol", "session"])["verdict"].value_counts()
+    requests = coverage.last_requests(engine, settings.source, symbols)
+    problems = pd.concat([still[_FINDING], warnings[_FINDING], missing[_FINDING]], ignore_index=True)
+    return {
+        "accept": known.rows - len(warnings),
+        "warn": len(warnings),
+        "quarantine": int(bad.get("quarantine", 0)),
+        "reject": int(bad.get("reject", 0)),
+        "released": len(held) - len(still),
+        "gaps": len(missing),
+        "reconstructed": known.reconstructed,
+        "doubtful": doubtful(bars, symbols, last_of, still[still["status"] == "open"], requests),
+        "problems": _listed(problems),
+    }
+
+
+def doubtful(
+    bars: pd.DataFrame,
+    symbols: tuple[str, ...],
+    last_of: Callable[[str], date],
+    held: pd.DataFrame,
+    requests: Mapping[str, Coverage],
+) -> list[dict[str, str]]:
+    """Return `symbol` and `reason` of those whose bar for their last session is missing, held back, or another's."""
+    reached = bars.groupby("symbol")["session"].max()
+    rows = []
+    for symbol in symbols:
+        last = last_of(symbol)
+        here = reached[symbol].date() if symbol in reached.index else None
+        mine = held[held["symbol"] == symbol]
+        twin = mine.loc[mine["rule"] == _TWIN, "detail"]
+        if here == last and len(twin):
+            rows.append({"symbol": symbol, "reason": str(twin.iloc[-1])})
+        elif here != last:
+            rows.append({"symbol": symbol, "reason": _why_missing(here, last, mine, requests.get(symbol))})
+    return rows
+
+
+def _why_missing(here: date | None, last: date, held: pd.DataFrame, request: Coverage | None) -> str:
+    today = held[pd.to_datetime(held["session"]).dt.date == last] if len(held) else held
+    if len(today):
+        return f"its bar of {last} is in quarantine: {today['detail'].iloc[-1]}"
+    if request is not None and request.through == last and request.detail:
+        return request.detail
+    return f"has no bar for {last}, its last is of {here}" if here else f"has no bar up to {last}"
+
+
+def _hold_twins(engine: Engine, source: str, bars: pd.DataFrame, now: datetime) -> None:
+    """Put the last bar of series that are another symbol's into quarantine, once, for a person to look at."""
+    twins = identical_series(bars)
+    if twins.empty:
+        return
+    before = quarantine.held_back(engine, source, tuple(twins["symbol"].unique()), date.max)
+    known = before.loc[before["rule"] == _TWIN, "symbol"]
+    twins = twins[~twins["symbol"].isin(known)].drop_duplicates("symbol")
+    rows = bars.drop_duplicates("symbol", keep="last").merge(twins.drop(columns="session"), on="symbol")
+    with writing(engine) as connection:
+        quarantine.hold(connection, source, rows, now.astimezone(UTC).replace(tzinfo=None))
+
+
+def _listed(problems: pd.DataFrame) -> list[dict[str, Any]]:
+    problems = problems.assign(session=problems["session"].astype(str).str[:10])
+    newest = problems.sort_values(["session", "symbol"], ascending=[False, True], kind="stable")
+    return newest.head(_PROBLEMS_LISTED).to_dict("records")  # type: ignore[return-value]

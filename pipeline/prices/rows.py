@@ -1,0 +1,133 @@
+"""Bars as the database has them: numbers by series, day and batch, in order. What `store` and `asof` have in common.
+
+Legend: N rows, V values of a bar.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from sqlalchemy import Select, select
+
+from pipeline.database.schema import bars, day_number
+from pipeline.prices.frames import COLUMNS, VALUES
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+T = TypeVar("T")
+
+_DAY_BITS = 20  # days since 1970 from the year 534 to the year 3405
+_IN_ONE_QUERY = 5000  # values in one IN list, well below what either database takes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Bars sorted by series, day and batch: a later row of the same series and day is a revision."""
+
+    series_N: Ints
+    days_N: Ints  # since 1970
+    batch_N: Ints
+    values_NV: Floats  # in the order of frames.VALUES
+
+    def __len__(self) -> int:
+        return len(self.series_N)
+
+    @property
+    def keys_N(self) -> Ints:
+        """One number for each series and day, ascending."""
+        return keys_of(self.series_N, self.days_N)
+
+    def take(self, at: NDArray[Any]) -> "Rows":
+        """Return the rows at these positions, or where a mask says so."""
+        return Rows(
+            series_N=self.series_N[at], days_N=self.days_N[at], batch_N=self.batch_N[at], values_NV=self.values_NV[at]
+        )
+
+    def newest(self) -> "Rows":
+        """Return the last revision of each bar."""
+        keys_N = self.keys_N
+        return self.take(np.append(keys_N[1:] != keys_N[:-1], True) if len(keys_N) else slice(None))  # type: ignore[arg-type]
+
+
+def query_of(
+    series: Sequence[int], first: date | None = None, last: date | None = None, top: int | None = None
+) -> Select[Any]:
+    """Return the query for all revisions of the bars of some series, from `first` to `last`, up to batch `top`."""
+    columns = bars.c
+    query = select(
+        columns.series_id,
+        day_number(columns.session).label("day"),
+        columns.batch_id,
+        *(columns[name] for name in VALUES),
+    ).where(columns.series_id.in_(series))
+    if first is not None:
+        query = query.where(columns.session >= first)
+    if last is not None:
+        query = query.where(columns.session <= last)
+    if top is not None:
+        query = query.where(columns.batch_id <= top)
+    return query.order_by(columns.series_id, columns.session, columns.batch_id)
+
+
+def from_numbers(numbers: Floats) -> Rows:
+    """Return the rows of a fetched array, shape (N, 3 + V)."""
+    heads = numbers[:, :3].astype(np.int64)
+    return Rows(series_N=heads[:, 0], days_N=heads[:, 1], batch_N=heads[:, 2], values_NV=numbers[:, 3:])
+
+
+def from_table(table: pa.Table) -> Rows:
+    """Return the rows of an Arrow table."""
+    heads = [table.column(at).to_numpy().astype(np.int64, copy=False) for at in range(3)]
+    values_VN = np.empty((len(VALUES), table.num_rows))
+    for at in range(len(VALUES)):
+        values_VN[at] = table.column(3 + at).to_numpy()
+    return Rows(series_N=heads[0], days_N=heads[1], batch_N=heads[2], values_NV=values_VN.T)
+
+
+def framed(parts: Sequence[Rows], names: Mapping[int, tuple[str, str]]) -> pd.DataFrame:
+    """Return rows as `frames` has them; `names` gives symbol and currency of each series."""
+    series_N = np.concatenate([part.series_N for part in parts]) if parts else np.empty(0, np.int64)
+    days_N = np.concatenate([part.days_N for part in parts]) if parts else np.empty(0, np.int64)
+    values_NV = np.concatenate([part.values_NV for part in parts]) if parts else np.empty((0, len(VALUES)))
+    ids, at_N = np.unique(series_N, return_inverse=True)
+    labels = [np.array([names[one][which] for one in ids.tolist()], dtype=object) for which in (0, 1)]
+    frame = pd.DataFrame(
+        {
+            "symbol": labels[0][at_N],
+            "session": days_N.astype("datetime64[D]").astype("datetime64[s]"),
+            **{name: values_NV[:, at] for at, name in enumerate(VALUES)},
+            "currency": labels[1][at_N],
+        }
+    ).astype({"symbol": "str", "currency": "str"})
+    return frame.sort_values(["symbol", "session"], kind="stable", ignore_index=True)[COLUMNS]
+
+
+def keys_of(series_N: Ints, days_N: Ints) -> Ints:
+    """Return one number for each series and day, in their order."""
+    return (series_N << _DAY_BITS) + (days_N + (1 << (_DAY_BITS - 1)))
+
+
+def days_of(sessions: pd.Series) -> Ints:
+    """Return sessions as days since 1970."""
+    return sessions.to_numpy().astype("datetime64[D]").astype(np.int64)
+
+
+def day_of(session: date) -> int:
+    """Return a session as days since 1970."""
+    return (session - date(1970, 1, 1)).days
+
+
+def date_of(day: int) -> date:
+    """Return the session of a day since 1970."""
+    return date.fromordinal(day + date(1970, 1, 1).toordinal())
+
+
+def in_parts(values: Sequence[T], size: int = _IN_ONE_QUERY) -> Iterator[Sequence[T]]:
+    """Yield the values in parts that fit one query."""
+    for at in range(0, len(values), size):
+        yield values[at : at + size]

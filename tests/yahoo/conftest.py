@@ -1,0 +1,73 @@
+"""A server on loopback in Yahoo's place, and a source that asks it with the real client and never really sleeps."""
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import Settings
+from pipeline.prices.sources.patience import Patience
+from pipeline.prices.sources.yahoo import YahooSource
+from pipeline.prices.sources.yahoo_wire import Wire
+from tests.yahoo.book import LISTINGS
+from tests.yahoo.server import Yahoo, yahoo_server
+
+NOW = datetime(2013, 3, 2, 12, tzinfo=UTC)  # the Saturday after the sample's last session
+
+MakeSource = Callable[..., YahooSource]
+
+
+@pytest.fixture(autouse=True)
+def _straight_and_cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go through no proxy, and let yfinance know no time zone yet, as in a new process."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    import yfinance.base
+
+    monkeypatch.setattr(yfinance.base, "_tz_info_fetch_ctr", 0)
+
+
+@pytest.fixture
+def yahoo() -> Iterator[Yahoo]:
+    with yahoo_server() as server:
+        yield server
+
+
+@pytest.fixture
+def slept() -> list[float]:
+    """The waits that were asked for."""
+    return []
+
+
+@pytest.fixture
+def make_source(yahoo: Yahoo, home: Path, slept: list[float]) -> MakeSource:
+    def make(
+        *, now: datetime = NOW, timeout: float = 10.0, patience: dict[str, Any] | None = None, **settings: Any
+    ) -> YahooSource:
+        loaded = Settings.load(yahoo_url=yahoo.url, **settings)
+        source = YahooSource(
+            loaded,
+            session=Wire(yahoo.url, timeout=timeout),
+            clock=lambda: now,
+            patience=Patience(sleep=slept.append, timer=lambda: 0.0, rng=random.Random(7), **(patience or {})),
+        )
+        _forget_zones(loaded)
+        return source
+
+    return make
+
+
+@pytest.fixture
+def source(make_source: MakeSource) -> YahooSource:
+    return make_source()
+
+
+def _forget_zones(settings: Settings) -> None:
+    from pipeline.prices.sources.yahoo import _yfinance
+
+    cache = _yfinance(settings).cache.get_tz_cache()
+    for symbol in LISTINGS:
+        cache.store(symbol, None)
