@@ -101,6 +101,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
         data_digest=frozen.digest,
         figures=figures,
     )
+    runs.log_audit(settings, run_id, this.read("audit", made_by="ingest"))
     live = this.read("live", made_by="score")
     runs.log_metrics(settings, run_id, {f"live/{name}": value for name, value in live.items()})
     version = None

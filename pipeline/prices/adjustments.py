@@ -30,7 +30,7 @@ def actions_from_adjusted(close: Array, adjusted: Array) -> tuple[Array, Array]:
     dividend, split_ratio = np.zeros(count), np.ones(count)
     if not count:
         return dividend, split_ratio
-    half_unit = 0.51 * 10.0 ** -_decimals(adjusted) + 3e-7 * adjusted  # rounding, and float32 at the vendor
+    half_unit = 0.51 * 10.0 ** -decimals(adjusted) + 3e-7 * adjusted  # rounding, and float32 at the vendor
     low, high = (adjusted - half_unit) / close, (adjusted + half_unit) / close
     low_since, high_since = low[0], high[0]
     for t in range(1, count):
@@ -52,7 +52,12 @@ def splits_already_applied(close: Array, split_ratio: Array) -> bool:
     days = np.flatnonzero(split_ratio[1:] != 1) + 1
     if not len(days):
         return False
-    jump = np.log(close[days] / close[days - 1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        jump = np.log(close[days] / close[days - 1])
+        known = np.isfinite(jump)
+    days, jump = days[known], jump[known]
+    if not len(days):
+        return False
     return bool(np.abs(jump).sum() < np.abs(jump + np.log(split_ratio[days])).sum())
 
 
@@ -95,7 +100,8 @@ def _split_in(step: float, jump: float) -> float:
     return float(ratio) if near and explains else 1.0
 
 
-def _decimals(values: Array) -> int:
+def decimals(values: Array) -> int:
+    """Return how many decimals the values are rounded to, from 2 to 6."""
     for decimals in range(2, _MAX_DECIMALS):
         if np.allclose(values, np.round(values, decimals), rtol=0, atol=1e-9):
             return decimals

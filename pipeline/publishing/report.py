@@ -160,7 +160,8 @@ def _version(model: str, version: Any) -> str:
 def _audit(audit: Mapping[str, Any]) -> dict[str, Any]:
     problems = sorted(audit.get("problems", ()), key=lambda problem: str(problem.get("session", "")), reverse=True)
     problems.sort(key=lambda problem: _SEVERITY.get(str(problem.get("verdict")), 3))
-    counts = {name: int(audit.get(name) or 0) for name in ("accept", "warn", "quarantine", "reject", "gaps")}
+    names = ("accept", "warn", "quarantine", "reject", "gaps", "released", "reconstructed")
+    counts = {name: int(audit.get(name) or 0) for name in names}
     # The list itself may be cut short; the counts are not.
     every = max(len(problems), sum(counts[name] for name in ("warn", "quarantine", "reject", "gaps")))
     shown = problems[:_MOST_PROBLEMS]

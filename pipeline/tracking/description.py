@@ -86,10 +86,11 @@ def _role(name: str, network: str, best: str | None, decision: Mapping[str, Any]
 
 
 def _prices(tags: Mapping[str, str], dataset: Mapping[str, Any]) -> str:
+    held_back = f" Bars held back: {tags['held_back']}." if "held_back" in tags else ""
     return (
         "Source `{source}`, exchange {exchange}, known as of {as_of}: {symbol_count} symbols ({symbols}), "
         "sessions {first} to {last}, {rows} rows. Snapshot SHA-256 `{data_sha256}`."
-    ).format_map(_Known({**tags, **dataset}))
+    ).format_map(_Known({**tags, **dataset})) + held_back
 
 
 def _code(tags: Mapping[str, str]) -> str:

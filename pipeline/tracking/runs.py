@@ -131,6 +131,20 @@ def log_metrics(settings: Settings, run_id: str, values: Mapping[str, float | No
         _log_numbers(client, client.get_run(run_id), {k: v for k, v in values.items() if score_names.is_number(v)})
 
 
+def log_audit(settings: Settings, run_id: str, audit: Mapping[str, Any]) -> None:
+    """Record what was held back and what is missing: numbers `audit/…`, the tag `held_back`, and all of it as a file.
+
+    `audit` is audit.json.
+    """
+    with connected(settings, f"record the audit in run {run_id}") as client:
+        numbers = {f"audit/{name}": value for name, value in audit.items() if score_names.is_number(value)}
+        doubtful = [row["symbol"] for row in audit["doubtful"]]
+        _log_numbers(client, client.get_run(run_id), numbers | {"audit/doubtful": len(doubtful)})
+        words = f"{audit['quarantine']} quarantined, {audit['reject']} rejected, {audit['gaps']} missing"
+        _set_tags(client, run_id, {"held_back": words + (f"; no forecast for {', '.join(doubtful)}" if doubtful else "")})
+        client.log_dict(run_id, dict(audit), "audit.json")
+
+
 def log_published(settings: Settings, run_id: str, folder: Path) -> None:
     """Keep the published files as artifacts of the run, under `published/`."""
     with connected(settings, f"keep the files of {folder} in run {run_id}") as client:

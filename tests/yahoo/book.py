@@ -52,6 +52,7 @@ class Chart:
     dividends: pd.DataFrame  # stamp, amount
     splits: pd.DataFrame  # stamp, ratio
     gains: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"stamp": [], "amount": []}))
+    spelled: bool = False  # prices in words
     live: dict[str, Any] | None = None  # the running day's row: appended whatever was asked for
 
     @property
@@ -68,6 +69,8 @@ class Chart:
             result["timestamp"] = [int(stamp) for stamp in bars["stamp"]]
             names = ("open", "high", "low", "close", "volume")
             result["indicators"]["quote"] = [{name: _numbers(bars[name], whole=name == "volume") for name in names}]
+            if self.spelled:
+                result["indicators"]["quote"][0]["close"] = ["n/a"] * len(bars)
             result["indicators"]["adjclose"] = [{"adjclose": _numbers(bars["adjclose"])}]
         when = (period1, until)
         events = {

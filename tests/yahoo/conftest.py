@@ -12,7 +12,6 @@ from pipeline.config import Settings
 from pipeline.prices.sources.patience import Patience
 from pipeline.prices.sources.yahoo import YahooSource
 from pipeline.prices.sources.yahoo_wire import Wire
-from tests.yahoo.book import LISTINGS
 from tests.yahoo.server import Yahoo, yahoo_server
 
 NOW = datetime(2013, 3, 2, 12, tzinfo=UTC)  # the Saturday after the sample's last session
@@ -22,7 +21,7 @@ MakeSource = Callable[..., YahooSource]
 
 @pytest.fixture(autouse=True)
 def _straight_and_cold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Go through no proxy, and let yfinance know no time zone yet, as in a new process."""
+    """Go through no proxy; each test's own home makes yfinance as cold as in a new process."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     import yfinance.base
@@ -48,14 +47,12 @@ def make_source(yahoo: Yahoo, home: Path, slept: list[float]) -> MakeSource:
         *, now: datetime = NOW, timeout: float = 10.0, patience: dict[str, Any] | None = None, **settings: Any
     ) -> YahooSource:
         loaded = Settings.load(yahoo_url=yahoo.url, **settings)
-        source = YahooSource(
+        return YahooSource(
             loaded,
             session=Wire(yahoo.url, timeout=timeout),
             clock=lambda: now,
             patience=Patience(sleep=slept.append, timer=lambda: 0.0, rng=random.Random(7), **(patience or {})),
         )
-        _forget_zones(loaded)
-        return source
 
     return make
 
@@ -63,11 +60,3 @@ def make_source(yahoo: Yahoo, home: Path, slept: list[float]) -> MakeSource:
 @pytest.fixture
 def source(make_source: MakeSource) -> YahooSource:
     return make_source()
-
-
-def _forget_zones(settings: Settings) -> None:
-    from pipeline.prices.sources.yahoo import _yfinance
-
-    cache = _yfinance(settings).cache.get_tz_cache()
-    for symbol in LISTINGS:
-        cache.store(symbol, None)

@@ -114,7 +114,7 @@ def _shuffled(chart: Chart, *_: Any, **__: Any) -> Chart:
 def _running(chart: Chart, book: Book, symbol: str, today: date, session: str | None = None, after: int = 60) -> Chart:
     """Append the day that is running: the row that Yahoo adds to any answer, stamped with the present second."""
     day = date.fromisoformat(session) if session else book.next_session(symbol, today)
-    last = chart.bars.iloc[-1]
+    last = book.chart(symbol, today).bars.iloc[-1]
     live = {**last.to_dict(), "stamp": book.stamp(symbol, day) + after, "close": last["close"] * 1.01, "volume": 1000}
     return replace(chart, live=live)
 
@@ -140,6 +140,10 @@ def _unit(chart: Chart, book: Book, symbol: str, today: date, currency: str = "G
     return replace(chart, bars=bars, meta={**chart.meta, "currency": currency})
 
 
+def _words(chart: Chart, *_: Any, **__: Any) -> Chart:
+    return replace(chart, spelled=True)
+
+
 def _meta(**changes: Any) -> Callable[..., Chart]:
     def change(chart: Chart, *_: Any, **options: Any) -> Chart:
         return replace(chart, meta={**chart.meta, **changes, **options})
@@ -160,6 +164,8 @@ DATA: dict[str, Callable[..., Chart]] = {
     "split today": _split_today,
     "unit": _unit,
     "wrong symbol": _meta(symbol="OTHER"),
+    "words for prices": _words,
+    "no zone": _meta(exchangeTimezoneName=None),
     "no currency": _meta(currency=None),
     "by the month": _meta(dataGranularity="1mo"),
 }

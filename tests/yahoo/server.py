@@ -123,6 +123,7 @@ class Yahoo:
 class _Handler(BaseHTTPRequestHandler):
     yahoo: Yahoo
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # head and body in one packet: else each answer waits for the client's delayed ACK
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)

@@ -95,6 +95,8 @@ def test_days_before_a_listing_have_no_data(source: YahooSource) -> None:
         ("wrong symbol", r"asked Yahoo for IBM.*answered with 'OTHER'"),
         ("no currency", "does not say in which currency"),
         ("by the month", "answered by '1mo'"),
+        ("no zone", "does not say in which time zone"),
+        ("words for prices", "cannot be used .*ValueError"),
     ],
 )
 def test_an_answer_to_another_question_is_refused(source: YahooSource, yahoo: Yahoo, kind: str, words: str) -> None:

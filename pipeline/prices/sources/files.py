@@ -1,15 +1,18 @@
 """A CSV or Parquet file as a source: one long table, `symbol, date, open, high, low, close, volume`.
 
-Where present, `dividends` and `splits` are used as they are (a split of 2:1 is 2, no split 0 or 1); without
-`dividends`, an `adj_close` says what was paid. A close may be raw or already split-adjusted: see `_apply_actions`.
+Where present, `dividends`, `capital_gains` and `splits` are used as they are (a split of 2:1 is 2, no split 0 or 1);
+without `dividends`, an `adj_close` says what was paid, and beside them it is evidence for or against them. A close may be
+raw or already split-adjusted: see `_apply_actions`. Rows of hours or minutes are made into daily bars.
 """
 
+import re
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.errors import BadFile, BadSetting, BadSymbol
 from pipeline.prices.adjustments import actions_from_adjusted, splits_already_applied
@@ -18,6 +21,13 @@ from pipeline.prices.sources import Basis, require_known
 from pipeline.symbols import parse_symbol
 
 REQUIRED = ("symbol", "date", *PRICES, "volume")
+_OPTIONAL = ("adj_close", "dividends", "splits", "capital_gains")
+_SAME_AS = {"stock_splits": "splits", "adjusted_close": "adj_close"}
+
+# The zone at the end of a stamp. It is dropped: a stamp with a zone is local to the exchange, its date is the session.
+_ZONE = re.compile(r"(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(?:Z|[+-]\d{2}:?\d{2})$")
+# A symbol with several stamps on this share of its days is made of intraday rows.
+_INTRADAY_SHARE = 0.2
 
 
 class FilesSource:
@@ -56,16 +66,35 @@ class FilesSource:
         """Return `as_given`: the file does not say."""
         return "as_given"
 
-    def bars(self, symbols: tuple[str, ...], last: date) -> pd.DataFrame:
-        """Return the bars of `symbols` up to and with `last`.
+    def basis(self, symbol: str) -> Basis:
+        """Return what a symbol's prices are: that shows where splits are listed beside them, and nowhere else."""
+        part = self._table()
+        part = part[part["symbol"] == symbol].sort_values("session", kind="stable")
+        if part.empty or "splits" not in part:
+            return "as_given"
+        listed = _listed_splits(part)
+        if (listed == 1).all():
+            return "as_given"
+        return "split_adjusted" if splits_already_applied(part["close"].to_numpy(float), listed) else "raw"
 
-        Later rows are cut off before anything is derived, so that they can change nothing that comes before them.
+    def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
+        """Return the bars of `symbols` from `first` to `last`, both included; notes about them are in `attrs`.
+
+        Later rows are cut off before anything is derived, so that they can change nothing that comes before them; rows
+        before `first` after it, so that asking for less changes nothing either.
         """
         self.require(symbols)
         table = self._table()
         table = table[table["symbol"].isin(symbols) & (table["session"] <= pd.Timestamp(last))]
+        table, intraday = _as_daily(table)
         parts = [_apply_actions(part) for _, part in table.groupby("symbol", sort=True)]
-        return as_bars(pd.concat(parts, ignore_index=True) if parts else table)
+        derived = pd.concat(parts, ignore_index=True) if parts else table
+        if first is not None:
+            derived = derived[derived["session"] >= pd.Timestamp(first)]
+        bars = as_bars(derived)
+        detail = "several rows a day, made into daily bars: first open, last close, all of the volume"
+        bars.attrs["notes"] = [{"symbol": one, "rule": "not_daily", "detail": detail} for one in intraday]
+        return bars
 
     def _table(self) -> pd.DataFrame:
         status = self.path.stat()
@@ -79,16 +108,17 @@ def _read(path: Path, _changed_ns: int, _size: int) -> pd.DataFrame:
     except (OSError, ValueError) as error:  # pandas' and pyarrow's parse errors are ValueErrors
         raise BadFile(f"{path.name} cannot be read as {path.suffix or 'CSV'}: {str(error).splitlines()[0]}") from None
     table = table.rename(columns=lambda name: str(name).strip().lower().replace(" ", "_"))
+    table = table.rename(columns={name: new for name, new in _SAME_AS.items() if new not in table})
     missing = [name for name in REQUIRED if name not in table]
     if missing:
         raise BadFile(f"{path.name} has no column {', '.join(missing)}; needed are {', '.join(REQUIRED)}")
     if table.empty:
         raise BadFile(f"{path.name} has no rows")
-    table = table.assign(symbol=_parsed_symbols(path, table["symbol"]), session=_parsed_dates(path, table["date"]))
-    for name in {*REQUIRED[2:], "adj_close", "dividends", "splits"} & set(table.columns):
-        table[name] = pd.to_numeric(
-            table[name], errors="coerce"
-        )  # what is no number is a missing value: quality says so
+    stamps = _parsed_dates(path, table["date"])
+    table = table.assign(symbol=_parsed_symbols(path, table["symbol"]), stamp=stamps, session=stamps.dt.normalize())
+    for name in [one for one in (*REQUIRED[2:], *_OPTIONAL) if one in table]:
+        # What is no number is a missing value: quality says so.
+        table[name] = pd.to_numeric(table[name], errors="coerce")
     return table
 
 
@@ -101,32 +131,67 @@ def _parsed_symbols(path: Path, column: pd.Series) -> pd.Series:
 
 
 def _parsed_dates(path: Path, column: pd.Series) -> pd.Series:
+    if not pd.api.types.is_datetime64_any_dtype(column):
+        column = column.astype(object).map(lambda text: _ZONE.sub(r"\1", text.strip()) if isinstance(text, str) else text)
     try:
         stamps = pd.to_datetime(column)
     except (ValueError, TypeError) as error:
         raise BadFile(f"{path.name}: column date: {str(error).splitlines()[0]}") from None
     if stamps.isna().any():
         raise BadFile(f"{path.name}: column date is empty in row {int(np.flatnonzero(stamps.isna())[0]) + 1}")
-    # A stamp with a zone is local to the exchange: its date is the session.
-    return stamps.dt.tz_localize(None).dt.normalize()
+    return stamps.dt.tz_localize(None)
+
+
+def _as_daily(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with the intraday rows of a symbol made into daily ones, and the names of such symbols.
+
+    The same stamp twice is no second moment of a day but a duplicate, and left for `quality` to see.
+    """
+    moments = table.drop_duplicates(["symbol", "stamp"])
+    a_day = moments.groupby(["symbol", "session"], sort=False).size()
+    often = (a_day > 1).groupby(level="symbol").mean() > _INTRADAY_SHARE
+    names = sorted(str(name) for name in often.index[often])
+    if not names:
+        return table, []
+    fine = table["symbol"].isin(names)
+    rows = table[fine].sort_values(["symbol", "stamp"], kind="stable")
+    how = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum", "adj_close": "last"}
+    how |= {"dividends": "sum", "capital_gains": "sum", "splits": "max", "currency": "last"}
+    daily = rows.groupby(["symbol", "session"], sort=False, as_index=False).agg(
+        {name: kind for name, kind in how.items() if name in rows}
+    )
+    return pd.concat([table[~fine], daily], ignore_index=True), names
+
+
+def _listed_splits(part: pd.DataFrame) -> NDArray[np.float64]:
+    listed = part["splits"].to_numpy(float)
+    return np.where(np.isfinite(listed) & (listed > 0), listed, 1.0)
 
 
 def _apply_actions(part: pd.DataFrame) -> pd.DataFrame:
-    """Return one symbol's rows with `dividend` and `split_ratio`, on the basis that its close shows."""
+    """Return one symbol's rows with `dividend` and `split_ratio`, on the basis that its close shows, and the evidence.
+
+    The prices stay as they came. Whether they contain the listed splits is decided for the series as a whole: one in
+    which some rows do and some do not is for `quality` to find, by `listed_split`.
+    """
     part = part.sort_values("session", kind="stable")
     close = part["close"].to_numpy(float)
-    split_ratio = np.ones(len(part))
+    split_ratio, evidence = np.ones(len(part)), {}
     if "splits" in part:
-        listed = part["splits"].to_numpy(float)
-        split_ratio = np.where(np.isfinite(listed) & (listed > 0), listed, 1.0)
+        split_ratio = _listed_splits(part)
         if splits_already_applied(close, split_ratio):
+            evidence["listed_split"] = split_ratio
             split_ratio = np.ones(len(part))
     dividend = np.zeros(len(part))
     if "dividends" in part:
         dividend = part["dividends"].fillna(0.0).to_numpy(float)
+        if "adj_close" in part:
+            evidence["adjusted_close"] = part["adj_close"].to_numpy(float)
+        if "capital_gains" in part:
+            evidence["capital_gain"] = part["capital_gains"].to_numpy(float)
     elif "adj_close" in part:
         usable = np.isfinite(close) & (close > 0) & (part["adj_close"].to_numpy(float) > 0)
         dividend[usable], derived = actions_from_adjusted(close[usable], part["adj_close"].to_numpy(float)[usable])
         if "splits" not in part:
             split_ratio[usable] = derived
-    return part.assign(dividend=dividend, split_ratio=split_ratio)
+    return part.assign(dividend=dividend, split_ratio=split_ratio, **evidence)

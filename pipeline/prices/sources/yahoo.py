@@ -11,16 +11,18 @@ import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.errors import BadSetting, BadSymbol, BadUpstream, NoData, RateLimited, UnknownSymbol
-from pipeline.prices.frames import PRICES, as_bars
+from pipeline.prices.frames import as_bars
 from pipeline.prices.sources import Basis
 from pipeline.prices.sources.patience import Failed, Patience
-from pipeline.sessions import FIRST_DAY, Sessions
+from pipeline.prices.sources.yahoo_rows import rows_of, without_padding
+from pipeline.sessions import FIRST_DAY
 from pipeline.symbols import parse_symbol
 
 if TYPE_CHECKING:
@@ -32,17 +34,6 @@ _BEGINNING = date.fromisoformat(FIRST_DAY)
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 # 999 is what Yahoo's front servers answer to clients that ask too much.
 _TOO_MANY = (429, 999)
-_NAMES = {
-    "Open": "open",
-    "High": "high",
-    "Low": "low",
-    "Close": "close",
-    "Volume": "volume",
-    "Dividends": "dividend",
-    "Stock Splits": "listed_split",
-    "Adj Close": "adjusted_close",
-    "Capital Gains": "capital_gain",
-}
 
 
 def _utc_now() -> datetime:
@@ -50,7 +41,10 @@ def _utc_now() -> datetime:
 
 
 class YahooSource:
-    """Daily bars from Yahoo Finance. One budget of patience for all that one source object asks."""
+    """Daily bars from Yahoo Finance. One budget of patience for all that one source object asks.
+
+    One at a time in a process: yfinance has a single client, cache and set of cookies, whatever asks.
+    """
 
     name = "yahoo"
     live = True
@@ -109,50 +103,56 @@ class YahooSource:
         last = min(last, sessions.last_complete(self._clock()))
         if last < first:
             raise NoData(f"{symbol} has no complete session since {first}: the last one of its market is {last}")
-        history, exchange = self.patience.keep(lambda: self._ask(symbol, first, last))
-        rows = _without_padding(_rows(history, exchange), sessions)
+        rows = self.patience.keep(lambda: self._ask(symbol, first, last))
         rows = rows[rows["session"].between(pd.Timestamp(first), pd.Timestamp(last))]
+        rows = without_padding(rows, sessions)
         if rows.empty:
             raise NoData(_nothing(symbol, first, last))
-        return rows.assign(symbol=symbol, currency=exchange.meta["currency"])
+        return rows.assign(symbol=symbol)
 
-    def _ask(self, symbol: str, first: date, last: date) -> "tuple[pd.DataFrame, Exchange]":
-        """Return yfinance's table of one symbol and the exchange it came from; raises Failed, UnknownSymbol, NoData."""
+    def _ask(self, symbol: str, first: date, last: date) -> pd.DataFrame:
+        """Return one symbol's rows from one question; raises Failed, UnknownSymbol or NoData."""
         yf = _yfinance(self.settings)
         wire = self._open_wire()
         yf.data.YfData.cache_get.cache_clear()  # else a bad answer about past days is given again, without asking
         wire.forget()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # some twenty deprecations a call, none of them ours
-                history = yf.Ticker(symbol, session=wire).history(
-                    start=first,
-                    end=last + timedelta(days=1),  # exclusive
-                    interval="1d",
-                    # Each default here has changed at least once.
-                    auto_adjust=False,
-                    back_adjust=False,
-                    actions=True,
-                    repair=False,
-                    keepna=True,
-                    rounding=False,
-                    prepost=False,
-                    timeout=wire.limit,
-                )
+            rows = rows_of(_history(yf, wire, symbol, first, last), wire.last)
         except Exception as error:  # yfinance raises whatever its parts raise: KeyError, CurlError, …
             raise _verdict(symbol, first, last, wire.last, error) from error
-        if wire.last is None:
-            raise Failed(BadUpstream(f"{symbol}: yfinance answered without asking Yahoo"))
         if misfit := _misfit(symbol, wire.last):
             raise Failed(BadUpstream(misfit))
-        return history, wire.last
+        return rows.assign(currency=wire.last.meta["currency"])
 
     def _open_wire(self) -> "Wire":
         if self._wire is None:
             from pipeline.prices.sources.yahoo_wire import Wire
 
-            self._wire = Wire(self.settings.yahoo_url)
+            url = self.settings.yahoo_url
+            if url and not url.startswith(("http://", "https://")):
+                raise BadSetting(f"PIPELINE_YAHOO_URL={url!r}: an address begins with http:// or https://")
+            self._wire = Wire(url)
         return self._wire
+
+
+def _history(yf: Any, wire: "Wire", symbol: str, first: date, last: date) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some twenty deprecations a call, none of them ours
+        history: pd.DataFrame = yf.Ticker(symbol, session=wire).history(
+            start=first,
+            end=last + timedelta(days=1),  # exclusive
+            interval="1d",
+            # Defaults have changed before, so each is said.
+            auto_adjust=False,
+            back_adjust=False,
+            actions=True,
+            repair=False,
+            keepna=True,
+            rounding=False,
+            prepost=False,
+            timeout=wire.limit,
+        )
+    return history
 
 
 def _checked(text: str) -> str:
@@ -162,25 +162,23 @@ def _checked(text: str) -> str:
     return symbol
 
 
-def _verdict(symbol: str, first: date, last: date, exchange: "Exchange | None", error: Exception) -> Exception:
+def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: Exception) -> Exception:
     """Return what a failure means, by the last exchange on the wire: Failed where asking again may help."""
-    if exchange is None:
-        return Failed(BadUpstream(f"{symbol}: Yahoo was not reached ({_named(error)}); try later"))
     if exchange.failure:
-        return Failed(BadUpstream(f"{symbol}: no answer from Yahoo ({exchange.failure}); try later"))
+        return Failed(BadUpstream(f"{symbol}: no answer from Yahoo ({exchange.failure}: {_named(error)}); try later"))
     if exchange.status in _TOO_MANY:
         too_many = f"{symbol}: Yahoo answers {exchange.status}, too many requests"
         return Failed(RateLimited(too_many), exchange.retry_after)
     code, description = exchange.complaint
     if exchange.status < 500 and (code or description):
         return _complaint(symbol, first, last, exchange, code, description)
-    if exchange.status == 200 and exchange.meta and not exchange.result.get("timestamp"):
-        misfit = _misfit(symbol, exchange)
-        return Failed(BadUpstream(misfit)) if misfit else NoData(_nothing(symbol, first, last))
-    return Failed(
-        BadUpstream(f"{symbol}: Yahoo's answer makes no sense (status {exchange.status}, {_named(error)}); try later"),
-        exchange.retry_after,
-    )
+    if exchange.status == 200 and exchange.meta:
+        if misfit := _misfit(symbol, exchange):
+            return Failed(BadUpstream(misfit))
+        if not exchange.result.get("timestamp"):
+            return NoData(_nothing(symbol, first, last))
+    unusable = f"{symbol}: Yahoo's answer cannot be used (status {exchange.status}, {_named(error)}); try later"
+    return Failed(BadUpstream(unusable), exchange.retry_after)
 
 
 def _complaint(symbol: str, first: date, last: date, exchange: "Exchange", code: str, description: str) -> Exception:
@@ -193,7 +191,7 @@ def _complaint(symbol: str, first: date, last: date, exchange: "Exchange", code:
 
 
 def _misfit(symbol: str, exchange: "Exchange") -> str:
-    """Return what is wrong with an answer that is not about the symbol, by the day, in a named currency; else ""."""
+    """Return what is wrong with an answer that is not about the symbol, its days, its zone and currency; else ""."""
     meta = exchange.meta
     if meta.get("symbol") != symbol:
         return f"asked Yahoo for {symbol}, and was answered with {meta.get('symbol')!r}"
@@ -201,6 +199,8 @@ def _misfit(symbol: str, exchange: "Exchange") -> str:
         return f"{symbol}: asked Yahoo for days, and was answered by {meta['dataGranularity']!r}"
     if not isinstance(meta.get("currency"), str) or not meta["currency"]:
         return f"{symbol}: Yahoo does not say in which currency its prices are"
+    if not meta.get("exchangeTimezoneName"):
+        return f"{symbol}: Yahoo does not say in which time zone it is traded"
     return ""
 
 
@@ -212,50 +212,25 @@ def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
 
 
-def _rows(history: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
-    """Return yfinance's table with the columns of `frames`: the session is the date where the exchange stands."""
-    rows = history.rename(columns=_NAMES)
-    rows = rows[[name for name in _NAMES.values() if name in rows]]
-    sessions = pd.DatetimeIndex(history.index).tz_localize(None).normalize().astype("datetime64[s]")
-    listed = rows["listed_split"]
-    rows = rows.assign(session=sessions, split_ratio=1.0, listed_split=listed.where(listed > 0, 1.0))
-    return pd.concat([rows, _contradicted(rows, exchange)], ignore_index=True)
-
-
-def _contradicted(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
-    """Return the rows that yfinance dropped because their session had one already, with other prices.
-
-    The last session is left out: while a day is young Yahoo lists it twice, and yfinance keeps the later row.
-    """
-    quote = exchange.result["indicators"]["quote"][0]
-    stamps = pd.to_datetime(pd.Series(exchange.result["timestamp"]), unit="s", utc=True)
-    local = stamps.dt.tz_convert(exchange.meta["exchangeTimezoneName"]).dt.tz_localize(None)
-    given = pd.DataFrame({name: quote[name] for name in (*PRICES, "volume")}).astype(float)
-    given = given.assign(session=local.dt.normalize().astype("datetime64[s]")).sort_values("session", kind="stable")
-    twice = given[given.duplicated("session", keep=False) & (given["session"] < given["session"].max())]
-    kept = rows[["session", *PRICES]].drop_duplicates()
-    both = twice.merge(kept, how="left", on=["session", *PRICES], indicator=True)
-    dropped: pd.DataFrame = both[both["_merge"] == "left_only"].drop(columns="_merge")
-    return dropped.assign(dividend=0.0, split_ratio=1.0, listed_split=1.0)
-
-
-def _without_padding(rows: pd.DataFrame, sessions: Sessions) -> pd.DataFrame:
-    """Return `rows` without those that have no price and fall on no session: Yahoo pads some holidays with nulls."""
-    empty = rows[PRICES].isna().all(axis=1)
-    off = [not sessions.is_session(stamp.date()) for stamp in rows.loc[empty, "session"]]
-    return rows.drop(index=rows.index[empty][off])
-
-
 def _yfinance(settings: Settings) -> Any:
     """Return yfinance, set up to raise what it meets, to say nothing, and to write where no other process does."""
     from pipeline.prices.sources.yahoo_wire import own_cache
 
-    folder = own_cache(settings.home)  # before the import: at exit it is removed after yfinance has closed its files
+    folder = own_cache(settings.home)  # before the import: at exit it goes after yfinance has closed its files
     import yfinance as yf
 
-    if yf.cache._TzDBManager.get_location() != str(folder):
-        yf.set_tz_cache_location(str(folder))
     yf.config.debug.hide_exceptions = False
     yf.config.network.retries = 0  # one budget, ours
     logging.getLogger("yfinance").setLevel(logging.CRITICAL)
+    _write_to(str(folder))
     return yf
+
+
+@lru_cache(maxsize=1)
+def _write_to(folder: str) -> None:
+    import yfinance as yf
+
+    yf.set_tz_cache_location(folder)
+    # What is open already, in a process that was forked from a user of yfinance, would go on in the old folder.
+    yf.cache._TzCacheManager._tz_cache = None
+    yf.cache._CookieCacheManager._Cookie_cache = None

@@ -12,7 +12,7 @@ import shutil
 import socket
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,6 +64,9 @@ class Exchange:
         return meta if isinstance(meta, dict) else {}
 
 
+NOTHING = Exchange(failure="nothing was asked")
+
+
 class Wire(requests.Session):  # type: ignore[type-arg]
     """A session as yfinance makes one, with a memory, a time limit, and `base_url` in place of Yahoo's hosts."""
 
@@ -71,11 +74,11 @@ class Wire(requests.Session):  # type: ignore[type-arg]
         super().__init__(impersonate="chrome")
         self.base_url = base_url.rstrip("/")
         self.limit = timeout
-        self.last: Exchange | None = None
+        self.last = NOTHING
 
     def forget(self) -> None:
         """Forget the last exchange, before the next question."""
-        self.last = None
+        self.last = NOTHING
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
         """Send a request as the session would, and keep it if it was about prices."""
@@ -117,7 +120,7 @@ def own_cache(home: Path) -> Path:
     return _own_cache(home / "yfinance", os.getpid())  # the id is an argument: a forked child needs one of its own
 
 
-@lru_cache(maxsize=1)
+@cache
 def _own_cache(parent: Path, pid: int) -> Path:
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())  # a shared home is used by several machines
     for litter in parent.glob(f"worker-{host}-*"):

@@ -1,0 +1,282 @@
+"""How many real faults the quality rules find, and how often they raise a false alarm, as a Markdown table.
+
+    python benchmarks/faults.py --data FOLDER
+
+FOLDER is a private collection of real bad series, and of what they should be; the prices in it cannot be given away. Each
+pair goes through the source `files` and the rules exactly as in `python -m pipeline audit`, under both spellings of its
+symbol (AET.L and AET-L). Beside it stands the rule of thumb: more than a threefold jump from close to close.
+"""
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pipeline.config import Settings
+from pipeline.prices.quality import Checked, check_bars
+from pipeline.prices.sources.files import FilesSource
+from pipeline.prices.sources.sample import SampleSource
+
+_TABLE = ["symbol", "date", "open", "high", "low", "close", "volume", "adj_close", "dividends", "splits"]
+_CLEAN = ["us113_2006_2023", "sp500_2018_2023", "sp500_2013_2018", "raw_unadjusted/prices", "faults/fx171"]
+_ALARM = ("quarantine", "reject")
+_THUMB = np.log(3.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What the rules say of one file: session, verdict and rule of each finding, and the notes."""
+
+    bars: pd.DataFrame
+    checked: Checked
+
+    @property
+    def alarms(self) -> pd.DataFrame:
+        found = self.checked.verdicts
+        return found[found["verdict"].isin(_ALARM)]
+
+
+def check_file(table: pd.DataFrame, folder: Path, name: str) -> Result:
+    """Write a long table, read it as a source and check it, as the audit does."""
+    path = folder / f"{name}.parquet"
+    table.to_parquet(path)
+    source = FilesSource(path)
+    bars = source.bars(source.symbols(), source.last_session())
+    return Result(bars=bars, checked=check_bars(bars, Settings().sessions_of))
+
+
+def yahoo_table(path: Path, symbol: str) -> pd.DataFrame:
+    """Read one of the collection's series as the long table that the source `files` takes; stamps stay text."""
+    frame = pd.read_csv(path).rename(columns=lambda name: name.lower().replace(" ", "_"))
+    frame = frame.rename(columns={"datetime": "date", "stock_splits": "splits"})
+    return frame.assign(symbol=symbol)[_TABLE]
+
+
+def pairs(data: Path) -> list[tuple[str, str, Path, Path | None]]:
+    """Return symbol (as AET-L), kind, the bad file and the right one; None for the controls."""
+    found = []
+    for path in sorted((data / "faults" / "yahoo").glob("*.csv")):
+        if path.stem.endswith("-fixed"):
+            continue
+        for interval in ("-1d-", "-1h-", "-15m-", "-1wk-"):
+            if interval in path.stem:
+                symbol, _, kind = path.stem.partition(interval)
+        fixed = path.with_name(f"{path.stem}-fixed.csv")
+        found.append((symbol, kind, path, fixed if fixed.exists() else None))
+    return found
+
+
+def differing(bad: pd.DataFrame, right: pd.DataFrame) -> set[pd.Timestamp]:
+    """Return the sessions at which a bad series differs from the right one.
+
+    Where only the adjusted close differs, the sessions are those at which its factor steps otherwise: the ex-dates.
+    """
+    bad, right = (frame.assign(day=frame["date"].str[:10]).sort_values("date", kind="stable") for frame in (bad, right))
+    bad, right = (frame.drop_duplicates("date").set_index("date") for frame in (bad, right))
+    right = right.reindex(bad.index)
+    names = ["open", "high", "low", "close", "dividends"]
+    off = _unlike(bad[names].to_numpy(float), right[names].to_numpy(float)).any(axis=1)
+    usable = (bad["close"].notna() & right["close"].notna()).to_numpy()
+    steps = [_steps(frame[usable]) for frame in (bad, right)]
+    stepped = np.zeros(len(bad), bool)
+    stepped[np.flatnonzero(usable)] = _unlike(*steps, 3e-4)
+    if (off & ~_unlike(bad[["dividends"]].to_numpy(float), right[["dividends"]].to_numpy(float)).any(axis=1)).any():
+        stepped[:] = False  # the prices themselves differ: their bars are the fault
+    return set(pd.to_datetime(bad["day"][off | stepped]))
+
+
+def _unlike(one: np.ndarray, other: np.ndarray, tolerance: float = 2e-3) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return ~(np.abs(one - other) <= tolerance * np.abs(other)) & ~(np.isnan(one) & np.isnan(other))
+
+
+def _steps(frame: pd.DataFrame) -> np.ndarray:
+    factor = frame["adj_close"].to_numpy(float) / frame["close"].to_numpy(float)
+    return np.append(1.0, factor[1:] / factor[:-1])
+
+
+def thumb(bars: pd.DataFrame) -> pd.DataFrame:
+    """Return the bars that the rule of thumb alarms about."""
+    ordered = bars.sort_values(["symbol", "session"], kind="stable")
+    before = ordered.groupby("symbol")["close"].shift()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        jump = np.abs(np.log(ordered["close"] / before))
+    return ordered[jump > _THUMB]
+
+
+def measure_pairs(data: Path, folder: Path, spelling: str) -> pd.DataFrame:
+    """Return one row for each series of the collection: what was to be found, and what was."""
+    rows = []
+    for name, kind, path, fixed in pairs(data):
+        symbol = name.replace("-", spelling)
+        bad = yahoo_table(path, symbol)
+        result = check_file(bad, folder, "bad")
+        right = check_file(yahoo_table(fixed, symbol), folder, "right") if fixed else result
+        faulty = differing(bad, yahoo_table(fixed, symbol)) if fixed else set()
+        found = result.checked.verdicts
+        flagged, held = set(found["session"]), set(result.alarms["session"])
+        empty = right.alarms["rule"] == "missing_price"
+        rows.append(
+            {
+                "symbol": symbol,
+                "kind": kind if fixed else "control",
+                "faulty": len(faulty),
+                "flagged": len(faulty & flagged),
+                "held": len(faulty & held),
+                "beside": len(flagged - faulty),
+                "thumb": len(faulty & set(thumb(result.bars)["session"])),
+                "alarms_right": int((~empty).sum()),
+                "empty_right": int(empty.sum()),
+                "warns_right": int((right.checked.verdicts["verdict"] == "warn").sum()),
+                "thumb_right": len(thumb(right.bars)),
+                "rules": ",".join(sorted(set(found["rule"]))),
+                "rules_right": ",".join(sorted(set(right.checked.verdicts["rule"]))),
+                "notes": ",".join(sorted({note["rule"] for note in result.checked.notes})),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def measure_clean(data: Path, folder: Path, catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Return findings per 100,000 bars of the large sets, catalogued faults left out."""
+    rows = []
+    for name in [*_CLEAN, "sample"]:
+        if name == "sample":
+            bars = SampleSource().bars(SampleSource().symbols(), pd.Timestamp("2013-03-01").date())
+            result = Result(bars=bars, checked=check_bars(bars, Settings().sessions_of))
+        else:
+            table = pd.read_parquet(data / f"{name}.parquet")
+            result = check_file(table if "volume" in table else table.assign(volume=0.0), folder, "clean")
+        known = catalogue[catalogue["set"].map(_set_of) == name]
+        rows.append({"set": name.split("/")[-1].replace("prices", "raw_unadjusted"), **_rates(result, known)})
+    return pd.DataFrame(rows)
+
+
+def _set_of(name: str) -> str:
+    return {"us113_2006_2026": "us113_2006_2023", "lean_raw_unadjusted": "raw_unadjusted/prices"}.get(name, name)
+
+
+def _rates(result: Result, known: pd.DataFrame) -> dict[str, float]:
+    keys = set(zip(known["symbol"], pd.to_datetime(known["date"]), strict=True))
+    days = {day for symbol, day in keys if symbol == "*"}
+
+    def is_known(frame: pd.DataFrame) -> np.ndarray:
+        one = [(symbol, day) in keys or day in days for symbol, day in zip(frame["symbol"], frame["session"], strict=True)]
+        return np.array(one, bool)
+
+    found = result.checked.verdicts
+    unknown = found[~is_known(found)]
+    held = unknown[unknown["verdict"].isin(_ALARM)].drop_duplicates(["symbol", "session"])
+    rough = thumb(result.bars)
+    rough = rough[~is_known(rough)]
+    scale = 1e5 / len(result.bars)
+    return {
+        "bars": len(result.bars),
+        "held": len(held),
+        "held_rate": len(held) * scale,
+        "symbols_held": held["symbol"].nunique(),
+        "warned": int((unknown["verdict"] == "warn").sum()),
+        "warned_rate": int((unknown["verdict"] == "warn").sum()) * scale,
+        "thumb_rate": len(rough) * scale,
+        "notes": len(result.checked.notes),
+    }
+
+
+def measure_catalogue(data: Path, folder: Path, catalogue: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each kind of catalogued fault in the large sets, how many were found, and as what."""
+    parts = []
+    for name in ["us113_2006_2023", "sp500_2018_2023", "sp500_2013_2018", "raw_unadjusted/prices"]:
+        known = catalogue[(catalogue["set"].map(_set_of) == name) & (catalogue["kind"] != "missing_session")]
+        result = check_file(pd.read_parquet(data / f"{name}.parquet"), folder, "clean")
+        found = result.checked.verdicts
+        rough = set(zip(thumb(result.bars)["symbol"], thumb(result.bars)["session"], strict=True))
+        for row in known.itertuples():
+            day = pd.Timestamp(row.date)
+            at = found[found["session"] == day] if row.symbol == "*" else found[(found["symbol"] == row.symbol) & (found["session"] == day)]
+            verdicts, rules = sorted(set(at["verdict"])), sorted(set(at["rule"]))
+            parts.append(
+                {
+                    "kind": row.kind,
+                    "symbol": row.symbol,
+                    "date": row.date,
+                    "found": len(at) > 0,
+                    "held": any(verdict in _ALARM for verdict in verdicts),
+                    "thumb": (row.symbol, day) in rough,
+                    "rules": ",".join(rules),
+                }
+            )
+    return pd.DataFrame(parts)
+
+
+def report(data: Path, *, verbose: bool = False) -> str:
+    """Return the tables in Markdown."""
+    catalogue = pd.read_csv(data / "faults" / "CATALOGUE.csv")
+    lines: list[str] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        by_spelling = {one: measure_pairs(data, folder, one) for one in (".", "-")}
+        for spelling, one in by_spelling.items():
+            lines += [f"### Pairs, symbols spelled AET{spelling}L", "", _pairs_table(one), ""]
+            if verbose:
+                lines += [one.drop(columns="notes").to_string(), ""]
+        kinds = measure_catalogue(data, folder, catalogue)
+        lines += ["### Catalogued bars in the large sets", "", _kinds_table(kinds), ""]
+        if verbose:
+            lines += [kinds.to_string(), ""]
+        lines += ["### The large sets, catalogued bars left out", "", _clean_table(measure_clean(data, folder, catalogue)), ""]
+    return "\n".join(lines)
+
+
+def _pairs_table(table: pd.DataFrame) -> str:
+    lines = [
+        "| kind | series | found | found and held back | found by the rule of thumb | faulty sessions flagged | other sessions flagged "
+        "| alarms on the right series | of the rule of thumb |",
+        "|--|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for kind, part in table.groupby("kind", sort=True):
+        found, held, rough = ((part[name] > 0).sum() for name in ("flagged", "held", "thumb"))
+        if kind == "control":
+            found = held = rough = "–"
+        lines.append(
+            f"| {kind} | {len(part)} | {found} | {held} | {rough} | {part['flagged'].sum()} of {part['faulty'].sum()} "
+            f"| {part['beside'].sum()} | {part['alarms_right'].sum()} in {(part['alarms_right'] > 0).sum()} "
+            f"| {part['thumb_right'].sum()} in {(part['thumb_right'] > 0).sum()} |"
+        )
+    return "\n".join(lines)
+
+
+def _kinds_table(table: pd.DataFrame) -> str:
+    lines = ["| kind | bars | flagged | held back | rule of thumb | rules |", "|--|--:|--:|--:|--:|--|"]
+    for kind, part in table.groupby("kind", sort=True):
+        rules = sorted({rule for text in part["rules"] for rule in text.split(",") if rule})
+        lines.append(
+            f"| {kind} | {len(part)} | {part['found'].sum()} | {part['held'].sum()} | {part['thumb'].sum()} | {', '.join(rules)} |"
+        )
+    return "\n".join(lines)
+
+
+def _clean_table(table: pd.DataFrame) -> str:
+    lines = [
+        "| set | bars | held back | per 100,000 | of symbols | warned | per 100,000 | rule of thumb per 100,000 | notes |",
+        "|--|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in table.to_dict("records"):
+        lines.append(
+            f"| {row['set']} | {row['bars']:,} | {row['held']} | {row['held_rate']:.1f} | {row['symbols_held']} | {row['warned']} "
+            f"| {row['warned_rate']:.1f} | {row['thumb_rate']:.1f} | {row['notes']} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the collection")
+    parser.add_argument("--verbose", action="store_true", help="one line for each series as well")
+    arguments = parser.parse_args()
+    sys.stdout.write(report(arguments.data, verbose=arguments.verbose) + "\n")

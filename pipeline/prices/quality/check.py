@@ -1,0 +1,96 @@
+"""The one entry: every rule looks at every bar, and the severest finding decides."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from pipeline.prices.frames import COLUMNS, VALUES
+from pipeline.prices.quality.calendar import look_at_calendar
+from pipeline.prices.quality.dividends import look_at_dividends
+from pipeline.prices.quality.findings import SEVERITY, Findings, Note
+from pipeline.prices.quality.levels import look_at_levels
+from pipeline.prices.quality.moves import look_at_moves
+from pipeline.prices.quality.panel import panel_of
+from pipeline.prices.quality.shape import look_at_shape
+from pipeline.prices.quality.volume import look_at_volume
+from pipeline.sessions import Sessions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """Bars by verdict. `verdicts` has one row for each finding; an accepted bar has none."""
+
+    kept: pd.DataFrame  # the columns of `frames` and `verdict` (accept or warn)
+    held_back: pd.DataFrame  # the columns of `frames`, verdict, rule, detail
+    verdicts: pd.DataFrame  # symbol, session, verdict, rule, detail
+    notes: list[Note] = field(default_factory=list)  # what concerns a symbol as a whole: symbol, rule, detail
+
+    def counts(self) -> dict[str, int]:
+        """Return how many bars got each verdict."""
+        kept = self.kept["verdict"].value_counts()
+        held = self.held_back.drop_duplicates(["symbol", "session"])["verdict"].value_counts()
+        return {
+            **{name: int(kept.get(name, 0)) for name in ("accept", "warn")},
+            **{name: int(held.get(name, 0)) for name in ("quarantine", "reject")},
+        }
+
+
+def check_bars(
+    bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], *, known: pd.DataFrame | None = None
+) -> Checked:
+    """Return `bars`, of the shape of `frames` with or without evidence, by verdict; the order of rows changes nothing.
+
+    `known` are bars of the same symbols that are believed already: context, never judged, and where both have a session
+    the one in `bars` counts. `sessions_of` gives the calendar of a symbol.
+    """
+    bars = _sorted(bars)
+    found = Findings(notes=list(bars.attrs.get("notes", [])))
+    unusable = look_at_shape(bars, found)
+    panel = panel_of(bars, known, unusable)
+    daily = look_at_calendar(bars, panel, sessions_of, found)
+    look_at_volume(panel, found)
+    wrong = look_at_levels(panel, found)
+    look_at_moves(panel, wrong, found)
+    look_at_dividends(panel, wrong, daily, found)
+    return _by_verdict(bars, found)
+
+
+def bar_as_json(row: pd.Series) -> str:
+    """Return a bar as it came, for the quarantine table."""
+    values = {name: (None if pd.isna(row[name]) else float(row[name])) for name in VALUES}
+    return json.dumps({**values, "currency": row["currency"]})
+
+
+def _sorted(bars: pd.DataFrame) -> pd.DataFrame:
+    """Return the bars in an order that depends on nothing but what they are; the same row twice is one row."""
+    notes = bars.attrs.get("notes", [])
+    bars = bars.drop_duplicates([name for name in bars.columns if name in COLUMNS])
+    ordered = bars["session"].to_numpy()
+    symbol = bars["symbol"].to_numpy(dtype=object)
+    if len(bars) > 1 and not ((symbol[1:] > symbol[:-1]) | ((symbol[1:] == symbol[:-1]) & (ordered[1:] > ordered[:-1]))).all():
+        bars = bars.sort_values(["symbol", "session", *VALUES], kind="stable")
+    bars = bars.reset_index(drop=True)
+    bars.attrs["notes"] = notes
+    return bars
+
+
+def _by_verdict(bars: pd.DataFrame, found: Findings) -> Checked:
+    table = found.table()
+    worst = np.zeros(len(bars), np.int64)
+    np.maximum.at(worst, table["place"].to_numpy(np.intp), table["severity"].to_numpy(np.int64))
+    good = worst < SEVERITY["quarantine"]
+    kept = bars.loc[good, COLUMNS].assign(verdict=np.where(worst[good] == 1, "warn", "accept"))
+    severest = table[table["severity"] >= SEVERITY["quarantine"]].drop_duplicates("place").set_index("place")
+    held = bars.loc[severest.index, COLUMNS]
+    held = held.assign(**{name: severest[name].to_numpy(object) for name in ("verdict", "rule", "detail")})
+    keys = bars.loc[table["place"], ["symbol", "session"]].reset_index(drop=True)
+    verdicts = pd.concat([keys, table[["verdict", "rule", "detail"]]], axis=1)
+    return Checked(
+        kept=kept.reset_index(drop=True),
+        held_back=held.reset_index(drop=True),
+        verdicts=verdicts,
+        notes=sorted(found.notes, key=lambda note: (note["symbol"], note["rule"], note["detail"])),
+    )

@@ -1,0 +1,70 @@
+"""Rules about moves of one day: a question for a person, except where a split of a plain ratio is forgotten.
+
+A spin-off or a special dividend that is not adjusted for looks like a fall over night on a day that is otherwise ordinary;
+news moves the range and the volume as well. Neither is proof, so both are let through with a warning.
+"""
+
+import numpy as np
+
+from pipeline.prices.quality.findings import Findings
+from pipeline.prices.quality.panel import Array, Mask, Panel, Rows
+from pipeline.prices.quality.usual import usual_at
+
+# Log return from which a person should look: −33 % or +49 %. In 1.8 million bars of large US shares some sixty.
+_JUMP = 0.4
+# A fall over night of this much (−13 %) may be an event that is not adjusted for …
+_EVENT = 0.14
+# … where it is far beyond the usual move, while range and volume are not: news brings five to thirty times the volume.
+_EVENT_SIGMAS, _EVENT_RANGE, _EVENT_VOLUME = 10.0, 3.0, 4.0
+# Ratios that companies split by; the smaller ones are too near to what markets do.
+_RATIOS = np.log([1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50])
+# The open after a split is within a day's opening move of the ratio.
+_RATIO_FIT = 0.03
+# A split is no news: its volume, in shares, grows by the ratio and hardly more. A rights issue's does.
+_RATIO_RANGE, _RATIO_VOLUME = 5.0, 1.75
+# A distribution of this share of the price, told by nothing but an adjusted close, is worth a look.
+_DISTRIBUTION = 0.15
+
+
+def look_at_moves(panel: Panel, wrong: Mask, found: Findings) -> None:
+    """Add a question for each move that is hard to believe between rows that are not wrong."""
+    rows = np.flatnonzero(~wrong)
+    before, rows = rows[:-1], rows[1:]
+    same = (panel.symbol[before] == panel.symbol[rows]) & panel.is_new[rows]
+    before, rows = before[same], rows[same]
+    split = panel["split_ratio"][rows]
+    paid = np.where(panel["dividend"][rows] < panel["close"][before] / split, panel["dividend"][rows], 0.0)
+    moved = np.log((panel["close"][rows] + paid) * split / panel["close"][before])
+    opened = np.log((panel["open"][rows] + paid) * split / panel["close"][before])
+    for place in np.flatnonzero((np.abs(moved) > _JUMP) | (opened < -_EVENT) | (np.abs(opened) > _RATIOS[0])):
+        _look_at(panel, int(before[place]), int(rows[place]), float(moved[place]), float(opened[place]), found)
+    _distributions(panel, rows, before, found)
+
+
+def _look_at(panel: Panel, before: int, row: int, moved: float, opened: float, found: Findings) -> None:
+    usual = usual_at(panel, before)
+    volume, width = usual.volume_ratio(panel, row), usual.range_ratio(panel, row)
+    near = int(np.argmin(np.abs(_RATIOS - abs(opened))))
+    ratio = float(np.exp(_RATIOS[near]))
+    words = f"{np.exp(moved) - 1:+.1%}"
+    odd = f"a range {width:.1f} times and a volume {volume:.1f} times the usual"
+    fits = abs(abs(opened) - _RATIOS[near]) < _RATIO_FIT and abs(opened) > _EVENT_SIGMAS * usual.sigma
+    plain = volume < _RATIO_VOLUME * (ratio if opened < 0 else 1.0) and width < _RATIO_RANGE and usual.volume > 0
+    if fits and plain:
+        named = f"{ratio:g}:1" if opened < 0 else f"1:{ratio:g}"
+        # Which side is on the right basis cannot be told: the two bars at the seam are held back.
+        text = f"{words}: as a split of {named} would that is not listed, with {odd}"
+        verdict = "quarantine" if abs(opened) > np.log(1.9) else "warn"
+        found.add([panel.at[before], panel.at[row]] if verdict == "quarantine" else [panel.at[row]], verdict, "unlisted_split", text)
+    elif opened < -_EVENT and -opened > _EVENT_SIGMAS * usual.sigma and width < _EVENT_RANGE and volume < _EVENT_VOLUME:
+        found.add([panel.at[row]], "warn", "unadjusted", f"{words} over night, with {odd}: a spin-off or special dividend?")
+    elif abs(moved) > _JUMP:
+        found.add([panel.at[row]], "warn", "jump", f"{words}, with {odd}")
+
+
+def _distributions(panel: Panel, rows: Rows, before: Rows, found: Findings) -> None:
+    share: Array = panel["dividend"][rows] * panel["split_ratio"][rows] / panel["close"][before]
+    told = np.isfinite(panel["adjusted_close"][rows])
+    for place in np.flatnonzero((share > _DISTRIBUTION) & (share < 1) & ~told):
+        text = f"{share[place]:.0%} of the price paid out, by nothing but the adjusted close: a spin-off?"
+        found.add([panel.at[rows[place]]], "warn", "distribution", text)

@@ -1,0 +1,36 @@
+"""Bars without volume: a halt is kept and said once; a series that never or rarely trades is said once as well."""
+
+import numpy as np
+
+from pipeline.prices.quality.findings import Findings
+from pipeline.prices.quality.panel import Panel
+
+# A share with no trade on every twentieth day is thinly traded: each such day is no news.
+_THIN_SHARE = 0.05
+# Fewer bars than this cannot say what is usual.
+_FEW = 20
+
+
+def look_at_volume(panel: Panel, found: Findings) -> None:
+    """Warn on the first bar of each run without volume; note a symbol of which that is the nature."""
+    none = ~(np.nan_to_num(panel["volume"]) > 0)
+    if not none.any():
+        return
+    for first, last in zip(panel.starts[:-1], panel.starts[1:], strict=True):
+        here = none[first:last]
+        if not here.any() or not (here & panel.is_new[first:last]).any():
+            continue
+        symbol, count = str(panel.symbol[first]), int(here.sum())
+        if here.all() and len(here) > 1:
+            found.note(symbol, "no_volume", f"no volume on any of {count} bars: a fund, an index or a currency, or halted")
+            continue
+        runs = np.flatnonzero(here & ~np.concatenate([[False], here[:-1]]))
+        ends = np.flatnonzero(here & ~np.concatenate([here[1:], [False]]))
+        if len(here) >= _FEW and len(runs) > _THIN_SHARE * len(here):
+            found.note(symbol, "no_volume", f"no volume on {count} of {len(here)} bars: thinly traded")
+            continue
+        for run, end in zip(runs, ends, strict=True):
+            new = np.flatnonzero(panel.is_new[first + run : first + end + 1])
+            if len(new) and new[0] == 0:  # a run that began among known bars was reported then
+                words = f"no volume on {end - run + 1} bars from here" if end > run else "no volume"
+                found.add([panel.at[first + run]], "warn", "no_volume", f"{words}: suspended, or the vendor gives none")
