@@ -14,10 +14,10 @@ INSTALLED_DEV := .venv/.installed-dev-$(shell cat requirements.txt requirements-
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate
 
-.PHONY: help run stop status install test check lock
+.PHONY: help run stop status install test test-fire bench check lock
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
 	@echo
 	@echo 'make run takes AS_OF=2013-02-28 SYMBOLS=AAPL,IBM SOURCE=sample FILES=prices.csv NETWORK=rnn, all optional,'
 	@echo 'and AIRFLOW_PORT=8080 MLFLOW_PORT=5000; everything reads PIPELINE_* from the environment or from .env.'
@@ -35,6 +35,12 @@ install: $(INSTALLED) ## make .venv and install the lock, nothing more
 
 test: $(INSTALLED_DEV) ## run the tests; ARGS='-k gate' is passed on to pytest
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-fire: $(INSTALLED_DEV) ## the store under fire: kill -9, full disks, many writers, a real PostgreSQL
+	@$(BIN)/python -m pytest -m fire $(ARGS)
+
+bench: $(INSTALLED_DEV) ## measure the store: appends, as-of reads, unchanged days; ARGS='--quick' for small sizes
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: $(INSTALLED_DEV) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from pipeline.jobs.common import Progress, Summary
+from pipeline.jobs.common import Asked, Progress, Summary
 from pipeline.jobs.forecasts import forecast, publish
 from pipeline.jobs.models import judge, train, upload
-from pipeline.jobs.prices import Asked, ingest, ingest_all, plan, score, snapshot
+from pipeline.jobs.prices import ingest, ingest_all, plan, score, snapshot
 
 __all__ = [
     "forecast",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pipeline.learning.features import Features
 
 Summary = dict[str, Any]
+Asked = Callable[[int, int, str], None]  # told the symbols done, how many there are, and which is asked for now
 Progress = Callable[[int, float], None]  # told the training step and its loss
 
 

@@ -56,7 +56,8 @@ def score_due(
 ) -> int:
     """Score every forecast made before `as_of` whose session has come, from `bars` as known then; return how many.
 
-    `origin_of` gives the session that a symbol was forecast from: on another exchange it may be one earlier. A forecast whose target bar is missing is left for a later run.
+    `origin_of` gives the session that a symbol was forecast from: on another exchange it may be one earlier. A forecast
+    whose target bar is missing is left for a later run.
     """
     with writing(engine) as connection:
         due = _due(connection, as_of)

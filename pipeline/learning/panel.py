@@ -40,7 +40,7 @@ class Panel:
     @property
     def last(self) -> int:
         """Index of the last session, that of every market."""
-        return self.days_MT.shape[1] - 1
+        return int(self.days_MT.shape[1]) - 1
 
     def days(self, s_N: NDArray[np.int64], t_N: NDArray[np.int64]) -> NDArray[np.datetime64]:
         """Return the session of each symbol index and session index, shape (N,)."""

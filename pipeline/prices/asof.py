@@ -4,7 +4,7 @@ What had become known by the cutoff counts. Where nothing had, because the histo
 there is stands in: what was really known on that day cannot be found out any more. `AsOf.reconstructed` counts these.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -24,7 +24,8 @@ _SERIES_AT_ONCE = 500  # some 100 MB of bars
 class AsOf:
     """The bars of `symbols`, each up to and with its last session, as known at `cutoff` (aware).
 
-    `last_of` gives the last session of a symbol: markets that close later have not had theirs of the same day. What to be read is settled on construction: writers who come meanwhile change nothing.
+    `last_of` gives the last session of a symbol: markets that close later have not had theirs of the same day. What is
+    to be read is settled on construction: writers who come meanwhile change nothing.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class AsOf:
         frame = pd.DataFrame.from_records(found, columns=["symbol", "session", "rule"])
         return frame.drop_duplicates().sort_values(["symbol", "session"], kind="stable", ignore_index=True)
 
-    def _read(self, part: list[int]) -> Rows:
+    def _read(self, part: Sequence[int]) -> Rows:
         query = query_of(sorted(part), last=self._last, top=self._top)
         rows = self._not_after_the_last(from_table(bulk.read_table(self._engine, query)))
         rows = _one_revision(rows, self._known)
@@ -126,7 +127,7 @@ class AsOf:
                 .where(bars.c.series_id.in_(part), bars.c.session <= self._last, bars.c.batch_id <= self._top)
                 .group_by(bars.c.series_id)
             )
-            found |= {one: day for one, day in connection.execute(query)}
+            found.update(row._tuple() for row in connection.execute(query))
         return found
 
 
@@ -144,7 +145,7 @@ def _one_revision(rows: Rows, known: int) -> Rows:
     return rows.take(np.where(by_then >= 0, by_then, ends))
 
 
-def _as_table(rows: Rows, part: list[int], names: dict[int, tuple[str, str]]) -> pa.Table:
+def _as_table(rows: Rows, part: Sequence[int], names: dict[int, tuple[str, str]]) -> pa.Table:
     """Return the rows in the order of `part`, the order of symbols."""
     ids = np.array(part)
     by_id = np.argsort(ids)

@@ -106,7 +106,7 @@ class _Intake:
             self._ask_one_by_one(todo, reach)
         elif todo:
             self._settle([_Answer(symbols=todo, bars=self._source.bars(todo, self._last(todo)), whole=True)], reach)
-        self._note_missing(todo, reach)
+        self._note_missing(reach)
         self._complain(todo)
         return self._taken
 
@@ -186,8 +186,8 @@ class _Intake:
         doubtful = bars[overlap.is_doubtful & ~again]
         checked = self._checked(news, doubtful, known, rewritten)
         checked, refused = without_half_rewritten(checked, rewritten)
-        self._append(checked, symbols, rewritten - refused)
-        self._note(symbols, bars, checked, stored, refused)
+        self._append(checked, rewritten - refused)
+        self._note(symbols, checked, stored, refused)
 
     def _fetched_whole(
         self, bars: pd.DataFrame, rewritten: frozenset[str], whole: set[str]
@@ -218,7 +218,7 @@ class _Intake:
         )
         return let_through(checked, through)
 
-    def _append(self, checked: Checked, symbols: tuple[str, ...], rewritten: frozenset[str]) -> None:
+    def _append(self, checked: Checked, rewritten: frozenset[str]) -> None:
         bases = {symbol: self._source.basis(symbol) for symbol in set(checked.kept["symbol"])}
         one = self._store.append(checked, self._request.known_at, bases=bases, rewritten=rewritten)
         before = asdict(self._taken.appended)
@@ -230,7 +230,6 @@ class _Intake:
     def _note(
         self,
         symbols: tuple[str, ...],
-        bars: pd.DataFrame,
         checked: Checked,
         stored: pd.DataFrame,
         refused: frozenset[str],
@@ -249,7 +248,7 @@ class _Intake:
             requests.append(Coverage(symbol=symbol, through=last, outcome=outcome, detail=detail))
         self._keep(requests)
 
-    def _note_missing(self, todo: tuple[str, ...], reach: dict[str, tuple[date, date]]) -> None:
+    def _note_missing(self, reach: dict[str, tuple[date, date]]) -> None:
         requests = []
         for symbol, error in self._absent.items():
             last = self._request.last_of(symbol)
@@ -260,7 +259,9 @@ class _Intake:
             requests.append(Coverage(symbol=symbol, through=last, outcome=outcome, detail=detail))
         for symbol, error in self._failed.items():
             last = self._request.last_of(symbol)
-            requests.append(Coverage(symbol=symbol, through=last, outcome="failed", detail=str(error)))
+            requests.append(
+                Coverage(symbol=symbol, through=last, outcome="failed", detail=str(error).removeprefix(f"{symbol}: "))
+            )
         self._keep(requests)
 
     def _keep(self, requests: list[Coverage]) -> None:
@@ -292,8 +293,9 @@ class _Intake:
 
 def _in_one(failed: dict[str, PipelineError], asked: int) -> PipelineError:
     """One error for all, of the kind that decides when to try again: a rate limit late, everything else soon."""
-    limited = [error for error in failed.values() if isinstance(error, RateLimited)]
-    first = (limited or list(failed.values()))[0]
+    limited: list[PipelineError] = [error for error in failed.values() if isinstance(error, RateLimited)]
+    first = [*limited, *failed.values()][0]
     kind = RateLimited if limited else BadUpstream
     names = ", ".join(list(failed)[:8])
-    return kind(f"{len(failed)} of {asked} symbols did not come ({names}), the others are stored: {first}")
+    others = ", the others are stored" if len(failed) < asked else ""
+    return kind(f"{len(failed)} of {asked} symbols did not come ({names}){others}: {first}")

@@ -76,11 +76,9 @@ def decide(engine: Engine, source: str, ids: Sequence[int], decision: Decision, 
 
 def released(engine: Engine, source: str, symbols: tuple[str, ...]) -> set[tuple[str, date, str]]:
     """Return symbol, session and bar (as JSON) of what a person has let through."""
-    return {
-        (row.symbol, row.session, row.bar)
-        for row in held_back(engine, source, symbols, date.max).itertuples()
-        if row.status == "released"
-    }
+    held = held_back(engine, source, symbols, date.max)
+    mine = held[held["status"] == "released"]
+    return set(zip(mine["symbol"], mine["session"], mine["bar"], strict=True))
 
 
 def _with_status() -> Select[tuple[object, ...]]:

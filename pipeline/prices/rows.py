@@ -107,7 +107,7 @@ def framed(parts: Sequence[Rows], names: Mapping[int, tuple[str, str]]) -> pd.Da
     return frame.sort_values(["symbol", "session"], kind="stable", ignore_index=True)[COLUMNS]
 
 
-def keys_of(series_N: Ints, days_N: Ints) -> Ints:
+def keys_of(series_N: NDArray[Any], days_N: Ints) -> Ints:
     """Return one number for each series and day, in their order."""
     return (series_N << _DAY_BITS) + (days_N + (1 << (_DAY_BITS - 1)))
 

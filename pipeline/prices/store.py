@@ -5,7 +5,7 @@ changes the currency, the symbol begins a new generation of its series in one tr
 or the other, never a mix.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, Table, func, insert, select
 
 from pipeline.database import bulk
 from pipeline.database.engine import reading, writing
@@ -94,7 +94,7 @@ class PriceStore:
         """Return the first and the last session stored of each symbol's current generation."""
         names = {one.id: symbol for symbol, one in self.current(symbols).items()}
         columns = bars_table.c
-        found = {}
+        found: dict[str, tuple[date, date]] = {}
         with reading(self.engine) as connection:
             for part in in_parts(list(names)):
                 query = (
@@ -174,7 +174,8 @@ class PriceStore:
 
 def differs(values_NV: NDArray[np.float64], stored_NV: NDArray[np.float64]) -> Mask:
     """Return where one bar says something else than another, beyond the jitter of adjusted floats."""
-    return ~np.isclose(values_NV, stored_NV, rtol=SAME, atol=_CLOSE_TO_NOTHING).all(axis=1)
+    same = np.asarray(np.isclose(values_NV, stored_NV, rtol=SAME, atol=_CLOSE_TO_NOTHING)).all(axis=1)
+    return np.asarray(~same)
 
 
 def _news(connection: Connection, kept: pd.DataFrame, current: Mapping[str, Series]) -> tuple[Mask, Mask]:
@@ -206,7 +207,7 @@ def _with_warnings(checked: Checked) -> pd.DataFrame:
     return checked.kept.merge(rules, how="left", on=["symbol", "session"])
 
 
-def _columns(rows: pd.DataFrame, ids: Mapping[str, int], batch: int) -> dict[str, Sequence[Any]]:
+def _columns(rows: pd.DataFrame, ids: Mapping[str, int], batch: int) -> dict[str, Any]:
     return {
         "series_id": rows["symbol"].map(ids).tolist(),
         "session": rows["session"].to_numpy(),
@@ -216,7 +217,7 @@ def _columns(rows: pd.DataFrame, ids: Mapping[str, int], batch: int) -> dict[str
     }
 
 
-def _insert_one(connection: Connection, table: object, values: Mapping[str, object]) -> int:
-    key = connection.execute(insert(table).values(**values)).inserted_primary_key  # type: ignore[call-overload]
+def _insert_one(connection: Connection, table: Table, values: Mapping[str, object]) -> int:
+    key = connection.execute(insert(table).values(**values)).inserted_primary_key
     assert key is not None
     return int(key[0])

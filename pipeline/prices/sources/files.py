@@ -1,8 +1,8 @@
 """A CSV or Parquet file as a source: one long table, `symbol, date, open, high, low, close, volume`.
 
 Where present, `dividends`, `capital_gains` and `splits` are used as they are (a split of 2:1 is 2, no split 0 or 1);
-without `dividends`, an `adj_close` says what was paid, and beside them it is evidence for or against them. A close may be
-raw or already split-adjusted: see `_apply_actions`. Rows of hours or minutes are made into daily bars.
+without `dividends`, an `adj_close` says what was paid, and beside them it is evidence for or against them. A close may
+be raw or already split-adjusted: see `_apply_actions`. Rows of hours or minutes are made into daily bars.
 """
 
 import re
@@ -35,7 +35,7 @@ class FilesSource:
 
     name = "files"
     live = False
-    overlap = None
+    overlap: int | None = None
 
     def __init__(self, path: Path | None) -> None:
         if path is None:
@@ -62,20 +62,9 @@ class FilesSource:
         last: pd.Timestamp = self._table()["session"].max()
         return last.date()
 
-    def basis(self, symbol: str) -> Basis:
+    def basis(self, symbol: str) -> Basis:  # noqa: ARG002
         """Return `as_given`: the file does not say."""
         return "as_given"
-
-    def basis(self, symbol: str) -> Basis:
-        """Return what a symbol's prices are: that shows where splits are listed beside them, and nowhere else."""
-        part = self._table()
-        part = part[part["symbol"] == symbol].sort_values("session", kind="stable")
-        if part.empty or "splits" not in part:
-            return "as_given"
-        listed = _listed_splits(part)
-        if (listed == 1).all():
-            return "as_given"
-        return "split_adjusted" if splits_already_applied(part["close"].to_numpy(float), listed) else "raw"
 
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
         """Return the bars of `symbols` from `first` to `last`, both included; notes about them are in `attrs`.
@@ -119,6 +108,8 @@ def _read(path: Path, _changed_ns: int, _size: int) -> pd.DataFrame:
     for name in [one for one in (*REQUIRED[2:], *_OPTIONAL) if one in table]:
         # What is no number is a missing value: quality says so.
         table[name] = pd.to_numeric(table[name], errors="coerce")
+    if "currency" in table:
+        table["currency"] = table["currency"].fillna("").astype(str)
     return table
 
 
@@ -132,7 +123,9 @@ def _parsed_symbols(path: Path, column: pd.Series) -> pd.Series:
 
 def _parsed_dates(path: Path, column: pd.Series) -> pd.Series:
     if not pd.api.types.is_datetime64_any_dtype(column):
-        column = column.astype(object).map(lambda text: _ZONE.sub(r"\1", text.strip()) if isinstance(text, str) else text)
+        column = column.astype(object).map(
+            lambda text: _ZONE.sub(r"\1", text.strip()) if isinstance(text, str) else text
+        )
     try:
         stamps = pd.to_datetime(column)
     except (ValueError, TypeError) as error:

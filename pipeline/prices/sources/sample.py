@@ -19,7 +19,7 @@ class SampleSource:
 
     name = "sample"
     live = False
-    overlap = None
+    overlap: int | None = None
 
     def symbols(self) -> tuple[str, ...]:
         """Return the five symbols."""
