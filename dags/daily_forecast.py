@@ -111,8 +111,8 @@ PARAMS = {
         section="How",
     ),
     "whole_history": Param(
-        False,
-        type="boolean",
+        None,
+        type=["null", "boolean"],
         title="Whole history",
         description="Ask for all history again, not just the new sessions, to find what was changed deep in the past.",
         section="How",

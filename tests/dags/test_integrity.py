@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -15,12 +15,14 @@ from airflow.serialization.serialized_objects import DagSerialization
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from local import daily
 from pipeline.config import NetworkName, Settings, SourceName
+from pipeline.errors import BadUpstream, NoData, RateLimited, UnknownSymbol
 from pipeline.symbols import parse_symbols
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted(path.stem for path in (ROOT / "dags").glob("*.py") if not path.stem.startswith("_"))
-FORM_ONLY = {"as_of"}  # a parameter of the run, not a setting
+FORM_ONLY = {"as_of", "whole_history"}  # parameters of the run, not settings
 
 
 def stored_and_read(dag):
@@ -87,6 +89,21 @@ def test_the_manual_names_every_task_asset_and_place_of_the_schedule(daily_forec
     assert "airflow backfill create --dag-id daily_forecast" in daily_forecast.doc_md
 
 
+def test_a_rate_limit_waits_longer_than_what_is_late_and_an_unknown_symbol_is_not_tried_again(daily_forecast):
+    from _closing_bell import DEFAULT_ARGS, PRICE_POOL  # from the folder that reading the DAGs put on the path
+
+    ingest = daily_forecast.get_task("ingest")
+    policy = ingest.partial_kwargs["retry_policy"]
+
+    def delay(error):
+        return policy.evaluate(error, 1, 3).retry_delay or timedelta(0)
+
+    assert ingest.partial_kwargs["pool"] == PRICE_POOL == daily.POOL
+    assert delay(RateLimited()) > delay(NoData()) > DEFAULT_ARGS["retry_delay"]
+    assert delay(BadUpstream()) == timedelta(0)  # the task's own growing pauses
+    assert not UnknownSymbol().retryable  # see `in_airflow_words`
+
+
 def test_one_session_at_a_time_and_one_task_after_another(daily_forecast):
     assert daily_forecast.max_active_runs == 1
     assert [task.task_id for task in daily_forecast.topological_sort()] == [
@@ -124,9 +141,12 @@ def test_the_schedule_follows_the_settings_of_the_exchange():
 def test_reading_the_dags_imports_nothing_heavy():
     code = f"import sys, {', '.join(DAG_FILES)}; print(*sorted(sys.modules))"
 
-    imported = {name.partition(".")[0] for name in in_airflow(code).split()}
+    modules = in_airflow(code).split()
+    imported = {name.partition(".")[0] for name in modules}
 
-    assert not imported & {"pandas", "numpy", "torch", "mlflow", "exchange_calendars", "pydantic_settings", "pipeline"}
+    assert not imported & {"pandas", "numpy", "torch", "mlflow", "exchange_calendars", "pydantic_settings"}
+    # Which errors are tried again late is part of the schedule.
+    assert {name for name in modules if name.startswith("pipeline.")} <= {"pipeline.errors"}
 
 
 def in_airflow(code: str, **variables: str) -> str:
