@@ -2,7 +2,7 @@
 
     python benchmarks/faults.py --data FOLDER
 
-FOLDER is a private collection of real bad series, and of what they should be; the prices in it cannot be given away. Each
+FOLDER is a private collection of real bad series, and of what they should be; its prices cannot be given away. Each
 pair goes through the source `files` and the rules exactly as in `python -m pipeline audit`, under both spellings of its
 symbol (AET.L and AET-L). Beside it stands the rule of thumb: more than a threefold jump from close to close.
 """
@@ -130,7 +130,7 @@ def measure_pairs(data: Path, folder: Path, spelling: str) -> pd.DataFrame:
                 "flagged": len(faulty & flagged),
                 "held": len(faulty & held),
                 "beside": len(flagged - faulty),
-                "thumb": len(faulty & set(thumb(result.bars)["session"])),
+                "thumb": len(set(thumb(result.bars)["session"]) - set(thumb(right.bars)["session"])),
                 "alarms_right": int((~empty).sum()),
                 "empty_right": int(empty.sum()),
                 "warns_right": int((right.checked.verdicts["verdict"] == "warn").sum()),
@@ -167,7 +167,9 @@ def _rates(result: Result, known: pd.DataFrame) -> dict[str, float]:
     days = {day for symbol, day in keys if symbol == "*"}
 
     def is_known(frame: pd.DataFrame) -> np.ndarray:
-        one = [(symbol, day) in keys or day in days for symbol, day in zip(frame["symbol"], frame["session"], strict=True)]
+        one = [
+            (symbol, day) in keys or day in days for symbol, day in zip(frame["symbol"], frame["session"], strict=True)
+        ]
         return np.array(one, bool)
 
     found = result.checked.verdicts
@@ -198,7 +200,11 @@ def measure_catalogue(data: Path, folder: Path, catalogue: pd.DataFrame) -> pd.D
         rough = set(zip(thumb(result.bars)["symbol"], thumb(result.bars)["session"], strict=True))
         for row in known.itertuples():
             day = pd.Timestamp(row.date)
-            at = found[found["session"] == day] if row.symbol == "*" else found[(found["symbol"] == row.symbol) & (found["session"] == day)]
+            at = (
+                found[found["session"] == day]
+                if row.symbol == "*"
+                else found[(found["symbol"] == row.symbol) & (found["session"] == day)]
+            )
             verdicts, rules = sorted(set(at["verdict"])), sorted(set(at["rule"]))
             parts.append(
                 {
@@ -229,49 +235,51 @@ def report(data: Path, *, verbose: bool = False) -> str:
         lines += ["### Catalogued bars in the large sets", "", _kinds_table(kinds), ""]
         if verbose:
             lines += [kinds.to_string(), ""]
-        lines += ["### The large sets, catalogued bars left out", "", _clean_table(measure_clean(data, folder, catalogue)), ""]
+        lines += [
+            "### The large sets, catalogued bars left out",
+            "",
+            _clean_table(measure_clean(data, folder, catalogue)),
+            "",
+        ]
     return "\n".join(lines)
 
 
 def _pairs_table(table: pd.DataFrame) -> str:
-    lines = [
-        "| kind | series | found | found and held back | found by the rule of thumb | faulty sessions flagged | other sessions flagged "
-        "| alarms on the right series | of the rule of thumb |",
-        "|--|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+    heads = ["kind", "series", "found", "found and held back", "found by the rule of thumb", "faulty sessions flagged"]
+    rows = []
     for kind, part in table.groupby("kind", sort=True):
-        found, held, rough = ((part[name] > 0).sum() for name in ("flagged", "held", "thumb"))
+        found, held, rough = (str((part[name] > 0).sum()) for name in ("flagged", "held", "thumb"))
         if kind == "control":
             found = held = rough = "–"
-        lines.append(
-            f"| {kind} | {len(part)} | {found} | {held} | {rough} | {part['flagged'].sum()} of {part['faulty'].sum()} "
-            f"| {part['beside'].sum()} | {part['alarms_right'].sum()} in {(part['alarms_right'] > 0).sum()} "
-            f"| {part['thumb_right'].sum()} in {(part['thumb_right'] > 0).sum()} |"
-        )
-    return "\n".join(lines)
+        sessions = f"{part['flagged'].sum()} of {part['faulty'].sum()}"
+        alarms = [f"{part[name].sum()} in {(part[name] > 0).sum()}" for name in ("alarms_right", "thumb_right")]
+        rows.append([kind, len(part), found, held, rough, sessions, part["beside"].sum(), *alarms])
+    return _markdown([*heads, "other sessions flagged", "alarms on the right series", "of the rule of thumb"], rows)
 
 
 def _kinds_table(table: pd.DataFrame) -> str:
-    lines = ["| kind | bars | flagged | held back | rule of thumb | rules |", "|--|--:|--:|--:|--:|--|"]
+    rows = []
     for kind, part in table.groupby("kind", sort=True):
         rules = sorted({rule for text in part["rules"] for rule in text.split(",") if rule})
-        lines.append(
-            f"| {kind} | {len(part)} | {part['found'].sum()} | {part['held'].sum()} | {part['thumb'].sum()} | {', '.join(rules)} |"
-        )
-    return "\n".join(lines)
+        rows.append([kind, len(part), *(part[name].sum() for name in ("found", "held", "thumb")), ", ".join(rules)])
+    return _markdown(["kind", "bars", "flagged", "held back", "rule of thumb", "rules"], rows)
 
 
 def _clean_table(table: pd.DataFrame) -> str:
-    lines = [
-        "| set | bars | held back | per 100,000 | of symbols | warned | per 100,000 | rule of thumb per 100,000 | notes |",
-        "|--|--:|--:|--:|--:|--:|--:|--:|--:|",
+    rows = [
+        [
+            *(row["set"], f"{row['bars']:,}", row["held"], f"{row['held_rate']:.1f}", row["symbols_held"]),
+            *(row["warned"], f"{row['warned_rate']:.1f}", f"{row['thumb_rate']:.1f}", row["notes"]),
+        ]
+        for row in table.to_dict("records")
     ]
-    for row in table.to_dict("records"):
-        lines.append(
-            f"| {row['set']} | {row['bars']:,} | {row['held']} | {row['held_rate']:.1f} | {row['symbols_held']} | {row['warned']} "
-            f"| {row['warned_rate']:.1f} | {row['thumb_rate']:.1f} | {row['notes']} |"
-        )
-    return "\n".join(lines)
+    heads = ["set", "bars", "held back", "per 100,000", "of symbols", "warned", "per 100,000"]
+    return _markdown([*heads, "rule of thumb per 100,000", "notes"], rows)
+
+
+def _markdown(heads: list[str], rows: list[list[object]]) -> str:
+    lines = [f"| {' | '.join(heads)} |", f"|--|{'--:|' * (len(heads) - 1)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
 
 
 if __name__ == "__main__":

@@ -16,10 +16,13 @@ class Market:
     currency: str = ""  # of its prices, the minor unit spelled as the vendor does (GBp); empty where it varies
 
 
+# exchange_calendars cannot make the calendars of Athens and Tel Aviv on pandas 3.1: there every weekday counts as a
+# session. A holiday is then a gap, and Tel Aviv's Sundays (until 2025) lie off the calendar, which quality notes.
+_WEEKDAYS = "24/5"
 # Lots as they are quoted: London in pence, Johannesburg in cents, Tel Aviv in agorot.
 _BY_SUFFIX = {
     "AS": Market(calendar="XAMS", currency="EUR"),
-    "AT": Market(calendar="ASEX", currency="EUR"),
+    "AT": Market(calendar=_WEEKDAYS, currency="EUR"),
     "AX": Market(calendar="XASX", currency="AUD"),
     "BO": Market(calendar="XBOM", currency="INR"),
     "BR": Market(calendar="XBRU", currency="EUR"),
@@ -54,7 +57,7 @@ _BY_SUFFIX = {
     "SW": Market(calendar="XSWX", currency="CHF"),
     "SZ": Market(calendar="XSHG", currency="CNY"),
     "T": Market(calendar="XTKS", currency="JPY"),
-    "TA": Market(calendar="XTAE", currency="ILA"),
+    "TA": Market(calendar=_WEEKDAYS, currency="ILA"),
     "TO": Market(calendar="XTSE", currency="CAD"),
     "TW": Market(calendar="XTAI", currency="TWD"),
     "TWO": Market(calendar="XTAI", currency="TWD"),

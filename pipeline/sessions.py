@@ -102,5 +102,18 @@ def _calendar(exchange: str) -> "ExchangeCalendar":
         raise BadSetting(
             f"PIPELINE_EXCHANGE={exchange!r} is no exchange calendar; use a code such as XNYS or XLON ({known}, …)"
         ) from None
-    except ValueError:  # a few calendars begin later than FIRST_DAY and say so
+    except (ValueError, NotImplementedError):
+        return _since_it_exists(exchange)
+
+
+def _since_it_exists(exchange: str) -> "ExchangeCalendar":
+    """A few calendars begin later than FIRST_DAY; some cannot be made at all on this pandas."""
+    import exchange_calendars
+
+    try:
         return exchange_calendars.get_calendar(exchange)
+    except (ValueError, NotImplementedError) as error:
+        raise BadSetting(
+            f"the calendar {exchange!r} cannot be made by exchange_calendars here ({str(error)[:80]}); use another, "
+            "such as 24/5 for every weekday"
+        ) from None

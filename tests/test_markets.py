@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import jobs
+from pipeline import jobs, markets
 from pipeline.config import Settings
+from pipeline.errors import BadSetting
 from pipeline.learning import folds
 from pipeline.learning.features import future_returns, make_features
 from pipeline.learning.panel import Panel, panel_from_bars
@@ -39,6 +40,18 @@ SYMBOLS = ("AAA", "BBB.L", "CCC-USD", "DDD.T", "EURUSD=X")
 def test_a_symbol_says_where_it_is_traded(symbol: str, calendar: str, currency: str) -> None:
     market = market_of(symbol, "XNYS")
     assert (market.calendar, market.currency) == (calendar, currency)
+
+
+def test_every_market_has_a_calendar() -> None:
+    now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    for market in {*markets._BY_SUFFIX.values(), *markets._INDICES.values()}:
+        assert Settings.load().sessions_on(market.calendar).last_complete(now) <= now.date()
+
+
+def test_a_calendar_that_cannot_be_made_is_said_in_one_line() -> None:
+    with pytest.raises(BadSetting, match="24/5") as caught:
+        Settings.load().sessions_on("XTAE").is_session(AS_OF)
+    assert len(str(caught.value)) < 250
 
 
 def test_the_last_session_is_that_of_the_symbols_market() -> None:

@@ -127,7 +127,7 @@ class AsOf:
                 .where(bars.c.series_id.in_(part), bars.c.session <= self._last, bars.c.batch_id <= self._top)
                 .group_by(bars.c.series_id)
             )
-            found.update((one, day) for one, day in connection.execute(query))  # noqa: C416
+            found.update((one, day) for one, day in connection.execute(query))
         return found
 
 

@@ -170,7 +170,9 @@ class _Intake:
         """Decide what the answers mean, and store it in one transaction."""
         if not answers:
             return
+        self._taken.notes += [note for answer in answers for note in answer.bars.attrs.get("notes", [])]
         bars = pd.concat([answer.bars for answer in answers], ignore_index=True)
+        bars.attrs = {}
         bars = bars.sort_values(["symbol", "session"], kind="stable", ignore_index=True)
         symbols = tuple(symbol for answer in answers for symbol in answer.symbols)
         known = tuple(symbol for symbol in symbols if symbol in reach)

@@ -18,7 +18,7 @@ from pipeline.prices.quality import gaps, identical_series
 
 _PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
 _FINDING = ["symbol", "session", "verdict", "rule", "detail"]
-_TWIN = "identical_series"
+_TWIN = "identical"
 
 
 def look_over(
@@ -99,6 +99,7 @@ def _hold_twins(engine: Engine, source: str, bars: pd.DataFrame, now: datetime) 
     known = before.loc[before["rule"] == _TWIN, "symbol"]
     twins = twins[~twins["symbol"].isin(known)].drop_duplicates("symbol")
     rows = bars.drop_duplicates("symbol", keep="last").merge(twins.drop(columns="session"), on="symbol")
+    rows = rows.assign(verdict="quarantine")  # both stay stored; neither is forecast before somebody has looked
     with writing(engine) as connection:
         quarantine.hold(connection, source, rows, now.astimezone(UTC).replace(tzinfo=None))
 

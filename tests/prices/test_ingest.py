@@ -1,4 +1,4 @@
-"""Taking prices in: what is asked for, what the overlap decides, what is believed, and going on after an interruption."""
+"""Taking prices in: what is asked for, what the overlap decides, what is believed, how an interrupted load goes on."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path

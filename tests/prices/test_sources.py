@@ -89,6 +89,21 @@ def test_a_file_gives_what_was_written(tmp_path: Path, table: pd.DataFrame, suff
     assert source.last_session() == END
 
 
+def test_a_file_shows_what_its_prices_are(tmp_path: Path, table: pd.DataFrame) -> None:
+    raw = SAMPLE.bars(("AAPL", "IBM"), END).rename(
+        columns={"session": "date", "dividend": "dividends", "split_ratio": "splits"}
+    )
+    later = raw.groupby("symbol")["splits"].transform(
+        lambda splits: splits[::-1].cumprod()[::-1].shift(-1, fill_value=1)
+    )
+    prices = ["open", "high", "low", "close"]
+    for name, frame in {"raw": raw, "split_adjusted": raw.assign(**{one: raw[one] / later for one in prices})}.items():
+        frame.to_parquet(tmp_path / f"{name}.parquet")
+        source = FilesSource(tmp_path / f"{name}.parquet")
+        source.bars(("AAPL", "IBM"), END)
+        assert (source.basis("AAPL"), source.basis("IBM")) == (name, "as_given")
+
+
 def test_a_file_that_grows_is_read_again(tmp_path: Path, table: pd.DataFrame) -> None:
     path = tmp_path / "prices.csv"
     table[table["date"] < "2013-03-01"].to_csv(path, index=False)

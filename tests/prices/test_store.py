@@ -21,7 +21,7 @@ from pipeline.sessions import Sessions
 CLOCK = Sessions("XNYS")
 
 
-def NEW_YORK(symbol: str) -> Sessions:  # noqa: N802  the clock of every symbol here
+def NEW_YORK(symbol: str) -> Sessions:
     return CLOCK
 
 

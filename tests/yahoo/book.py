@@ -36,6 +36,9 @@ LISTINGS = {
     "VFINX": Listing(sample="IBM", kind="MUTUALFUND", opens=time(8, 0)),
     "7203.T": Listing(sample="IBM", calendar="XTKS", zone="Asia/Tokyo", opens=time(9, 0), currency="JPY", scale=20),
     "BP.L": Listing(sample="MSFT", calendar="XLON", zone="Europe/London", opens=time(8, 0), currency="GBp", scale=15),
+    "AIR.NZ": Listing(  # opens on the evening before, by the clock of Greenwich
+        sample="IBM", calendar="XNZE", zone="Pacific/Auckland", opens=time(10, 0), currency="NZD"
+    ),
     "EURUSD=X": Listing(
         sample="MSFT", calendar="24/5", zone="Europe/London", opens=time(0, 0), kind="CURRENCY", scale=0.05
     ),
@@ -52,6 +55,7 @@ class Chart:
     dividends: pd.DataFrame  # stamp, amount
     splits: pd.DataFrame  # stamp, ratio
     gains: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"stamp": [], "amount": []}))
+    any_day: bool = False  # whatever days were asked for
     spelled: bool = False  # prices in words
     live: dict[str, Any] | None = None  # the running day's row: appended whatever was asked for
 
@@ -61,6 +65,8 @@ class Chart:
 
     def as_json(self, period1: int, period2: int | None) -> dict[str, Any]:
         until = period2 if period2 is not None else 2**62
+        if self.any_day:
+            period1, until = 0, 2**62
         bars = self.bars[self.bars["stamp"].between(period1, until - 1)]
         if self.live:
             bars = pd.concat([bars, pd.DataFrame([self.live])], ignore_index=True)

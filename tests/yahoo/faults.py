@@ -49,6 +49,7 @@ TRANSPORT: dict[str, Callable[..., None]] = {
     "500": lambda handler, text: handler.send(500, HTML, "text/html"),
     "503": lambda handler, text, retry_after="": handler.send(503, HTML, "text/html", Retry_After=str(retry_after)),
     "500 json": _complaint(500, "Internal Server Error", "something broke"),
+    "502 json": _complaint(502, "Not Found", "No data found, symbol may be delisted"),
     "401": _complaint(401, "Unauthorized", "Invalid Crumb"),
     "404": _complaint(404, "Not Found", "No data found, symbol may be delisted"),
     "404 html": lambda handler, text: handler.send(404, HTML, "text/html"),
@@ -140,6 +141,16 @@ def _unit(chart: Chart, book: Book, symbol: str, today: date, currency: str = "G
     return replace(chart, bars=bars, meta={**chart.meta, "currency": currency})
 
 
+def _any_day(chart: Chart, *_: Any, **__: Any) -> Chart:
+    return replace(chart, any_day=True)
+
+
+def _early(chart: Chart, book: Book, symbol: str, today: date, since: str) -> Chart:
+    """Stamp every session from `since` on an hour early, as has been seen around changes of the clock."""
+    late = chart.bars["stamp"] >= book.stamp(symbol, date.fromisoformat(since))
+    return replace(chart, bars=chart.bars.assign(stamp=chart.bars["stamp"] - 3600 * late))
+
+
 def _words(chart: Chart, *_: Any, **__: Any) -> Chart:
     return replace(chart, spelled=True)
 
@@ -162,6 +173,8 @@ DATA: dict[str, Callable[..., Chart]] = {
     "running": _running,
     "padding": _padding,
     "split today": _split_today,
+    "any day": _any_day,
+    "an hour early": _early,
     "unit": _unit,
     "wrong symbol": _meta(symbol="OTHER"),
     "words for prices": _words,

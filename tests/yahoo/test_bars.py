@@ -91,6 +91,12 @@ def test_nothing_outside_the_days_asked_for_passes(source: YahooSource, yahoo: Y
     assert (bars["session"].min(), bars["session"].max()) == (pd.Timestamp("2013-02-01"), pd.Timestamp("2013-02-15"))
 
 
+def test_days_that_were_not_asked_for_are_left_out(source: YahooSource, yahoo: Yahoo) -> None:
+    yahoo.fail("IBM", "any day")
+    bars = source.bars(("IBM",), date(2013, 2, 15), FIRST)
+    assert (bars["session"].min(), bars["session"].max()) == (pd.Timestamp("2013-02-01"), pd.Timestamp("2013-02-15"))
+
+
 @pytest.mark.parametrize(
     ("now", "last"),
     [
@@ -235,3 +241,16 @@ def test_an_address_is_an_address(make_source: MakeSource) -> None:
     source = YahooSource(make_source().settings.model_copy(update={"yahoo_url": "localhost:8000"}))
     with pytest.raises(BadSetting, match="PIPELINE_YAHOO_URL"):
         source.bars(("IBM",), LAST, FIRST)
+
+
+def test_events_fall_on_the_exchanges_own_date(source: YahooSource) -> None:
+    bars = source.bars(("AIR.NZ",), LAST)
+    raw = SampleSource().bars(("IBM",), LAST).tail(len(bars))
+    assert ((bars["dividend"] > 0).to_numpy() == (raw["dividend"] > 0).to_numpy()).all()
+    assert (bars["dividend"] > 0).sum() > 20
+
+
+def test_midnight_an_hour_early_is_the_same_day(source: YahooSource, yahoo: Yahoo) -> None:
+    right = source.bars(("EURUSD=X",), LAST, FIRST)
+    yahoo.fail("EURUSD=X", "an hour early", since="2013-02-20")
+    pd.testing.assert_frame_equal(source.bars(("EURUSD=X",), LAST, FIRST), right)

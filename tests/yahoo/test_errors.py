@@ -12,7 +12,8 @@ from tests.yahoo.server import Yahoo
 FIRST, LAST = date(2013, 2, 1), date(2013, 3, 1)
 
 OUTAGES = [
-    "500", "503", "500 json", "401", "404 html", "html", "down", "empty", "cut", "short", "{}", "null", "reset",
+    "500", "503", "500 json", "502 json", "401", "404 html", "html", "down", "empty", "cut", "short", "{}", "null",
+    "reset",
 ]  # fmt: skip
 STAGES = ["zone", "bars"]
 
@@ -116,11 +117,26 @@ def test_no_rows_of_another_symbol_is_no_news_of_this_one(source: YahooSource, y
 def test_a_bad_answer_is_not_remembered(source: YahooSource, yahoo: Yahoo, slept: list[float], kind: str) -> None:
     # The days are past, so yfinance would give its first answer again without asking. One question of ours is two
     # requests where the status is an error: yfinance tries once more with other cookies, and so does curl on a reset.
-    times = 4 if kind in ("500", "503", "500 json", "401", "404 html", "429", "reset") else 2
+    times = 4 if kind in ("500", "503", "500 json", "502 json", "401", "404 html", "429", "reset") else 2
     source.bars(("IBM",), LAST, FIRST)
     yahoo.fail("IBM", kind, times=times)
     assert len(source.bars(("IBM",), LAST, FIRST)) == 20
     assert len(slept) == 2
+
+
+def test_a_failure_before_any_question_is_not_judged_by_an_old_answer(
+    source: YahooSource, yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yahoo.fail("IBM", "404")
+    with pytest.raises(UnknownSymbol):
+        source.bars(("IBM",), LAST, FIRST)
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("something inside")
+
+    monkeypatch.setattr("yfinance.Ticker.history", broken)
+    with pytest.raises(BadUpstream, match=r"nothing was asked: ValueError: something inside"):
+        source.bars(("IBM",), LAST, FIRST)
 
 
 def test_an_answer_is_asked_for_anew_each_time(source: YahooSource, yahoo: Yahoo) -> None:

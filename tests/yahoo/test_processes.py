@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Both changes of the clock in New York and in London.
 WINDOWS = [("2012-03-05", "2012-04-05"), ("2012-10-22", "2012-11-16")]
-MARKETS = {"IBM": "XNYS", "BP.L": "XLON", "7203.T": "XTKS", "EURUSD=X": "24/5", "BTC-USD": "24/7"}
+MARKETS = {"IBM": "XNYS", "AIR.NZ": "XNZE", "BP.L": "XLON", "7203.T": "XTKS", "EURUSD=X": "24/5", "BTC-USD": "24/7"}
 
 CHILD = """
 import json, sys
@@ -104,9 +105,10 @@ before = fetch()
 child = os.fork()
 if not child:
     after = fetch()
-    os._exit(0 if len(after) == 2 and after > before else 1)
+    sys.exit(0 if len(after) == 2 and after > before else 1)
 assert os.waitpid(child, 0)[1] == 0
-assert fetch() >= before
+assert {folder.name for folder in (settings.home / "yfinance").iterdir()} == before
+fetch()
 """
 
 
@@ -138,6 +140,16 @@ def test_only_yahoos_hosts_are_replaced() -> None:
     assert changed("https://notyahoo.com/x") == "https://notyahoo.com/x"
     assert changed("https://yahoo.com.example.org/x") == "https://yahoo.com.example.org/x"
     assert yahoo_wire.Wire()._elsewhere("https://fc.yahoo.com") == "https://fc.yahoo.com"
+
+
+@pytest.mark.parametrize(("given", "used"), [(30, 10.0), (3, 3), (None, 10.0)])
+def test_no_request_may_take_longer_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch, given: float | None, used: float
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(yahoo_wire.requests.Session, "request", lambda *_, **kwargs: seen.append(kwargs["timeout"]))
+    yahoo_wire.Wire().request("GET", "https://fc.yahoo.com", timeout=given)
+    assert seen == [used]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """Rules about the calendar: bars on days without a session, sessions without a bar, series that are not daily.
 
-A symbol that trades on many days its calendar does not have is on the wrong calendar, as a London share without its suffix
-would be. That is one fact about the symbol, said once; no bar and no gap of it is alarmed about.
+A symbol that trades on many days its calendar does not have is on the wrong calendar, as a London share without its
+suffix would be. That is one fact about the symbol, said once; no bar and no gap of it is alarmed about.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -97,9 +98,7 @@ def look_at_calendar(
     return frozenset(weekly | intraday)
 
 
-def gaps(
-    bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], last: Callable[[str], date]
-) -> pd.DataFrame:
+def gaps(bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], last: Callable[[str], date]) -> pd.DataFrame:
     """Return the sessions of its market, from each symbol's first bar to `last(symbol)`, for which it has no bar.
 
     One row each: symbol, session, verdict `warn`, rule `gap`, detail. None for a series that is not daily and for a
@@ -111,7 +110,9 @@ def gaps(
     symbols = bars["symbol"].to_numpy(dtype=object)
     ends = {symbol: last(symbol) for symbol in dict.fromkeys(symbols)}
     if len(bars):
-        calendars = _Calendars(sessions_of, int(days.min()), max(int(np.datetime64(end).astype(int)) for end in ends.values()))
+        calendars = _Calendars(
+            sessions_of, int(days.min()), max(int(np.datetime64(end).astype(int)) for end in ends.values())
+        )
     for symbol, first, stop in _spans(symbols):
         exchange, sessions = calendars.of(symbol)
         if sessions is None:
@@ -197,7 +198,7 @@ def _spans(symbols: NDArray[np.object_]) -> list[tuple[str, int, int]]:
     if not len(symbols):
         return []
     starts = [0, *(np.flatnonzero(symbols[1:] != symbols[:-1]) + 1).tolist(), len(symbols)]
-    return [(str(symbols[start]), start, stop) for start, stop in zip(starts, starts[1:], strict=False)]
+    return [(str(symbols[start]), start, stop) for start, stop in pairwise(starts)]
 
 
 def _names(panel: Panel) -> list[str]:

@@ -48,11 +48,11 @@ def check_bars(
     """
     bars = _sorted(bars)
     found = Findings(notes=list(bars.attrs.get("notes", [])))
-    unusable = look_at_shape(bars, found)
+    unusable, doubtful = look_at_shape(bars, found)
     panel = panel_of(bars, known, unusable)
     daily = look_at_calendar(bars, panel, sessions_of, found)
     look_at_volume(panel, found)
-    wrong = look_at_levels(panel, found)
+    wrong = look_at_levels(panel, doubtful, found)
     look_at_moves(panel, wrong, found)
     look_at_dividends(panel, wrong, daily, found)
     return _by_verdict(bars, found)
@@ -68,9 +68,9 @@ def _sorted(bars: pd.DataFrame) -> pd.DataFrame:
     """Return the bars in an order that depends on nothing but what they are; the same row twice is one row."""
     notes = bars.attrs.get("notes", [])
     bars = bars.drop_duplicates([name for name in bars.columns if name in COLUMNS])
-    ordered = bars["session"].to_numpy()
-    symbol = bars["symbol"].to_numpy(dtype=object)
-    if len(bars) > 1 and not ((symbol[1:] > symbol[:-1]) | ((symbol[1:] == symbol[:-1]) & (ordered[1:] > ordered[:-1]))).all():
+    session, symbol = bars["session"].to_numpy(), bars["symbol"].to_numpy(dtype=object)
+    sorted_already = (symbol[1:] > symbol[:-1]) | ((symbol[1:] == symbol[:-1]) & (session[1:] > session[:-1]))
+    if not sorted_already.all():
         bars = bars.sort_values(["symbol", "session", *VALUES], kind="stable")
     bars = bars.reset_index(drop=True)
     bars.attrs["notes"] = notes

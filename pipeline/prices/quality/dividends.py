@@ -1,8 +1,8 @@
 """Rules about dividends: against the vendor's adjusted close, against the fall of the price, against each other.
 
-On an ex-date the factor adjusted/close steps by split / (1 − dividend/close before), the convention of Yahoo and CRSP; read
-backwards, the step gives the dividend that the vendor adjusted by. Where a dividend itself is wrong, returns with dividends
-are, and the bar is held back; where only the adjusted close is wrong, which is not stored, it is a warning.
+On an ex-date the factor adjusted/close steps by split / (1 − dividend/close before), the convention of Yahoo and CRSP;
+read backwards, the step gives the dividend that the vendor adjusted by. Where a dividend itself is wrong, returns with
+dividends are, and the bar is held back; where only the adjusted close is wrong, which is not stored, it is a warning.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from pipeline.prices.quality.usual import usual_at
 _AGREE = 0.1
 # Shares of a price below this are not told apart: an adjusted close of two decimals cannot say them.
 _LEAST = 3e-4
-# A dividend of a tenth of the price is seen in it; if not even a quarter is, and that far beyond the usual move, it is none.
+# A dividend of a tenth of the price shows in it; if not even a quarter does, far beyond the usual move, it is none.
 _SEEN, _SEEN_SHARE, _SEEN_SIGMAS = 0.10, 0.25, 4.0
 # Paid in another unit: a hundred times, within what two roundings make of it.
 _UNIT_LOW, _UNIT_HIGH = 50.0, 200.0
@@ -101,15 +101,19 @@ def look_at_dividends(panel: Panel, wrong: Mask, not_daily: frozenset[str], foun
         if last - first < 2 or not said[first:last].any() or not panel.is_new[first:last].any():
             continue
         rows = np.arange(first + 1, last)
-        dates = _Dates(panel=panel, rows=rows, before=rows - 1, comparable=wrong[first + 1 : last] == wrong[first : last - 1])
+        dates = _Dates(
+            panel=panel, rows=rows, before=rows - 1, comparable=wrong[first + 1 : last] == wrong[first : last - 1]
+        )
         unseen = _unseen(dates, found)
         _against_adjusted(dates, unseen, str(panel.symbol[first]) in not_daily, found)
-        _twice(dates, unseen, found)
+        _twice(dates, found)
         _tiny(dates, found)
 
 
 def _unseen(dates: _Dates, found: Findings) -> set[int]:
-    unseen = {int(step) for step in np.flatnonzero(dates.comparable & (dates.listed > _SEEN)) if dates.is_unseen(int(step))}
+    unseen = {
+        int(step) for step in np.flatnonzero(dates.comparable & (dates.listed > _SEEN)) if dates.is_unseen(int(step))
+    }
     for step in sorted(unseen):
         words = f"a dividend of {dates.listed[step]:.0%} of the price, which fell by {max(dates.fall[step], 0):.1%}"
         found.add([dates.place(step)], "quarantine", "dividend_too_large", words)
@@ -130,7 +134,11 @@ def _against_adjusted(dates: _Dates, unseen: set[int], not_daily: bool, found: F
             late.add(neighbour)
             if _agrees(dates, step, neighbour):
                 continue
-        rule = "capital_gain_twice" if step in twice else _kind(float(listed[step]), float(implied[step]), float(dates.slack[step]))
+        rule = (
+            "capital_gain_twice"
+            if step in twice
+            else _kind(float(listed[step]), float(implied[step]), float(dates.slack[step]))
+        )
         verdict = "quarantine" if step in unseen else "warn"
         words = f"dividend {listed[step]:.3%} of the price, the adjusted close says {implied[step]:.3%}"
         found.add([dates.place(step)], verdict, rule, words)
@@ -161,16 +169,17 @@ def _gains_twice(dates: _Dates, odd: list[int]) -> dict[int, bool]:
 
 
 def _odds(fall: float, one: float, other: float, sigma: float) -> float:
-    """Return the log odds that a fall is `one` rather than `other`: Student's t of three degrees, for days with news."""
+    """Return the log odds that a fall is `one` rather than `other`: Student's t of three degrees, for days of news."""
     return float(2 * (np.log1p(((fall - other) / sigma) ** 2 / 3) - np.log1p(((fall - one) / sigma) ** 2 / 3)))
 
 
 def _of_the_neighbour(dates: _Dates, step: int) -> int | None:
     """Return the step next to one, of a weekly series, at which its dividend was adjusted for."""
     for other in (step + 1, step - 1):
-        if 0 <= other < len(dates.rows) and dates.listed[step] > 0 and dates.listed[other] == 0:
-            if np.isfinite(dates.implied[other]) and dates.implied[other] > dates.slack[other]:
-                return other
+        if not 0 <= other < len(dates.rows) or dates.listed[step] <= 0 or dates.listed[other] > 0:
+            continue
+        if np.isfinite(dates.implied[other]) and dates.implied[other] > dates.slack[other]:
+            return other
     return None
 
 
@@ -179,12 +188,12 @@ def _agrees(dates: _Dates, step: int, other: int) -> bool:
     return bool(abs(dates.implied[other] * dates.base[other] / amount - 1) < _AGREE)
 
 
-def _twice(dates: _Dates, unseen: set[int], found: Findings) -> None:
+def _twice(dates: _Dates, found: Findings) -> None:
     """Find the same dividend on two days next to each other: the one that the price does not show is false."""
     paid = np.flatnonzero(dates.listed > 0)
     days, amount = dates.panel.day[dates.rows[paid]], dates.panel["dividend"][dates.rows[paid]]
     apart = np.diff(days)
-    for one in np.flatnonzero(apart <= _TWICE_DAYS):
+    for one in np.flatnonzero(apart <= _TWICE_DAYS).tolist():
         others = np.delete(apart, one)
         if len(others) and float(np.median(others)) <= _OFTEN_DAYS:
             continue
@@ -206,11 +215,11 @@ def _tiny(dates: _Dates, found: Findings) -> None:
     if len(steps) < _TINY_COUNT:
         return
     odds = 0.0
-    for step in steps:
+    for step in steps.tolist():
         share = float(dates.listed[step])
         sigma = usual_at(dates.panel, int(dates.before[step])).sigma
         odds += _odds(float(dates.opened[step]), 100 * share, share, sigma)
     if odds > _TINY_ODDS:
         for step in steps.tolist():
-            words = f"dividend {dates.listed[step]:.4%} of the price, but on such days it falls as for a hundred times as much"
+            words = f"dividend {dates.listed[step]:.4%} of the price, which falls as for a hundred times as much"
             found.add([dates.place(step)], "warn", "dividend_unit", words)

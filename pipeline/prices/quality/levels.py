@@ -1,12 +1,13 @@
 """Rules about the level of prices: units switched, splits half applied, blocks and single bars on another basis.
 
-A seam is a place where a bar's whole range lies away from that of the bar before, after split and dividend. A seam whose
-size is a known mistake, a hundred times, a listed split or one that is taken back soon, shifts the basis of what follows.
-The bars on another basis than the series' own are wrong; which basis is its own, `_anchor` says. A seam of any other size
-is the market's, and left to `moves`.
+A seam is a place where a bar's whole range lies away from that of the bar before, after split and dividend. A seam
+whose size is a known mistake, a hundred times, a listed split or one that is taken back soon, shifts the basis of what
+follows. The bars on another basis than the series' own are wrong; which basis is its own, `_anchor` says. A seam of any
+other size is the market's, and left to `moves`.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -50,9 +51,13 @@ class _Seam:
     detail: str
 
 
-def look_at_levels(panel: Panel, found: Findings) -> Mask:
-    """Add what is on another basis; return the rows (R,) that no rule about moves should take for the market's."""
-    wrong = np.zeros(len(panel), bool)
+def look_at_levels(panel: Panel, doubtful: Mask, found: Findings) -> Mask:
+    """Add what is on another basis; return the rows (R,) that no rule about moves should take for the market's.
+
+    `doubtful`, (bars,), are bars whose own fields contradict each other: theirs is no level.
+    """
+    wrong = panel.is_new.copy()
+    wrong[wrong] = doubtful[panel.at[panel.is_new]]
     if not len(panel):
         return wrong
     _fields(panel, wrong, found)
@@ -64,7 +69,7 @@ def look_at_levels(panel: Panel, found: Findings) -> Mask:
 
 @dataclass(frozen=True, kw_only=True)
 class _Steps:
-    """Steps between usable rows that follow each other, (S,): the row behind and the one before, and three sizes (log)."""
+    """Steps between usable rows that follow each other, (S,): the rows on both sides and three sizes (log)."""
 
     rows: Rows
     before: Rows
@@ -172,8 +177,9 @@ def _splits_near(panel: Panel, row: int, span: tuple[int, int]) -> list[float]:
 
 def _taken_back(panel: Panel, steps: _Steps, step: int, last: int, taken: set[int]) -> list[_Seam]:
     """Return the two seams around bars that go and come back by the same size."""
-    size = float(steps.gap[step])
-    opened = float(steps.opened[step])
+    size, opened, _ = steps.sizes(step)
+    if abs(opened) <= _SEAM:
+        return []
     for back in range(step + 1, min(step + 1 + _SPIKE_BARS, last)):
         other = float(steps.gap[back])
         if back in taken or abs(other) <= _SEAM or np.sign(other) == np.sign(size):
@@ -185,7 +191,10 @@ def _taken_back(panel: Panel, steps: _Steps, step: int, last: int, taken: set[in
         taken.update((step, back))
         text = f"{np.exp(opened) - 1:+.0%} and back {back - step} bars later, on an ordinary day"
         rows = int(steps.rows[step]), int(steps.rows[back])
-        return [_Seam(row=row, size=sign * opened, kind="spike", detail=text) for row, sign in zip(rows, (1, -1), strict=True)]
+        return [
+            _Seam(row=row, size=sign * opened, kind="spike", detail=text)
+            for row, sign in zip(rows, (1, -1), strict=True)
+        ]
     return []
 
 
@@ -224,7 +233,7 @@ def _blocks(panel: Panel, seams: list[_Seam], span: tuple[int, int], wrong: Mask
 def _anchor(panel: Panel, seams: list[_Seam], span: tuple[int, int], offset: Array) -> float:
     """Return the offset of the basis that is the series' own.
 
-    What is believed already; else behind a single step the newer side (a vendor rescales history, and leaves some of it),
+    What is believed already; else behind a single step the newer side (a vendor rescales history and forgets a part),
     unless a unit switched only just now; else the basis on which most was traded.
     """
     first, last = span
@@ -246,7 +255,7 @@ def _anchor(panel: Panel, seams: list[_Seam], span: tuple[int, int], offset: Arr
 
 def _runs(offset: Array) -> list[tuple[int, int]]:
     edges = [0, *(np.flatnonzero(np.diff(offset)) + 1).tolist(), len(offset)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def _words(near: list[_Seam]) -> tuple[str, str]:
@@ -270,4 +279,8 @@ def _reused(panel: Panel, steps: _Steps, step: int, span: tuple[int, int], wrong
     rows = np.array([row]) if panel.is_new[span[0] : row].all() else np.arange(row, span[1])
     wrong[rows] = True
     found.add(panel.at[rows], "quarantine", "reused", text)
-    found.note(str(panel.symbol[row]), "reused", f"{row - span[0]} bars before {np.datetime64(panel.day[row], 'D')}, {text}")
+    found.note(
+        str(panel.symbol[row]),
+        "reused",
+        f"{row - span[0]} bars before {np.datetime64(int(panel.day[row]), 'D')}, {text}",
+    )

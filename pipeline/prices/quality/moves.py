@@ -1,6 +1,6 @@
 """Rules about moves of one day: a question for a person, except where a split of a plain ratio is forgotten.
 
-A spin-off or a special dividend that is not adjusted for looks like a fall over night on a day that is otherwise ordinary;
+A spin-off or a special dividend that is not adjusted for looks like a fall over night on an otherwise ordinary day;
 news moves the range and the volume as well. Neither is proof, so both are let through with a warning.
 """
 
@@ -15,13 +15,15 @@ _JUMP = 0.4
 # A fall over night of this much (−13 %) may be an event that is not adjusted for …
 _EVENT = 0.14
 # … where it is far beyond the usual move, while range and volume are not: news brings five to thirty times the volume.
-_EVENT_SIGMAS, _EVENT_RANGE, _EVENT_VOLUME = 10.0, 3.0, 4.0
+_EVENT_SIGMAS, _EVENT_RANGE, _EVENT_VOLUME = 10.0, 4.0, 7.0
 # Ratios that companies split by; the smaller ones are too near to what markets do.
 _RATIOS = np.log([1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50])
 # The open after a split is within a day's opening move of the ratio.
 _RATIO_FIT = 0.03
 # A split is no news: its volume, in shares, grows by the ratio and hardly more. A rights issue's does.
 _RATIO_RANGE, _RATIO_VOLUME = 5.0, 1.75
+# Nor does trading all but cease: that is a company that has failed.
+_RATIO_VOLUME_LEAST = 0.3
 # A distribution of this share of the price, told by nothing but an adjusted close, is worth a look.
 _DISTRIBUTION = 0.15
 
@@ -49,15 +51,28 @@ def _look_at(panel: Panel, before: int, row: int, moved: float, opened: float, f
     words = f"{np.exp(moved) - 1:+.1%}"
     odd = f"a range {width:.1f} times and a volume {volume:.1f} times the usual"
     fits = abs(abs(opened) - _RATIOS[near]) < _RATIO_FIT and abs(opened) > _EVENT_SIGMAS * usual.sigma
-    plain = volume < _RATIO_VOLUME * (ratio if opened < 0 else 1.0) and width < _RATIO_RANGE and usual.volume > 0
+    volume_goes_on = volume > _RATIO_VOLUME_LEAST * (1.0 if opened < 0 else 1.0 / ratio)
+    plain = (
+        volume_goes_on
+        and volume < _RATIO_VOLUME * (ratio if opened < 0 else 1.0)
+        and width < _RATIO_RANGE
+        and usual.volume > 0
+    )
     if fits and plain:
         named = f"{ratio:g}:1" if opened < 0 else f"1:{ratio:g}"
         # Which side is on the right basis cannot be told: the two bars at the seam are held back.
         text = f"{words}: as a split of {named} would that is not listed, with {odd}"
         verdict = "quarantine" if abs(opened) > np.log(1.9) else "warn"
-        found.add([panel.at[before], panel.at[row]] if verdict == "quarantine" else [panel.at[row]], verdict, "unlisted_split", text)
+        found.add(
+            [panel.at[before], panel.at[row]] if verdict == "quarantine" else [panel.at[row]],
+            verdict,
+            "unlisted_split",
+            text,
+        )
     elif opened < -_EVENT and -opened > _EVENT_SIGMAS * usual.sigma and width < _EVENT_RANGE and volume < _EVENT_VOLUME:
-        found.add([panel.at[row]], "warn", "unadjusted", f"{words} over night, with {odd}: a spin-off or special dividend?")
+        found.add(
+            [panel.at[row]], "warn", "unadjusted", f"{words} over night, with {odd}: a spin-off or special dividend?"
+        )
     elif abs(moved) > _JUMP:
         found.add([panel.at[row]], "warn", "jump", f"{words}, with {odd}")
 

@@ -1,7 +1,7 @@
 """What the rules look at: new bars among known ones, sorted, one row a symbol and session, as plain arrays.
 
-Legend: R rows of the panel, each a symbol's session whose four prices are positive numbers. `before` of a row is the row
-of the same symbol in front of it. Nothing here judges.
+Legend: R rows of the panel, each a symbol's session whose four prices are positive numbers. `before` of a row is the
+row of the same symbol in front of it. Nothing here judges.
 """
 
 from dataclasses import dataclass
@@ -83,7 +83,8 @@ def _context(bars: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     prices = known[PRICES].to_numpy(float)
     with np.errstate(invalid="ignore"):
         good = np.isfinite(prices).all(axis=1) & (prices > 0).all(axis=1)
-    return known[good].assign(at=-1)
+    context: pd.DataFrame = known[good].assign(at=-1)
+    return context
 
 
 def _panel(frame: pd.DataFrame) -> Panel:

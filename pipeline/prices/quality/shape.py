@@ -20,8 +20,11 @@ _CROSSED_WRONG = 5e-3
 _HABIT_SHARE, _HABIT_BARS = 0.02, 5
 
 
-def look_at_shape(bars: pd.DataFrame, found: Findings) -> Mask:
-    """Add the findings about single bars; return which of them (bars,) cannot be used by any other rule."""
+def look_at_shape(bars: pd.DataFrame, found: Findings) -> tuple[Mask, Mask]:
+    """Add the findings about single bars.
+
+    Return which of them (bars,) no other rule can use, and which have prices that contradict each other.
+    """
     prices = bars[PRICES].to_numpy(float)
     missing = np.asarray(~np.isfinite(prices).all(axis=1))
     empty = missing & ~np.isfinite(prices).any(axis=1)
@@ -34,8 +37,7 @@ def look_at_shape(bars: pd.DataFrame, found: Findings) -> Mask:
     with np.errstate(invalid="ignore"):
         found.add(np.asarray(volume < 0), "quarantine", "negative_volume", "the volume is negative")
     sound = ~missing & ~negative
-    _order(bars, sound, found)
-    return missing | negative | _duplicates(bars, found)
+    return missing | negative | _duplicates(bars, found), _order(bars, sound, found)
 
 
 def outside(bars: pd.DataFrame) -> Array:
@@ -46,20 +48,21 @@ def outside(bars: pd.DataFrame) -> Array:
         return np.asarray(np.maximum((low - inner) / inner, (inner - high) / inner).max(axis=1).clip(min=0))
 
 
-def _order(bars: pd.DataFrame, sound: Mask, found: Findings) -> None:
+def _order(bars: pd.DataFrame, sound: Mask, found: Findings) -> Mask:
     with np.errstate(invalid="ignore", divide="ignore"):
         crossed = np.asarray((bars["low"] - bars["high"]) / bars["close"])
     excess = outside(bars)
     is_crossed = sound & (crossed > 0)
-    for place in np.flatnonzero(is_crossed & (crossed > _OUTSIDE_ROUNDING)):
+    for place in np.flatnonzero(is_crossed & (crossed > _OUTSIDE_ROUNDING)).tolist():
         verdict = "quarantine" if crossed[place] > _CROSSED_WRONG else "warn"
         found.add([place], verdict, "high_below_low", f"the high is {crossed[place]:.2%} below the low")
     out = sound & ~is_crossed & (excess > _OUTSIDE_ROUNDING)
     habit = _habit(bars, out, found)
     limit = np.where(habit, _OUTSIDE_GROSS, np.maximum(_OUTSIDE_WRONG, _OUTSIDE_RANGES * _usual_range(bars)))
-    for place in np.flatnonzero(out & (~habit | (excess > limit))):
+    for place in np.flatnonzero(out & (~habit | (excess > limit))).tolist():
         verdict = "quarantine" if excess[place] > limit[place] else "warn"
         found.add([place], verdict, "outside_range", f"open or close {excess[place]:.2%} outside low..high")
+    return np.asarray((is_crossed & (crossed > _CROSSED_WRONG)) | (out & (excess > limit)))
 
 
 def _habit(bars: pd.DataFrame, out: Mask, found: Findings) -> Mask:

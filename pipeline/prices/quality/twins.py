@@ -2,12 +2,13 @@
 
 import hashlib
 from collections import defaultdict
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-# Two hundred sessions with the same returns to a hundredth of a basis point do not happen; two share classes of one
-# company (GOOG, GOOGL) differ on almost every day.
+# A quarter of a year with the same returns to a hundredth of a basis point does not happen by chance; two share classes
+# of one company (GOOG, GOOGL) differ on almost every day.
 _WINDOW = 60
 _DIGITS = 6
 # A window in which hardly anything moves (a halt, a peg) is like any other such window.
@@ -15,11 +16,10 @@ _MOVES = 30
 
 
 def identical_series(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return the symbols whose closes move alike, day by day, for `_WINDOW` sessions up to their last.
+    """Return the symbols whose closes move alike, day by day, for a whole quarter of a year or more.
 
-    One row each: symbol, session (the window's last), verdict `warn`, rule `identical`, detail that names the others.
-    Windows are hashed, so ten thousand symbols take seconds; a window is of the calendar months that `bars` cover, cut
-    at the same sessions for all, so that series of different length still meet.
+    One row each: symbol, session (the last of such a quarter), verdict `warn`, rule `identical`, detail that names the
+    others. Quarters are hashed, so ten thousand symbols take seconds, and series of different length still meet.
     """
     frame = bars[["symbol", "session", "close"]].sort_values(["symbol", "session"], kind="stable")
     days = frame["session"].to_numpy("datetime64[D]").astype(np.int64)
@@ -29,7 +29,7 @@ def identical_series(bars: pd.DataFrame) -> pd.DataFrame:
     symbols = frame["symbol"].to_numpy(dtype=object)
     starts = np.concatenate([[0], np.flatnonzero(symbols[1:] != symbols[:-1]) + 1, [len(symbols)]]).astype(int)
     alike: dict[bytes, list[int]] = defaultdict(list)
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
+    for first, last in pairwise(starts):
         for begin, end in _windows(days[first:last]):
             begin, end = begin + first, end + first
             if begin == first:
@@ -45,7 +45,7 @@ def _windows(days: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[tuple[int
     """Return the spans of the whole quarters of a year (about `_WINDOW` sessions) that a series has."""
     months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
     edges = np.concatenate([[0], np.flatnonzero(np.diff(months // 3)) + 1, [len(days)]])
-    return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b - a >= _WINDOW * 0.8]
+    return [(int(a), int(b)) for a, b in pairwise(edges) if b - a >= _WINDOW * 0.8]
 
 
 def _table(symbols: np.ndarray, sessions: np.ndarray, groups: list[list[int]]) -> pd.DataFrame:

@@ -22,7 +22,9 @@ def look_at_volume(panel: Panel, found: Findings) -> None:
             continue
         symbol, count = str(panel.symbol[first]), int(here.sum())
         if here.all() and len(here) > 1:
-            found.note(symbol, "no_volume", f"no volume on any of {count} bars: a fund, an index or a currency, or halted")
+            found.note(
+                symbol, "no_volume", f"no volume on any of {count} bars: a fund, an index or a currency, or halted"
+            )
             continue
         runs = np.flatnonzero(here & ~np.concatenate([[False], here[:-1]]))
         ends = np.flatnonzero(here & ~np.concatenate([here[1:], [False]]))

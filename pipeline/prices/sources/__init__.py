@@ -8,7 +8,6 @@ import pandas as pd
 from pipeline.config import Settings
 from pipeline.errors import BadSymbol
 
-
 # What a series' prices are: as traded, divided by later splits, or the vendor does not say.
 Basis = Literal["raw", "split_adjusted", "as_given"]
 

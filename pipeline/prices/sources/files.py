@@ -43,6 +43,7 @@ class FilesSource:
         if not path.is_file():
             raise BadFile(f"PIPELINE_FILES={path}: there is no such file")
         self.path = path
+        self._bases: dict[str, Basis] = {}
 
     def symbols(self) -> tuple[str, ...]:
         """Return every symbol of the file."""
@@ -62,9 +63,11 @@ class FilesSource:
         last: pd.Timestamp = self._table()["session"].max()
         return last.date()
 
-    def basis(self, symbol: str) -> Basis:  # noqa: ARG002
-        """Return `as_given`: the file does not say."""
-        return "as_given"
+    def basis(self, symbol: str) -> Basis:
+        """Return, of a symbol whose bars were asked for, `raw` where a split shows in its prices, `split_adjusted`
+        where those listed do not show; `as_given` where there is none to tell by.
+        """
+        return self._bases.get(symbol, "as_given")
 
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
         """Return the bars of `symbols` from `first` to `last`, both included; notes about them are in `attrs`.
@@ -77,6 +80,7 @@ class FilesSource:
         table = table[table["symbol"].isin(symbols) & (table["session"] <= pd.Timestamp(last))]
         table, intraday = _as_daily(table)
         parts = [_apply_actions(part) for _, part in table.groupby("symbol", sort=True)]
+        self._bases |= {part["symbol"].iloc[0]: _basis(part) for part in parts}
         derived = pd.concat(parts, ignore_index=True) if parts else table
         if first is not None:
             derived = derived[derived["session"] >= pd.Timestamp(first)]
@@ -109,7 +113,7 @@ def _read(path: Path, _changed_ns: int, _size: int) -> pd.DataFrame:
         # What is no number is a missing value: quality says so.
         table[name] = pd.to_numeric(table[name], errors="coerce")
     if "currency" in table:
-        table["currency"] = table["currency"].fillna("").astype(str)
+        table["currency"] = table["currency"].astype(object).fillna("").astype(str)
     return table
 
 
@@ -154,6 +158,12 @@ def _as_daily(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         {name: kind for name, kind in how.items() if name in rows}
     )
     return pd.concat([table[~fine], daily], ignore_index=True), names
+
+
+def _basis(part: pd.DataFrame) -> Basis:
+    if (part["split_ratio"] != 1).any():
+        return "raw"
+    return "split_adjusted" if "listed_split" in part and (part["listed_split"] != 1).any() else "as_given"
 
 
 def _listed_splits(part: pd.DataFrame) -> NDArray[np.float64]:

@@ -170,7 +170,7 @@ def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: 
         too_many = f"{symbol}: Yahoo answers {exchange.status}, too many requests"
         return Failed(RateLimited(too_many), exchange.retry_after)
     code, description = exchange.complaint
-    if exchange.status < 500 and (code or description):
+    if exchange.status < 500 and (code or description):  # a failing server's word on what exists is not taken
         return _complaint(symbol, first, last, exchange, code, description)
     if exchange.status == 200 and exchange.meta:
         if misfit := _misfit(symbol, exchange):
@@ -184,7 +184,7 @@ def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: 
 def _complaint(symbol: str, first: date, last: date, exchange: "Exchange", code: str, description: str) -> Exception:
     if "doesn't exist for startDate" in description:  # it knows the symbol, and the days lie outside its listing
         return NoData(_nothing(symbol, first, last))
-    if exchange.status == 404 and code == "Not Found":
+    if code == "Not Found":
         return UnknownSymbol(f"Yahoo does not know {symbol}, or no longer: {description or code}")
     complaint = f"{symbol}: Yahoo answers {exchange.status}, {code}: {description}"
     return Failed(BadUpstream(complaint), exchange.retry_after)

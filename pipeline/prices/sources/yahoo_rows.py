@@ -30,13 +30,12 @@ def rows_of(history: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
     rows = history.rename(columns=_NAMES)
     rows = rows[[name for name in _NAMES.values() if name in rows]]
     sessions = pd.DatetimeIndex(history.index).tz_localize(None).normalize().astype("datetime64[s]")
-    listed = rows["listed_split"]
-    rows = rows.assign(session=sessions, split_ratio=1.0, listed_split=listed.where(listed > 0, 1.0))
+    rows = rows.assign(session=sessions, split_ratio=1.0)
     return pd.concat([_on_their_days(rows, exchange), _contradicted(rows, exchange)], ignore_index=True)
 
 
 def _on_their_days(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
-    """Return `rows` without the events that yfinance moved to the session before, because their own has no bar."""
+    """Return `rows` with each event on its own day, or nowhere: yfinance moves those whose session has no bar."""
     events = exchange.result.get("events") or {}
     for name, kind, nothing in _EVENTS:
         stamps = [event["date"] for event in (events.get(kind) or {}).values()]
