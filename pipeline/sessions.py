@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # exchange_calendars starts 20 years back unless told; price histories go further.
 FIRST_DAY = "1990-01-01"
+# Some are recorded from later on: Shanghai from 1991, Tokyo and Bombay from 1997.
+_STARTS = (FIRST_DAY, "1991-01-01", "1997-01-01", "2002-01-01", None)
 
 
 class Sessions:
@@ -91,29 +93,21 @@ class Sessions:
         return session
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _calendar(exchange: str) -> "ExchangeCalendar":
     import exchange_calendars
 
-    try:
-        return exchange_calendars.get_calendar(exchange, start=FIRST_DAY)
-    except exchange_calendars.errors.InvalidCalendarName:
-        known = ", ".join(sorted(exchange_calendars.get_calendar_names(include_aliases=False))[:8])
-        raise BadSetting(
-            f"PIPELINE_EXCHANGE={exchange!r} is no exchange calendar; use a code such as XNYS or XLON ({known}, …)"
-        ) from None
-    except (ValueError, NotImplementedError):
-        return _since_it_exists(exchange)
-
-
-def _since_it_exists(exchange: str) -> "ExchangeCalendar":
-    """A few calendars begin later than FIRST_DAY; some cannot be made at all on this pandas."""
-    import exchange_calendars
-
-    try:
-        return exchange_calendars.get_calendar(exchange)
-    except (ValueError, NotImplementedError) as error:
-        raise BadSetting(
-            f"the calendar {exchange!r} cannot be made by exchange_calendars here ({str(error)[:80]}); use another, "
-            "such as 24/5 for every weekday"
-        ) from None
+    for start in _STARTS:
+        try:
+            return exchange_calendars.get_calendar(exchange, start=start)
+        except exchange_calendars.errors.InvalidCalendarName:
+            known = ", ".join(sorted(exchange_calendars.get_calendar_names(include_aliases=False))[:8])
+            raise BadSetting(
+                f"PIPELINE_EXCHANGE={exchange!r} is no exchange calendar; use a code such as XNYS or XLON ({known}, …)"
+            ) from None
+        except (ValueError, NotImplementedError) as error:
+            reason = str(error)[:80]
+    raise BadSetting(
+        f"the calendar {exchange!r} cannot be made by exchange_calendars here ({reason}); use another, such as 24/5 for "
+        "every weekday"
+    )

@@ -48,6 +48,12 @@ def test_every_market_has_a_calendar() -> None:
         assert Settings.load().sessions_on(market.calendar).last_complete(now) <= now.date()
 
 
+def test_a_calendar_goes_back_as_far_as_it_is_recorded() -> None:
+    settings = Settings.load()
+    assert settings.sessions_on("XTKS").is_session(date(1997, 1, 6))
+    assert settings.sessions_on("XNYS").is_session(date(1990, 1, 2))
+
+
 def test_a_calendar_that_cannot_be_made_is_said_in_one_line() -> None:
     with pytest.raises(BadSetting, match="24/5") as caught:
         Settings.load().sessions_on("XTAE").is_session(AS_OF)

@@ -50,13 +50,8 @@ class Day(TypeDecorator[date]):
         return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else Date())
 
     def process_bind_param(self, value: date | None, dialect: Dialect) -> Any:
-        """Return the value as the database takes it."""
+        """Return the value as the database takes it, as a parameter or as a literal."""
         return (value - _EPOCH).days if value is not None and dialect.name == "sqlite" else value
-
-    def process_literal_param(self, value: date | None, dialect: Dialect) -> str:
-        """Return the value as it stands in a query."""
-        assert value is not None
-        return str((value - _EPOCH).days) if dialect.name == "sqlite" else f"DATE '{value.isoformat()}'"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> date | None:
         """Return the date that the database gave."""

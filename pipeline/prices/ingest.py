@@ -5,7 +5,7 @@ late correction, or a history that was rewritten, which is then fetched whole an
 What came is stored group by group, so that an interrupted load goes on where it stopped.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from pipeline.prices.coverage import Coverage, Outcome
 from pipeline.prices.overlap import compare
 from pipeline.prices.quality import Checked, check_bars
 from pipeline.prices.sources import Source
-from pipeline.prices.store import Appended, PriceStore
+from pipeline.prices.store import Appended, Overtaken, PriceStore, Series
 from pipeline.sessions import Sessions
 
 # What is stored at once: a whole history of some symbols, or a day of many. A crash loses no more than that.
@@ -105,7 +105,7 @@ class _Intake:
         if self._source.live:
             self._ask_one_by_one(todo, reach)
         elif todo:
-            self._settle([_Answer(symbols=todo, bars=self._source.bars(todo, self._last(todo)), whole=True)], reach)
+            self._settle([_Answer(symbols=todo, bars=self._source.bars(todo, self._last(todo)), whole=True)])
         self._note_missing(reach)
         self._complain(todo)
         return self._taken
@@ -134,10 +134,10 @@ class _Intake:
             for answer in self._answers(todo, reach):
                 pending.append(answer)
                 if len(pending) >= _SYMBOLS_AT_ONCE or sum(len(one.bars) for one in pending) >= _ROWS_AT_ONCE:
-                    self._settle(pending, reach)
+                    self._settle(pending)
                     pending = []
         finally:  # what came before an interruption is kept
-            self._settle(pending, reach)
+            self._settle(pending)
 
     def _answers(self, todo: tuple[str, ...], reach: dict[str, tuple[date, date]]) -> Iterator[_Answer]:
         in_a_row = 0
@@ -166,7 +166,7 @@ class _Intake:
         bars = self._source.bars((symbol,), last, first)
         return _Answer(symbols=(symbol,), bars=bars, whole=first is None)
 
-    def _settle(self, answers: list[_Answer], reach: dict[str, tuple[date, date]]) -> None:
+    def _settle(self, answers: list[_Answer]) -> None:
         """Decide what the answers mean, and store it in one transaction."""
         if not answers:
             return
@@ -175,7 +175,8 @@ class _Intake:
         bars.attrs = {}
         bars = bars.sort_values(["symbol", "session"], kind="stable", ignore_index=True)
         symbols = tuple(symbol for answer in answers for symbol in answer.symbols)
-        known = tuple(symbol for symbol in symbols if symbol in reach)
+        seen = self._store.current(symbols)
+        known = tuple(seen)
         first = None if any(answer.whole for answer in answers) else bars["session"].min().date()
         stored = self._store.recent(known, first)
         overlap = compare(bars, stored)
@@ -188,7 +189,11 @@ class _Intake:
         doubtful = bars[overlap.is_doubtful & ~again]
         checked = self._checked(news, doubtful, known, rewritten)
         checked, refused = without_half_rewritten(checked, rewritten)
-        self._append(checked, rewritten - refused)
+        try:
+            self._append(checked, rewritten - refused, seen)
+        except Overtaken:  # by a run beside this one: compare with what it has stored
+            self._settle(answers)
+            return
         self._note(symbols, checked, stored, refused)
 
     def _fetched_whole(
@@ -220,9 +225,9 @@ class _Intake:
         )
         return let_through(checked, through)
 
-    def _append(self, checked: Checked, rewritten: frozenset[str]) -> None:
+    def _append(self, checked: Checked, rewritten: frozenset[str], seen: Mapping[str, Series]) -> None:
         bases = {symbol: self._source.basis(symbol) for symbol in set(checked.kept["symbol"])}
-        one = self._store.append(checked, self._request.known_at, bases=bases, rewritten=rewritten)
+        one = self._store.append(checked, self._request.known_at, bases=bases, rewritten=rewritten, seen=seen)
         before = asdict(self._taken.appended)
         self._taken.appended = Appended(**{name: before[name] + value for name, value in asdict(one).items()})
         for verdict, count in checked.counts().items():

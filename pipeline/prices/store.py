@@ -19,6 +19,7 @@ from pipeline.database import bulk
 from pipeline.database.engine import reading, writing
 from pipeline.database.schema import bars as bars_table
 from pipeline.database.schema import batches, series
+from pipeline.errors import StoreError
 from pipeline.prices import quarantine
 from pipeline.prices.frames import VALUES
 from pipeline.prices.quality import Checked
@@ -40,6 +41,10 @@ class Appended:
     unchanged: int = 0
     held_back: int = 0
     rewritten: int = 0
+
+
+class Overtaken(StoreError):
+    """Another process began a new generation of a symbol meanwhile: compare with that one, and append again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +71,21 @@ class PriceStore:
         *,
         bases: Mapping[str, str] | None = None,
         rewritten: frozenset[str] = frozenset(),
+        seen: Mapping[str, Series] | None = None,
     ) -> Appended:
         """Store what `checked` says that is not stored yet, all of it or nothing. Doing it again changes nothing.
 
         `known_at` is aware: when the bars became known here. The symbols of `rewritten` begin a new generation; what
-        `checked` keeps of them is their whole history. `bases` says what a symbol's prices are.
+        `checked` keeps of them is their whole history. `bases` says what a symbol's prices are. `seen` are the
+        generations that the bars were compared with: raises Overtaken where one of them is not the current one any
+        more, since bars on an older scale must not go on in a newer series.
         """
         kept = _with_warnings(checked)
         with writing(self.engine) as connection:
             moment = self._not_before_the_last(connection, known_at)
             held_back = quarantine.hold(connection, self.source, checked.held_back, moment)
             current = self._current(connection, tuple(kept["symbol"].unique()))
+            self._refuse_overtaken(current, seen, rewritten)
             again = self._really_rewritten(connection, kept, current, rewritten)
             going_on = {symbol: one for symbol, one in current.items() if symbol not in again}
             is_new, is_revised = _news(connection, kept, going_on)
@@ -131,6 +140,16 @@ class PriceStore:
         last = connection.execute(select(func.max(batches.c.known_at)).where(batches.c.source == self.source)).scalar()
         return moment if last is None else max(moment, last)
 
+    def _refuse_overtaken(
+        self, current: Mapping[str, Series], seen: Mapping[str, Series] | None, rewritten: frozenset[str]
+    ) -> None:
+        """Those of `rewritten` bring their whole history, which is compared as it is."""
+        if seen is None:
+            return
+        for symbol, one in current.items():
+            if symbol not in rewritten and seen.get(symbol) != one:
+                raise Overtaken(f"{symbol}: another process stored its history anew meanwhile; take it in again")
+
     def _really_rewritten(
         self, connection: Connection, kept: pd.DataFrame, current: Mapping[str, Series], rewritten: frozenset[str]
     ) -> frozenset[str]:
@@ -140,7 +159,9 @@ class PriceStore:
             return frozenset()
         is_new, is_revised = _news(connection, mine, current)
         another_currency = mine["currency"] != mine["symbol"].map({name: one.currency for name, one in current.items()})
-        return frozenset(mine.loc[is_new | is_revised | another_currency.to_numpy(), "symbol"])
+        differing = frozenset(mine.loc[is_revised | another_currency.to_numpy(), "symbol"])
+        # Sessions that the stored history has not do not make it another one, as long as they have some in common.
+        return differing | (frozenset(mine["symbol"]) - frozenset(mine.loc[~is_new, "symbol"]))
 
     def _write(
         self,

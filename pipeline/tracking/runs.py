@@ -141,7 +141,8 @@ def log_audit(settings: Settings, run_id: str, audit: Mapping[str, Any]) -> None
         doubtful = [row["symbol"] for row in audit["doubtful"]]
         _log_numbers(client, client.get_run(run_id), numbers | {"audit/doubtful": len(doubtful)})
         words = f"{audit['quarantine']} quarantined, {audit['reject']} rejected, {audit['gaps']} missing"
-        _set_tags(client, run_id, {"held_back": words + (f"; no forecast for {', '.join(doubtful)}" if doubtful else "")})
+        names = f"; no forecast for {', '.join(doubtful)}" if doubtful else ""
+        _set_tags(client, run_id, {"held_back": words + names})
         client.log_dict(run_id, dict(audit), "audit.json")
 
 

@@ -36,7 +36,7 @@ def walk(symbol: str, first: date, last: date, seed: int = 0, currency: str = "U
 
 
 class Scripted:
-    """`truth` is what it answers from; `asked` what it was asked; `errors` what it raises, by symbol, once or always."""
+    """`truth` is what it answers from; `asked` what it was asked; `errors` and `once` what it raises."""
 
     name = "scripted"
     live = True

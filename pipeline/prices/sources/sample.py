@@ -39,7 +39,7 @@ class SampleSource:
         last: pd.Timestamp = _sample()["session"].max()
         return last.date()
 
-    def basis(self, symbol: str) -> Basis:
+    def basis(self, symbol: str) -> Basis:  # noqa: ARG002  it is the same for all
         """Return `raw`: as traded, the splits beside them."""
         return "raw"
 
