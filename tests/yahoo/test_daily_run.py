@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import jobs
 from pipeline.errors import RateLimited, UnknownSymbol
-from pipeline.prices.sources import patience
+from pipeline.prices.sources.yahoo import YahooSource
 from tests.yahoo.server import Yahoo
 
 WEDNESDAY, THURSDAY, FRIDAY = date(2013, 2, 27), date(2013, 2, 28), date(2013, 3, 1)
@@ -19,7 +19,7 @@ SYMBOLS = "AAPL, IBM, MSFT"
 
 @pytest.fixture(autouse=True)
 def _settings(home: Path, yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience.time, "sleep", lambda _seconds: None)
+    monkeypatch.setitem(YahooSource.__init__.__kwdefaults__, "sleep", lambda _seconds: None)
     for name, value in {
         "SOURCE": "yahoo",
         "YAHOO_URL": yahoo.url,
