@@ -75,6 +75,19 @@ def test_leaves_a_schedule_that_is_on_alone() -> None:
     assert [method for method, _, _ in airflow.asked] == ["POST", "GET"]
 
 
+def test_makes_the_pool_of_prices_where_there_is_none() -> None:
+    airflow = Answers(GET_prices=Refused("not found", 404), pools={})
+    daily.make_pool(airflow)
+    method, path, body = airflow.asked[-1]
+    assert (method, path, body["name"], body["slots"]) == ("POST", "pools", "prices", 2)
+
+
+def test_leaves_a_pool_that_somebody_has_changed_alone() -> None:
+    airflow = Answers(prices={"name": "prices", "slots": 5})
+    daily.make_pool(airflow)
+    assert [method for method, _, _ in airflow.asked] == ["GET"]
+
+
 def test_says_why_a_form_was_refused() -> None:
     airflow = Answers(dagRuns=Refused("Airflow answered 400: 'lstmm' is not one of ['lstm']", 400))
     with pytest.raises(RunFailed, match="'lstmm' is not one of"):
