@@ -5,6 +5,7 @@ Nothing of the pipeline is imported while a DAG file is read: a task imports wha
 
 import hashlib
 import inspect
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -61,6 +62,14 @@ def in_airflow_words() -> Iterator[None]:
         if error.retryable:
             raise
         raise AirflowFailException(f"{type(error).__name__}: {error}") from None
+
+
+def log_progress(done: int, total: int, symbol: str) -> None:
+    """Tell the task's log now and then how many symbols have been asked for."""
+    if done and (done % 25 == 0 or done == total):
+        logging.getLogger(__name__).info(
+            "asked for %d of %d symbols%s", done, total, f", now {symbol}" if symbol else ""
+        )
 
 
 def filled_in(params: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from _closing_bell import DEFAULT_ARGS, LATER, PRICE_POOL, filled_in, job, run_key
+from _closing_bell import DEFAULT_ARGS, LATER, PRICE_POOL, filled_in, job, log_progress, run_key
 from airflow.sdk import Asset, Param, dag
 from session_timetable import ExchangeSessionTimetable
 
@@ -204,6 +204,7 @@ def daily_forecast() -> None:
             known_at=datetime.now(UTC),
             whole=bool(params.get("whole_history")),
             last_try=not scheduled or ti.try_number > ti.max_tries,
+            progress=log_progress,
         )
 
     @job(task_id="audit_and_snapshot", execution_timeout=timedelta(hours=1), outlets=[PRICES])

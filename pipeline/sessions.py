@@ -108,6 +108,6 @@ def _calendar(exchange: str) -> "ExchangeCalendar":
         except (ValueError, NotImplementedError) as error:
             reason = str(error)[:80]
     raise BadSetting(
-        f"the calendar {exchange!r} cannot be made by exchange_calendars here ({reason}); use another, such as 24/5 for "
-        "every weekday"
+        f"the calendar {exchange!r} cannot be made by exchange_calendars here ({reason}); use another, "
+        "such as 24/5 for every weekday"
     )

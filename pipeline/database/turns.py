@@ -24,9 +24,8 @@ class Turns:
     @contextmanager
     def take(self, kind: Kind) -> Iterator[None]:
         """Hold a turn of this kind. Inside a turn of the other kind the same thread would wait for itself."""
-        other: Kind = "arrow" if kind == "python" else "python"
-        held: list[Kind] = self._mine.__dict__.setdefault("held", [])
-        assert other not in held, "a bulk read cannot be made inside an open connection"
+        self.require(kind)
+        other, held = _other(kind), self._held()
         with self._changed:
             self._changed.wait_for(lambda: not self._inside[other])
             self._inside[kind] += 1
@@ -38,6 +37,18 @@ class Turns:
             with self._changed:
                 self._inside[kind] -= 1
                 self._changed.notify_all()
+
+    def require(self, kind: Kind) -> None:
+        """Assert that this thread may wait for a turn of this kind, its own or that of a thread it waits for."""
+        assert _other(kind) not in self._held(), "a bulk read cannot be made inside an open connection"
+
+    def _held(self) -> list[Kind]:
+        held: list[Kind] = self._mine.__dict__.setdefault("held", [])
+        return held
+
+
+def _other(kind: Kind) -> Kind:
+    return "arrow" if kind == "python" else "python"
 
 
 TURNS = Turns()

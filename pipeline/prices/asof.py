@@ -16,9 +16,9 @@ from pipeline.database import bulk
 from pipeline.database.engine import reading
 from pipeline.database.schema import bars, batches, series
 from pipeline.prices.frames import VALUES
-from pipeline.prices.rows import Rows, day_of, framed, from_table, in_parts, query_of
+from pipeline.prices.rows import Ints, Mask, day_of, framed, from_table, heads_of, in_parts, keys_of, query_of
 
-_SERIES_AT_ONCE = 500  # some 100 MB of bars
+_SERIES_AT_ONCE = 125  # some 25 MB of bars, of which a few are in memory at a time
 
 
 class AsOf:
@@ -56,12 +56,12 @@ class AsOf:
 
         Columns: symbol, session (date), the values of `frames`, currency.
         """
-        for part in in_parts(list(self._series), _SERIES_AT_ONCE):
-            yield _as_table(self._read(part), part, self._series)
+        for part, table in self._parts():
+            yield _as_table(table, part, self._series)
 
     def bars(self) -> pd.DataFrame:
         """Return the bars as `frames` has them."""
-        return framed([self._read(part) for part in in_parts(list(self._series), _SERIES_AT_ONCE)], self._series)
+        return framed([from_table(table) for _, table in self._parts()], self._series)
 
     def warnings(self) -> pd.DataFrame:
         """Return the bars that a rule asked a question about: symbol, session, rule."""
@@ -78,20 +78,26 @@ class AsOf:
         frame = pd.DataFrame.from_records(found, columns=["symbol", "session", "rule"])
         return frame.drop_duplicates().sort_values(["symbol", "session"], kind="stable", ignore_index=True)
 
-    def _read(self, part: Sequence[int]) -> Rows:
-        query = query_of(sorted(part), last=self._last, top=self._top)
-        rows = self._not_after_the_last(from_table(bulk.read_table(self._engine, query)))
-        rows = _one_revision(rows, self._known)
-        self.rows += len(rows)
-        self.reconstructed += int((rows.batch_N > self._known).sum())
-        return rows
+    def _parts(self) -> Iterator[tuple[Sequence[int], pa.Table]]:
+        parts = list(in_parts(list(self._series), _SERIES_AT_ONCE))
+        queries = (query_of(sorted(part), last=self._last, top=self._top) for part in parts)
+        for part, table in zip(parts, bulk.read_tables(self._engine, queries), strict=True):
+            yield part, self._chosen(table)
 
-    def _not_after_the_last(self, rows: Rows) -> Rows:
-        lasts = {one: day_of(self._last_of[symbol]) for one, (symbol, _) in self._series.items()}
-        if set(lasts.values()) == {day_of(self._last)}:
-            return rows
-        ids, at_N = np.unique(rows.series_N, return_inverse=True)
-        return rows.take(rows.days_N <= np.array([lasts[one] for one in ids.tolist()], np.int64)[at_N])
+    def _chosen(self, table: pa.Table) -> pa.Table:
+        """Return one revision of each bar, none after its symbol's last session."""
+        series_N, days_N, batch_N = heads_of(table)
+        stays_N = _one_revision(keys_of(series_N, days_N), batch_N, self._known) & self._in_time(series_N, days_N)
+        self.rows += int(stays_N.sum())
+        self.reconstructed += int((stays_N & (batch_N > self._known)).sum())
+        return table if stays_N.all() else table.filter(pa.array(stays_N))
+
+    def _in_time(self, series_N: Ints, days_N: Ints) -> Mask | np.bool_:
+        if set(self._last_of.values()) == {self._last}:  # the query has seen to it
+            return np.True_
+        starts, sizes = _runs(series_N)
+        lasts = [day_of(self._last_of[self._series[one][0]]) for one in series_N[starts].tolist()]
+        return days_N <= np.repeat(np.array(lasts, np.int64), sizes)
 
     def _generations(self, connection: Connection, source: str, symbols: tuple[str, ...]) -> dict[int, tuple[str, str]]:
         """Return symbol and currency of each symbol's series to read, in the order of symbols."""
@@ -131,33 +137,43 @@ class AsOf:
         return found
 
 
-def _one_revision(rows: Rows, known: int) -> Rows:
-    """Return of each bar the last revision known by then, or the last there is."""
-    keys_N = rows.keys_N
-    if not len(keys_N):
-        return rows
-    first = np.append(True, keys_N[1:] != keys_N[:-1])
-    if first.all():
-        return rows
-    starts = np.flatnonzero(first)
-    ends = np.append(starts[1:], len(keys_N)) - 1
-    by_then = np.maximum.reduceat(np.where(rows.batch_N <= known, np.arange(len(keys_N)), -1), starts)
-    return rows.take(np.where(by_then >= 0, by_then, ends))
+def _one_revision(keys_N: Ints, batch_N: Ints, known: int) -> Mask:
+    """Return where each bar's last revision known by then is, or the last there is."""
+    starts, sizes = _runs(keys_N)
+    if len(starts) == len(keys_N):
+        return np.ones(len(keys_N), bool)
+    by_then = np.maximum.reduceat(np.where(batch_N <= known, np.arange(len(keys_N)), -1), starts)
+    stays_N = np.zeros(len(keys_N), bool)
+    stays_N[np.where(by_then >= 0, by_then, starts + sizes - 1)] = True
+    return stays_N
 
 
-def _as_table(rows: Rows, part: Sequence[int], names: dict[int, tuple[str, str]]) -> pa.Table:
-    """Return the rows in the order of `part`, the order of symbols."""
-    ids = np.array(part)
-    by_id = np.argsort(ids)
-    place_N = by_id[np.searchsorted(ids[by_id], rows.series_N)].astype(np.int32)
-    if (np.diff(place_N) < 0).any():
-        order = np.argsort(place_N, kind="stable")
-        rows, place_N = rows.take(order), place_N[order]
-    labels = [pa.array([names[one][which] for one in part]) for which in (0, 1)]
+def _runs(sorted_N: Ints) -> tuple[Ints, Ints]:
+    """Return where each run of the same number starts, and how long it is."""
+    ends = np.append(np.flatnonzero(sorted_N[1:] != sorted_N[:-1]) + 1, len(sorted_N)) if len(sorted_N) else sorted_N
+    return np.append(0, ends[:-1])[: len(ends)], np.diff(ends, prepend=0)
+
+
+def _as_table(table: pa.Table, part: Sequence[int], names: dict[int, tuple[str, str]]) -> pa.Table:
+    """Return the bars in the order of `part`, the order of symbols, with what a series is called in front."""
+    series_N = heads_of(table)[0]
+    starts, sizes = _runs(series_N)
+    place = {one: at for at, one in enumerate(part)}
+    order = np.argsort([place[one] for one in series_N[starts].tolist()], kind="stable")
+    if (np.diff(order) < 0).any():
+        table = pa.concat_tables([table.slice(starts[at], sizes[at]) for at in order])
+    # In one piece, whatever the pieces were that came: the pages of a Parquet file follow them.
+    table = table.combine_chunks()
+    present = [names[one] for one in series_N[starts[order]].tolist()]
+    which_N = np.repeat(np.arange(len(order), dtype=np.int32), sizes[order])
+    symbol, currency = (
+        pa.DictionaryArray.from_arrays(which_N, pa.array([one[at] for one in present], pa.string())).cast(pa.string())
+        for at in (0, 1)
+    )
     columns = {
-        "symbol": pa.DictionaryArray.from_arrays(pa.array(place_N), labels[0]).cast(pa.string()),
-        "session": pa.array(rows.days_N.astype(np.int32)).cast(pa.date32()),
-        **{name: pa.array(np.ascontiguousarray(rows.values_NV[:, at])) for at, name in enumerate(VALUES)},
-        "currency": pa.DictionaryArray.from_arrays(pa.array(place_N), labels[1]).cast(pa.string()),
+        "symbol": symbol,
+        "session": table["day"].cast(pa.int32()).cast(pa.date32()),
+        **{name: table[name].cast(pa.float64()) for name in VALUES},
+        "currency": currency,
     }
     return pa.table(columns)

@@ -23,7 +23,7 @@ from pipeline.prices.store import Appended, Overtaken, PriceStore, Series
 from pipeline.sessions import Sessions
 
 # What is stored at once: a whole history of some symbols, or a day of many. A crash loses no more than that.
-_ROWS_AT_ONCE, _SYMBOLS_AT_ONCE = 20_000, 50
+_ROWS_AT_ONCE, _SYMBOLS_AT_ONCE = 20_000, 500
 # What an answer that was complete is good for, where it can still change.
 _FRESH = timedelta(hours=12)
 # Bars of the past that the rules look at beside new ones: a year, to know what is usual.
@@ -130,12 +130,14 @@ class _Intake:
 
     def _ask_one_by_one(self, todo: tuple[str, ...], reach: dict[str, tuple[date, date]]) -> None:
         pending: list[_Answer] = []
+        rows = 0
         try:
             for answer in self._answers(todo, reach):
                 pending.append(answer)
-                if len(pending) >= _SYMBOLS_AT_ONCE or sum(len(one.bars) for one in pending) >= _ROWS_AT_ONCE:
+                rows += len(answer.bars)
+                if len(pending) >= _SYMBOLS_AT_ONCE or rows >= _ROWS_AT_ONCE:
                     self._settle(pending)
-                    pending = []
+                    pending, rows = [], 0
         finally:  # what came before an interruption is kept
             self._settle(pending)
 
@@ -186,6 +188,9 @@ class _Intake:
             overlap = replace(compare(bars, stored), rewritten=rewritten)
         again = bars["symbol"].isin(rewritten).to_numpy()
         news = bars[overlap.is_new | overlap.is_changed | again].reset_index(drop=True)
+        if news.empty:  # most answers to most questions
+            self._note(symbols, stored)
+            return
         doubtful = bars[overlap.is_doubtful & ~again]
         checked = self._checked(news, doubtful, known, rewritten)
         checked, refused = without_half_rewritten(checked, rewritten)
@@ -194,7 +199,8 @@ class _Intake:
         except Overtaken:  # by a run beside this one: compare with what it has stored
             self._settle(answers)
             return
-        self._note(symbols, checked, stored, refused)
+        believed = pd.concat([stored[["symbol", "session"]], checked.kept[["symbol", "session"]]])
+        self._note(symbols, believed, checked.held_back, refused)
 
     def _fetched_whole(
         self, bars: pd.DataFrame, rewritten: frozenset[str], whole: set[str]
@@ -215,11 +221,14 @@ class _Intake:
         self, news: pd.DataFrame, doubtful: pd.DataFrame, known: tuple[str, ...], rewritten: frozenset[str]
     ) -> Checked:
         tails = None
-        with_news = tuple(symbol for symbol in known if symbol not in rewritten and symbol in set(news["symbol"]))
+        new = set(news["symbol"]) - rewritten
+        with_news = tuple(symbol for symbol in known if symbol in new)
         if with_news:
             tails = self._store.recent(with_news, news["session"].min().date() - timedelta(days=_CONTEXT_DAYS))
         checked = check_bars(news, self._request.sessions_of, known=tails)
         checked = also_held(checked, doubtful)
+        if checked.held_back.empty:
+            return checked
         through = quarantine.released(
             self._store.engine, self._store.source, tuple(checked.held_back["symbol"].unique())
         )
@@ -237,13 +246,12 @@ class _Intake:
     def _note(
         self,
         symbols: tuple[str, ...],
-        checked: Checked,
-        stored: pd.DataFrame,
-        refused: frozenset[str],
+        believed: pd.DataFrame,
+        held_back: pd.DataFrame | None = None,
+        refused: frozenset[str] = frozenset(),
     ) -> None:
-        believed = pd.concat([stored[["symbol", "session"]], checked.kept[["symbol", "session"]]])
-        newest = believed.groupby("symbol")["session"].max()
-        held = checked.held_back.drop_duplicates("symbol", keep="last").set_index("symbol")["detail"].to_dict()
+        newest = believed.groupby("symbol")["session"].max().to_dict()
+        held = {} if held_back is None else dict(zip(held_back["symbol"], held_back["detail"], strict=True))
         requests = []
         for symbol in (one for one in symbols if one not in self._failed):
             last, reached = self._request.last_of(symbol), newest.get(symbol)

@@ -14,7 +14,7 @@ from pipeline.database.engine import writing
 from pipeline.prices import coverage, quarantine
 from pipeline.prices.asof import AsOf
 from pipeline.prices.coverage import Coverage
-from pipeline.prices.quality import gaps, identical_series
+from pipeline.prices.quality import MEANING, gaps, identical_series
 
 _PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
 _FINDING = ["symbol", "session", "verdict", "rule", "detail"]
@@ -41,7 +41,7 @@ def look_over(
     held = quarantine.held_back(engine, settings.source, symbols, last)
     still = held[held["status"].isin(["open", "confirmed"])]
     warnings = known.warnings().assign(verdict="warn")
-    warnings = warnings.assign(detail=warnings["rule"].str.replace("_", " "))
+    warnings = warnings.assign(detail=[MEANING.get(rule, rule.replace("_", " ")) for rule in warnings["rule"]])
     missing = gaps(bars, settings.sessions_of, last_of)
     bad = still.drop_duplicates(["symbol", "session"])["verdict"].value_counts()
     requests = coverage.last_requests(engine, settings.source, symbols)

@@ -19,6 +19,7 @@ from pipeline.prices.frames import COLUMNS, VALUES
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 T = TypeVar("T")
 
 _DAY_BITS = 20  # days since 1970 from the year 534 to the year 3405
@@ -80,13 +81,19 @@ def from_numbers(numbers: Floats) -> Rows:
     return Rows(series_N=heads[:, 0], days_N=heads[:, 1], batch_N=heads[:, 2], values_NV=numbers[:, 3:])
 
 
+def heads_of(table: pa.Table) -> tuple[Ints, Ints, Ints]:
+    """Return series, days and batches of an Arrow table."""
+    series_N, days_N, batch_N = (table.column(at).to_numpy().astype(np.int64, copy=False) for at in range(3))
+    return series_N, days_N, batch_N
+
+
 def from_table(table: pa.Table) -> Rows:
     """Return the rows of an Arrow table."""
-    heads = [table.column(at).to_numpy().astype(np.int64, copy=False) for at in range(3)]
+    series_N, days_N, batch_N = heads_of(table)
     values_VN = np.empty((len(VALUES), table.num_rows))
     for at in range(len(VALUES)):
         values_VN[at] = table.column(3 + at).to_numpy()
-    return Rows(series_N=heads[0], days_N=heads[1], batch_N=heads[2], values_NV=values_VN.T)
+    return Rows(series_N=series_N, days_N=days_N, batch_N=batch_N, values_NV=values_VN.T)
 
 
 def framed(parts: Sequence[Rows], names: Mapping[int, tuple[str, str]]) -> pd.DataFrame:
@@ -94,17 +101,21 @@ def framed(parts: Sequence[Rows], names: Mapping[int, tuple[str, str]]) -> pd.Da
     series_N = np.concatenate([part.series_N for part in parts]) if parts else np.empty(0, np.int64)
     days_N = np.concatenate([part.days_N for part in parts]) if parts else np.empty(0, np.int64)
     values_NV = np.concatenate([part.values_NV for part in parts]) if parts else np.empty((0, len(VALUES)))
-    ids, at_N = np.unique(series_N, return_inverse=True)
-    labels = [np.array([names[one][which] for one in ids.tolist()], dtype=object) for which in (0, 1)]
-    frame = pd.DataFrame(
-        {
-            "symbol": labels[0][at_N],
-            "session": days_N.astype("datetime64[D]").astype("datetime64[s]"),
-            **{name: values_NV[:, at] for at, name in enumerate(VALUES)},
-            "currency": labels[1][at_N],
-        }
-    ).astype({"symbol": "str", "currency": "str"})
-    return frame.sort_values(["symbol", "session"], kind="stable", ignore_index=True)[COLUMNS]
+    by_symbol = sorted(names, key=lambda one: names[one][0])
+    ids = np.array(by_symbol, np.int64)
+    by_id = np.argsort(ids)
+    place_N = by_id[np.searchsorted(ids[by_id], series_N)] if len(ids) else series_N
+    if (np.diff(place_N) < 0).any():
+        order = np.argsort(place_N, kind="stable")
+        place_N, days_N, values_NV = place_N[order], days_N[order], values_NV[order]
+    symbol, currency = (pd.array([names[one][at] for one in by_symbol], dtype="str").take(place_N) for at in (0, 1))
+    columns = {
+        "symbol": symbol,
+        "session": days_N.astype("datetime64[D]").astype("datetime64[s]"),
+        **{name: values_NV[:, at] for at, name in enumerate(VALUES)},
+        "currency": currency,
+    }
+    return pd.DataFrame(columns)[COLUMNS]
 
 
 def keys_of(series_N: NDArray[Any], days_N: Ints) -> Ints:

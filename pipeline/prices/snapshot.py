@@ -26,6 +26,16 @@ _SCHEMA = pa.schema(
 )
 
 _ROWS_IN_GROUP = 1 << 20
+# Prices hardly ever repeat, so that a dictionary of them is work for nothing; the bytes of many floats put together by
+# their place compress better, in half the time.
+_FLOATS = ["open", "high", "low", "close", "volume"]
+_ENCODING = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": [name for name in _SCHEMA.names if name not in _FLOATS],
+    "use_byte_stream_split": _FLOATS,
+    "version": "2.6",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +55,7 @@ def write_snapshot(tables: Iterable[pa.Table], as_of: date, folder: Path) -> Sna
     place = folder / f"as_of={as_of}"
     place.mkdir(parents=True, exist_ok=True)
     with name_aside(place / "snapshot.parquet") as aside:
-        with pq.ParquetWriter(aside, _SCHEMA, compression="zstd", version="2.6") as writer:
+        with pq.ParquetWriter(aside, _SCHEMA, **_ENCODING) as writer:
             for table in tables:
                 writer.write_table(table.cast(_SCHEMA), row_group_size=_ROWS_IN_GROUP)
         digest = sha256_file(aside)

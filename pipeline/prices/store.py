@@ -102,16 +102,16 @@ class PriceStore:
     def reach(self, symbols: tuple[str, ...]) -> dict[str, tuple[date, date]]:
         """Return the first and the last session stored of each symbol's current generation."""
         names = {one.id: symbol for symbol, one in self.current(symbols).items()}
-        columns = bars_table.c
+        # A look-up for each end: both at once in a group would read every bar of the history.
+        first, last = (
+            select(extreme(bars_table.c.session)).where(bars_table.c.series_id == series.c.id).scalar_subquery()
+            for extreme in (func.min, func.max)
+        )
         found: dict[str, tuple[date, date]] = {}
         with reading(self.engine) as connection:
             for part in in_parts(list(names)):
-                query = (
-                    select(columns.series_id, func.min(columns.session), func.max(columns.session))
-                    .where(columns.series_id.in_(part))
-                    .group_by(columns.series_id)
-                )
-                found |= {names[one]: (first, last) for one, first, last in connection.execute(query)}
+                rows = connection.execute(select(series.c.id, first, last).where(series.c.id.in_(part)))
+                found |= {names[one]: (begin, until) for one, begin, until in rows if begin is not None}
         return found
 
     def recent(self, symbols: tuple[str, ...], first: date | None) -> pd.DataFrame:

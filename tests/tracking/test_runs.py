@@ -289,3 +289,19 @@ def test_a_run_has_a_page_only_where_a_server_shows_it(
 def test_a_run_that_is_not_there_is_named(settings: Settings) -> None:
     with pytest.raises(PipelineError, match=f"cannot close run {'a' * 32}: .* not found"):
         runs.finish(settings, "a" * 32)
+
+
+def test_what_was_held_back_is_in_the_run(
+    settings: Settings, open_run: Callable[..., str], record: Callable[..., None], client: Any
+) -> None:
+    run_id = open_run()
+    held = [{"symbol": "IBM", "reason": "its bar is in quarantine"}]
+    audit = {"accept": 500, "warn": 2, "quarantine": 3, "reject": 1, "gaps": 4, "doubtful": held, "problems": []}
+    runs.log_audit(settings, run_id, audit)
+    record(run_id)
+    runs.log_decision(settings, run_id, scores=JUDGED, decision=decision())
+    run = client.get_run(run_id)
+    assert (run.data.metrics["audit/quarantine"], run.data.metrics["audit/doubtful"]) == (3, 1)
+    assert run.data.tags["held_back"] == "3 quarantined, 1 rejected, 4 missing; no forecast for IBM"
+    assert run.data.tags["held_back"] in run.data.tags["mlflow.note.content"]
+    assert "audit.json" in artifacts(client, run_id)

@@ -34,3 +34,22 @@ class Findings:
         table = table.assign(severity=table["verdict"].map(SEVERITY).astype(int))
         table = table.sort_values(["place", "severity", "rule", "detail"], ascending=[True, False, True, True])
         return table.drop_duplicates(["place", "rule"], ignore_index=True)
+
+
+# What a warning asks, in general: the store keeps the rule of each, not the numbers that were seen.
+MEANING = {
+    "outside_range": "open or close lies a little outside low..high",
+    "high_below_low": "the high is a little below the low",
+    "no_volume": "the first of a run without volume: suspended, or not traded",
+    "unit": "the first bar behind a change of unit",
+    "unlisted_split": "moved over night as a split would, and none is listed",
+    "unadjusted": "fell over night on an ordinary day: a spin-off or special dividend that is not adjusted for?",
+    "jump": "moved by a third or more in a day: news, or an error?",
+    "distribution": "more than 15 % of the price paid out, by the adjusted close alone",
+    "dividend_unit": "dividend and adjusted close differ by about 100 times",
+    "dividend_not_adjusted": "a dividend is listed that the adjusted close does not have",
+    "dividend_missing": "the adjusted close has a dividend that is not listed",
+    "dividend_mismatch": "dividend and adjusted close differ",
+    "dividend_twice": "the same dividend again within ten days",
+    "capital_gain_twice": "the adjusted close counts a capital gain twice",
+}
