@@ -13,6 +13,16 @@ from pipeline.prices.quality import Checked, bar_as_json
 HALF_REWRITTEN = 0.02
 
 
+def with_still_held(checked: Checked, still: pd.DataFrame) -> Checked:
+    """Hold back the bars that are in quarantine already, for the reason they are there."""
+    if still.empty:
+        return checked
+    columns = list(checked.held_back.columns)
+    held = pd.concat([checked.held_back, still[columns]], ignore_index=True)
+    verdicts = pd.concat([checked.verdicts, still[list(checked.verdicts.columns)]], ignore_index=True)
+    return replace(checked, held_back=held, verdicts=verdicts)
+
+
 def also_held(checked: Checked, doubtful: pd.DataFrame) -> Checked:
     """Hold back the corrections that go too far, as far as no rule has held them back already."""
     if doubtful.empty:

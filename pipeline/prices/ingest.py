@@ -14,7 +14,7 @@ import pandas as pd
 
 from pipeline.errors import BadUpstream, NoData, PipelineError, RateLimited, SourceError, UnknownSymbol
 from pipeline.prices import coverage, quarantine
-from pipeline.prices.belief import also_held, let_through, without_half_rewritten
+from pipeline.prices.belief import also_held, let_through, with_still_held, without_half_rewritten
 from pipeline.prices.coverage import Coverage, Outcome
 from pipeline.prices.overlap import compare
 from pipeline.prices.quality import Checked, check_bars
@@ -180,7 +180,7 @@ class _Intake:
         seen = self._store.current(symbols)
         known = tuple(seen)
         first = None if any(answer.whole for answer in answers) else bars["session"].min().date()
-        stored = self._store.recent(known, first)
+        stored = self._store.recent(known, first, seen)
         overlap = compare(bars, stored)
         whole = {symbol for answer in answers if answer.whole for symbol in answer.symbols}
         bars, rewritten = self._fetched_whole(bars, overlap.rewritten, whole)
@@ -207,6 +207,8 @@ class _Intake:
     ) -> tuple[pd.DataFrame, frozenset[str]]:
         """Return the bars with the whole history of each rewritten symbol; one that cannot be had is left for later."""
         parts, missing = [], set()
+        if not rewritten - whole:
+            return bars, rewritten
         for symbol in sorted(rewritten - whole):
             try:
                 parts.append(self._source.bars((symbol,), self._request.last_of(symbol)))
@@ -225,8 +227,9 @@ class _Intake:
         with_news = tuple(symbol for symbol in known if symbol in new)
         if with_news:
             tails = self._store.recent(with_news, news["session"].min().date() - timedelta(days=_CONTEXT_DAYS))
-        checked = check_bars(news, self._request.sessions_of, known=tails)
-        checked = also_held(checked, doubtful)
+        still = quarantine.still_held(self._store.engine, self._store.source, news)
+        checked = check_bars(news.drop(index=still.index), self._request.sessions_of, known=tails)
+        checked = also_held(with_still_held(checked, still), doubtful)
         if checked.held_back.empty:
             return checked
         through = quarantine.released(

@@ -45,9 +45,11 @@ def compare(bars: pd.DataFrame, stored: pd.DataFrame) -> Overlap:
         return Overlap(is_new=is_new, is_changed=nothing, is_doubtful=nothing, rewritten=frozenset())
     old_NV = stored[VALUES].to_numpy(float)[at_N]
     is_changed = ~is_new & differs(bars[VALUES].to_numpy(float), old_NV)
+    other_currency = ~is_new & (bars["currency"].to_numpy() != stored["currency"].to_numpy()[at_N])
+    if not (is_changed | other_currency).any():
+        return Overlap(is_new=is_new, is_changed=is_changed, is_doubtful=is_changed, rewritten=frozenset())
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio_NP = bars[PRICES].to_numpy(float) / old_NV[:, : len(PRICES)]
-    other_currency = ~is_new & (bars["currency"].to_numpy() != stored["currency"].to_numpy()[at_N])
     rewritten = frozenset(bars.loc[other_currency, "symbol"])
     for symbol in sorted(set(bars.loc[is_changed, "symbol"]) - rewritten):
         mine = (bars["symbol"] == symbol).to_numpy() & ~is_new

@@ -18,7 +18,6 @@ from pipeline.prices.quality import MEANING, gaps, identical_series
 
 _PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
 _FINDING = ["symbol", "session", "verdict", "rule", "detail"]
-_TWIN = "identical"
 
 
 def look_over(
@@ -73,7 +72,7 @@ def doubtful(
         last = last_of(symbol)
         here = reached[symbol].date() if symbol in reached.index else None
         mine = held[held["symbol"] == symbol]
-        twin = mine.loc[mine["rule"] == _TWIN, "detail"]
+        twin = mine.loc[mine["rule"] == quarantine.IDENTICAL, "detail"]
         if here == last and len(twin):
             rows.append({"symbol": symbol, "reason": str(twin.iloc[-1])})
         elif here != last:
@@ -96,7 +95,7 @@ def _hold_twins(engine: Engine, source: str, bars: pd.DataFrame, now: datetime) 
     if twins.empty:
         return
     before = quarantine.held_back(engine, source, tuple(twins["symbol"].unique()), date.max)
-    known = before.loc[before["rule"] == _TWIN, "symbol"]
+    known = before.loc[before["rule"] == quarantine.IDENTICAL, "symbol"]
     twins = twins[~twins["symbol"].isin(known)].drop_duplicates("symbol")
     rows = bars.drop_duplicates("symbol", keep="last").merge(twins.drop(columns="session"), on="symbol")
     rows = rows.assign(verdict="quarantine")  # both stay stored; neither is forecast before somebody has looked

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, case, func, insert, select
 
@@ -18,6 +19,8 @@ from pipeline.prices.quality import bar_as_json
 from pipeline.prices.rows import in_parts
 
 Decision = Literal["released", "confirmed"]
+# The one rule about a symbol rather than a bar: its bars are believed, each for itself.
+IDENTICAL = "identical"
 COLUMNS = ["id", "symbol", "session", "verdict", "rule", "detail", "status", "note", "bar"]
 
 
@@ -74,8 +77,29 @@ def decide(engine: Engine, source: str, ids: Sequence[int], decision: Decision, 
     return len(ids)
 
 
+def still_held(engine: Engine, source: str, bars: pd.DataFrame) -> pd.DataFrame:
+    """Return those of `bars` that are in quarantine as they are, with verdict, rule and detail; each once.
+
+    A bar is judged when it first comes. In other company, without the bars beside it, it might look better.
+    """
+    symbols = tuple(bars["symbol"].unique())
+    held = held_back(engine, source, symbols, date.max) if symbols else pd.DataFrame(columns=COLUMNS)
+    if held.empty:
+        return bars.iloc[:0].assign(verdict="", rule="", detail="")
+    held = held[held["status"].isin(["open", "confirmed"]) & (held["rule"] != IDENTICAL)]
+    held = held.drop_duplicates(["symbol", "session", "bar"], keep="last")
+    near = bars.assign(place=bars.index, day=bars["session"].dt.date).merge(
+        held.rename(columns={"session": "day"})[["symbol", "day", "bar", "verdict", "rule", "detail"]],
+        on=["symbol", "day"],
+    )
+    same = np.array([bar_as_json(row) == row["bar"] for _, row in near.iterrows()], dtype=bool)
+    return near[same].set_index("place")[[*bars.columns, "verdict", "rule", "detail"]]
+
+
 def released(engine: Engine, source: str, symbols: tuple[str, ...]) -> set[tuple[str, date, str]]:
     """Return symbol, session and bar (as JSON) of what a person has let through."""
+    if not symbols:
+        return set()
     held = held_back(engine, source, symbols, date.max)
     mine = held[held["status"] == "released"]
     return set(zip(mine["symbol"], mine["session"], mine["bar"], strict=True))

@@ -114,9 +114,14 @@ class PriceStore:
                 found |= {names[one]: (begin, until) for one, begin, until in rows if begin is not None}
         return found
 
-    def recent(self, symbols: tuple[str, ...], first: date | None) -> pd.DataFrame:
-        """Return the newest revision of the current generations' bars from `first` on: the columns of `frames`."""
-        known = self.current(symbols)
+    def recent(
+        self, symbols: tuple[str, ...], first: date | None, seen: Mapping[str, Series] | None = None
+    ) -> pd.DataFrame:
+        """Return the newest revision of the current generations' bars from `first` on: the columns of `frames`.
+
+        `seen` are the generations to read where the caller has looked them up.
+        """
+        known = self.current(symbols) if seen is None else {symbol: seen[symbol] for symbol in symbols}
         ids = sorted(one.id for one in known.values())
         parts = [from_table(bulk.read_table(self.engine, query_of(part, first))).newest() for part in in_parts(ids)]
         return framed(parts, {one.id: (symbol, one.currency) for symbol, one in known.items()})

@@ -235,3 +235,23 @@ def test_how_each_request_ended_is_kept(store: PriceStore, source: Scripted) -> 
     ended = coverage.last_requests(store.engine, "scripted", ("AAA", "BBB", "CCC"))
     assert {name: one.outcome for name, one in ended.items()} == {"AAA": "complete", "BBB": "failed"}
     assert ended["BBB"].through == MONDAY
+
+
+def test_a_held_bar_that_comes_again_stays_held_whatever_stands_beside_it(store: PriceStore, source: Scripted) -> None:
+    holiday = pd.Timestamp("2020-01-20")  # Martin Luther King's day, with a copy of the bar before
+    copy = source.truth[source.truth["session"] == pd.Timestamp("2020-01-17")].assign(session=holiday)
+    source.truth = pd.concat([source.truth, copy]).sort_values(["symbol", "session"], ignore_index=True)
+    source.overlap = None  # everything is asked for each time
+    assert ask(store, source, MONDAY).appended.held_back == 2
+    for session in (TUESDAY, WEDNESDAY):
+        taken = ask(store, source, session)
+        assert (taken.appended.new, taken.appended.held_back) == (2, 0)
+        assert holiday not in set(known(store, session)["session"])
+
+
+def test_rules_see_the_days_around_a_new_bar(store: PriceStore, source: Scripted) -> None:
+    holiday = pd.Timestamp("2020-01-20")
+    ask(store, source, MONDAY)
+    copy = source.truth[source.truth["session"] == pd.Timestamp("2020-01-17")].assign(session=holiday)
+    source.truth = pd.concat([source.truth, copy]).sort_values(["symbol", "session"], ignore_index=True)
+    assert ask(store, source, MONDAY, whole=True).appended.held_back == 2

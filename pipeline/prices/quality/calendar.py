@@ -69,7 +69,8 @@ def look_at_calendar(
         found.note(symbol, "not_daily", "several bars for one session again and again: intraday rows, not daily bars")
     weekly = set()
     days = _days(bars["session"])
-    calendars = _Calendars(sessions_of, int(min(days.min(), panel.day.min(initial=days.min()))), int(days.max()))
+    every = np.concatenate([days, panel.day])  # what is known may reach further than what is new, either way
+    calendars = _Calendars(sessions_of, int(every.min()), int(every.max()))
     at = dict(zip(_names(panel), range(len(panel.starts) - 1), strict=True))
     genuine = _genuine(panel)
     for symbol, first, last in _spans(bars["symbol"].to_numpy(dtype=object)):
