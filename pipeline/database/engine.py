@@ -92,6 +92,8 @@ def clear_errors(engine: Engine) -> Iterator[None]:
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise store_error(engine, reason) from error
+    except engine.dialect.loaded_dbapi.Error as error:  # from a bulk write, which goes past SQLAlchemy
+        raise store_error(engine, str(error).strip().splitlines()[0]) from error
     except SQLAlchemyError as error:
         raise StoreError(f"{_shown(engine.url)}: {str(error).splitlines()[0]}") from error
 

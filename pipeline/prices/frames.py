@@ -1,8 +1,8 @@
 """The frame of bars that travels between sources, quality rules, store and snapshot, and its check at the edge.
 
-One row a symbol and session: `symbol`, `session` (midnight, no zone), `open`, `high`, `low`, `close`, `volume`,
-`dividend` (per share, on the ex-date), `split_ratio` (new shares for one old, else 1), `currency`. Prices are raw
-or split-adjusted, never adjusted for dividends.
+One row a symbol and session: `symbol`, `session` (midnight, no zone), `open`, `high`, `low`, `close`, `volume` (0 where
+none is given), `dividend` (per share, on the ex-date), `split_ratio` (new shares for one old, else 1), `currency`.
+Prices are raw or split-adjusted, never adjusted for dividends.
 
 A source may add what speaks for or against a bar. `quality` reads it, the store does not keep it: `adjusted_close`
 (for splits and dividends, as the vendor has it), `capital_gain` (per share, funds), `listed_split` (the split that the
@@ -17,6 +17,8 @@ VALUES = [*PRICES, "volume", "dividend", "split_ratio"]
 COLUMNS = ["symbol", "session", *VALUES, "currency"]
 
 EVIDENCE = ["adjusted_close", "capital_gain", "listed_split"]
+
+_ABSENT = {"volume": 0.0, "dividend": 0.0, "split_ratio": 1.0}
 
 # The shape only: whether a value can be believed is for `quality` to say, bar by bar, with a reason.
 _SCHEMA = pa.DataFrameSchema(
@@ -42,5 +44,7 @@ def as_bars(frame: pd.DataFrame) -> pd.DataFrame:
         split_ratio=frame.get("split_ratio", 1.0),
         currency=frame.get("currency", ""),
     )
+    # A vendor leaves out what was not: no trade, no payment, no split.
+    given = given.assign(**{name: given[name].fillna(value) for name, value in _ABSENT.items()})
     checked = _SCHEMA.validate(given)[[*COLUMNS, *(name for name in EVIDENCE if name in given)]]
     return checked.sort_values(["symbol", "session"], kind="stable", ignore_index=True)

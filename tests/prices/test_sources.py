@@ -139,3 +139,11 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         FilesSource(None)
     with pytest.raises(BadSymbol, match="the sample has no TSLA"):
         SAMPLE.bars(("AAPL", "TSLA"), END)
+
+
+def test_a_volume_that_is_not_given_is_none(tmp_path: Path, table: pd.DataFrame) -> None:
+    table.loc[table["symbol"] == "IBM", "volume"] = np.nan
+    table.assign(dividends=np.nan).to_csv(tmp_path / "prices.csv", index=False)
+    found = FilesSource(tmp_path / "prices.csv").bars(("IBM", "MSFT"), END)
+    assert (found.loc[found["symbol"] == "IBM", "volume"] == 0).all()
+    assert (found["dividend"] == 0).all()
