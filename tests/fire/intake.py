@@ -1,0 +1,59 @@
+"""Taking in from a scripted source whose truth the tests change, with no rule that has a say."""
+
+from datetime import date, datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipeline.prices import ingest
+from pipeline.prices.ingest import Request, Taken, take_in
+from pipeline.prices.store import PriceStore
+from tests.fire.model import DAYS, believe_all, moment
+from tests.prices.scripted import CLOCK, Scripted, walk
+
+NAMES = ("AAA", "BBB", "CCC", "DDD")
+
+
+def source_of(names: tuple[str, ...] = NAMES) -> Scripted:
+    """A source with the whole history of some symbols; how much of it is asked for is for the request to say."""
+    return Scripted(pd.concat([walk(name, DAYS[0], DAYS[-1]) for name in names], ignore_index=True))
+
+
+def after_the_split() -> Scripted:
+    """The same with a split, a late correction and a symbol that is new."""
+    source = source_of()
+    source.truth = pd.concat([source.truth, walk("NEW", DAYS[30], DAYS[-1])], ignore_index=True)
+    source.split("BBB", 2.0)
+    source.change("CCC", slice(38, 39), 1.02)
+    return source
+
+
+def truth_of(source: Scripted, session: date) -> pd.DataFrame:
+    """What a store that knows everything says."""
+    mine = source.truth[source.truth["session"] <= pd.Timestamp(session)]
+    return mine.sort_values(["symbol", "session"], ignore_index=True)
+
+
+def ask(store: PriceStore, source: Scripted, session: date, at: float | datetime, **options: Any) -> Taken:
+    """Take in what there is up to a session, for the last time."""
+    now = at if isinstance(at, datetime) else moment(at)
+    request = Request(
+        **{
+            "symbols": source.symbols(),
+            "last_of": lambda _symbol: session,
+            "sessions_of": lambda _symbol: CLOCK,
+            "known_at": now,
+            "settled_at": now,
+            **options,
+        }
+    )
+    return take_in(source, store, request)
+
+
+def believing() -> pytest.MonkeyPatch:
+    """Let everything through, and store two symbols at once; `undo` takes it back."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(ingest, "check_bars", believe_all)
+    patch.setattr(ingest, "_SYMBOLS_AT_ONCE", 2)
+    return patch

@@ -1,0 +1,89 @@
+"""kill -9 at every point of a step: taking in, freezing a snapshot, migrating. Doing it again ends the same."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import Engine
+
+from pipeline.database.engine import open_database
+from pipeline.files import clear_litter
+from pipeline.prices import coverage
+from pipeline.prices.snapshot import Snapshot, read_snapshot, write_snapshot
+from pipeline.prices.store import PriceStore
+from tests.fire.children import killed_at_each
+from tests.fire.intake import NAMES, after_the_split, ask, believing, source_of
+from tests.fire.model import DAYS, LATE, bar, everything, frame_of, moment, read
+from tests.fire.points import At, database_points, die, file_points
+
+pytestmark = pytest.mark.fire
+
+
+def _take_in(number: int, address: str, source: str) -> None:
+    believing()
+    store = PriceStore(open_database(address), source)
+    with database_points(At(number, die)):
+        ask(store, after_the_split(), DAYS[45], 2)
+
+
+def test_an_intake_killed_anywhere_goes_on(
+    opened: Callable[[], Engine], address: str, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(believing().undo)
+    engine, names = opened(), after_the_split().symbols()
+
+    def words(number: int) -> tuple[str, str]:
+        ask(PriceStore(engine, f"killed{number}"), source_of(), DAYS[40], 1)
+        return address, f"killed{number}"
+
+    reference = words(0)[1]
+    old = read(engine, reference, names, DAYS[-1], LATE)
+    ask(PriceStore(engine, reference), after_the_split(), DAYS[45], 2)
+    new, stored = read(engine, reference, names, DAYS[-1], LATE), everything(engine, reference)
+    for number, _ in killed_at_each(_take_in, words):
+        store = PriceStore(engine, f"killed{number}")
+        found = read(store.engine, store.source, names, DAYS[-1], LATE)
+        for name in names:
+            mine = found[found["symbol"] == name].reset_index(drop=True)
+            assert any(mine.equals(state[state["symbol"] == name].reset_index(drop=True)) for state in (old, new))
+        ask(store, after_the_split(), DAYS[45], 2)
+        assert everything(store.engine, store.source) == stored
+        assert read(store.engine, store.source, NAMES, DAYS[40], moment(1)).equals(old)
+        ended = coverage.last_requests(store.engine, store.source, names)
+        assert {one.outcome for one in ended.values()} == {"complete"}
+    assert number > 20
+
+
+def tables() -> Iterator[pa.Table]:
+    for name in ("AAA", "BBB", "CCC"):
+        frame = frame_of({(name, day): bar(50) for day in DAYS})
+        yield pa.Table.from_pandas(frame.assign(session=frame["session"].dt.date), preserve_index=False)
+
+
+def _write_snapshot(number: int, folder: Path) -> None:
+    reached = At(number, die)
+    file_points(reached, folder)
+
+    def told() -> Iterator[pa.Table]:
+        for table in tables():
+            reached("a table")
+            yield table
+
+    write_snapshot(told(), DAYS[-1], folder)
+
+
+def test_a_snapshot_killed_anywhere_is_whole_or_not_there(tmp_path: Path) -> None:
+    whole = write_snapshot(tables(), DAYS[-1], tmp_path / "reference")
+    name, seen = f"as_of={DAYS[-1]}", set()
+    for number, killed in killed_at_each(_write_snapshot, lambda number: (tmp_path / str(number),)):
+        place = tmp_path / str(number) / name
+        path = place / whole.path.name
+        seen.add(path.exists())
+        assert killed or path.exists()
+        if path.exists():
+            read_snapshot(Snapshot(path=path, digest=whole.digest))
+        assert write_snapshot(tables(), DAYS[-1], tmp_path / str(number)).digest == whole.digest
+        clear_litter(place)
+        assert [each.name for each in place.iterdir()] == [path.name]
+    assert seen == {True, False}
