@@ -14,6 +14,7 @@
     │   └── BadUpstream           no answer, or none that makes sense: 500, HTML, cut off, another symbol
     ├── SessionNotAvailable     the source ends before the session: nothing to do, no failure
     ├── StoreError              the database or the published folder cannot be opened, read or written
+    │   └── Overtaken             another process stored a symbol's history anew meanwhile: compare again
     ├── CorruptFile             a file's SHA-256 is not the one recorded when it was written
     ├── MissingStep             an earlier step of the run has left nothing to go on with
     └── TrackingUnavailable     MLflow cannot be reached: what was computed is safe on disk
@@ -82,6 +83,10 @@ class SessionNotAvailable(PipelineError):
 
 class StoreError(PipelineError):
     """The database or the published folder cannot be opened, read or written."""
+
+
+class Overtaken(StoreError):
+    """Another process began a new generation of a symbol meanwhile: compare with that one, and append again."""
 
 
 class CorruptFile(PipelineError):

@@ -12,14 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.errors import BadUpstream, NoData, PipelineError, RateLimited, SourceError, UnknownSymbol
+from pipeline.errors import BadUpstream, NoData, Overtaken, PipelineError, RateLimited, SourceError, UnknownSymbol
 from pipeline.prices import coverage, quarantine
 from pipeline.prices.belief import also_held, let_through, with_still_held, without_half_rewritten
 from pipeline.prices.coverage import Coverage, Outcome
 from pipeline.prices.overlap import compare
 from pipeline.prices.quality import Checked, check_bars
 from pipeline.prices.sources import Source
-from pipeline.prices.store import Appended, Overtaken, PriceStore, Series
+from pipeline.prices.store import Appended, PriceStore, Series
 from pipeline.sessions import Sessions
 
 # What is stored at once: a whole history of some symbols, or a day of many. A crash loses no more than that.

@@ -20,6 +20,8 @@ Mask = NDArray[np.bool_]
 
 # Fewer bars than this with one ratio are corrections that happen to be alike.
 _RUN = 3
+# So many of the oldest bars have to hold such a run: one or two of them may have been corrected at the same time.
+_OLDEST = 5
 # Vendors round: a ratio of 0.5 may come as 0.4996 … 0.5004, one of 0.995 hardly moves. Part of the ratio's distance
 # from 1, and never less than the jitter of floats.
 _SPREAD, _JITTER = 0.02, 1e-5
@@ -61,13 +63,15 @@ def compare(bars: pd.DataFrame, stored: pd.DataFrame) -> Overlap:
 
 
 def _another_scale(ratio_NP: NDArray[np.float64]) -> bool:
-    """Whether the bars, oldest first, begin with a run that one ratio explains; prices in the columns."""
-    scale = float(np.median(ratio_NP[:_RUN]))
-    if len(ratio_NP) < _RUN or not np.isfinite(scale) or scale <= 0:
-        return False
-    spread = max(_JITTER, _SPREAD * abs(scale - 1))
-    run = ratio_NP[:_RUN]
-    return abs(scale - 1) > _JITTER and bool((np.abs(run / scale - 1) <= spread).all())
+    """Whether one ratio explains the oldest bars, but for one or two corrected meanwhile; prices in the columns."""
+    first_WP = ratio_NP[:_OLDEST]
+    for scale in np.median(first_WP, axis=1):
+        if not np.isfinite(scale) or scale <= 0 or abs(scale - 1) <= _JITTER:
+            continue
+        spread = max(_JITTER, _SPREAD * abs(scale - 1))
+        if (np.abs(first_WP / scale - 1) <= spread).all(axis=1).sum() >= _RUN:
+            return True
+    return False
 
 
 def _positions(bars: pd.DataFrame, stored: pd.DataFrame) -> tuple[NDArray[np.int64], Mask]:

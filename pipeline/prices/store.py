@@ -19,7 +19,7 @@ from pipeline.database import bulk
 from pipeline.database.engine import reading, writing
 from pipeline.database.schema import bars as bars_table
 from pipeline.database.schema import batches, series
-from pipeline.errors import StoreError
+from pipeline.errors import Overtaken
 from pipeline.prices import quarantine
 from pipeline.prices.frames import VALUES
 from pipeline.prices.quality import Checked
@@ -41,10 +41,6 @@ class Appended:
     unchanged: int = 0
     held_back: int = 0
     rewritten: int = 0
-
-
-class Overtaken(StoreError):
-    """Another process began a new generation of a symbol meanwhile: compare with that one, and append again."""
 
 
 @dataclass(frozen=True, kw_only=True)
