@@ -10,15 +10,17 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, select
 
 from pipeline.database import bulk
 from pipeline.database.engine import reading
 from pipeline.database.schema import bars, batches, series
 from pipeline.prices.frames import VALUES
-from pipeline.prices.rows import Ints, Mask, day_of, framed, from_table, heads_of, in_parts, keys_of, query_of
+from pipeline.prices.rows import SCHEMA, Ints, Mask, day_of, days_in, in_parts, keyed_query_of, keys_in, keys_of
 
 _SERIES_AT_ONCE = 125  # some 25 MB of bars, of which a few are in memory at a time
+_ALL_DAYS = 1 << 19  # before 1970 there are no more in a key
 
 
 class AsOf:
@@ -56,12 +58,17 @@ class AsOf:
 
         Columns: symbol, session (date), the values of `frames`, currency.
         """
-        for part, table in self._parts():
-            yield _as_table(table, part, self._series)
+        parts = list(in_parts(list(self._series), _SERIES_AT_ONCE))
+        queries = (keyed_query_of(sorted(part), last=self._last, top=self._top, known=self._known) for part in parts)
+        for part, table in zip(parts, bulk.read_tables(self._engine, queries), strict=True):
+            # In one piece, whatever the pieces were that came: the pages of a Parquet file follow them.
+            yield self._chosen(part, table.combine_chunks())
 
     def bars(self) -> pd.DataFrame:
         """Return the bars as `frames` has them."""
-        return framed([from_table(table) for _, table in self._parts()], self._series)
+        found = list(self.tables()) or [SCHEMA.empty_table()]
+        frame: pd.DataFrame = pa.concat_tables(found).to_pandas(date_as_object=False)
+        return frame.assign(session=frame["session"].astype("datetime64[s]"))
 
     def warnings(self) -> pd.DataFrame:
         """Return the bars that a rule asked a question about: symbol, session, rule."""
@@ -78,26 +85,27 @@ class AsOf:
         frame = pd.DataFrame.from_records(found, columns=["symbol", "session", "rule"])
         return frame.drop_duplicates().sort_values(["symbol", "session"], kind="stable", ignore_index=True)
 
-    def _parts(self) -> Iterator[tuple[Sequence[int], pa.Table]]:
-        parts = list(in_parts(list(self._series), _SERIES_AT_ONCE))
-        queries = (query_of(sorted(part), last=self._last, top=self._top) for part in parts)
-        for part, table in zip(parts, bulk.read_tables(self._engine, queries), strict=True):
-            yield part, self._chosen(table)
+    def _chosen(self, part: Sequence[int], table: pa.Table) -> pa.Table:
+        """Return one revision of each bar up to its symbol's last session, in the order of `part`, that of symbols."""
+        keys_N, was_known_N = keys_in(table)
+        starts_P, ends_P = self._ends(part, keys_N)
+        stays_N = _one_revision(keys_N, was_known_N)
+        at_N = np.concatenate([np.arange(*ends) for ends in zip(starts_P, ends_P, strict=True)])
+        at_N = at_N[stays_N[at_N]]
+        self.rows += len(at_N)
+        self.reconstructed += int((~was_known_N[at_N]).sum())
+        if len(at_N) != len(keys_N) or (np.diff(starts_P) < 0).any():
+            table, keys_N = table.take(pa.array(at_N)), keys_N[at_N]
+        before_N = np.append(0, np.cumsum(stays_N))
+        which_N = np.repeat(np.arange(len(part), dtype=np.int32), before_N[ends_P] - before_N[starts_P])
+        return _as_table(table, days_in(keys_N), which_N, [self._series[one] for one in part])
 
-    def _chosen(self, table: pa.Table) -> pa.Table:
-        """Return one revision of each bar, none after its symbol's last session."""
-        series_N, days_N, batch_N = heads_of(table)
-        stays_N = _one_revision(keys_of(series_N, days_N), batch_N, self._known) & self._in_time(series_N, days_N)
-        self.rows += int(stays_N.sum())
-        self.reconstructed += int((stays_N & (batch_N > self._known)).sum())
-        return table if stays_N.all() else table.filter(pa.array(stays_N))
-
-    def _in_time(self, series_N: Ints, days_N: Ints) -> Mask | np.bool_:
-        if set(self._last_of.values()) == {self._last}:  # the query has seen to it
-            return np.True_
-        starts, sizes = _runs(series_N)
-        lasts = [day_of(self._last_of[self._series[one][0]]) for one in series_N[starts].tolist()]
-        return days_N <= np.repeat(np.array(lasts, np.int64), sizes)
+    def _ends(self, part: Sequence[int], keys_N: Ints) -> tuple[Ints, Ints]:
+        """Return where the bars of each series begin, and where they end with its symbol's last session."""
+        ids_P = np.array(part, np.int64)
+        lasts_P = np.array([day_of(self._last_of[self._series[one][0]]) for one in part], np.int64)
+        starts_P = np.searchsorted(keys_N, keys_of(ids_P, -_ALL_DAYS))
+        return starts_P, np.searchsorted(keys_N, keys_of(ids_P, lasts_P), side="right")
 
     def _generations(self, connection: Connection, source: str, symbols: tuple[str, ...]) -> dict[int, tuple[str, str]]:
         """Return symbol and currency of each symbol's series to read, in the order of symbols."""
@@ -109,71 +117,65 @@ class AsOf:
             )
             for symbol, id_, batch, currency in connection.execute(query.order_by(columns.generation)):
                 candidates.setdefault(symbol, []).append((id_, batch, currency))
-        last = self._last_sessions(
-            connection, [one[0] for many in candidates.values() if len(many) > 1 for one in many]
-        )
-        chosen = {symbol: self._preferred(many, last) for symbol, many in sorted(candidates.items())}
+        several = [one[0] for many in candidates.values() if len(many) > 1 for one in many]
+        last = self._last_sessions(connection, several, self._top)
+        then = self._last_sessions(connection, several, self._known)
+        chosen = {symbol: self._preferred(many, last, then) for symbol, many in sorted(candidates.items())}
         return {id_: (symbol, currency) for symbol, (id_, _, currency) in chosen.items()}
 
-    def _preferred(self, many: list[tuple[int, int, str]], last: dict[int, date]) -> tuple[int, int, str]:
-        """The newest generation known by the cutoff, unless only another one reaches the session.
+    def _preferred(
+        self, many: list[tuple[int, int, str]], last: dict[int, date], then: dict[int, date]
+    ) -> tuple[int, int, str]:
+        """The newest generation that by the cutoff reached the session, so that what was read once is read for ever.
 
-        A rewritten history takes in the sessions that its forerunner never saw: sessions missed while nothing ran.
+        Where none did, the newest known by the cutoff, unless only another one reaches the session: a rewritten
+        history takes in the sessions that its forerunner never saw, missed while nothing ran.
         """
         reach = max((last.get(id_, date.min) for id_, _, _ in many), default=date.min)
+        if by_then := [one for one in many if then.get(one[0]) == reach]:
+            return by_then[-1]
         furthest = [one for one in many if last.get(one[0], date.min) == reach]
         known = [one for one in furthest if one[1] <= self._known]
         return (known or furthest)[-1]
 
-    def _last_sessions(self, connection: Connection, ids: list[int]) -> dict[int, date]:
+    def _last_sessions(self, connection: Connection, ids: list[int], top: int) -> dict[int, date]:
+        """Return the last session of each series up to the one to read, as of a batch."""
         found: dict[int, date] = {}
         for part in in_parts(ids):
             query = (
                 select(bars.c.series_id, func.max(bars.c.session))
-                .where(bars.c.series_id.in_(part), bars.c.session <= self._last, bars.c.batch_id <= self._top)
+                .where(bars.c.series_id.in_(part), bars.c.session <= self._last, bars.c.batch_id <= top)
                 .group_by(bars.c.series_id)
             )
             found.update((one, day) for one, day in connection.execute(query))
         return found
 
 
-def _one_revision(keys_N: Ints, batch_N: Ints, known: int) -> Mask:
+def _one_revision(keys_N: Ints, was_known_N: Mask) -> Mask:
     """Return where each bar's last revision known by then is, or the last there is."""
-    starts, sizes = _runs(keys_N)
-    if len(starts) == len(keys_N):
-        return np.ones(len(keys_N), bool)
-    by_then = np.maximum.reduceat(np.where(batch_N <= known, np.arange(len(keys_N)), -1), starts)
-    stays_N = np.zeros(len(keys_N), bool)
-    stays_N[np.where(by_then >= 0, by_then, starts + sizes - 1)] = True
+    stays_N = np.ones(len(keys_N), bool)
+    same_N = keys_N[1:] == keys_N[:-1]
+    at_R = np.flatnonzero(np.append(same_N, False) | np.append(False, same_N))  # of bars with more than one
+    if len(keys_N) and len(at_R):
+        stays_N[at_R] = _last_known(keys_N[at_R], was_known_N[at_R])
     return stays_N
 
 
-def _runs(sorted_N: Ints) -> tuple[Ints, Ints]:
-    """Return where each run of the same number starts, and how long it is."""
-    ends = np.append(np.flatnonzero(sorted_N[1:] != sorted_N[:-1]) + 1, len(sorted_N)) if len(sorted_N) else sorted_N
-    return np.append(0, ends[:-1])[: len(ends)], np.diff(ends, prepend=0)
+def _last_known(keys_R: Ints, was_known_R: Mask) -> Mask:
+    starts = np.flatnonzero(np.append(True, keys_R[1:] != keys_R[:-1]))
+    lasts = np.append(starts[1:], len(keys_R)) - 1
+    by_then = np.maximum.reduceat(np.where(was_known_R, np.arange(len(keys_R)), -1), starts)
+    stays_R = np.zeros(len(keys_R), bool)
+    stays_R[np.where(by_then >= 0, by_then, lasts)] = True
+    return stays_R
 
 
-def _as_table(table: pa.Table, part: Sequence[int], names: dict[int, tuple[str, str]]) -> pa.Table:
-    """Return the bars in the order of `part`, the order of symbols, with what a series is called in front."""
-    series_N = heads_of(table)[0]
-    starts, sizes = _runs(series_N)
-    place = {one: at for at, one in enumerate(part)}
-    order = np.argsort([place[one] for one in series_N[starts].tolist()], kind="stable")
-    if (np.diff(order) < 0).any():
-        table = pa.concat_tables([table.slice(starts[at], sizes[at]) for at in order])
-    # In one piece, whatever the pieces were that came: the pages of a Parquet file follow them.
-    table = table.combine_chunks()
-    present = [names[one] for one in series_N[starts[order]].tolist()]
-    which_N = np.repeat(np.arange(len(order), dtype=np.int32), sizes[order])
+def _as_table(table: pa.Table, days_N: Ints, which_N: NDArray[np.int32], names: Sequence[tuple[str, str]]) -> pa.Table:
+    """Return the values with symbol, session and currency beside them; `which_N` is the place of a bar's names."""
     symbol, currency = (
-        pa.DictionaryArray.from_arrays(which_N, pa.array([one[at] for one in present], pa.string())).cast(pa.string())
+        pa.DictionaryArray.from_arrays(which_N, pa.array([one[at] for one in names], pa.string())).cast(pa.string())
         for at in (0, 1)
     )
-    columns = {
-        "symbol": symbol,
-        "session": table["day"].cast(pa.int32()).cast(pa.date32()),
-        **{name: table[name].cast(pa.float64()) for name in VALUES},
-        "currency": currency,
-    }
-    return pa.table(columns)
+    session = pa.array(days_N.astype(np.int32)).view(pa.date32())
+    values = {name: table[name].cast(pa.float64()) for name in VALUES}
+    return pa.table({"symbol": symbol, "session": session, **values, "currency": currency})

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import Select, select
+from sqlalchemy import Select, case, select
 
 from pipeline.database.schema import bars, day_number
 from pipeline.prices.frames import COLUMNS, VALUES
@@ -23,7 +23,18 @@ Mask = NDArray[np.bool_]
 T = TypeVar("T")
 
 _DAY_BITS = 20  # days since 1970 from the year 534 to the year 3405
+_DAY_ZERO = 1 << (_DAY_BITS - 1)
 _IN_ONE_QUERY = 5000  # values in one IN list, well below what either database takes
+
+# The columns of `frames` as Arrow has them.
+SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("session", pa.date32()),
+        *((name, pa.float64()) for name in VALUES),
+        ("currency", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +52,8 @@ class Rows:
     @property
     def keys_N(self) -> Ints:
         """One number for each series and day, ascending."""
-        return keys_of(self.series_N, self.days_N)
+        keys_N: Ints = keys_of(self.series_N, self.days_N)
+        return keys_N
 
     def take(self, at: NDArray[Any]) -> "Rows":
         """Return the rows at these positions, or where a mask says so."""
@@ -75,25 +87,37 @@ def query_of(
     return query.order_by(columns.series_id, columns.session, columns.batch_id)
 
 
+def keyed_query_of(series: Sequence[int], *, last: date, top: int, known: int) -> Select[Any]:
+    """Return the query for the same rows with one number in front of the values, which `keys_in` takes apart.
+
+    A value costs as much to read as it does to compare some: by the million, three numbers in one are a tenth less.
+    """
+    columns = bars.c
+    key = keys_of(columns.series_id, day_number(columns.session))
+    later = case((columns.batch_id > known, 1), else_=0)
+    query = query_of(series, last=last, top=top)
+    return query.with_only_columns((key * 2 + later).label("key"), *(columns[name] for name in VALUES))
+
+
+def keys_in(table: pa.Table) -> tuple[Ints, Mask]:
+    """Return `Rows.keys_N` of a table that was asked for by key, and whether each row was known by then."""
+    key_N = table["key"].to_numpy().astype(np.int64, copy=False)
+    return key_N >> 1, (key_N & 1) == 0
+
+
 def from_numbers(numbers: Floats) -> Rows:
     """Return the rows of a fetched array, shape (N, 3 + V)."""
     heads = numbers[:, :3].astype(np.int64)
     return Rows(series_N=heads[:, 0], days_N=heads[:, 1], batch_N=heads[:, 2], values_NV=numbers[:, 3:])
 
 
-def heads_of(table: pa.Table) -> tuple[Ints, Ints, Ints]:
-    """Return series, days and batches of an Arrow table."""
-    series_N, days_N, batch_N = (table.column(at).to_numpy().astype(np.int64, copy=False) for at in range(3))
-    return series_N, days_N, batch_N
-
-
 def from_table(table: pa.Table) -> Rows:
     """Return the rows of an Arrow table."""
-    series_N, days_N, batch_N = heads_of(table)
+    heads = [table.column(at).to_numpy().astype(np.int64, copy=False) for at in range(3)]
     values_VN = np.empty((len(VALUES), table.num_rows))
     for at in range(len(VALUES)):
         values_VN[at] = table.column(3 + at).to_numpy()
-    return Rows(series_N=series_N, days_N=days_N, batch_N=batch_N, values_NV=values_VN.T)
+    return Rows(series_N=heads[0], days_N=heads[1], batch_N=heads[2], values_NV=values_VN.T)
 
 
 def framed(parts: Sequence[Rows], names: Mapping[int, tuple[str, str]]) -> pd.DataFrame:
@@ -118,9 +142,14 @@ def framed(parts: Sequence[Rows], names: Mapping[int, tuple[str, str]]) -> pd.Da
     return pd.DataFrame(columns)[COLUMNS]
 
 
-def keys_of(series_N: NDArray[Any], days_N: Ints) -> Ints:
-    """Return one number for each series and day, in their order."""
-    return (series_N << _DAY_BITS) + (days_N + (1 << (_DAY_BITS - 1)))
+def keys_of(series_N: Any, days_N: Any) -> Any:
+    """Return one number for each series and day, in their order: of arrays, of numbers, or of columns."""
+    return series_N * (1 << _DAY_BITS) + (days_N + _DAY_ZERO)
+
+
+def days_in(keys_N: Ints) -> Ints:
+    """Return the days since 1970 of keys."""
+    return (keys_N & ((1 << _DAY_BITS) - 1)) - _DAY_ZERO
 
 
 def days_of(sessions: pd.Series) -> Ints:

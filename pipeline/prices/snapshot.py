@@ -14,16 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import CorruptFile, MissingStep
 from pipeline.files import name_aside, settle, sha256_file
-from pipeline.prices.frames import VALUES
-
-_SCHEMA = pa.schema(
-    [
-        ("symbol", pa.string()),
-        ("session", pa.date32()),
-        *((name, pa.float64()) for name in VALUES),
-        ("currency", pa.string()),
-    ]
-)
+from pipeline.prices.rows import SCHEMA
 
 _ROWS_IN_GROUP = 1 << 20
 # Prices hardly ever repeat, so that a dictionary of them is work for nothing; the bytes of many floats put together by
@@ -32,7 +23,7 @@ _FLOATS = ["open", "high", "low", "close", "volume"]
 _ENCODING = {
     "compression": "zstd",
     "compression_level": 1,
-    "use_dictionary": [name for name in _SCHEMA.names if name not in _FLOATS],
+    "use_dictionary": [name for name in SCHEMA.names if name not in _FLOATS],
     "use_byte_stream_split": _FLOATS,
     "version": "2.6",
 }
@@ -55,9 +46,9 @@ def write_snapshot(tables: Iterable[pa.Table], as_of: date, folder: Path) -> Sna
     place = folder / f"as_of={as_of}"
     place.mkdir(parents=True, exist_ok=True)
     with name_aside(place / "snapshot.parquet") as aside:
-        with pq.ParquetWriter(aside, _SCHEMA, **_ENCODING) as writer:
+        with pq.ParquetWriter(aside, SCHEMA, **_ENCODING) as writer:
             for table in tables:
-                writer.write_table(table.cast(_SCHEMA), row_group_size=_ROWS_IN_GROUP)
+                writer.write_table(table.cast(SCHEMA), row_group_size=_ROWS_IN_GROUP)
         digest = sha256_file(aside)
         path = place / f"{digest}.parquet"
         if not path.exists():

@@ -112,9 +112,7 @@ def test_a_backfill_gives_the_bytes_of_the_live_run(yahoo: Yahoo, home: Path) ->
     yahoo.fail("AAPL", "correction", session="2013-02-26", by=1.01)
     yahoo.fail("IBM", "split today", ratio=2)
     run(yahoo, FRIDAY)
-    again = jobs.plan(
-        key="again", now=evening(FRIDAY), as_of=THURSDAY, overrides={"symbols": SYMBOLS}, provenance={}
-    )
+    again = jobs.plan(key="again", now=evening(FRIDAY), as_of=THURSDAY, overrides={"symbols": SYMBOLS}, provenance={})
     jobs.ingest_all(again, known_at=evening(FRIDAY))
     assert jobs.snapshot(again["run"], known_at=evening(FRIDAY))["digest"] == live
 

@@ -1,0 +1,366 @@
+"""The cases of the price store, each run in a process of its own: `python -m benchmarks.prices CASE ...` prints JSON.
+
+The data are fixed: a log-normal walk for each symbol, seeded by its number, on the sessions of XNYS. Some histories
+are corrected late and a few are rewritten by a split, so that revisions and second generations are there to be read.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, Engine, Select, select
+
+from pipeline.database.engine import open_database, reading
+from pipeline.database.schema import bars as bars_table
+from pipeline.database.schema import day_number, series
+from pipeline.prices.asof import AsOf
+from pipeline.prices.frames import VALUES, as_bars
+from pipeline.prices.ingest import Request, Taken, take_in
+from pipeline.prices.quality import check_bars
+from pipeline.prices.snapshot import write_snapshot
+from pipeline.prices.sources import Basis
+from pipeline.prices.store import PriceStore
+from pipeline.sessions import Sessions
+
+SEED = 20_260_102
+CLOCK = Sessions("XNYS")
+FIRST = date(2014, 1, 2)
+RESERVE = 60  # sessions after the history, for the days that are appended
+# Of so many symbols one is corrected late, or rewritten by a split of two for one.
+CORRECTED, REWRITTEN = 20, 100
+_PEER_SYMBOLS = 100  # fetched at once by the peer: more would only cost it memory and garbage collection
+
+
+@dataclass
+class Market:
+    """A live source in memory. `wall_s` and `cpu_s` are its own time, which is no part of what is measured."""
+
+    history: int
+    revised: bool = False
+    name: str = "bench"
+    live: bool = True
+    overlap: int | None = 10
+    wall_s: float = field(default=0.0, init=False)
+    cpu_s: float = field(default=0.0, init=False)
+
+    @cached_property
+    def days(self) -> "np.ndarray[Any, np.dtype[np.datetime64]]":
+        """The sessions of the history and of the reserve."""
+        count = self.history + RESERVE
+        between = CLOCK.between(FIRST, FIRST + timedelta(days=int(count * 1.5) + 30))[:count]
+        return np.array(between, dtype="datetime64[s]")
+
+    def session(self, place: int) -> date:
+        """Return the session at a place: 0 is the last of the history."""
+        day: date = self.days[self.history - 1 + place].astype("datetime64[D]").item()
+        return day
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return nothing: those who ask name their symbols."""
+        return ()
+
+    def require(self, symbols: tuple[str, ...]) -> None:
+        """Know every symbol."""
+
+    def first_session(self) -> date | None:
+        """Return the first of the history."""
+        return FIRST
+
+    def last_session(self) -> date | None:
+        """Return that it goes on."""
+        return None
+
+    def basis(self, symbol: str) -> Basis:  # noqa: ARG002  all alike
+        """Return what Yahoo would."""
+        return "split_adjusted"
+
+    def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
+        """Return the bars of one symbol, cut to the sessions asked for."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        (symbol,) = symbols
+        start = 0 if first is None else int(np.searchsorted(self.days, np.datetime64(first, "s")))
+        end = int(np.searchsorted(self.days, np.datetime64(last, "s"), side="right"))
+        frame = self._walk(symbol, slice(start, end))
+        self.wall_s += time.perf_counter() - wall
+        self.cpu_s += time.process_time() - cpu
+        return frame
+
+    def _walk(self, symbol: str, part: slice) -> pd.DataFrame:
+        number, count = int(symbol[1:]), len(self.days)
+        rng = np.random.default_rng([SEED, number])
+        close = rng.uniform(10, 200) * np.exp(np.cumsum(rng.normal(0, 0.012, count)))
+        wiggle = rng.uniform(0, 0.008, (3, count))
+        opened = close * (1 + wiggle[0] - 0.004)
+        values = {
+            "open": opened,
+            "high": np.maximum(opened, close) * (1 + wiggle[1]),
+            "low": np.minimum(opened, close) * (1 - wiggle[2]),
+            "close": close,
+            "volume": np.round(np.exp(rng.normal(14, 0.4, count))),
+        }
+        if self.revised:
+            self._revise(values, number)
+        # Quarterly, of a third of the symbols.
+        paid = (np.arange(count) % 63 == number % 63) & (number % 3 == 0)
+        columns = {name: one[part] for name, one in values.items()}
+        size = len(columns["close"])
+        return pd.DataFrame(
+            {
+                "symbol": pd.array([symbol], dtype="str").take(np.zeros(size, np.intp)),
+                "session": self.days[part],
+                **columns,
+                "dividend": np.where(paid, 0.25, 0.0)[part],
+                "split_ratio": np.ones(size),
+                "currency": pd.array(["USD"], dtype="str").take(np.zeros(size, np.intp)),
+            }
+        )
+
+    def _revise(self, values: dict[str, Any], number: int) -> None:
+        """Change the last sessions of a few histories a little, and the whole scale of fewer."""
+        late = slice(self.history - 4, self.history - 2)
+        if number % CORRECTED == 1:
+            for name in ("open", "high", "low", "close"):
+                values[name][late] *= 1.002
+        if number % REWRITTEN == 2:
+            for name in ("open", "high", "low", "close"):
+                values[name] /= 2.0
+            values["volume"] *= 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a case works: the database, the name of the series in it, their number and length, and the round."""
+
+    url: str
+    source: str
+    symbols: int
+    sessions: int
+    turn: int
+    folder: Path
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The symbols."""
+        return tuple(f"S{number:05d}" for number in range(self.symbols))
+
+    @cached_property
+    def store(self) -> PriceStore:
+        """The store, opened before anything is timed."""
+        return PriceStore(open_database(self.url), self.source)
+
+    def market(self, revised: bool = True) -> Market:
+        """The vendor, before or after it revised some of its histories."""
+        return Market(history=self.sessions, revised=revised)
+
+
+class Clock:
+    """Wall and CPU seconds of a block, and the time in them that is not to be counted."""
+
+    wall_s = cpu_s = 0.0
+
+    @contextmanager
+    def running(self, market: Market | None = None) -> Iterator[None]:
+        """Time a block, less what the vendor in it took."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.wall_s = time.perf_counter() - wall - (market.wall_s if market else 0.0)
+        self.cpu_s = time.process_time() - cpu - (market.cpu_s if market else 0.0)
+
+
+def load(place: Place, clock: Clock) -> dict[str, Any]:
+    """Take ten years of every symbol in for the first time."""
+    taken = _take_in(place, clock, place.market(revised=False), session=0, days_later=0)
+    return {"rows": taken.appended.new, "held_back": taken.appended.held_back}
+
+
+def revise(place: Place, clock: Clock) -> dict[str, Any]:
+    """Take in what the vendor says after it revised some histories: corrections and new generations."""
+    taken = _take_in(place, clock, place.market(), session=0, days_later=1)
+    return {"rows": taken.appended.revised, "rewritten": taken.appended.rewritten}
+
+
+def day(place: Place, clock: Clock) -> dict[str, Any]:
+    """Take one new session in, as every evening: an overlap of ten, the rules with a year before it, the store."""
+    taken = _take_in(place, clock, place.market(), session=1 + place.turn, days_later=2 + 2 * place.turn)
+    return {"rows": taken.appended.new, "held_back": taken.appended.held_back}
+
+
+def unchanged(place: Place, clock: Clock) -> dict[str, Any]:
+    """Ask for the same session again, later: everything comes once more and nothing is new."""
+    taken = _take_in(place, clock, place.market(), session=1 + place.turn, days_later=3 + 2 * place.turn)
+    return {"rows": 0, "new": taken.appended.new + taken.appended.revised, "asked": len(taken.requests)}
+
+
+def append(place: Place, clock: Clock) -> dict[str, Any]:
+    """Append one session of every symbol to the store in one transaction; the rules have looked at it before."""
+    market = place.market()
+    session = market.session(1 + place.turn)
+    bars = as_bars(pd.concat([market.bars((name,), session, session) for name in place.names], ignore_index=True))
+    checked = check_bars(bars, lambda _symbol: CLOCK)
+    with clock.running():
+        appended = place.store.append(checked, _known_at(1000 + place.turn))
+    return {"rows": appended.new, "held_back": appended.held_back}
+
+
+def read(place: Place, clock: Clock) -> dict[str, Any]:
+    """Read the panel as of the last session of the history and write it as a snapshot."""
+    engine = place.store.engine
+    with clock.running():
+        asof = _as_of(place, engine)
+        snapshot = write_snapshot(asof.tables(), _last(place), place.folder)
+    size = snapshot.path.stat().st_size
+    snapshot.path.unlink()
+    return {"rows": asof.rows, "bytes": size}
+
+
+def arrow(place: Place, clock: Clock) -> dict[str, Any]:
+    """Read the same panel and let it go: what of `read` is not the writing of Parquet."""
+    engine = place.store.engine
+    with clock.running():
+        asof = _as_of(place, engine)
+        for _ in asof.tables():
+            pass
+    return {"rows": asof.rows}
+
+
+def core(place: Place, clock: Clock) -> dict[str, Any]:
+    """Fetch the same bars with SQLAlchemy Core and make frames of them, a hundred symbols at a time."""
+    return {"rows": _in_frames(place, clock, _named_query, _fetched)}
+
+
+def read_sql(place: Place, clock: Clock) -> dict[str, Any]:
+    """Fetch the same bars with pandas.read_sql, a hundred symbols at a time."""
+
+    def fetched(connection: Connection, query: Select[Any]) -> pd.DataFrame:
+        return pd.read_sql(query, connection)
+
+    return {"rows": _in_frames(place, clock, _named_query, fetched)}
+
+
+def lean(place: Place, clock: Clock) -> dict[str, Any]:
+    """Fetch less than the same bars: numbers in place of dates, and neither symbols nor currencies."""
+    return {"rows": _in_frames(place, clock, _numbers_query, _fetched)}
+
+
+CASES: dict[str, Callable[[Place, Clock], dict[str, Any]]] = {
+    one.__name__: one for one in (load, revise, day, unchanged, append, read, arrow, core, read_sql, lean)
+}
+
+
+def _take_in(place: Place, clock: Clock, market: Market, *, session: int, days_later: int) -> Taken:
+    known_at = _known_at(days_later)
+    request = Request(
+        symbols=place.names,
+        last_of=lambda _symbol: wanted,
+        sessions_of=lambda _symbol: CLOCK,
+        known_at=known_at,
+        settled_at=known_at,
+    )
+    wanted, store = market.session(session), place.store
+    with clock.running(market):
+        return take_in(market, store, request)
+
+
+def _known_at(days_later: int) -> datetime:
+    return datetime(2030, 1, 1, 22, tzinfo=UTC) + timedelta(days=days_later)
+
+
+def _last(place: Place) -> date:
+    return place.market().session(0)
+
+
+def _as_of(place: Place, engine: Engine) -> AsOf:
+    last = _last(place)
+    return AsOf(engine, place.source, place.names, lambda _symbol: last, _known_at(10_000))
+
+
+def _fetched(connection: Connection, query: Select[Any]) -> pd.DataFrame:
+    result = connection.execute(query)
+    # Plain tuples: pandas takes them twice as fast as SQLAlchemy's rows.
+    return pd.DataFrame.from_records(list(map(tuple, result.fetchall())), columns=list(result.keys()))
+
+
+def _in_frames(
+    place: Place,
+    clock: Clock,
+    query: Callable[[list[int], date], Select[Any]],
+    fetched: Callable[[Connection, Select[Any]], pd.DataFrame],
+) -> int:
+    """Return how many bars came, revisions that are not the last and generations that are not left out."""
+    last, rows = _last(place), 0
+    with clock.running(), reading(place.store.engine) as connection:
+        ids = sorted(one.id for one in place.store.current(place.names).values())
+        for at in range(0, len(ids), _PEER_SYMBOLS):
+            frame = fetched(connection, query(ids[at : at + _PEER_SYMBOLS], last))
+            names, days = frame.iloc[:, 0].to_numpy(), frame.iloc[:, 1].to_numpy()
+            rows += len(frame) - int(((names[1:] == names[:-1]) & (days[1:] == days[:-1])).sum())
+    return rows
+
+
+def _named_query(ids: list[int], last: date) -> Select[Any]:
+    """The plain query of the columns that the snapshot has."""
+    values = (bars_table.c[name] for name in VALUES)
+    return (
+        select(series.c.symbol, bars_table.c.session, *values, series.c.currency)
+        .join(series, series.c.id == bars_table.c.series_id)
+        .where(bars_table.c.series_id.in_(ids), bars_table.c.session <= last)
+        .order_by(bars_table.c.series_id, bars_table.c.session, bars_table.c.batch_id)
+    )
+
+
+def _numbers_query(ids: list[int], last: date) -> Select[Any]:
+    columns = bars_table.c
+    return (
+        select(columns.series_id, day_number(columns.session).label("day"), *(columns[name] for name in VALUES))
+        .where(columns.series_id.in_(ids), columns.session <= last)
+        .order_by(columns.series_id, columns.session, columns.batch_id)
+    )
+
+
+def _whole() -> dict[str, float]:
+    """The CPU time of this process from its start."""
+    return {"process_cpu_s": time.process_time()}
+
+
+def _warm_up(place: Place) -> None:
+    """Import and open what is opened once in a process, so that small cases show what they do."""
+    import adbc_driver_manager.dbapi  # noqa: F401
+
+    place.store.recent(place.names[:1], None)
+    _ = place.market().days
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one case and print what it took."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", choices=CASES)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--source", required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    for name in ("symbols", "sessions", "turn"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    given = vars(parser.parse_args(argv))
+    case, clock = CASES[given.pop("case")], Clock()
+    place = Place(**given)
+    _warm_up(place)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = case(place, clock)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    mib = {"peak_mib": round(peak / 1024), "before_mib": round(before / 1024)}
+    sys.stdout.write(json.dumps({"wall_s": clock.wall_s, "cpu_s": clock.cpu_s, **mib, **_whole(), **found}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
