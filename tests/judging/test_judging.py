@@ -98,8 +98,9 @@ def test_held_out_windows_are_read_back_and_cut_by_session(tmp_path: Path) -> No
 def published(model: str, version: str, width: float, as_of: date = date(2013, 2, 1)) -> pd.DataFrame:
     quantiles = np.array(LEVELS)[None, None, :].repeat(3, axis=1) * width - width / 2
     close = SampleSource().bars(("IBM",), as_of)["close"].iloc[-1]
+    targets = [Sessions("XNYS").following(as_of, quantiles.shape[1])]
     return forecast_frame(
-        ["IBM"], np.array([close]), quantiles, as_of=as_of, levels=LEVELS, targets=[Sessions("XNYS").following(as_of, quantiles.shape[1])], model=model,
+        ["IBM"], np.array([close]), quantiles, as_of=as_of, levels=LEVELS, targets=targets, model=model,
         model_version=version,
     )  # fmt: skip
 
