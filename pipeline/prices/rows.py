@@ -64,7 +64,9 @@ class Rows:
     def newest(self) -> "Rows":
         """Return the last revision of each bar."""
         keys_N = self.keys_N
-        return self.take(np.append(keys_N[1:] != keys_N[:-1], True) if len(keys_N) else slice(None))  # type: ignore[arg-type]
+        if not len(keys_N):
+            return self
+        return self.take(np.append(keys_N[1:] != keys_N[:-1], True))
 
 
 def query_of(
