@@ -24,9 +24,10 @@ from sqlalchemy import Connection, Engine, Select, select
 from pipeline.database.engine import open_database, reading
 from pipeline.database.schema import bars as bars_table
 from pipeline.database.schema import day_number, series
+from pipeline.prices.answers import Request
 from pipeline.prices.asof import AsOf
 from pipeline.prices.frames import VALUES, as_bars
-from pipeline.prices.ingest import Request, Taken, take_in
+from pipeline.prices.ingest import Taken, take_in
 from pipeline.prices.quality import check_bars
 from pipeline.prices.snapshot import write_snapshot
 from pipeline.prices.sources import Basis

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, Select, Table
 from pipeline.database.engine import BUSY_TIMEOUT_S, reading, store_error
 from pipeline.database.schema import Day
 from pipeline.database.turns import TURNS
+from pipeline.memory import keep_memory
 
 _BATCH_ROWS = 65_536
 # Reading leaves Python alone, so that two reads take half the time of one after the other; one more waits its turn.
@@ -36,6 +37,7 @@ def read_table(engine: Engine, query: Select[Any]) -> pa.Table:
 
 def read_tables(engine: Engine, queries: Iterable[Select[Any]]) -> Iterator[pa.Table]:
     """Yield what `read_table` gives for each query, in their order, while the next ones are being read already."""
+    keep_memory()
     if _in_memory(engine):  # it belongs to one thread
         yield from (read_table(engine, query) for query in queries)
         return

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -103,6 +104,8 @@ series = Table(
     comment="a symbol of a source, on one scale",
 )
 
+_HAS_WARNING = text("warning IS NOT NULL")
+
 # Append-only and bitemporal: `session` is when a price was made, its batch says when it became known here.
 # Clustered by its key, so that a symbol's history is read in one sweep; no foreign keys, which would cost a look-up
 # for each of millions of rows that are written with their batch and series in one transaction.
@@ -121,6 +124,8 @@ bars = Table(
     Column("split_ratio", Float, nullable=False, comment="new shares for one old; 1 on all other days"),
     Column("warning", String(32), comment="the rule that asked a question; none for most"),
     PrimaryKeyConstraint("series_id", "session", "batch_id"),
+    # Of the few bars with a warning: every audit reads them, and would read all bars otherwise.
+    Index("ix_bars_warning", "series_id", "session", sqlite_where=_HAS_WARNING, postgresql_where=_HAS_WARNING),
     comment="the prices the pipeline believes",
     sqlite_with_rowid=False,
 )
@@ -137,6 +142,7 @@ quarantine = Table(
     Column("detail", Text, nullable=False),
     Column("bar", Text, nullable=False, comment="the bar as it came, as JSON"),
     Column("source", String(32), nullable=False),
+    Column("batch_id", _IDENTITY, nullable=False, server_default="0", comment="the last batch before it was held"),
     Index("ix_quarantine_symbol", "symbol", "session"),
     comment="bars that were held back, and why",
 )
@@ -164,6 +170,20 @@ coverage = Table(
     Column("detail", Text, nullable=False),
     PrimaryKeyConstraint("source", "symbol"),
     comment="how the last request for each symbol ended",
+)
+
+# Append-only: what a run went on without. A bar that came later was not there for that run, and is not for its replay.
+misses = Table(
+    "misses",
+    metadata,
+    Column("source", String(32), nullable=False),
+    Column("symbol", String(20), nullable=False),
+    Column("session", Day, nullable=False, comment="the last session asked for"),
+    Column("asked_at", DateTime, nullable=False, comment="UTC"),
+    Column("outcome", String(16), nullable=False, comment="see pipeline.prices.coverage"),
+    Column("detail", Text, nullable=False),
+    PrimaryKeyConstraint("source", "symbol", "session", "asked_at"),
+    comment="sessions that a run went on without, symbol by symbol",
 )
 
 forecasts = Table(

@@ -8,8 +8,9 @@ from pipeline.database.engine import open_database
 from pipeline.errors import BadSession
 from pipeline.jobs.common import Asked, Summary, snapshot_of
 from pipeline.planning import plan_run
+from pipeline.prices.answers import Request
 from pipeline.prices.asof import AsOf
-from pipeline.prices.ingest import Request, take_in
+from pipeline.prices.ingest import take_in
 from pipeline.prices.oversight import look_over
 from pipeline.prices.snapshot import read_snapshot, write_snapshot
 from pipeline.prices.sources import open_source

@@ -1,26 +1,50 @@
 """Reading bars as known on a day: for each symbol one generation of its series, for each session one revision of it.
 
-What had become known by the cutoff counts. Where nothing had, because the history was first taken in later, the newest
-there is stands in: what was really known on that day cannot be found out any more. `AsOf.reconstructed` counts these.
+A symbol is `live` where its last session had come by the cutoff, or a run had gone on without it: of such a symbol
+nothing counts that became known later, so that a replay reads what the run read. For any other, nobody had asked in
+time: what was really known on that day cannot be found out any more, and where nothing had become known by the cutoff
+the newest there is stands in. `AsOf.reconstructed` counts these.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, Select, and_, func, select
 
 from pipeline.database import bulk
 from pipeline.database.engine import reading
-from pipeline.database.schema import bars, batches, series
+from pipeline.database.schema import bars, batches, day_number, series
+from pipeline.prices import coverage
 from pipeline.prices.frames import VALUES
-from pipeline.prices.rows import SCHEMA, Ints, Mask, day_of, days_in, in_parts, keyed_query_of, keys_in, keys_of
+from pipeline.prices.rows import (
+    SCHEMA,
+    Ints,
+    Mask,
+    date_of,
+    day_of,
+    days_in,
+    in_parts,
+    keyed_query_of,
+    keys_in,
+    keys_of,
+)
 
 _SERIES_AT_ONCE = 125  # some 25 MB of bars, of which a few are in memory at a time
 _ALL_DAYS = 1 << 19  # before 1970 there are no more in a key
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Generation:
+    id: int
+    symbol: str
+    currency: str
+    since: int  # the batch it began with
 
 
 class AsOf:
@@ -41,6 +65,7 @@ class AsOf:
         self._engine = engine
         self._last_of = {symbol: last_of(symbol) for symbol in symbols}
         self._last = max(self._last_of.values(), default=date.min)
+        self.cutoff = cutoff
         self.rows = 0
         self.reconstructed = 0  # of `rows`, those that were not known by the cutoff
         moment = cutoff.astimezone(UTC).replace(tzinfo=None)
@@ -51,7 +76,12 @@ class AsOf:
             top = select(func.max(batches.c.id)).where(mine)
             self._top: int = connection.execute(top).scalar() or 0
             self._known: int = connection.execute(top.where(batches.c.known_at <= moment)).scalar() or 0
-            self._series = self._generations(connection, source, symbols)
+            # Why the bar for its last session was not there, of the symbols that a run went on without.
+            self.missed = coverage.missed(connection, source, self._last_of, by=cutoff)
+            generations = self._generations(connection, source)
+            self.live = frozenset(self.missed) | self._had_come(connection, generations)
+            chosen = self._chosen_of(connection, generations)
+        self._series = {one.id: (one.symbol, one.currency) for one in chosen}
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the bars by symbol and session, some hundred symbols at a time, so that memory stays small.
@@ -62,7 +92,7 @@ class AsOf:
         queries = (keyed_query_of(sorted(part), last=self._last, top=self._top, known=self._known) for part in parts)
         for part, table in zip(parts, bulk.read_tables(self._engine, queries), strict=True):
             # In one piece, whatever the pieces were that came: the pages of a Parquet file follow them.
-            yield self._chosen(part, table.combine_chunks())
+            yield self._read(part, table.combine_chunks())
 
     def bars(self) -> pd.DataFrame:
         """Return the bars as `frames` has them."""
@@ -75,21 +105,27 @@ class AsOf:
         found = []
         with reading(self._engine) as connection:
             for part in in_parts(list(self._series)):
-                query = select(bars.c.series_id, bars.c.session, bars.c.warning).where(
-                    bars.c.series_id.in_(part),
-                    bars.c.session <= self._last,
-                    bars.c.batch_id <= self._top,
-                    bars.c.warning.is_not(None),
-                )
-                found += [(self._series[one][0], day, rule) for one, day, rule in connection.execute(query)]
-        frame = pd.DataFrame.from_records(found, columns=["symbol", "session", "rule"])
-        return frame.drop_duplicates().sort_values(["symbol", "session"], kind="stable", ignore_index=True)
+                found += [tuple(row) for row in connection.execute(self._warned(part))]
+        rows = pd.DataFrame.from_records(found, columns=["series", "day", "batch", "rule"])
+        was_known_N = (rows["batch"] <= self._known).to_numpy()
+        is_live_N = np.array([self._is_live(one) for one in rows["series"]], bool)
+        keys_N = keys_of(rows["series"].to_numpy(np.int64), rows["day"].to_numpy(np.int64))
+        stays_N = _one_revision(keys_N, was_known_N) & (was_known_N | ~is_live_N)
+        rows = rows[stays_N & rows["rule"].notna()]
+        symbol = [self._series[one][0] for one in rows["series"]]
+        rows = rows.assign(symbol=symbol, session=[date_of(day) for day in rows["day"]])
+        inside = [day <= self._last_of[name] for name, day in zip(rows["symbol"], rows["session"], strict=True)]
+        asked: pd.DataFrame = rows.loc[inside, ["symbol", "session", "rule"]]
+        return asked.sort_values(["symbol", "session"], ignore_index=True)
 
-    def _chosen(self, part: Sequence[int], table: pa.Table) -> pa.Table:
+    def _read(self, part: Sequence[int], table: pa.Table) -> pa.Table:
         """Return one revision of each bar up to its symbol's last session, in the order of `part`, that of symbols."""
         keys_N, was_known_N = keys_in(table)
         starts_P, ends_P = self._ends(part, keys_N)
         stays_N = _one_revision(keys_N, was_known_N)
+        for one, start, end in zip(part, starts_P, ends_P, strict=True):
+            if self._is_live(one):
+                stays_N[start:end] &= was_known_N[start:end]
         at_N = np.concatenate([np.arange(*ends) for ends in zip(starts_P, ends_P, strict=True)])
         at_N = at_N[stays_N[at_N]]
         self.rows += len(at_N)
@@ -107,36 +143,68 @@ class AsOf:
         starts_P = np.searchsorted(keys_N, keys_of(ids_P, -_ALL_DAYS))
         return starts_P, np.searchsorted(keys_N, keys_of(ids_P, lasts_P), side="right")
 
-    def _generations(self, connection: Connection, source: str, symbols: tuple[str, ...]) -> dict[int, tuple[str, str]]:
-        """Return symbol and currency of each symbol's series to read, in the order of symbols."""
+    def _is_live(self, one: int) -> bool:
+        return self._series[one][0] in self.live
+
+    def _warned(self, part: Sequence[int]) -> Select[Any]:
+        """Return the query for all revisions of the bars of which one has a warning."""
+        columns = bars.c
+        warned = select(columns.series_id, columns.session).where(
+            columns.series_id.in_(part), columns.session <= self._last, columns.warning.is_not(None)
+        )
+        with_one = warned.distinct().subquery()
+        together = and_(with_one.c.series_id == columns.series_id, with_one.c.session == columns.session)
+        query = select(columns.series_id, day_number(columns.session), columns.batch_id, columns.warning)
+        query = query.join(with_one, together).where(columns.batch_id <= self._top)
+        return query.order_by(columns.series_id, columns.session, columns.batch_id)
+
+    def _generations(self, connection: Connection, source: str) -> list[_Generation]:
+        """Return all generations of each symbol's series, the symbols in their order, the newest generation last."""
         columns = series.c
-        candidates: dict[str, list[tuple[int, int, str]]] = {}
-        for part in in_parts(sorted(symbols)):
-            query = select(columns.symbol, columns.id, columns.batch_id, columns.currency).where(
+        found: list[_Generation] = []
+        for part in in_parts(sorted(self._last_of)):
+            query = select(columns.id, columns.symbol, columns.currency, columns.batch_id).where(
                 columns.source == source, columns.symbol.in_(part), columns.batch_id <= self._top
             )
-            for symbol, id_, batch, currency in connection.execute(query.order_by(columns.generation)):
-                candidates.setdefault(symbol, []).append((id_, batch, currency))
-        several = [one[0] for many in candidates.values() if len(many) > 1 for one in many]
-        last = self._last_sessions(connection, several, self._top)
-        then = self._last_sessions(connection, several, self._known)
-        chosen = {symbol: self._preferred(many, last, then) for symbol, many in sorted(candidates.items())}
-        return {id_: (symbol, currency) for symbol, (id_, _, currency) in chosen.items()}
+            rows = connection.execute(query.order_by(columns.generation))
+            found += [_Generation(id=id_, symbol=name, currency=unit, since=batch) for id_, name, unit, batch in rows]
+        return sorted(found, key=lambda one: one.symbol)
 
-    def _preferred(
-        self, many: list[tuple[int, int, str]], last: dict[int, date], then: dict[int, date]
-    ) -> tuple[int, int, str]:
-        """The newest generation that by the cutoff reached the session, so that what was read once is read for ever.
+    def _had_come(self, connection: Connection, generations: list[_Generation]) -> frozenset[str]:
+        """Return the symbols whose last session was there by the cutoff."""
+        found: set[str] = set()
+        columns = bars.c
+        for day in set(self._last_of.values()):
+            names = {one.id: one.symbol for one in generations if self._last_of[one.symbol] == day}
+            for part in in_parts(list(names)):
+                query = select(columns.series_id).where(
+                    columns.series_id.in_(part), columns.session == day, columns.batch_id <= self._known
+                )
+                found |= {names[id_] for id_ in connection.execute(query).scalars()}
+        return frozenset(found)
 
-        Where none did, the newest known by the cutoff, unless only another one reaches the session: a rewritten
-        history takes in the sessions that its forerunner never saw, missed while nothing ran.
+    def _chosen_of(self, connection: Connection, generations: list[_Generation]) -> list[_Generation]:
+        """Return the generation to read of each symbol, none of one of which nothing counts.
+
+        Of a live symbol the newest of those that by the cutoff reached furthest; of another the newest of those that
+        reach furthest now, if possible one begun by the cutoff: a rewritten history takes in the sessions that its
+        forerunner never saw, missed while nothing ran.
         """
-        reach = max((last.get(id_, date.min) for id_, _, _ in many), default=date.min)
-        if by_then := [one for one in many if then.get(one[0]) == reach]:
-            return by_then[-1]
-        furthest = [one for one in many if last.get(one[0], date.min) == reach]
-        known = [one for one in furthest if one[1] <= self._known]
-        return (known or furthest)[-1]
+        candidates: dict[str, list[_Generation]] = {}
+        for one in generations:
+            if one.symbol not in self.live or one.since <= self._known:
+                candidates.setdefault(one.symbol, []).append(one)
+        several = [one for many in candidates.values() if len(many) > 1 for one in many]
+        live = self._last_sessions(connection, [one.id for one in several if one.symbol in self.live], self._known)
+        others = self._last_sessions(connection, [one.id for one in several if one.symbol not in self.live], self._top)
+        reach = live | others
+        chosen = []
+        for many in candidates.values():
+            furthest = max(reach.get(one.id, date.min) for one in many)
+            best = [one for one in many if reach.get(one.id, date.min) == furthest]
+            then = [one for one in best if one.since <= self._known]
+            chosen.append((then or best)[-1])
+        return chosen
 
     def _last_sessions(self, connection: Connection, ids: list[int], top: int) -> dict[int, date]:
         """Return the last session of each series up to the one to read, as of a batch."""

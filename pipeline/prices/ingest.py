@@ -1,51 +1,34 @@
-"""Taking prices in: what to ask a source for, what its answers mean, and what of them is believed and stored.
+"""Taking prices in: whom to ask a source for, from when, when to give up, and how each request ended.
 
-A symbol that is stored already is asked only for its new sessions and an overlap, and the overlap decides: the same, a
-late correction, or a history that was rewritten, which is then fetched whole and stored as a new generation at once.
-What came is stored group by group, so that an interrupted load goes on where it stopped.
+A symbol that is stored already is asked only for its new sessions and an overlap. What came is settled group by group,
+so that an interrupted load goes on where it stopped; `answers` says what it means.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime, timedelta
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
 
-from pipeline.errors import BadUpstream, NoData, Overtaken, PipelineError, RateLimited, SourceError, UnknownSymbol
-from pipeline.prices import coverage, quarantine
-from pipeline.prices.belief import also_held, let_through, with_still_held, without_half_rewritten
+from pipeline.errors import BadUpstream, NoData, PipelineError, RateLimited, SourceError, UnknownSymbol
+from pipeline.prices import coverage
+from pipeline.prices.answers import Answer, Answers, Request, Settled
 from pipeline.prices.coverage import Coverage, Outcome
-from pipeline.prices.overlap import compare
-from pipeline.prices.quality import Checked, check_bars
 from pipeline.prices.sources import Source
-from pipeline.prices.store import Appended, PriceStore, Series
-from pipeline.sessions import Sessions
+from pipeline.prices.store import Appended, PriceStore
 
-# What is stored at once: a whole history of some symbols, or a day of many. A crash loses no more than that.
-_ROWS_AT_ONCE, _SYMBOLS_AT_ONCE = 20_000, 500
+# What is stored at once: a whole history of some symbols, a day of many, or what a slow source gave in half a minute. A
+# crash loses no more than that.
+_ROWS_AT_ONCE, _SYMBOLS_AT_ONCE, _SECONDS_AT_ONCE = 20_000, 500, 30.0
 # What an answer that was complete is good for, where it can still change.
 _FRESH = timedelta(hours=12)
-# Bars of the past that the rules look at beside new ones: a year, to know what is usual.
-_CONTEXT_DAYS = 400
 # Errors in a row after which the source is taken to be away, and nobody else is asked for.
 _AWAY = 5
 STALE_AFTER, DELISTED_AFTER = 5, 20  # sessions without a bar
 
 Progress = Callable[[int, int, str], None]  # symbols done, symbols in all, the one being asked for
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is to be taken in. `last_of` gives the last session that is complete, market by market."""
-
-    symbols: tuple[str, ...]
-    last_of: Callable[[str], date]
-    sessions_of: Callable[[str], Sessions]
-    known_at: datetime  # now, aware
-    settled_at: datetime  # what becomes known after this moment changes nothing for the session asked for
-    whole: bool = False  # the whole history of every symbol, to find what has changed deep in the past
-    last_try: bool = True  # what is missing now stays missing: go on without it
 
 
 @dataclass(kw_only=True)
@@ -57,6 +40,14 @@ class Taken:
     verdicts: dict[str, int] = field(default_factory=dict)
     notes: list[dict[str, str]] = field(default_factory=list)
     skipped: int = 0  # complete already, not asked for again
+
+    def add(self, settled: Settled) -> None:
+        """Count what came of some answers."""
+        before = asdict(self.appended)
+        self.appended = Appended(**{name: before[name] + value for name, value in asdict(settled.appended).items()})
+        for verdict, count in settled.verdicts.items():
+            self.verdicts[verdict] = self.verdicts.get(verdict, 0) + count
+        self.notes += settled.notes
 
     def summary(self) -> dict[str, Any]:
         """Return it in a few words and numbers."""
@@ -75,13 +66,6 @@ class Taken:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
-    symbols: tuple[str, ...]
-    bars: pd.DataFrame
-    whole: bool
-
-
 def take_in(source: Source, store: PriceStore, request: Request, progress: Progress | None = None) -> Taken:
     """Ask `source` for what is missing and store what can be believed. Doing it again changes nothing.
 
@@ -97,6 +81,7 @@ class _Intake:
         self._taken = Taken()
         self._failed: dict[str, PipelineError] = {}
         self._absent: dict[str, PipelineError] = {}
+        self._answers_of = Answers(source, store, request)
 
     def run(self) -> Taken:
         todo = self._not_covered()
@@ -105,9 +90,10 @@ class _Intake:
         if self._source.live:
             self._ask_one_by_one(todo, reach)
         elif todo:
-            self._settle([_Answer(symbols=todo, bars=self._source.bars(todo, self._last(todo)), whole=True)])
+            self._settle([Answer(symbols=todo, bars=self._source.bars(todo, self._last(todo)), whole=True)])
         self._note_missing(reach)
         self._complain(todo)
+        coverage.go_on_without(self._store.engine, self._store.source, self._taken.requests, self._request.known_at)
         return self._taken
 
     def _last(self, symbols: Sequence[str]) -> date:
@@ -129,19 +115,20 @@ class _Intake:
         return tuple(symbol for symbol in self._request.symbols if not covered(symbol))
 
     def _ask_one_by_one(self, todo: tuple[str, ...], reach: dict[str, tuple[date, date]]) -> None:
-        pending: list[_Answer] = []
-        rows = 0
+        pending: list[Answer] = []
+        rows, since = 0, time.monotonic()
         try:
             for answer in self._answers(todo, reach):
                 pending.append(answer)
                 rows += len(answer.bars)
-                if len(pending) >= _SYMBOLS_AT_ONCE or rows >= _ROWS_AT_ONCE:
+                waited = time.monotonic() - since
+                if len(pending) >= _SYMBOLS_AT_ONCE or rows >= _ROWS_AT_ONCE or waited >= _SECONDS_AT_ONCE:
                     self._settle(pending)
-                    pending, rows = [], 0
+                    pending, rows, since = [], 0, time.monotonic()
         finally:  # what came before an interruption is kept
             self._settle(pending)
 
-    def _answers(self, todo: tuple[str, ...], reach: dict[str, tuple[date, date]]) -> Iterator[_Answer]:
+    def _answers(self, todo: tuple[str, ...], reach: dict[str, tuple[date, date]]) -> Iterator[Answer]:
         in_a_row = 0
         for done, symbol in enumerate(todo):
             self._progress(done, len(todo), symbol)
@@ -159,110 +146,29 @@ class _Intake:
                     break
         self._progress(len(todo), len(todo), "")
 
-    def _ask(self, symbol: str, reach: tuple[date, date] | None) -> _Answer:
+    def _ask(self, symbol: str, reach: tuple[date, date] | None) -> Answer:
         last = self._request.last_of(symbol)
         first = None
         if reach is not None and not self._request.whole and self._source.overlap is not None:
             # Some more days than sessions, for weekends and holidays.
             first = min(reach[1], last) - timedelta(days=self._source.overlap * 7 // 5 + 5)
         bars = self._source.bars((symbol,), last, first)
-        return _Answer(symbols=(symbol,), bars=bars, whole=first is None)
+        return Answer(symbols=(symbol,), bars=bars, whole=first is None)
 
-    def _settle(self, answers: list[_Answer]) -> None:
-        """Decide what the answers mean, and store it in one transaction."""
-        if not answers:
+    def _settle(self, pending: list[Answer]) -> None:
+        if not pending:
             return
-        self._taken.notes += [note for answer in answers for note in answer.bars.attrs.get("notes", [])]
-        bars = pd.concat([answer.bars for answer in answers], ignore_index=True)
-        bars.attrs = {}
-        bars = bars.sort_values(["symbol", "session"], kind="stable", ignore_index=True)
-        symbols = tuple(symbol for answer in answers for symbol in answer.symbols)
-        seen = self._store.current(symbols)
-        known = tuple(seen)
-        first = None if any(answer.whole for answer in answers) else bars["session"].min().date()
-        stored = self._store.recent(known, first, seen)
-        overlap = compare(bars, stored)
-        whole = {symbol for answer in answers if answer.whole for symbol in answer.symbols}
-        bars, rewritten = self._fetched_whole(bars, overlap.rewritten, whole)
-        if overlap.rewritten - whole:
-            overlap = replace(compare(bars, stored), rewritten=rewritten)
-        again = bars["symbol"].isin(rewritten).to_numpy()
-        news = bars[overlap.is_new | overlap.is_changed | again].reset_index(drop=True)
-        if news.empty:  # most answers to most questions
-            self._note(symbols, stored)
-            return
-        doubtful = bars[overlap.is_doubtful & ~again]
-        checked = self._checked(news, doubtful, known, rewritten)
-        checked, refused = without_half_rewritten(checked, rewritten)
-        try:
-            self._append(checked, rewritten - refused, seen)
-        except Overtaken:  # by a run beside this one: compare with what it has stored
-            self._settle(answers)
-            return
-        believed = pd.concat([stored[["symbol", "session"]], checked.kept[["symbol", "session"]]])
-        self._note(symbols, believed, checked.held_back, refused)
-
-    def _fetched_whole(
-        self, bars: pd.DataFrame, rewritten: frozenset[str], whole: set[str]
-    ) -> tuple[pd.DataFrame, frozenset[str]]:
-        """Return the bars with the whole history of each rewritten symbol; one that cannot be had is left for later."""
-        parts, missing = [], set()
-        if not rewritten - whole:
-            return bars, rewritten
-        for symbol in sorted(rewritten - whole):
-            try:
-                parts.append(self._source.bars((symbol,), self._request.last_of(symbol)))
-            except SourceError as error:
-                self._failed[symbol] = error
-                missing.add(symbol)
-        rest = bars[~bars["symbol"].isin(rewritten - whole)]
-        joined = pd.concat([rest, *parts], ignore_index=True)
-        return joined.sort_values(["symbol", "session"], kind="stable", ignore_index=True), rewritten - missing
-
-    def _checked(
-        self, news: pd.DataFrame, doubtful: pd.DataFrame, known: tuple[str, ...], rewritten: frozenset[str]
-    ) -> Checked:
-        tails = None
-        new = set(news["symbol"]) - rewritten
-        with_news = tuple(symbol for symbol in known if symbol in new)
-        if with_news:
-            tails = self._store.recent(with_news, news["session"].min().date() - timedelta(days=_CONTEXT_DAYS))
-        still = quarantine.still_held(self._store.engine, self._store.source, news)
-        checked = check_bars(news.drop(index=still.index), self._request.sessions_of, known=tails)
-        checked = also_held(with_still_held(checked, still), doubtful)
-        if checked.held_back.empty:
-            return checked
-        through = quarantine.released(
-            self._store.engine, self._store.source, tuple(checked.held_back["symbol"].unique())
-        )
-        return let_through(checked, through)
-
-    def _append(self, checked: Checked, rewritten: frozenset[str], seen: Mapping[str, Series]) -> None:
-        bases = {symbol: self._source.basis(symbol) for symbol in set(checked.kept["symbol"])}
-        one = self._store.append(checked, self._request.known_at, bases=bases, rewritten=rewritten, seen=seen)
-        before = asdict(self._taken.appended)
-        self._taken.appended = Appended(**{name: before[name] + value for name, value in asdict(one).items()})
-        for verdict, count in checked.counts().items():
-            self._taken.verdicts[verdict] = self._taken.verdicts.get(verdict, 0) + count
-        self._taken.notes += checked.notes
-
-    def _note(
-        self,
-        symbols: tuple[str, ...],
-        believed: pd.DataFrame,
-        held_back: pd.DataFrame | None = None,
-        refused: frozenset[str] = frozenset(),
-    ) -> None:
-        newest = believed.groupby("symbol")["session"].max().to_dict()
-        held = {} if held_back is None else dict(zip(held_back["symbol"], held_back["detail"], strict=True))
+        settled = self._answers_of.settle(pending)
+        self._taken.add(settled)
+        self._failed |= settled.failed
         requests = []
-        for symbol in (one for one in symbols if one not in self._failed):
-            last, reached = self._request.last_of(symbol), newest.get(symbol)
-            outcome, detail = self._outcome(symbol, last, reached.date() if reached is not None else None)
-            if symbol in refused:
+        for symbol in (one for answer in pending for one in answer.symbols if one not in self._failed):
+            last = self._request.last_of(symbol)
+            outcome, detail = self._outcome(symbol, last, settled.newest.get(symbol))
+            if symbol in settled.refused:
                 outcome, detail = "held", "its history was rewritten, and what came is doubtful: see its quarantine"
-            elif outcome != "complete" and symbol in held:
-                outcome, detail = "held", str(held[symbol])
+            elif outcome != "complete" and symbol in settled.held:
+                outcome, detail = "held", settled.held[symbol]
             requests.append(Coverage(symbol=symbol, through=last, outcome=outcome, detail=detail))
         self._keep(requests)
 

@@ -18,7 +18,7 @@ from pipeline.prices.store import differs
 
 Mask = NDArray[np.bool_]
 
-# Fewer bars than this with one ratio are corrections that happen to be alike.
+# Fewer bars than this with one ratio are corrections that happen to be alike, unless a newly listed symbol has no more.
 _RUN = 3
 # So many of the oldest bars have to hold such a run: one or two of them may have been corrected at the same time.
 _OLDEST = 5
@@ -69,7 +69,8 @@ def _another_scale(ratio_NP: NDArray[np.float64]) -> bool:
         if not np.isfinite(scale) or scale <= 0 or abs(scale - 1) <= _JITTER:
             continue
         spread = max(_JITTER, _SPREAD * abs(scale - 1))
-        if (np.abs(first_WP / scale - 1) <= spread).all(axis=1).sum() >= _RUN:
+        alike = int((np.abs(first_WP / scale - 1) <= spread).all(axis=1).sum())
+        if alike >= _RUN or (alike == len(ratio_NP) and abs(np.log(scale)) > DOUBTFUL):
             return True
     return False
 

@@ -10,10 +10,9 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from pipeline.config import Settings
-from pipeline.database.engine import writing
+from pipeline.database.engine import reading, writing
 from pipeline.prices import coverage, quarantine
 from pipeline.prices.asof import AsOf
-from pipeline.prices.coverage import Coverage
 from pipeline.prices.quality import MEANING, gaps, identical_series
 
 _PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
@@ -35,15 +34,14 @@ def look_over(
     Counts of bars by verdict, `gaps`, `reconstructed` (bars known only later than the session), `problems`, and
     `doubtful`: symbol and reason of each that gets no forecast.
     """
-    last = max(map(last_of, symbols))
     _hold_twins(engine, settings.source, bars, now)
-    held = quarantine.held_back(engine, settings.source, symbols, last)
+    held = _held_back(engine, settings.source, known, symbols, max(map(last_of, symbols)))
     still = held[held["status"].isin(["open", "confirmed"])]
     warnings = known.warnings().assign(verdict="warn")
     warnings = warnings.assign(detail=[MEANING.get(rule, rule.replace("_", " ")) for rule in warnings["rule"]])
     missing = gaps(bars, settings.sessions_of, last_of)
     bad = still.drop_duplicates(["symbol", "session"])["verdict"].value_counts()
-    requests = coverage.last_requests(engine, settings.source, symbols)
+    reasons = _reasons(engine, settings.source, known, symbols, last_of)
     problems = pd.concat([still[_FINDING], warnings[_FINDING], missing[_FINDING]], ignore_index=True)
     return {
         "accept": known.rows - len(warnings),
@@ -53,7 +51,7 @@ def look_over(
         "released": len(held) - len(still),
         "gaps": len(missing),
         "reconstructed": known.reconstructed,
-        "doubtful": doubtful(bars, symbols, last_of, still[still["status"] == "open"], requests),
+        "doubtful": doubtful(bars, symbols, last_of, still[still["status"] == "open"], reasons),
         "problems": _listed(problems),
     }
 
@@ -63,9 +61,12 @@ def doubtful(
     symbols: tuple[str, ...],
     last_of: Callable[[str], date],
     held: pd.DataFrame,
-    requests: Mapping[str, Coverage],
+    reasons: Mapping[str, str],
 ) -> list[dict[str, str]]:
-    """Return `symbol` and `reason` of those whose bar for their last session is missing, held back, or another's."""
+    """Return `symbol` and `reason` of those whose bar for their last session is missing, held back, or another's.
+
+    `reasons` says, where it is known, why a bar is missing.
+    """
     reached = bars.groupby("symbol")["session"].max()
     rows = []
     for symbol in symbols:
@@ -76,17 +77,35 @@ def doubtful(
         if here == last and len(twin):
             rows.append({"symbol": symbol, "reason": str(twin.iloc[-1])})
         elif here != last:
-            rows.append({"symbol": symbol, "reason": _why_missing(here, last, mine, requests.get(symbol))})
+            rows.append({"symbol": symbol, "reason": _why_missing(here, last, mine, reasons.get(symbol))})
     return rows
 
 
-def _why_missing(here: date | None, last: date, held: pd.DataFrame, request: Coverage | None) -> str:
+def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str | None) -> str:
     today = held[pd.to_datetime(held["session"]).dt.date == last] if len(held) else held
     if len(today):
         return f"its bar of {last} is in quarantine: {today['detail'].iloc[-1]}"
-    if request is not None and request.through == last and request.detail:
-        return request.detail
+    if reason:
+        return reason
     return f"has no bar for {last}, its last is of {here}" if here else f"has no bar up to {last}"
+
+
+def _held_back(engine: Engine, source: str, known: AsOf, symbols: tuple[str, ...], last: date) -> pd.DataFrame:
+    """Return what was held back, of live symbols as it stood at the cutoff: the audit is as old as the bars."""
+    live = tuple(symbol for symbol in symbols if symbol in known.live)
+    others = tuple(symbol for symbol in symbols if symbol not in known.live)
+    then = quarantine.held_back(engine, source, live, last, by=known.cutoff) if live else None
+    now = quarantine.held_back(engine, source, others, last) if others else None
+    return pd.concat([part for part in (then, now) if part is not None], ignore_index=True)
+
+
+def _reasons(
+    engine: Engine, source: str, known: AsOf, symbols: tuple[str, ...], last_of: Callable[[str], date]
+) -> dict[str, str]:
+    """Return why the bar of a last session is missing, where a run has said so: for live symbols the run of then."""
+    others = {symbol: last_of(symbol) for symbol in symbols if symbol not in known.live}
+    with reading(engine) as connection:
+        return coverage.missed(connection, source, others) | known.missed
 
 
 def _hold_twins(engine: Engine, source: str, bars: pd.DataFrame, now: datetime) -> None:

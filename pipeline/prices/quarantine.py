@@ -33,8 +33,10 @@ def hold(connection: Connection, source: str, held_back: pd.DataFrame, moment: d
     keys = list(zip(rows["symbol"], rows["session"].dt.date, rows["rule"], rows["bar"], strict=True))
     fresh = rows[[key not in seen for key in keys]].drop_duplicates(["symbol", "session", "rule", "bar"])
     names = ["symbol", "verdict", "rule", "detail", "bar"]
+    before = connection.execute(select(func.max(batches.c.id)).where(batches.c.source == source)).scalar() or 0
+    held = {"source": source, "known_at": moment, "batch_id": before}
     records = [
-        {**dict(zip(names, row, strict=True)), "session": session, "source": source, "known_at": moment}
+        {**dict(zip(names, row, strict=True)), "session": session, **held}
         for row, session in zip(fresh[names].itertuples(index=False, name=None), fresh["session"].dt.date, strict=True)
     ]
     if records:
@@ -42,12 +44,15 @@ def hold(connection: Connection, source: str, held_back: pd.DataFrame, moment: d
     return len(records)
 
 
-def held_back(engine: Engine, source: str, symbols: tuple[str, ...], session: date) -> pd.DataFrame:
+def held_back(
+    engine: Engine, source: str, symbols: tuple[str, ...], session: date, *, by: datetime | None = None
+) -> pd.DataFrame:
     """Return what was held back up to `session`, of all symbols where none are named: `COLUMNS`.
 
-    `status` is `open`, `released`, `confirmed` or `settled`.
+    `status` is `open`, `released`, `confirmed` or `settled`; with `by` (aware) all of it as it was at that moment.
     """
-    query = _with_status().where(quarantine.c.source == source, quarantine.c.session <= session)
+    moment = datetime.max if by is None else by.astimezone(UTC).replace(tzinfo=None)
+    query = _with_status(moment).where(quarantine.c.source == source, quarantine.c.session <= session)
     parts = list(in_parts(symbols)) or [()]
     with reading(engine) as connection:
         rows = [
@@ -105,9 +110,10 @@ def released(engine: Engine, source: str, symbols: tuple[str, ...]) -> set[tuple
     return set(zip(mine["symbol"], mine["session"], mine["bar"], strict=True))
 
 
-def _with_status() -> Select[tuple[object, ...]]:
+def _with_status(moment: datetime) -> Select[tuple[object, ...]]:
     last = (
         select(decisions.c.quarantine_id, func.max(decisions.c.id).label("id"))
+        .where(decisions.c.decided_at <= moment)
         .group_by(decisions.c.quarantine_id)
         .subquery()
     )
@@ -115,24 +121,25 @@ def _with_status() -> Select[tuple[object, ...]]:
     return (
         select(
             *(columns[name] for name in ("id", "symbol", "session", "verdict", "rule", "detail")),
-            func.coalesce(decisions.c.decision, case((_replaced(), "settled"), else_="open")),
+            func.coalesce(decisions.c.decision, case((_replaced(moment), "settled"), else_="open")),
             func.coalesce(decisions.c.note, ""),
             columns.bar,
         )
+        .where(columns.known_at <= moment)
         .join(last, last.c.quarantine_id == columns.id, isouter=True)
         .join(decisions, and_(decisions.c.id == last.c.id), isouter=True)
     )
 
 
-def _replaced() -> ColumnElement[bool]:
-    """Whether a bar for the same session was believed after this one was held back."""
+def _replaced(moment: datetime) -> ColumnElement[bool]:
+    """Whether by `moment` a bar for the same session was believed after this one was held back."""
     held = quarantine.c
     return (
         select(bars.c.series_id)
         .join(series, series.c.id == bars.c.series_id)
         .join(batches, batches.c.id == bars.c.batch_id)
         .where(series.c.source == held.source, series.c.symbol == held.symbol)
-        .where(bars.c.session == held.session, batches.c.known_at > held.known_at)
+        .where(bars.c.session == held.session, batches.c.id > held.batch_id, batches.c.known_at <= moment)
         .exists()
     )
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import CorruptFile, MissingStep
-from pipeline.files import name_aside, settle, sha256_file
+from pipeline.errors import CorruptFile, MissingStep, StoreError
+from pipeline.files import clear_litter, name_aside, only_writer, settle, sha256_file
 from pipeline.prices.rows import SCHEMA
 
 _ROWS_IN_GROUP = 1 << 20
@@ -41,10 +41,20 @@ def write_snapshot(tables: Iterable[pa.Table], as_of: date, folder: Path) -> Sna
     """Write bars below `folder` and return where. The same bars a second time write nothing.
 
     `tables` have the columns of `frames`, sorted by symbol and session from the first to the last; each is let go
-    before the next is taken.
+    before the next is taken. Raises StoreError where the disk does not take it; what was there stays.
     """
     place = folder / f"as_of={as_of}"
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        with only_writer(place):
+            clear_litter(place)
+            return _write(tables, place)
+    except OSError as error:
+        raise StoreError(
+            f"{place} cannot be written: {error.strerror or error}; free space, or check PIPELINE_HOME"
+        ) from error
+
+
+def _write(tables: Iterable[pa.Table], place: Path) -> Snapshot:
     with name_aside(place / "snapshot.parquet") as aside:
         with pq.ParquetWriter(aside, SCHEMA, **_ENCODING) as writer:
             for table in tables:

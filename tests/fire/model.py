@@ -107,9 +107,12 @@ class Generation:
     def newest(self) -> dict[date, Bar]:
         return {day: many[-1][1] for day, many in self.revisions.items()}
 
+    def known(self, cutoff: datetime) -> dict[date, Bar]:
+        there = {day: [one for at, one in many if at <= cutoff] for day, many in self.revisions.items()}
+        return {day: many[-1] for day, many in there.items() if many}
+
     def reach(self, session: date, cutoff: datetime = LATE) -> date:
-        known = (day for day, many in self.revisions.items() if many[0][0] <= cutoff)
-        return max((day for day in known if day <= session), default=date.min)
+        return max((day for day in self.known(cutoff) if day <= session), default=date.min)
 
 
 @dataclass
@@ -146,14 +149,18 @@ class Model:
         """Do what `AsOf` is to do."""
         found = {}
         for symbol, many in self.symbols.items():
-            reach = max(one.reach(session) for one in many)
-            then = [one for one in many if one.reach(session, cutoff) == reach > date.min]
-            furthest = [one for one in many if one.reach(session) == reach]
-            chosen = (then or [one for one in furthest if one.since <= cutoff] or furthest)[-1]
+            live = any(session in one.known(cutoff) for one in many)
+            if live:
+                reach = max(one.reach(session, cutoff) for one in many)
+                chosen = [one for one in many if one.reach(session, cutoff) == reach][-1]
+            else:
+                reach = max(one.reach(session) for one in many)
+                furthest = [one for one in many if one.reach(session) == reach]
+                chosen = ([one for one in furthest if one.since <= cutoff] or furthest)[-1]
             for day, revisions in chosen.revisions.items():
-                known = [one for at, one in revisions if at <= cutoff] or [revisions[-1][1]]
-                if day <= session:
-                    found[symbol, day] = (known[-1], chosen.currency)
+                then = chosen.known(cutoff).get(day, None if live else revisions[-1][1])
+                if day <= session and then is not None:
+                    found[symbol, day] = (then, chosen.currency)
         return found
 
     def rows(self) -> int:

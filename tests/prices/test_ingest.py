@@ -10,8 +10,9 @@ import pytest
 from pipeline.database.engine import open_database
 from pipeline.errors import BadUpstream, NoData, RateLimited, UnknownSymbol
 from pipeline.prices import coverage, ingest, quarantine
+from pipeline.prices.answers import Request
 from pipeline.prices.asof import AsOf
-from pipeline.prices.ingest import Request, Taken, take_in
+from pipeline.prices.ingest import Taken, take_in
 from pipeline.prices.store import PriceStore
 from tests.prices.scripted import CLOCK, Scripted, walk
 
@@ -146,7 +147,7 @@ def test_a_missing_session_is_asked_for_again_and_never_filled(store: PriceStore
     source.truth, source.asked = whole, []
     ask(store, source, TUESDAY, known_at=evening(TUESDAY) + timedelta(hours=1))
     assert [symbol for symbol, _, _ in source.asked] == ["AAA"]  # BBB was complete
-    pd.testing.assert_frame_equal(known(store, TUESDAY), truth(source, TUESDAY))
+    pd.testing.assert_frame_equal(known(store, TUESDAY, evening(WEDNESDAY)), truth(source, TUESDAY))
 
 
 def test_an_interrupted_load_goes_on_where_it_stopped(
