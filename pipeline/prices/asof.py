@@ -28,11 +28,10 @@ from pipeline.prices.rows import (
     Mask,
     date_of,
     day_of,
-    days_in,
+    heads_of,
     in_parts,
-    keyed_query_of,
-    keys_in,
     keys_of,
+    query_of,
 )
 
 _SERIES_AT_ONCE = 125  # some 25 MB of bars, of which a few are in memory at a time
@@ -89,7 +88,7 @@ class AsOf:
         Columns: symbol, session (date), the values of `frames`, currency.
         """
         parts = list(in_parts(list(self._series), _SERIES_AT_ONCE))
-        queries = (keyed_query_of(sorted(part), last=self._last, top=self._top, known=self._known) for part in parts)
+        queries = (query_of(sorted(part), last=self._last, top=self._top) for part in parts)
         for part, table in zip(parts, bulk.read_tables(self._engine, queries), strict=True):
             # In one piece, whatever the pieces were that came: the pages of a Parquet file follow them.
             yield self._read(part, table.combine_chunks())
@@ -120,7 +119,8 @@ class AsOf:
 
     def _read(self, part: Sequence[int], table: pa.Table) -> pa.Table:
         """Return one revision of each bar up to its symbol's last session, in the order of `part`, that of symbols."""
-        keys_N, was_known_N = keys_in(table)
+        series_N, days_N, batch_N = heads_of(table)
+        keys_N, was_known_N = keys_of(series_N, days_N), batch_N <= self._known
         starts_P, ends_P = self._ends(part, keys_N)
         stays_N = _one_revision(keys_N, was_known_N)
         for one, start, end in zip(part, starts_P, ends_P, strict=True):
@@ -131,10 +131,10 @@ class AsOf:
         self.rows += len(at_N)
         self.reconstructed += int((~was_known_N[at_N]).sum())
         if len(at_N) != len(keys_N) or (np.diff(starts_P) < 0).any():
-            table, keys_N = table.take(pa.array(at_N)), keys_N[at_N]
+            table, days_N = table.take(pa.array(at_N)), days_N[at_N]
         before_N = np.append(0, np.cumsum(stays_N))
         which_N = np.repeat(np.arange(len(part), dtype=np.int32), before_N[ends_P] - before_N[starts_P])
-        return _as_table(table, days_in(keys_N), which_N, [self._series[one] for one in part])
+        return _as_table(table, days_N, which_N, [self._series[one] for one in part])
 
     def _ends(self, part: Sequence[int], keys_N: Ints) -> tuple[Ints, Ints]:
         """Return where the bars of each series begin, and where they end with its symbol's last session."""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import Select, case, select
+from sqlalchemy import Select, select
 
 from pipeline.database.schema import bars, day_number
 from pipeline.prices.frames import COLUMNS, VALUES
@@ -89,33 +89,21 @@ def query_of(
     return query.order_by(columns.series_id, columns.session, columns.batch_id)
 
 
-def keyed_query_of(series: Sequence[int], *, last: date, top: int, known: int) -> Select[Any]:
-    """Return the query for the same rows with one number in front of the values, which `keys_in` takes apart.
-
-    A value costs as much to read as it does to compare some: by the million, three numbers in one are a tenth less.
-    """
-    columns = bars.c
-    key = keys_of(columns.series_id, day_number(columns.session))
-    later = case((columns.batch_id > known, 1), else_=0)
-    query = query_of(series, last=last, top=top)
-    return query.with_only_columns((key * 2 + later).label("key"), *(columns[name] for name in VALUES))
-
-
-def keys_in(table: pa.Table) -> tuple[Ints, Mask]:
-    """Return `Rows.keys_N` of a table that was asked for by key, and whether each row was known by then."""
-    key_N = table["key"].to_numpy().astype(np.int64, copy=False)
-    return key_N >> 1, (key_N & 1) == 0
-
-
 def from_numbers(numbers: Floats) -> Rows:
     """Return the rows of a fetched array, shape (N, 3 + V)."""
     heads = numbers[:, :3].astype(np.int64)
     return Rows(series_N=heads[:, 0], days_N=heads[:, 1], batch_N=heads[:, 2], values_NV=numbers[:, 3:])
 
 
+def heads_of(table: pa.Table) -> tuple[Ints, Ints, Ints]:
+    """Return series, days and batches of a table that came of `query_of`, (N,) each."""
+    series_N, days_N, batch_N = (table.column(at).to_numpy().astype(np.int64, copy=False) for at in range(3))
+    return series_N, days_N, batch_N
+
+
 def from_table(table: pa.Table) -> Rows:
-    """Return the rows of an Arrow table."""
-    heads = [table.column(at).to_numpy().astype(np.int64, copy=False) for at in range(3)]
+    """Return the rows of a table that came of `query_of`."""
+    heads = heads_of(table)
     values_VN = np.empty((len(VALUES), table.num_rows))
     for at in range(len(VALUES)):
         values_VN[at] = table.column(3 + at).to_numpy()
@@ -147,11 +135,6 @@ def framed(parts: Sequence[Rows], names: Mapping[int, tuple[str, str]]) -> pd.Da
 def keys_of(series_N: Any, days_N: Any) -> Any:
     """Return one number for each series and day, in their order: of arrays, of numbers, or of columns."""
     return series_N * (1 << _DAY_BITS) + (days_N + _DAY_ZERO)
-
-
-def days_in(keys_N: Ints) -> Ints:
-    """Return the days since 1970 of keys."""
-    return (keys_N & ((1 << _DAY_BITS) - 1)) - _DAY_ZERO
 
 
 def days_of(sessions: pd.Series) -> Ints:

@@ -103,6 +103,18 @@ def test_a_history_rewritten_by_one_ratio_lands_whole(store: PriceStore, source:
     assert ask(store, source, TUESDAY, known_at=evening(WEDNESDAY)).appended.rewritten == 0
 
 
+@pytest.mark.parametrize("bars", [1, 2])
+def test_a_split_of_a_newly_listed_symbol_leaves_no_two_scales(store: PriceStore, source: Scripted, bars: int) -> None:
+    listed = CLOCK.shift(MONDAY, 1 - bars)
+    source.truth = source.truth[source.truth["session"] >= pd.Timestamp(listed)].reset_index(drop=True)
+    ask(store, source, MONDAY)
+    before = truth(source, MONDAY)
+    source.split("AAA", 2.0)
+    assert ask(store, source, TUESDAY).appended.rewritten == 1
+    pd.testing.assert_frame_equal(known(store, TUESDAY), truth(source, TUESDAY))
+    pd.testing.assert_frame_equal(known(store, MONDAY), before)
+
+
 def test_a_rewritten_history_that_cannot_be_fetched_changes_nothing(store: PriceStore, source: Scripted) -> None:
     ask(store, source, MONDAY)
     before = known(store, MONDAY)
@@ -160,6 +172,24 @@ def test_an_interrupted_load_goes_on_where_it_stopped(
     source.asked.clear()
     ask(store, source, MONDAY)
     assert [symbol for symbol, _, _ in source.asked] == ["BBB"]
+
+
+@pytest.mark.parametrize(("seconds", "stored"), [(0.0, ["AAA"]), (3600.0, [])])
+def test_what_a_slow_source_gave_is_stored_before_all_of_it_is_there(
+    store: PriceStore, source: Scripted, monkeypatch: pytest.MonkeyPatch, seconds: float, stored: list[str]
+) -> None:
+    monkeypatch.setattr(ingest, "_SECONDS_AT_ONCE", seconds)
+    seen: list[str] = []
+    fetch = source.bars
+
+    def looking(symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
+        if symbols == ("BBB",):
+            seen.extend(store.current(("AAA", "BBB")))
+        return fetch(symbols, last, first)
+
+    source.bars = looking  # type: ignore[method-assign]
+    ask(store, source, MONDAY)
+    assert seen == stored
 
 
 def test_a_rate_limit_stops_asking_and_keeps_what_came(store: PriceStore, source: Scripted) -> None:

@@ -11,6 +11,12 @@ from pipeline.errors import BadFile, BadSetting, BadSymbol
 from pipeline.prices.adjustments import actions_from_adjusted, recent_closes, splits_already_applied, total_return
 from pipeline.prices.sources.files import FilesSource
 from pipeline.prices.sources.sample import SampleSource
+from tests.prices.quality.made import (
+    check,
+    notes,
+    series,
+    with_dividends,
+)
 
 SAMPLE = SampleSource()
 END = date(2013, 3, 1)
@@ -147,3 +153,26 @@ def test_a_volume_that_is_not_given_is_none(tmp_path: Path, table: pd.DataFrame)
     found = FilesSource(tmp_path / "prices.csv").bars(("IBM", "MSFT"), END)
     assert (found.loc[found["symbol"] == "IBM", "volume"] == 0).all()
     assert (found["dividend"] == 0).all()
+
+
+@pytest.mark.parametrize("zone", ["-05:00", "+09:00", ""])
+def test_hours_are_made_into_days_and_stamps_keep_their_date(tmp_path: Path, zone: str) -> None:
+    days = series(count=20)
+    hours = pd.concat([days.assign(hour=hour) for hour in (9, 11, 15)]).sample(frac=1, random_state=2)
+    stamps = hours["session"] + pd.to_timedelta(hours["hour"], unit="h")
+    table = hours.assign(date=stamps.dt.strftime("%Y-%m-%d %H:%M:%S") + zone).drop(columns=["session", "hour"])
+    table.to_csv(tmp_path / "hours.csv", index=False)
+    source = FilesSource(tmp_path / "hours.csv")
+    bars = source.bars(source.symbols(), source.last_session())
+    assert bars["session"].tolist() == days["session"].tolist()
+    assert bars["volume"].tolist() == (3 * days["volume"]).tolist()
+    assert notes(check(bars)) == ["not_daily"]
+
+
+def test_asking_for_less_of_a_file_changes_nothing_of_it(tmp_path: Path) -> None:
+    bars = with_dividends({30: 0.02, 60: 0.1}).rename(columns={"session": "date", "adjusted_close": "adj_close"})
+    bars.drop(columns=["dividend", "split_ratio", "currency"]).to_csv(tmp_path / "p.csv", index=False)
+    source = FilesSource(tmp_path / "p.csv")
+    whole = source.bars(("A",), source.last_session())
+    first = whole["session"].iloc[50].date()
+    pd.testing.assert_frame_equal(source.bars(("A",), source.last_session(), first), whole[50:].reset_index(drop=True))
