@@ -3,7 +3,7 @@ present is too doubtful to forecast from.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,8 @@ from pipeline.prices import coverage, quarantine
 from pipeline.prices.asof import AsOf
 from pipeline.prices.quality import MEANING, gaps, identical_series
 
+# How long a step in the scale of prices spoils what is made of them: the slow volatility remembers a year.
+_SEAM_MATTERS = timedelta(days=365)
 _PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
 _FINDING = ["symbol", "session", "verdict", "rule", "detail"]
 
@@ -51,7 +53,7 @@ def look_over(
         "released": len(held) - len(still),
         "gaps": len(missing),
         "reconstructed": known.reconstructed,
-        "doubtful": doubtful(bars, symbols, last_of, still[still["status"] == "open"], reasons),
+        "doubtful": doubtful(bars, symbols, last_of, still, reasons),
         "problems": _listed(problems),
     }
 
@@ -63,7 +65,8 @@ def doubtful(
     held: pd.DataFrame,
     reasons: Mapping[str, str],
 ) -> list[dict[str, str]]:
-    """Return `symbol` and `reason` of those whose bar for their last session is missing, held back, or another's.
+    """Return `symbol` and `reason` of those whose bar for their last session is missing, held back, or another's, or on
+    another scale than the bars before it.
 
     `reasons` says, where it is known, why a bar is missing.
     """
@@ -73,12 +76,23 @@ def doubtful(
         last = last_of(symbol)
         here = reached[symbol].date() if symbol in reached.index else None
         mine = held[held["symbol"] == symbol]
-        twin = mine.loc[mine["rule"] == quarantine.IDENTICAL, "detail"]
-        if here == last and len(twin):
-            rows.append({"symbol": symbol, "reason": str(twin.iloc[-1])})
+        spoilt = mine.loc[_is_twin(mine) | _recent_seam(mine, last), "detail"]
+        if here == last and len(spoilt):
+            rows.append({"symbol": symbol, "reason": str(spoilt.iloc[-1])})
         elif here != last:
             rows.append({"symbol": symbol, "reason": _why_missing(here, last, mine, reasons.get(symbol))})
     return rows
+
+
+def _is_twin(held: pd.DataFrame) -> pd.Series:
+    """Where a series is another symbol's, and nobody has looked yet which of them is right."""
+    return (held["rule"] == quarantine.IDENTICAL) & (held["status"] == "open")
+
+
+def _recent_seam(held: pd.DataFrame, last: date) -> pd.Series:
+    """Where a split that nobody lists has not been released as a real move: the past is on another scale."""
+    since = pd.Timestamp(last - _SEAM_MATTERS)
+    return (held["rule"] == quarantine.SEAM) & (pd.to_datetime(held["session"]) > since)
 
 
 def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str | None) -> str:

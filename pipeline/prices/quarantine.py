@@ -21,6 +21,8 @@ from pipeline.prices.rows import in_parts
 Decision = Literal["released", "confirmed"]
 # The one rule about a symbol rather than a bar: its bars are believed, each for itself.
 IDENTICAL = "identical"
+# The one rule about what lies before a bar as well: on another scale, until the move is released as a real one.
+SEAM = "unlisted_split"
 COLUMNS = ["id", "symbol", "session", "verdict", "rule", "detail", "status", "note", "bar"]
 
 

@@ -1,106 +1,16 @@
 """A replay of a past session reads what its own run read, whatever came later: bars, releases, corrections, splits."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import Settings
-from pipeline.database.engine import open_database
 from pipeline.errors import BadUpstream, NoData
 from pipeline.prices import quarantine
-from pipeline.prices.answers import Request
 from pipeline.prices.asof import AsOf
-from pipeline.prices.ingest import take_in
-from pipeline.prices.oversight import look_over
-from pipeline.prices.snapshot import read_snapshot, write_snapshot
-from pipeline.prices.store import PriceStore
-from tests.prices.scripted import CLOCK, Scripted, walk
-
-FIRST, LAST = date(2019, 1, 2), date(2020, 3, 2)
-DAYS = CLOCK.between(date(2020, 2, 3), date(2020, 2, 14))
-NAMES = ("AAA", "BBB", "CCC")
-
-
-@dataclass
-class Desk:
-    """A store, a source whose truth changes, and the runs made so far: each session's snapshot and audit."""
-
-    home: Path
-    source: Scripted
-    runs: dict[date, tuple[str, dict[str, Any]]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.store = PriceStore(open_database(f"sqlite:///{self.home / 'p.db'}"), "yahoo")
-        self.settings = Settings.load(home=self.home, source="yahoo", symbols=",".join(NAMES))
-
-    def evening(self, session: date) -> datetime:
-        return CLOCK.complete_at(session) + timedelta(minutes=5)
-
-    def ingest(self, session: date, now: datetime, symbols: tuple[str, ...] = NAMES, *, last_try: bool = True) -> None:
-        request = Request(
-            symbols=symbols,
-            last_of=lambda _symbol: session,
-            sessions_of=lambda _symbol: CLOCK,
-            known_at=now,
-            settled_at=self.settings.known_by(session),
-            last_try=last_try,
-        )
-        take_in(self.source, self.store, request)
-
-    def look(self, session: date, now: datetime, symbols: tuple[str, ...] = NAMES) -> tuple[str, dict[str, Any]]:
-        """Freeze and audit a session as its run does: the snapshot's SHA-256 and the audit."""
-        engine = self.store.engine
-        known = AsOf(engine, "yahoo", symbols, lambda _symbol: session, self.settings.known_by(session))
-        frozen = write_snapshot(known.tables(), session, self.home / "snapshots")
-        bars = read_snapshot(frozen)
-        audit = look_over(engine, known, bars, self.settings, symbols, lambda _symbol: session, now=now)
-        return frozen.digest, audit
-
-    def run(self, session: date) -> dict[str, Any]:
-        """What a run does on the evening of its session."""
-        now = self.evening(session)
-        self.ingest(session, now)
-        self.runs[session] = self.look(session, now)
-        return self.runs[session][1]
-
-    def replay_all(self, now: datetime) -> None:
-        """Run every session again, in no order, and expect what its own run had."""
-        for session in sorted(self.runs, key=lambda day: day.day % 3):
-            self.ingest(session, now)
-            assert self.look(session, now) == self.runs[session], session
-
-    def missing(self, symbol: str, session: date) -> Callable[[], None]:
-        """Take a bar away from the source; what is returned brings it back."""
-        whole = self.source.truth
-        gone = (whole["symbol"] == symbol) & (whole["session"] == pd.Timestamp(session))
-        row = whole[gone]
-        self.source.truth = whole[~gone].reset_index(drop=True)
-
-        def back() -> None:
-            joined = pd.concat([self.source.truth, row])
-            self.source.truth = joined.sort_values(["symbol", "session"], ignore_index=True)
-
-        return back
-
-    def position(self, session: date) -> int:
-        return len(CLOCK.between(FIRST, session)) - 1
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    for name in ("PIPELINE_HOME", "PIPELINE_SOURCE", "PIPELINE_SYMBOLS"):
-        monkeypatch.delenv(name, raising=False)
-    return Desk(tmp_path, Scripted(pd.concat([walk(name, FIRST, LAST) for name in NAMES], ignore_index=True)))
-
-
-def left_out(audit: dict[str, Any]) -> dict[str, str]:
-    return {one["symbol"]: one["reason"] for one in audit["doubtful"]}
+from tests.prices.desk import DAYS, FIRST, NAMES, Desk, left_out
+from tests.prices.scripted import CLOCK
 
 
 def months_later() -> datetime:
