@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("numpy", "pandas", "pyarrow", "sqlalchemy", "adbc-driver-sqlite", "adbc-driver-postgresql")
 # Two threads are only themselves while nobody else wants the cores: the part of them that others may have had.
 _CALM = 0.15
+# The size that the read's speed was asked for.
+_AT_SCALE = 10_000
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "sha_ni")
 
 
@@ -123,7 +125,8 @@ def requirements(samples: Samples, sizes: Sequence[int]) -> list[Requirement]:
         peer = min(("core", "read_sql"), key=lambda one: samples.median(one, size, "wall_s", calm=True))
         ratio = samples.ratio(peer, "read", size)
         name = f"as-of read into a snapshot, {size:,}: times faster than `{peer}` (wall)"
-        found.append(_judged(name, "at least 8", ratio, ratio >= 8))
+        asked = size >= _AT_SCALE  # of few symbols there is little to read, and opening and closing counts
+        found.append(_judged(name, "at least 8" if asked else "", ratio, ratio >= 8 if asked else None))
         ratio = samples.ratio("lean", "read", size)
         found.append(_judged(f"the same beside `lean`, {size:,}", "", ratio, None))
         peak = max(one.peak_mib for one in samples.of("read", size))

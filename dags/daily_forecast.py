@@ -258,7 +258,7 @@ def daily_forecast() -> None:
         from pipeline import jobs
 
         outlet_events[FORECASTS].extra["as_of"] = run["as_of"]
-        return jobs.publish(run)
+        return jobs.publish(run, now=datetime.now(UTC))
 
     batches = plan()
     run = batches["run"]

@@ -244,7 +244,7 @@ def publish(planned: Planned, as_json: bool) -> None:
     """Publish the session's forecasts: files, record, and the same files in MLflow."""
     from pipeline import jobs
 
-    result = jobs.publish(planned["run"])
+    result = jobs.publish(planned["run"], now=_now())
     _tell(as_json, result, f"{result['headline']}\n{result['folder']}")
 
 

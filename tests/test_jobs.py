@@ -71,12 +71,12 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def mlflow_runs(home: Path) -> Iterator[Any]:
+def mlflow_runs(home: Path, experiment: str = "daily-forecast") -> Iterator[Any]:
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{home / 'mlflow' / 'mlflow.db'}")
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    return iter(client.search_runs(experiments))
+    found = client.get_experiment_by_name(experiment)
+    return iter(client.search_runs([found.experiment_id]) if found else [])
 
 
 def versions(home: Path) -> list[Any]:
@@ -165,9 +165,23 @@ def test_earlier_forecasts_are_scored_when_their_session_comes(new_home: Path) -
     scored = run(DAYS[1])["score"]
     # one step of three symbols, of the published model and of the baseline beside it (the same where it was published)
     assert scored["in_the_record"] == 3
-    assert {"crps_bp", "baseline_crps_bp", "coverage_90"} <= set(scored)
+    assert "live" not in scored  # 2013 is over: what is made of it now is a replay
     latest = next(one for one in mlflow_runs(new_home) if one.data.tags["as_of"] == str(DAYS[1]))
-    assert latest.data.metrics["live/crps_bp"] == pytest.approx(scored["crps_bp"])
+    assert latest.data.metrics["replayed/crps_bp"] == pytest.approx(scored["replayed"]["crps_bp"])
+
+
+def test_a_forecast_published_in_time_is_live_and_has_a_record_of_its_own(new_home: Path) -> None:
+    for day in DAYS:
+        run(day, now=NEW_YORK.complete_at(day) + timedelta(minutes=5))
+    (record,) = mlflow_runs(new_home, "live-scores")
+    assert record.data.tags["kind"] == "live"
+    assert record.data.metrics["forecasts"] == 6  # of the last session: made one and two sessions before it
+    assert 0 <= record.data.metrics["rolling_coverage_90"] <= 1
+    before = everything(new_home / "mlflow" / "artifacts" / "live-scores")
+    run(DAYS[-1], now=NEW_YORK.complete_at(DAYS[-1]) + timedelta(minutes=5))
+    (again,) = mlflow_runs(new_home, "live-scores")
+    assert again.info.run_id == record.info.run_id
+    assert everything(new_home / "mlflow" / "artifacts" / "live-scores") == before
 
 
 def test_without_mlflow_nothing_is_lost_and_the_upload_alone_completes(
@@ -184,8 +198,9 @@ def test_without_mlflow_nothing_is_lost_and_the_upload_alone_completes(
         jobs.upload(this)
     weights = (new_home / "runs" / "scheduled__lstm" / "model" / "weights.safetensors").read_bytes()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    for step in (jobs.upload, jobs.judge, jobs.forecast, jobs.publish):
+    for step in (jobs.upload, jobs.judge, jobs.forecast):
         step(this)
+    jobs.publish(this, now=TODAY)
     assert (new_home / "runs" / "scheduled__lstm" / "model" / "weights.safetensors").read_bytes() == weights
     assert len(versions(new_home)) == 1
 

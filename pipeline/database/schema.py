@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -199,6 +201,9 @@ forecasts = Table(
     Column("last_close", Float, nullable=False),
     Column("quantiles", Text, nullable=False, comment="level to price, as JSON"),
     Column("run_key", String(250), nullable=False),
+    Column("source", String(32), nullable=False, server_default="", comment="of its prices; not known of the oldest"),
+    Column("published_at", DateTime, comment="UTC; not known of the oldest"),
+    Column("in_time", Boolean, nullable=False, server_default=false(), comment="before its target session closed"),
     PrimaryKeyConstraint("symbol", "as_of", "step", "model_version"),
     Index("ix_forecasts_target_session", "target_session"),
     comment="every forecast that was published, and the baseline beside it",

@@ -53,7 +53,7 @@ def run_all(
         "upload": lambda: upload(run),
         "judge": lambda: judge(run),
         "forecast": lambda: forecast(run),
-        "publish": lambda: publish(run),
+        "publish": lambda: publish(run, now=known_at),
     }
     for name, step in steps.items():
         tell(name)

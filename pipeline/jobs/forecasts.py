@@ -1,7 +1,7 @@
 """The steps about forecasts: making them with what the gate chose, and publishing them."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,11 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     return {"symbols": int(frame["symbol"].nunique()), "withheld": withheld, "fallbacks": fallbacks}
 
 
-def publish(run: Mapping[str, Any]) -> Summary:
-    """Publish: the files in one move, the rows of the record, and the same files in MLflow."""
+def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
+    """Publish: the files in one move, the rows of the record, and the same files in MLflow.
+
+    A forecast whose session has closed by `now` is kept as a replay.
+    """
     from pipeline.judging import record
     from pipeline.publishing import shelf
     from pipeline.tracking import runs
@@ -73,7 +76,13 @@ def publish(run: Mapping[str, Any]) -> Summary:
     edition = _edition(this)
     published = shelf.publish(edition, settings.published)
     beside = edition.baselines[str(edition.decision["best_baseline"])]
-    record.keep(open_database(settings.database), edition.forecasts, beside, this.key)
+
+    @cache
+    def complete_at(symbol: str, session: date) -> datetime:
+        return settings.sessions_of(symbol).complete_at(session)
+
+    database = open_database(settings.database)
+    record.keep(database, settings.source, edition.forecasts, beside, this.key, now=now, complete_at=complete_at)
     uploaded = this.read("upload", made_by="train")
     runs.log_published(settings, uploaded["mlflow_run_id"], published.folder)
     runs.finish(settings, uploaded["mlflow_run_id"])
@@ -154,7 +163,7 @@ def _edition(this: Run) -> "Edition":
         history=recent_closes(bars, 120),
         scores=this.read("scores", made_by="forecast"),
         decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},
-        live=live_record(open_database(settings.database), this.symbols, this.as_of),
+        live=live_record(open_database(settings.database), settings.source, this.symbols, this.as_of),
         audit=this.read("audit", made_by="ingest"),
         withheld=outcome["withheld"],
         provenance={

@@ -1,6 +1,5 @@
 """The steps about models: training one, taking it to MLflow, and putting it through the gate."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -9,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import LEVELS
+from pipeline.database.engine import open_database
 from pipeline.errors import CorruptFile
 from pipeline.jobs.common import Progress, Summary, features_of, snapshot_of
 from pipeline.prices.snapshot import read_snapshot
@@ -18,7 +18,6 @@ from pipeline.runs import Run
 if TYPE_CHECKING:
     from pipeline.judging.heldout import Heldout
     from pipeline.learning.features import Features
-    from pipeline.learning.folds import Fold
     from pipeline.learning.panel import Array
     from pipeline.learning.windows import Origins
     from pipeline.tracking.registry import Registered
@@ -31,6 +30,7 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
     """
     from pipeline.learning import baselines, folds
     from pipeline.learning.features import future_returns
+    from pipeline.learning.retraining import parameters, retrain
     from pipeline.learning.windows import usable_origins, with_targets
 
     this = Run.from_dict(run)
@@ -50,10 +50,13 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
     for name, baseline in baselines.BASELINES.items():
         heldout = heldout.also(name, baseline(features, fold.test, horizon=settings.horizon, levels=LEVELS))
     if not_trained is None:
-        training, quantiles_NHQ = _fit(this, features, fold, progress)
-        heldout = heldout.also(settings.network, quantiles_NHQ)
+        digest = snapshot_of(this).digest
+        trained = retrain(features, fold, settings, as_of=this.as_of, data_digest=digest, progress=progress)
+        trained.forecaster.save(this.folder / "model")
+        training = trained.story
+        heldout = heldout.also(settings.network, trained.forecaster.quantiles(features, fold.test))
     else:
-        training = {"parameters": _parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
+        training = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
     heldout.save(this.folder / "heldout.npz")
     scores = heldout.scores(LEVELS)
     this.write("scores", scores)
@@ -102,8 +105,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
         figures=figures,
     )
     runs.log_audit(settings, run_id, this.read("audit", made_by="ingest"))
-    live = this.read("live", made_by="score")
-    runs.log_metrics(settings, run_id, {f"live/{name}": value for name, value in live.items()})
+    _log_record(this, run_id)
     version = None
     if "not_trained" not in training:
         tags = {"data_digest": frozen.digest, "source": settings.source, "git_commit": tags["git_commit"]}
@@ -119,6 +121,21 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     }
     this.write("upload", result)
     return result
+
+
+def _log_record(this: Run, run_id: str) -> None:
+    """Record how earlier forecasts did: in short with the run, and session by session in an experiment of its own."""
+    from pipeline.judging import live
+    from pipeline.judging.record import live_record
+    from pipeline.tracking import runs
+    from pipeline.tracking.live import log_record
+
+    settings, kept = this.settings, this.read("live", made_by="score")
+    shown = {f"{kind}/{name}": value for kind in live.NOTES for name, value in kept.get(kind, {}).items()}
+    runs.log_metrics(settings, run_id, {name: value for name, value in shown.items() if not isinstance(value, str)})
+    record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
+    for kind, part in live.by_kind(record).items():
+        log_record(settings, kind, live.by_session(part), live.by_symbol(part), live.NOTES[kind])
 
 
 def judge(run: Mapping[str, Any]) -> Summary:
@@ -184,75 +201,6 @@ def _heldout(features: "Features", test: "Origins", future_STH: "Array") -> "Hel
         actual_NH=future_STH[test.s_N, test.t_N],
         quantiles={},
     )
-
-
-def _parameters(settings: Settings) -> dict[str, Any]:
-    names = (
-        "network",
-        "horizon",
-        "context_length",
-        "hidden_size",
-        "training_steps",
-        "batch_size",
-        "holdout_sessions",
-        "validation_sessions",
-        "seed",
-    )
-    return {name: getattr(settings, name) for name in names}
-
-
-def _fit(this: Run, features: "Features", fold: "Fold", progress: Progress | None) -> tuple[Summary, "Array"]:
-    from pipeline.learning.forecaster import Forecaster, ModelCard
-    from pipeline.learning.training import Recipe, fit
-
-    settings, days = this.settings, features.panel.days
-    card = ModelCard(
-        network=settings.network,
-        levels=LEVELS,
-        horizon=settings.horizon,
-        context_length=settings.context_length,
-        hidden_size=settings.hidden_size,
-        as_of=str(this.as_of),
-        symbols=features.panel.symbols,
-        train_first=str(days(fold.train.s_N, fold.train.t_N).min()),
-        train_last=str(days(fold.validation.s_N, fold.validation.t_N).max()),
-        targets_last=str(days(fold.validation.s_N, fold.validation.t_N + settings.horizon).max()),
-        seed=settings.seed,
-        training_steps=settings.training_steps,
-        data_digest=snapshot_of(this).digest,
-    )
-    recipe = Recipe(steps=settings.training_steps, batch_size=settings.batch_size, seed=settings.seed, levels=LEVELS)
-    began = time.monotonic()
-    fitted = fit(features, fold, card.shape, recipe, progress)
-    forecaster = Forecaster(card, fitted.network)
-    forecaster.save(this.folder / "model")
-
-    def block(origins: "Origins") -> Summary:
-        return {
-            "first": str(days(origins.s_N, origins.t_N).min()),
-            "last": str(days(origins.s_N, origins.t_N).max()),
-            "windows": len(origins),
-        }
-
-    training = {
-        "parameters": {
-            **_parameters(settings),
-            "learning_rate": recipe.learning_rate,
-            "weight_decay": recipe.weight_decay,
-            "clip_norm": recipe.clip_norm,
-        },
-        "curves": {
-            "train_pinball": fitted.train_pinball,
-            "validation_pinball": fitted.validation_pinball,
-            "learning_rate": fitted.learning_rate,
-        },
-        "best_step": fitted.best_step,
-        "seconds": round(time.monotonic() - began, 3),
-        "windows": len(fold.train) + len(fold.validation) + len(fold.test),
-        "train": block(fold.train),
-        "validation": block(fold.validation),
-    }
-    return training, forecaster.quantiles(features, fold.test)
 
 
 def _example(bars: pd.DataFrame, context_length: int) -> pd.DataFrame:

@@ -128,16 +128,16 @@ def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
 
 def score(run: Mapping[str, Any]) -> Summary:
     """Score the forecasts published earlier whose session has come, and read the record up to the run's session."""
+    from pipeline.judging import live as judged
     from pipeline.judging.record import live_record, score_due
 
     this = Run.from_dict(run)
     engine = open_database(this.settings.database)
-    scored = score_due(engine, read_snapshot(snapshot_of(this)), this.as_of, this.settings.last_session)
-    record = live_record(engine, this.symbols, this.as_of)
-    summary: Summary = {"scored_now": scored, "in_the_record": len(record)}
-    if len(record):
-        summary["crps_bp"] = float(record["crps_bp"].mean())
-        summary["baseline_crps_bp"] = float(record["baseline_crps_bp"].mean())
-        summary["coverage_90"] = float(record["inside_90"].mean())
+    scored = score_due(
+        engine, this.settings.source, read_snapshot(snapshot_of(this)), this.as_of, this.settings.last_session
+    )
+    record = live_record(engine, this.settings.source, this.symbols, this.as_of)
+    kinds = {kind: judged.lately(part) for kind, part in judged.by_kind(record).items()}
+    summary: Summary = {"scored_now": scored, "in_the_record": len(record), **kinds}
     this.write("live", summary)
     return summary

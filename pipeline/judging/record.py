@@ -1,12 +1,13 @@
 """The record: every published forecast, the baseline beside it, and how both did when their session came.
 
 Rows are written once. A later run of the same session may correct a forecast that nothing has been said about yet;
-what has been scored stays as it is.
+what has been scored stays as it is. A forecast is *in time* if its target session had not closed when it was published:
+the live record is made of these. All others are replays, kept and scored the same, and never called live.
 """
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -24,10 +25,20 @@ _KEY = ["symbol", "as_of", "step", "model_version"]
 _STEP_KEY = ["symbol", "as_of", "step"]
 
 
-def keep(engine: Engine, published: pd.DataFrame, baseline: pd.DataFrame, run_key: str) -> int:
+def keep(
+    engine: Engine,
+    source: str,
+    published: pd.DataFrame,
+    baseline: pd.DataFrame,
+    run_key: str,
+    *,
+    now: datetime,
+    complete_at: Callable[[str, date], datetime],
+) -> int:
     """Store the published frame and the baseline's, in one transaction; return the rows written.
 
-    The same frames a second time write nothing new.
+    The same frames a second time write nothing new, and keep the time of the first. `complete_at` gives the moment from
+    which a symbol's session is complete.
     """
     rows = pd.concat([published.assign(role="published"), baseline.assign(role="baseline")], ignore_index=True)
     rows = rows.drop_duplicates(_KEY)  # a published baseline is its own baseline
@@ -40,8 +51,14 @@ def keep(engine: Engine, published: pd.DataFrame, baseline: pd.DataFrame, run_ke
         as_of=rows["as_of"].dt.date,
         target_session=rows["target_session"].dt.date,
     )
+    pairs = zip(records["symbol"], records["target_session"], strict=True)
+    records = records.assign(
+        source=source,
+        published_at=now.astimezone(UTC).replace(tzinfo=None),
+        in_time=[now < complete_at(*pair) for pair in pairs],
+    )
     with writing(engine) as connection:
-        settled = _keys(connection, scores, records)
+        settled = _keys(connection, scores, records) | _same(connection, records)
         fresh = records[[key not in settled for key in _key_of(records)]]
         _delete(connection, forecasts, fresh)
         _insert(connection, forecasts, fresh)
@@ -50,17 +67,20 @@ def keep(engine: Engine, published: pd.DataFrame, baseline: pd.DataFrame, run_ke
 
 def score_due(
     engine: Engine,
+    source: str,
     bars: pd.DataFrame,
     as_of: date,
     origin_of: Callable[[str, date], date] = lambda _symbol, as_of: as_of,
 ) -> int:
-    """Score every forecast made before `as_of` whose session has come, from `bars` as known then; return how many.
+    """Score every forecast from a source made before `as_of` whose session has come; return how many.
+
+    `bars` are the source's, as known then.
 
     `origin_of` gives the session that a symbol was forecast from: on another exchange it may be one earlier. A forecast
     whose target bar is missing is left for a later run.
     """
     with writing(engine) as connection:
-        due = _due(connection, as_of)
+        due = _due(connection, source, as_of)
         if due.empty:
             return 0
         origins = [origin_of(symbol, day) for symbol, day in zip(due["symbol"], due["as_of"], strict=True)]
@@ -80,20 +100,24 @@ def score_due(
     return len(rows)
 
 
-def live_record(engine: Engine, symbols: tuple[str, ...], as_of: date) -> pd.DataFrame:
-    """Return the scored forecasts that had come due by `as_of`, oldest first, each beside its baseline.
+def live_record(engine: Engine, source: str, symbols: tuple[str, ...], as_of: date) -> pd.DataFrame:
+    """Return the scored forecasts from a source that had come due by `as_of`, oldest first, each beside its baseline.
 
-    Columns: symbol, as_of, step, target_session, model, model_version, close, crps_bp, baseline_crps_bp, inside_50,
-    inside_80, inside_90.
+    Columns: symbol, as_of, step, target_session, model, model_version, in_time, close, crps_bp, baseline_crps_bp,
+    inside_50, inside_80, inside_90.
     """
     same = and_(*(forecasts.c[name] == scores.c[name] for name in _KEY))
     query = (
         select(
-            *(forecasts.c[name] for name in (*_STEP_KEY, "target_session", "model", "model_version", "role")),
+            *(
+                forecasts.c[name]
+                for name in (*_STEP_KEY, "target_session", "model", "model_version", "in_time", "role")
+            ),
             *(scores.c[name] for name in ("close", "crps_bp", "inside_50", "inside_80", "inside_90")),
         )
         .join(scores, same)
-        .where(forecasts.c.symbol.in_(symbols), forecasts.c.target_session <= as_of)
+        .where(forecasts.c.source.in_([source, ""]), forecasts.c.symbol.in_(symbols))
+        .where(forecasts.c.target_session <= as_of)
         .order_by(forecasts.c.target_session, forecasts.c.symbol, forecasts.c.as_of, forecasts.c.step)
     )
     with reading(engine) as connection:
@@ -106,12 +130,13 @@ def live_record(engine: Engine, symbols: tuple[str, ...], as_of: date) -> pd.Dat
     return published.drop(columns="role").merge(baseline, on=_STEP_KEY, how="left", validate="one_to_one")
 
 
-def _due(connection: Connection, as_of: date) -> pd.DataFrame:
+def _due(connection: Connection, source: str, as_of: date) -> pd.DataFrame:
     same = and_(*(forecasts.c[name] == scores.c[name] for name in _KEY))
     query = (
         select(forecasts)
         .join(scores, same, isouter=True)
-        .where(forecasts.c.target_session <= as_of, forecasts.c.as_of < as_of, scores.c.symbol.is_(None))
+        .where(forecasts.c.source.in_([source, ""]), scores.c.symbol.is_(None))
+        .where(forecasts.c.target_session <= as_of, forecasts.c.as_of < as_of)
     )
     result = connection.execute(query)
     return pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
@@ -145,6 +170,15 @@ def _key_of(rows: pd.DataFrame) -> list[tuple[object, ...]]:
 def _keys(connection: Connection, table: Table, rows: pd.DataFrame) -> set[tuple[object, ...]]:
     query = select(*(table.c[name] for name in _KEY)).where(table.c.as_of.in_(rows["as_of"].unique().tolist()))
     return {tuple(row) for row in connection.execute(query)}
+
+
+def _same(connection: Connection, rows: pd.DataFrame) -> set[tuple[object, ...]]:
+    """Return the keys of the rows that are stored exactly so already."""
+    names = [*_KEY, "role", "model", "last_close", "quantiles"]
+    query = select(*(forecasts.c[name] for name in names)).where(forecasts.c.as_of.in_(rows["as_of"].unique().tolist()))
+    stored = {tuple(row) for row in connection.execute(query)}
+    mine = rows[names].itertuples(index=False, name=None)
+    return {key for key, row in zip(_key_of(rows), mine, strict=True) if row in stored}
 
 
 def _delete(connection: Connection, table: Table, rows: pd.DataFrame) -> None:

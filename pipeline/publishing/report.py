@@ -128,14 +128,25 @@ def _contender(edition: Edition, name: str) -> str:
     return f"Champion: {words.model_name(str(champion.get('network', 'network')), champion.get('version'))}{trained}"
 
 
-def _live(live: pd.DataFrame | None) -> dict[str, Any] | None:
-    """Return how forecasts published earlier did: over all, and for the last sessions they were made on."""
+def _live(live: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """Return how forecasts published earlier did, those published in time apart from replays, each over all and for the
+    last sessions they were made on.
+    """
     known = None if live is None else live.dropna(subset=["crps_bp"])
     if known is None or known.empty:
-        return None
-    sessions = sorted(known.groupby(known["as_of"].astype(str)), reverse=True)
-    recent = [(day, _record(rows)) for day, rows in sessions[:_MOST_SESSIONS]]
-    return {"total": _record(known), "sessions": recent, "made": len(sessions)}
+        return []
+    in_time = known["in_time"].astype(bool)
+    parts = [
+        ("Forecasts published before their session closed", known[in_time]),
+        ("Replays, made after their session had closed, which are no live record", known[~in_time]),
+    ]
+    return [{"what": what, **_kind(rows)} for what, rows in parts if len(rows)]
+
+
+def _kind(rows: pd.DataFrame) -> dict[str, Any]:
+    sessions = sorted(rows.groupby(rows["as_of"].astype(str)), reverse=True)
+    recent = [(day, _record(made)) for day, made in sessions[:_MOST_SESSIONS]]
+    return {"total": _record(rows), "sessions": recent, "made": len(sessions)}
 
 
 def _record(rows: pd.DataFrame) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Scores against slow re-implementations, the gate over its cases, the record over its days."""
 
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +7,9 @@ import pandas as pd
 import pytest
 
 from pipeline.config import LEVELS
-from pipeline.database.engine import open_database
-from pipeline.judging import metrics, record
+from pipeline.judging import metrics
 from pipeline.judging.gate import Contender, best_baseline, decide
 from pipeline.judging.heldout import Heldout
-from pipeline.learning.frame import forecast_frame
-from pipeline.prices.sources.sample import SampleSource
-from pipeline.sessions import Sessions
 
 RANDOM = np.random.default_rng(3)
 ACTUAL = RANDOM.normal(0, 0.02, (40, 2))
@@ -93,50 +88,3 @@ def test_held_out_windows_are_read_back_and_cut_by_session(tmp_path: Path) -> No
     later = again.since(pd.Timestamp("2020-01-03"))
     assert later.scores(LEVELS)["sessions"] == 1
     assert later.scores(LEVELS)["windows"] == 20
-
-
-def published(model: str, version: str, width: float, as_of: date = date(2013, 2, 1)) -> pd.DataFrame:
-    quantiles = np.array(LEVELS)[None, None, :].repeat(3, axis=1) * width - width / 2
-    close = SampleSource().bars(("IBM",), as_of)["close"].iloc[-1]
-    targets = [Sessions("XNYS").following(as_of, quantiles.shape[1])]
-    return forecast_frame(
-        ["IBM"], np.array([close]), quantiles, as_of=as_of, levels=LEVELS, targets=targets, model=model,
-        model_version=version,
-    )  # fmt: skip
-
-
-def test_the_record_scores_each_forecast_once_when_its_session_has_come(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
-    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
-    assert record.keep(engine, one, beside, "run") == 6
-    bars = SampleSource().bars(("IBM",), date(2013, 2, 5))
-    assert record.score_due(engine, bars, date(2013, 2, 1)) == 0
-    assert record.score_due(engine, bars, date(2013, 2, 5)) == 4  # two steps of both
-    assert record.score_due(engine, bars, date(2013, 2, 5)) == 0
-    rows = record.live_record(engine, ("IBM",), date(2013, 2, 5))
-    assert rows["step"].tolist() == [1, 2]
-    closes = bars.set_index("session")["close"]
-    actual = np.log(closes[pd.Timestamp("2013-02-04")] / closes[pd.Timestamp("2013-02-01")])
-    returns = np.log(one[[f"q{level:g}" for level in LEVELS]].to_numpy()[None, :1] / closes.iloc[-3])
-    expected = metrics.crps_bp(returns, np.array([[actual]]), LEVELS)
-    assert rows["crps_bp"].iloc[0] == pytest.approx(expected[0, 0])
-    assert (rows["baseline_crps_bp"] > rows["crps_bp"]).all()  # the baseline's range is twice as wide
-
-
-def test_what_was_scored_is_not_rewritten(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
-    record.keep(engine, published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4), "run")
-    bars = SampleSource().bars(("IBM",), date(2013, 2, 4))
-    record.score_due(engine, bars, date(2013, 2, 4))
-    before = record.live_record(engine, ("IBM",), date(2013, 2, 4))
-    assert record.keep(engine, published("lstm", "1", 9.9), published("ewma_historical", "abc", 0.4), "later") == 4
-    pd.testing.assert_frame_equal(record.live_record(engine, ("IBM",), date(2013, 2, 4)), before)
-
-
-def test_a_published_baseline_is_its_own_baseline(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
-    frame = published("ewma_historical", "abc", 0.4)
-    assert record.keep(engine, frame, frame, "run") == 3
-    record.score_due(engine, SampleSource().bars(("IBM",), date(2013, 2, 4)), date(2013, 2, 4))
-    rows = record.live_record(engine, ("IBM",), date(2013, 2, 4))
-    assert rows["crps_bp"].tolist() == rows["baseline_crps_bp"].tolist()

@@ -97,7 +97,7 @@ def make_forecasts() -> Callable[..., pd.DataFrame]:
 @pytest.fixture
 def live() -> pd.DataFrame:
     """Two published forecasts that have come due: one inside every range, one outside all."""
-    shared = {"symbol": "AAPL", "step": 1, "model": "lstm", "model_version": "2", "close": 100.0}
+    shared = {"symbol": "AAPL", "step": 1, "model": "lstm", "model_version": "2", "close": 100.0, "in_time": True}
     hit = {"as_of": date(2013, 2, 27), "target_session": date(2013, 2, 28), "crps_bp": 40.0, "baseline_crps_bp": 50.0}
     miss = {"as_of": date(2013, 2, 28), "target_session": AS_OF, "crps_bp": 120.0, "baseline_crps_bp": 110.0}
     inside, outside = ({f"inside_{each}": value for each in (50, 80, 90)} for value in (True, False))

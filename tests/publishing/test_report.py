@@ -151,9 +151,16 @@ def test_withheld_and_stand_ins_are_shown_with_their_reasons(
 
 def test_the_live_record_stands_beside_the_baseline(page: Callable[..., Page], live: pd.DataFrame) -> None:
     text = page(live=live).text
-    assert "2 forecasts, published on 2 sessions, have come due" in text
+    assert "Forecasts published before their session closed: 2 that have come due, of 2 sessions." in text
+    assert "Replays" not in text
     assert "CRPS was 80.0 basis points, the baseline's on the same closes 80.0 (+0.0" in text
     assert "27 February 2013 LSTM, version 2 1 1 of 1 40.0 50.0 −20.0" in text
+
+
+def test_replays_are_no_live_record(page: Callable[..., Page], live: pd.DataFrame) -> None:
+    text = page(live=live.assign(in_time=[True, False])).text
+    assert "Forecasts published before their session closed: 1 that have come due, of 1 session." in text
+    assert "Replays, made after their session had closed, which are no live record: 1 that have come due" in text
 
 
 @pytest.mark.parametrize("empty", [True, False])

@@ -1,0 +1,96 @@
+"""From a fold to a forecaster: what the settings ask for, trained, with the story of how it went."""
+
+import time
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pipeline.config import LEVELS, Settings
+from pipeline.learning.features import Features
+from pipeline.learning.folds import Fold
+from pipeline.learning.forecaster import Forecaster, ModelCard
+from pipeline.learning.panel import Panel
+from pipeline.learning.training import Progress, Recipe, fit
+from pipeline.learning.windows import Origins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrained:
+    """A forecaster, and what training.json says of its training: parameters, curves, blocks, seconds."""
+
+    forecaster: Forecaster
+    story: dict[str, Any]
+
+
+def retrain(
+    features: Features,
+    fold: Fold,
+    settings: Settings,
+    *,
+    as_of: date,
+    data_digest: str,
+    progress: Progress | None = None,
+) -> Retrained:
+    """Return the forecaster that the settings ask for, trained on `fold.train`, stopped on `fold.validation`.
+
+    The same features, fold and settings give the same bits on the same machine.
+    """
+    panel, seen = features.panel, fold.validation
+    card = ModelCard(
+        network=settings.network,
+        levels=LEVELS,
+        horizon=settings.horizon,
+        context_length=settings.context_length,
+        hidden_size=settings.hidden_size,
+        as_of=str(as_of),
+        symbols=panel.symbols,
+        train_first=str(panel.days(fold.train.s_N, fold.train.t_N).min()),
+        train_last=str(panel.days(seen.s_N, seen.t_N).max()),
+        targets_last=str(panel.days(seen.s_N, seen.t_N + settings.horizon).max()),
+        seed=settings.seed,
+        training_steps=settings.training_steps,
+        data_digest=data_digest,
+    )
+    recipe = Recipe(steps=settings.training_steps, batch_size=settings.batch_size, seed=settings.seed, levels=LEVELS)
+    began = time.monotonic()
+    fitted = fit(features, fold, card.shape, recipe, progress)
+    story = {
+        "parameters": {
+            **parameters(settings),
+            "learning_rate": recipe.learning_rate,
+            "weight_decay": recipe.weight_decay,
+            "clip_norm": recipe.clip_norm,
+        },
+        "curves": {
+            "train_pinball": fitted.train_pinball,
+            "validation_pinball": fitted.validation_pinball,
+            "learning_rate": fitted.learning_rate,
+        },
+        "best_step": fitted.best_step,
+        "seconds": round(time.monotonic() - began, 3),
+        "windows": len(fold.train) + len(fold.validation) + len(fold.test),
+        "train": _block(panel, fold.train),
+        "validation": _block(panel, seen),
+    }
+    return Retrained(forecaster=Forecaster(card, fitted.network), story=story)
+
+
+def parameters(settings: Settings) -> dict[str, Any]:
+    """Return the settings that say how a network is trained and judged."""
+    names = (
+        "network",
+        "horizon",
+        "context_length",
+        "hidden_size",
+        "training_steps",
+        "batch_size",
+        "holdout_sessions",
+        "validation_sessions",
+        "seed",
+    )
+    return {name: getattr(settings, name) for name in names}
+
+
+def _block(panel: Panel, origins: Origins) -> dict[str, Any]:
+    days_N = panel.days(origins.s_N, origins.t_N)
+    return {"first": str(days_N.min()), "last": str(days_N.max()), "windows": len(origins)}

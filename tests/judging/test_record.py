@@ -1,0 +1,116 @@
+"""The record: every published forecast scored once, beside its baseline, in time or as a replay."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import Engine
+
+from pipeline.config import LEVELS
+from pipeline.database.engine import open_database
+from pipeline.judging import live, metrics, record
+from pipeline.learning.frame import forecast_frame
+from pipeline.prices.sources.sample import SampleSource
+from pipeline.sessions import Sessions
+
+CLOCK = Sessions("XNYS")
+LATER = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def kept(engine: Engine, one: pd.DataFrame, beside: pd.DataFrame, now: datetime = LATER, source: str = "sample") -> int:
+    def complete_at(_symbol: str, session: date) -> datetime:
+        return CLOCK.complete_at(session)
+
+    return record.keep(engine, source, one, beside, "run", now=now, complete_at=complete_at)
+
+
+def published(model: str, version: str, width: float, as_of: date = date(2013, 2, 1)) -> pd.DataFrame:
+    quantiles = np.array(LEVELS)[None, None, :].repeat(3, axis=1) * width - width / 2
+    close = SampleSource().bars(("IBM",), as_of)["close"].iloc[-1]
+    targets = [Sessions("XNYS").following(as_of, quantiles.shape[1])]
+    return forecast_frame(
+        ["IBM"], np.array([close]), quantiles, as_of=as_of, levels=LEVELS, targets=targets, model=model,
+        model_version=version,
+    )  # fmt: skip
+
+
+def test_the_record_scores_each_forecast_once_when_its_session_has_come(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
+    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    assert kept(engine, one, beside) == 6
+    bars = SampleSource().bars(("IBM",), date(2013, 2, 5))
+    assert record.score_due(engine, "sample", bars, date(2013, 2, 1)) == 0
+    assert record.score_due(engine, "sample", bars, date(2013, 2, 5)) == 4  # two steps of both
+    assert record.score_due(engine, "sample", bars, date(2013, 2, 5)) == 0
+    rows = record.live_record(engine, "sample", ("IBM",), date(2013, 2, 5))
+    assert rows["step"].tolist() == [1, 2]
+    closes = bars.set_index("session")["close"]
+    actual = np.log(closes[pd.Timestamp("2013-02-04")] / closes[pd.Timestamp("2013-02-01")])
+    returns = np.log(one[[f"q{level:g}" for level in LEVELS]].to_numpy()[None, :1] / closes.iloc[-3])
+    expected = metrics.crps_bp(returns, np.array([[actual]]), LEVELS)
+    assert rows["crps_bp"].iloc[0] == pytest.approx(expected[0, 0])
+    assert (rows["baseline_crps_bp"] > rows["crps_bp"]).all()  # the baseline's range is twice as wide
+
+
+def test_what_was_scored_is_not_rewritten(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
+    kept(engine, published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4))
+    bars = SampleSource().bars(("IBM",), date(2013, 2, 4))
+    record.score_due(engine, "sample", bars, date(2013, 2, 4))
+    before = record.live_record(engine, "sample", ("IBM",), date(2013, 2, 4))
+    assert kept(engine, published("lstm", "1", 9.9), published("ewma_historical", "abc", 0.4)) == 2
+    pd.testing.assert_frame_equal(record.live_record(engine, "sample", ("IBM",), date(2013, 2, 4)), before)
+
+
+def test_a_published_baseline_is_its_own_baseline(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
+    frame = published("ewma_historical", "abc", 0.4)
+    assert kept(engine, frame, frame) == 3
+    record.score_due(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 4)), date(2013, 2, 4))
+    rows = record.live_record(engine, "sample", ("IBM",), date(2013, 2, 4))
+    assert rows["crps_bp"].tolist() == rows["baseline_crps_bp"].tolist()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return open_database(f"sqlite:///{tmp_path / 'p.db'}")
+
+
+def test_only_what_was_published_before_its_session_closed_is_live(engine: Engine) -> None:
+    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    kept(engine, one, beside, datetime(2013, 2, 4, 12, tzinfo=UTC))  # before the close of the first session forecast
+    late = published("lstm", "2", 0.2).assign(as_of=pd.Timestamp("2013-01-31"))
+    kept(engine, late, beside.assign(as_of=pd.Timestamp("2013-01-31")), datetime(2013, 2, 5, 12, tzinfo=UTC))
+    record.score_due(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 6)), date(2013, 2, 6))
+    rows = record.live_record(engine, "sample", ("IBM",), date(2013, 2, 6))
+    in_time = {(str(row.as_of), row.step): bool(row.in_time) for row in rows.itertuples()}
+    assert in_time == {
+        ("2013-02-01", 1): True,
+        ("2013-02-01", 2): True,
+        ("2013-02-01", 3): True,
+        ("2013-01-31", 1): False,  # its session had closed on 4 February
+        ("2013-01-31", 2): True,
+        ("2013-01-31", 3): True,
+    }
+    assert {kind: len(part) for kind, part in live.by_kind(rows).items()} == {"live": 5, "replayed": 1}
+
+
+def test_the_same_forecast_again_keeps_the_time_of_the_first(engine: Engine) -> None:
+    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    assert kept(engine, one, beside, datetime(2013, 2, 1, 23, tzinfo=UTC)) == 6
+    assert kept(engine, one, beside) == 0
+    assert kept(engine, published("lstm", "1", 0.3), beside) == 3  # another one is as late as it is
+    record.score_due(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 6)), date(2013, 2, 6))
+    assert not record.live_record(engine, "sample", ("IBM",), date(2013, 2, 6))["in_time"].any()
+
+
+def test_the_records_of_two_sources_do_not_mix(engine: Engine) -> None:
+    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    kept(engine, one, beside, source="yahoo")
+    bars = SampleSource().bars(("IBM",), date(2013, 2, 6))
+    assert record.score_due(engine, "sample", bars, date(2013, 2, 6)) == 0
+    assert record.score_due(engine, "yahoo", bars, date(2013, 2, 6)) == 6
+    assert record.live_record(engine, "sample", ("IBM",), date(2013, 2, 6)).empty
+    assert len(record.live_record(engine, "yahoo", ("IBM",), date(2013, 2, 6))) == 3
