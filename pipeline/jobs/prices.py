@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from pipeline.database.engine import open_database
-from pipeline.errors import BadSession
+from pipeline.errors import BadSession, NothingToForecast
 from pipeline.jobs.common import Asked, Summary, snapshot_of
 from pipeline.planning import plan_run
 from pipeline.prices.answers import Request
@@ -100,7 +100,10 @@ def ingest_all(
 
 
 def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
-    """Audit what is stored for the run's symbols and freeze it as it was known when the session was the last one."""
+    """Audit what is stored for the run's symbols and freeze it as it was known when the session was the last one.
+
+    Raises NothingToForecast where the present of every symbol is doubtful.
+    """
     this = Run.from_dict(run)
     settings = this.settings
     engine = open_database(settings.database)
@@ -116,6 +119,9 @@ def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
     this.write("run", this.to_dict())
     this.write("audit", audit)
     this.write("snapshot", {"path": str(frozen.path), "digest": frozen.digest, "rows": known.rows})
+    if len(audit["doubtful"]) == len(this.symbols):  # before anything is trained for nobody
+        some = "; ".join(f"{row['symbol']} {row['reason']}" for row in audit["doubtful"][:5])
+        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {some}")
     return {
         "digest": frozen.digest,
         "rows": known.rows,

@@ -140,6 +140,9 @@ def test_each_series_has_its_currency(source: YahooSource, yahoo: Yahoo) -> None
     yahoo.fail("BP.L", "unit", currency="GBP", by=0.01)
     pounds = source.bars(("BP.L",), LAST, FIRST)
     assert set(pounds["currency"]) == {"GBP"}
+    assert bars.attrs["notes"] == []
+    said = {"symbol": "BP.L", "rule": "currency", "detail": "its prices are in GBP, not in GBp"}
+    assert pounds.attrs["notes"] == [said]
     pence = bars[bars["symbol"] == "BP.L"]["close"].to_numpy()
     np.testing.assert_allclose(pounds["close"] * 100, pence, rtol=1e-6)
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.errors import BadSetting, BadSymbol, BadUpstream, NoData, RateLimited, UnknownSymbol
+from pipeline.markets import market_of
 from pipeline.prices.frames import as_bars
 from pipeline.prices.sources import Basis
 from pipeline.prices.sources.patience import Failed, Patience
@@ -88,15 +89,26 @@ class YahooSource:
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
         """Return the bars of `symbols` from `first` (or 1990) to `last`, none of a session that is not complete.
 
-        Prices may be NaN, sessions may be missing, and two rows may share one: that is for `quality` to judge.
+        Prices may be NaN, sessions may be missing, and two rows may share one: that is for `quality` to judge. Notes,
+        in `attrs`, name the symbols whose currency is not what is usual in their market.
         Raises BadSymbol before anything is asked; then, for the first symbol that fails, UnknownSymbol, NoData,
         RateLimited or BadUpstream.
         """
         names = [_checked(symbol) for symbol in symbols]
         if not names:
             raise BadSymbol("no symbol to ask Yahoo for: set PIPELINE_SYMBOLS")
-        parts = [self._bars_of(name, last, first or _BEGINNING) for name in names]
-        return as_bars(pd.concat(parts, ignore_index=True))
+        parts = {name: self._bars_of(name, last, first or _BEGINNING) for name in names}
+        bars = as_bars(pd.concat(parts.values(), ignore_index=True))
+        units = {name: str(part["currency"].iloc[0]) for name, part in parts.items()}
+        bars.attrs["notes"] = [note for name, unit in units.items() if (note := self._odd_currency(name, unit))]
+        return bars
+
+    def _odd_currency(self, symbol: str, currency: str) -> dict[str, str] | None:
+        """A fund in London may well be in dollars: said, since a switch between pence and pounds looks the same."""
+        usual = market_of(symbol, self.settings.exchange).currency
+        if not usual or currency == usual:
+            return None
+        return {"symbol": symbol, "rule": "currency", "detail": f"its prices are in {currency}, not in {usual}"}
 
     def _bars_of(self, symbol: str, last: date, first: date) -> pd.DataFrame:
         sessions = self.settings.sessions_of(symbol)
