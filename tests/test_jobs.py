@@ -97,6 +97,7 @@ def test_a_run_publishes_what_it_promises(new_home: Path) -> None:
     (mlflow_run,) = mlflow_runs(new_home)
     metrics, tags = mlflow_run.data.metrics, mlflow_run.data.tags
     assert {"crps_bp/lstm", "crps_bp/random_walk", "crps_bp/ewma_historical"} <= set(metrics)
+    assert metrics["drift/psi_return"] >= 0
     assert tags["data_sha256"] == results["snapshot"]["digest"]
     assert (tags["as_of"], mlflow_run.info.status) == ("2013-02-26", "FINISHED")
 

@@ -48,12 +48,15 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     }
     frame, fallbacks = beside[decision["best_baseline"]], []
     if decision["model"] not in BASELINES:
-        chosen = _by_network(this, features, decision, withheld)
+        chosen, reasons = _by_network(this, features, decision, withheld)
         left = sorted(set(frame["symbol"]) - set(chosen["symbol"]))
         stand_in = frame[frame["symbol"].isin(left)]
         frame = pd.concat([chosen, stand_in]).sort_values(["symbol", "step"], kind="stable", ignore_index=True)
-        reason = f"fewer than {settings.context_length} whole sessions in a row: {decision['best_baseline']} stands in"
-        fallbacks = [{"symbol": symbol, "reason": reason} for symbol in left]
+        short = f"fewer than {settings.context_length} whole sessions in a row"
+        fallbacks = [
+            {"symbol": symbol, "reason": f"{reasons.get(symbol, short)}: {decision['best_baseline']} stands in"}
+            for symbol in left
+        ]
     this.folder.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(this.folder / "forecasts.parquet", index=False)
     for name, rows in beside.items():
@@ -90,17 +93,25 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     return {"folder": str(published.folder), "changed": published.changed, "headline": headline}
 
 
-def _by_network(this: Run, features: "Features", decision: Summary, withheld: list[dict[str, str]]) -> pd.DataFrame:
+def _by_network(
+    this: Run, features: "Features", decision: Summary, withheld: list[dict[str, str]]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the forecasts of the network that won, and the reasons where it should keep quiet about a symbol."""
+    from pipeline.judging.abstaining import abstentions
+    from pipeline.judging.record import live_record
     from pipeline.learning.forecaster import Forecaster
     from pipeline.learning.windows import usable_origins
 
     champion = decision["champion"]
     stands = champion is not None and champion["version"] == decision["model_version"] and not decision["promoted"]
     forecaster = Forecaster.load(this.folder / ("champion" if stands else "model"))
+    settings = this.settings
+    record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
+    quiet = abstentions(features, forecaster.card.symbols, record)
     origins = usable_origins(features, forecaster.card.context_length).at(features.panel.last)
-    origins = _without(features, origins, withheld)
-    quantiles_NHQ = forecaster.quantiles(features, origins)[:, : this.settings.horizon]
-    return _frame(this, features, origins, quantiles_NHQ, decision["model"], decision["model_version"])
+    origins = _without(features, origins, [*withheld, *({"symbol": symbol} for symbol in quiet)])
+    quantiles_NHQ = forecaster.quantiles(features, origins)[:, : settings.horizon]
+    return _frame(this, features, origins, quantiles_NHQ, decision["model"], decision["model_version"]), quiet
 
 
 def _without(features: "Features", origins: "Origins", withheld: list[dict[str, str]]) -> "Origins":
@@ -165,6 +176,7 @@ def _edition(this: Run) -> "Edition":
         decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},
         live=live_record(open_database(settings.database), settings.source, this.symbols, this.as_of),
         audit=this.read("audit", made_by="ingest"),
+        drift=this.read("training", made_by="train").get("drift", {}),
         withheld=outcome["withheld"],
         provenance={
             "source": settings.source,

@@ -29,6 +29,7 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
     With too little history nothing is trained, the baselines are scored alone, and the reason is kept.
     """
     from pipeline.learning import baselines, folds
+    from pipeline.learning.drift import input_drift
     from pipeline.learning.features import future_returns
     from pipeline.learning.retraining import parameters, retrain
     from pipeline.learning.windows import usable_origins, with_targets
@@ -57,6 +58,7 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
         heldout = heldout.also(settings.network, trained.forecaster.quantiles(features, fold.test))
     else:
         training = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
+    training["drift"] = input_drift(features, fold.train)
     heldout.save(this.folder / "heldout.npz")
     scores = heldout.scores(LEVELS)
     this.write("scores", scores)
@@ -105,6 +107,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
         figures=figures,
     )
     runs.log_audit(settings, run_id, this.read("audit", made_by="ingest"))
+    runs.log_metrics(settings, run_id, {f"drift/psi_{name}": value for name, value in training["drift"].items()})
     _log_record(this, run_id)
     version = None
     if "not_trained" not in training:

@@ -117,7 +117,7 @@ def live_record(engine: Engine, source: str, symbols: tuple[str, ...], as_of: da
         )
         .join(scores, same)
         .where(forecasts.c.source.in_([source, ""]), forecasts.c.symbol.in_(symbols))
-        .where(forecasts.c.target_session <= as_of)
+        .where(forecasts.c.target_session <= as_of, scores.c.scored_as_of <= as_of)
         .order_by(forecasts.c.target_session, forecasts.c.symbol, forecasts.c.as_of, forecasts.c.step)
     )
     with reading(engine) as connection:

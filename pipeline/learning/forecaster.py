@@ -38,7 +38,7 @@ class ModelCard:
     context_length: int
     hidden_size: int
     as_of: str
-    symbols: tuple[str, ...]
+    symbols: tuple[str, ...]  # those of the training windows
     train_first: str  # first and last session that a training or validation window ends with
     train_last: str
     seed: int

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
+
 from pipeline.config import LEVELS, Settings
 from pipeline.learning.features import Features
 from pipeline.learning.folds import Fold
@@ -43,7 +45,7 @@ def retrain(
         context_length=settings.context_length,
         hidden_size=settings.hidden_size,
         as_of=str(as_of),
-        symbols=panel.symbols,
+        symbols=tuple(panel.symbols[s] for s in np.unique(fold.train.s_N)),
         train_first=str(panel.days(fold.train.s_N, fold.train.t_N).min()),
         train_last=str(panel.days(seen.s_N, seen.t_N).max()),
         targets_last=str(panel.days(seen.s_N, seen.t_N + settings.horizon).max()),

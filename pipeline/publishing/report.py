@@ -17,6 +17,7 @@ from pipeline.publishing.svg import fan_svg, spark_svg
 
 # A page for a person: beyond this many rows the steps are left to the CSV, and problems to `audit`.
 _MOST_STEPS, _MOST_PROBLEMS, _MOST_SESSIONS = 400, 20, 5
+_DRIFTED = 0.25  # the field's rule of thumb for "much has changed"
 _SEVERITY = {"reject": 0, "quarantine": 1, "warn": 2}
 _LABELS = {
     "source": "Source of prices",
@@ -59,6 +60,7 @@ def _context(edition: Edition) -> dict[str, Any]:
         "skill": list(_skill(edition)),
         "live": _live(edition.live),
         "audit": _audit(edition.audit),
+        "drift": _drift(edition.drift),
         "provenance": list(_provenance(edition.provenance)),
     }
 
@@ -177,6 +179,20 @@ def _audit(audit: Mapping[str, Any]) -> dict[str, Any]:
     every = max(len(problems), sum(counts[name] for name in ("warn", "quarantine", "reject", "gaps")))
     shown = problems[:_MOST_PROBLEMS]
     return {"counts": counts, "problems": shown, "more": every - len(shown)}
+
+
+def _drift(drift: Mapping[str, float]) -> str | None:
+    """Return in words how far the inputs have moved from what was trained on; None where that is not known."""
+    if not drift:
+        return None
+    moved = sorted((name for name, value in drift.items() if value > _DRIFTED), key=lambda name: -drift[name])
+    if not moved:
+        return "The inputs of the last quarter are distributed much as those that were trained on."
+    named = ", ".join(f"{name.replace('_', ' ')} ({words.number(drift[name], 2)})" for name in moved)
+    return (
+        f"Inputs of the last quarter that are distributed otherwise than those trained on (population stability index "
+        f"above {_DRIFTED}): {named}."
+    )
 
 
 def _provenance(provenance: Mapping[str, Any]) -> Iterator[dict[str, str | None]]:

@@ -157,6 +157,13 @@ def test_the_live_record_stands_beside_the_baseline(page: Callable[..., Page], l
     assert "27 February 2013 LSTM, version 2 1 1 of 1 40.0 50.0 −20.0" in text
 
 
+def test_inputs_that_have_moved_are_named(page: Callable[..., Page]) -> None:
+    text = page(drift={"return": 0.02, "volume_against_average": 0.31, "market_turbulence": 0.9}).text
+    assert "stability index above 0.25): market turbulence (0.90), volume against average (0.31)." in text
+    assert "distributed much as those" in page(drift={"return": 0.02}).text
+    assert "Inputs" not in page().text
+
+
 def test_replays_are_no_live_record(page: Callable[..., Page], live: pd.DataFrame) -> None:
     text = page(live=live.assign(in_time=[True, False])).text
     assert "Forecasts published before their session closed: 1 that have come due, of 1 session." in text
