@@ -156,6 +156,7 @@ def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
 
 
 def _edition(this: Run) -> "Edition":
+    from pipeline.judging import live
     from pipeline.judging.record import live_record
     from pipeline.learning.baselines import BASELINES
     from pipeline.prices.adjustments import recent_closes
@@ -166,6 +167,7 @@ def _edition(this: Run) -> "Edition":
     uploaded = this.read("upload", made_by="train")
     frozen = snapshot_of(this)
     bars = read_snapshot(frozen)
+    record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
     return Edition(
         as_of=this.as_of,
         exchange=settings.exchange,
@@ -174,7 +176,8 @@ def _edition(this: Run) -> "Edition":
         history=recent_closes(bars, 120),
         scores=this.read("scores", made_by="forecast"),
         decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},
-        live=live_record(open_database(settings.database), settings.source, this.symbols, this.as_of),
+        live=record,
+        live_by_symbol={kind: live.by_symbol(part) for kind, part in live.by_kind(record).items()},
         audit=this.read("audit", made_by="ingest"),
         drift=this.read("training", made_by="train").get("drift", {}),
         withheld=outcome["withheld"],

@@ -26,6 +26,7 @@ class Shape:
     hidden_size: int
     horizon: int
     levels: int
+    layers: int = 1  # of a recurrent network, one upon the other
 
 
 class QuantileHead(nn.Module):
@@ -63,7 +64,7 @@ class Recurrent(nn.Module):
 
     def __init__(self, kind: type[nn.LSTM] | type[nn.RNN], shape: Shape, width: int, start_HQ: Tensor) -> None:
         super().__init__()
-        self.cell = kind(shape.features, width, batch_first=True)
+        self.cell = kind(shape.features, width, num_layers=shape.layers, batch_first=True)
         self.head = QuantileHead(width, start_HQ)
 
     def forward(self, x_BLF: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ INK, MUTED, GRID, PAPER = "#17212b", "#66727d", "#e4e8eb", "#ffffff"
 TEAL, BRASS = "#0d6e6e", "#b5761f"
 BANDS = {90: "#d5e8e7", 80: "#aed3d1", 50: "#7ab8b5"}
 _NETWORKS = {"lstm": TEAL, "rnn": "#3f7fb5", "mlp": "#7a5ea8", "champion": "#4aa3c7"}
-_REST = {"ewma_historical": BRASS, "random_walk": "#9aa4ad"}
+_REST = {"ewma_historical": BRASS, "garch": "#a8577e", "random_walk": "#9aa4ad"}
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,

@@ -27,7 +27,7 @@ RANGES = {
     90: (0, len(LEVELS) - 1),
 }
 MEDIAN = LEVELS.index(0.5)
-BASELINES = ("random_walk", "ewma_historical")
+BASELINES = ("random_walk", "ewma_historical", "garch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,8 @@ class Edition:
     baselines: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # Scores of forecasts published earlier, one row per symbol, as_of and step.
     live: pd.DataFrame | None = None
+    # The same lately, one row per symbol: for forecasts published in time ("live") and for replays ("replayed").
+    live_by_symbol: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # Counts of the verdicts, and `problems`.
     audit: Mapping[str, Any] = field(default_factory=dict)
     # Population stability index of each input: the last quarter against the sessions trained on.

@@ -58,7 +58,7 @@ def _context(edition: Edition) -> dict[str, Any]:
         "stand_ins": edition.decision.get("fallbacks") or [],
         "beside": words.named(edition.best_baseline) if any(fan.baseline_HQ is not None for fan in fans) else None,
         "skill": list(_skill(edition)),
-        "live": _live(edition.live),
+        "live": _live(edition),
         "audit": _audit(edition.audit),
         "drift": _drift(edition.drift),
         "provenance": list(_provenance(edition.provenance)),
@@ -130,19 +130,38 @@ def _contender(edition: Edition, name: str) -> str:
     return f"Champion: {words.model_name(str(champion.get('network', 'network')), champion.get('version'))}{trained}"
 
 
-def _live(live: pd.DataFrame | None) -> list[dict[str, Any]]:
-    """Return how forecasts published earlier did, those published in time apart from replays, each over all and for the
-    last sessions they were made on.
+def _live(edition: Edition) -> list[dict[str, Any]]:
+    """Return how forecasts published earlier did, those published in time apart from replays: over all, for the last
+    sessions they were made on, and symbol by symbol.
     """
-    known = None if live is None else live.dropna(subset=["crps_bp"])
+    known = None if edition.live is None else edition.live.dropna(subset=["crps_bp"])
     if known is None or known.empty:
         return []
     in_time = known["in_time"].astype(bool)
+    replays = "Replays, made after their session had closed, which are no live record"
     parts = [
-        ("Forecasts published before their session closed", known[in_time]),
-        ("Replays, made after their session had closed, which are no live record", known[~in_time]),
+        ("live", "Forecasts published before their session closed", known[in_time]),
+        ("replayed", replays, known[~in_time]),
     ]
-    return [{"what": what, **_kind(rows)} for what, rows in parts if len(rows)]
+    return [
+        {"what": what, **_kind(rows), "symbols": _by_symbol(edition.live_by_symbol.get(kind))}
+        for kind, what, rows in parts
+        if len(rows)
+    ]
+
+
+def _by_symbol(table: pd.DataFrame | None) -> list[dict[str, str]]:
+    """Return coverage and skill of each symbol, the ranges that held least first."""
+    rows = [] if table is None else table.sort_values("coverage_90", kind="stable").to_dict("index").items()
+    return [
+        {
+            "symbol": str(symbol),
+            "count": f"{row['forecasts']:,.0f}",
+            **{f"coverage_{each}": words.share(row[f"coverage_{each}"]) for each in (50, 80, 90)},
+            "against": words.percent(-row["skill_percent"] / 100),
+        }
+        for symbol, row in rows
+    ]
 
 
 def _kind(rows: pd.DataFrame) -> dict[str, Any]:

@@ -14,6 +14,7 @@ _NAMES = {
     "mlp": "MLP",
     "random_walk": "Random walk",
     "ewma_historical": "EWMA baseline",
+    "garch": "GARCH baseline",
     "champion": "Champion",
 }
 NOTHING = "–"

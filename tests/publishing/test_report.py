@@ -157,6 +157,14 @@ def test_the_live_record_stands_beside_the_baseline(page: Callable[..., Page], l
     assert "27 February 2013 LSTM, version 2 1 1 of 1 40.0 50.0 −20.0" in text
 
 
+def test_the_record_is_there_symbol_by_symbol_the_worst_first(page: Callable[..., Page], live: pd.DataFrame) -> None:
+    held = {"coverage_50": [0.5, 0.4], "coverage_80": [0.8, 0.6], "coverage_90": [0.91, 0.7]}
+    table = pd.DataFrame({**held, "skill_percent": [2.0, -3.0], "forecasts": [1300.0, 300.0]}, index=["AAPL", "IBM"])
+    text = page(live=live, live_by_symbol={"live": table}).text
+    assert "IBM 300 40.0 % 60.0 % 70.0 % +3.0 % AAPL 1,300 50.0 % 80.0 % 91.0 % −2.0 %" in text.replace("\xa0", " ")
+    assert "Symbol by symbol" not in page(live=live).text
+
+
 def test_inputs_that_have_moved_are_named(page: Callable[..., Page]) -> None:
     text = page(drift={"return": 0.02, "volume_against_average": 0.31, "market_turbulence": 0.9}).text
     assert "stability index above 0.25): market turbulence (0.90), volume against average (0.31)." in text
