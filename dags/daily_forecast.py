@@ -126,6 +126,15 @@ PARAMS = {
         description="Which network to train.",
         section="How",
     ),
+    "retrain_every": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        maximum=252,
+        title="Retrain every",
+        description="Sessions a champion serves before a network is trained again, 1 to 252; 1: train in this run.",
+        section="How",
+    ),
     "training_steps": Param(
         None,
         type=["null", "integer"],

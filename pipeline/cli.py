@@ -38,6 +38,7 @@ AsOf = Annotated[str | None, typer.Option(help="session to forecast from, YYYY-M
 Network = Annotated[str | None, typer.Option(help="lstm, rnn or mlp  [PIPELINE_NETWORK]")]
 Horizon = Annotated[int | None, typer.Option(help="sessions to forecast  [PIPELINE_HORIZON]")]
 Steps = Annotated[int | None, typer.Option(help="training budget in optimizer steps  [PIPELINE_TRAINING_STEPS]")]
+Retrain = Annotated[int | None, typer.Option(help="sessions a champion serves; 1: train now  [PIPELINE_RETRAIN_EVERY]")]
 Exchange = Annotated[str | None, typer.Option(help="calendar code, such as XNYS  [PIPELINE_EXCHANGE]")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
@@ -68,13 +69,21 @@ def _command(job: Callable[[Planned, bool], None]) -> Callable[..., None]:
         network: Network = None,
         horizon: Horizon = None,
         training_steps: Steps = None,
+        retrain_every: Retrain = None,
         exchange: Exchange = None,
         as_json: AsJson = False,
     ) -> None:
         from pipeline import jobs
 
         overrides = _overrides(
-            source, files, symbols, network=network, horizon=horizon, training_steps=training_steps, exchange=exchange
+            source,
+            files,
+            symbols,
+            network=network,
+            horizon=horizon,
+            training_steps=training_steps,
+            retrain_every=retrain_every,
+            exchange=exchange,
         )
         job(jobs.plan(key=None, now=_now(), as_of=_date(as_of), overrides=overrides, provenance={}), as_json)
 

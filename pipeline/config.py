@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     network: NetworkName = Field("lstm", description="the network to train")
     horizon: int = Field(5, ge=1, le=60, description="sessions forecast")
     context_length: int = Field(60, ge=5, le=500, description="sessions the network reads")
+    retrain_every: int = Field(
+        1, ge=1, le=252, description="sessions a champion serves before a network is trained again; 1: in every run"
+    )
     training_steps: int = Field(1000, ge=1, le=100_000, description="optimizer steps: the training budget")
     batch_size: int = Field(256, ge=8, le=8192, description="windows in one step")
     hidden_size: int = Field(64, ge=4, le=1024, description="width of the network's state")

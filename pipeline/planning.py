@@ -20,6 +20,7 @@ _TELLING = (
     "horizon",
     "context_length",
     "training_steps",
+    "retrain_every",
     "batch_size",
     "hidden_size",
     "holdout_sessions",

@@ -185,6 +185,24 @@ def test_a_forecast_published_in_time_is_live_and_has_a_record_of_its_own(new_ho
     assert everything(new_home / "mlflow" / "artifacts" / "live-scores") == before
 
 
+def test_a_young_champion_serves_until_the_next_is_due_or_its_ranges_no_longer_hold(
+    new_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.judging import live
+    from pipeline.tracking import registry
+
+    run(DAYS[0])
+    registry.promote(Settings.load(), versions(new_home)[0].version, DAYS[0])
+    trained = run(DAYS[2], retrain_every=3)["train"]
+    assert trained["trained"] is False
+    assert trained["reason"] == f"the champion of {DAYS[0]} is 2 sessions old, and the next is due after 3"
+    assert run(DAYS[2], retrain_every=2)["train"]["trained"]
+    assert run(DAYS[2], retrain_every=3, network="mlp")["train"]["trained"]  # there is no champion of this kind
+    monkeypatch.setattr(live, "lately", lambda _record: {"crps_bp": 1.0, "breach": "its 90 % ranges held 50 %"})
+    monkeypatch.setattr(live, "by_kind", lambda record: {"live": record} if len(record) else {})
+    assert run(DAYS[2], retrain_every=3)["train"]["trained"]
+
+
 def test_without_mlflow_nothing_is_lost_and_the_upload_alone_completes(
     new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +229,7 @@ def test_a_symbol_too_short_to_train_on_gets_the_baseline_and_the_reason(new_hom
     assert results["train"]["trained"] is False
     assert "too little history" in results["judge"]["reason"]
     frame = pd.read_parquet(Path(results["publish"]["folder"]) / "forecasts.parquet")
-    assert set(frame["model"]) <= {"random_walk", "ewma_historical"}
+    assert set(frame["model"]) <= set(BASELINES)
     assert len(frame) == 5
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
-from pipeline.errors import CorruptFile
+from pipeline.errors import CorruptFile, TrackingUnavailable
 from pipeline.jobs.common import Progress, Summary, features_of, snapshot_of
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
     """Train the network and score it beside the baselines on the held-out sessions. All of it goes to disk, no further.
 
-    With too little history nothing is trained, the baselines are scored alone, and the reason is kept.
+    With too little history, or while the champion is young enough (`retrain_every`), nothing is trained, the baselines
+    are scored alone, and the reason is kept.
     """
     from pipeline.learning import baselines, folds
     from pipeline.learning.drift import input_drift
@@ -46,7 +47,7 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
         holdout=settings.holdout_sessions,
         validation=settings.validation_sessions,
     )
-    not_trained = folds.too_little(fold)
+    not_trained = folds.too_little(fold) or _not_due(this)
     heldout = _heldout(features, fold.test, future_STH)
     for name, baseline in baselines.BASELINES.items():
         heldout = heldout.also(name, baseline(features, fold.test, horizon=settings.horizon, levels=LEVELS))
@@ -65,6 +66,32 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
     this.write("training", training)
     crps = {name: round(values["crps_bp"], 2) for name, values in scores["models"].items()}
     return {"trained": not_trained is None, "reason": not_trained, "seconds": training["seconds"], "crps_bp": crps}
+
+
+def _not_due(this: Run) -> str | None:
+    """Return in words why no network is trained in this run: the champion is young enough, and its ranges hold.
+
+    Where MLflow cannot be asked a network is trained: the gate will know more.
+    """
+    from pipeline.tracking import registry
+
+    settings = this.settings
+    breach = this.read("live", made_by="score").get("live", {}).get("breach")
+    if settings.retrain_every == 1 or breach:
+        return None
+    try:
+        champion = registry.champion_before(settings, this.as_of)
+    except TrackingUnavailable:
+        return None
+    if champion is None or champion.network != settings.network:
+        return None
+    age = len(settings.sessions.between(champion.as_of, this.as_of)) - 1
+    if age >= settings.retrain_every:
+        return None
+    return (
+        f"the champion of {champion.as_of} is {age} session{'s' if age != 1 else ''} old, and the next is due after "
+        f"{settings.retrain_every}"
+    )
 
 
 def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:

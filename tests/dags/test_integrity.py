@@ -216,7 +216,7 @@ def test_the_form_has_the_limits_of_the_settings(daily_forecast):
     form = {name: param.schema for name, param in daily_forecast.params.items()}
 
     assert form.keys() - FORM_ONLY <= limits.keys()
-    for name in ("horizon", "training_steps"):
+    for name in ("horizon", "training_steps", "retrain_every"):
         least, most = limits[name]["minimum"], limits[name]["maximum"]
         assert (form[name]["minimum"], form[name]["maximum"]) == (least, most), name
         assert f"{least} to {most}" in daily_forecast.params.get_param(name).description
