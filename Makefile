@@ -14,7 +14,7 @@ INSTALLED_DEV := .venv/.installed-dev-$(shell cat requirements.txt requirements-
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate
 
-.PHONY: help run stop status install test test-fire bench check lock
+.PHONY: help run stop status install test test-fire bench bench-store bench-training check lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -39,8 +39,18 @@ test: $(INSTALLED_DEV) ## run the tests; ARGS='-k gate' is passed on to pytest
 test-fire: $(INSTALLED_DEV) ## the store under fire: kill -9, full disks, many writers, a real PostgreSQL
 	@$(BIN)/python -m pytest -m fire $(ARGS)
 
-bench: $(INSTALLED_DEV) ## measure the store: appends, as-of reads, unchanged days; ARGS='--quick' for small sizes
+bench: bench-store bench-training ## measure everything: the store, then training beside others
+
+bench-store: $(INSTALLED_DEV) ## the store: appends, as-of reads, unchanged days; ARGS='--quick' for small sizes
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-training: $(INSTALLED_DEV) ## training beside the usual loop; PEERS=.venv-peers adds neuralforecast and darts
+	@$(BIN)/python -m benchmarks.training $(if $(PEERS),--peers $(PEERS)/bin/python) $(ARGS)
+
+.venv-peers: ## the environment of the peers that training is measured beside
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip --disable-pip-version-check -q install $(TORCH)
+	$@/bin/python -m pip --disable-pip-version-check -q install -r benchmarks/requirements.txt
 
 check: $(INSTALLED_DEV) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("numpy", "pandas", "pyarrow", "sqlalchemy", "adbc-driver-sqlite", "adbc-driver-postgresql")
 # Two threads are only themselves while nobody else wants the cores: the part of them that others may have had.
-_CALM = 0.15
+CALM = 0.15
 # The size that the read's speed was asked for.
 _AT_SCALE = 10_000
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "sha_ni")
@@ -57,7 +57,7 @@ class Samples:
     def of(self, case: str, symbols: int, *, calm: bool = False) -> list[Sample]:
         """Return the runs of a case at one size; where asked, without those beside busy others, if any are left."""
         mine = [one for one in self.all if (one.case, one.symbols) == (case, symbols)]
-        return ([one for one in mine if one.foreign <= _CALM] if calm else []) or mine
+        return ([one for one in mine if one.foreign <= CALM] if calm else []) or mine
 
     def median(self, case: str, symbols: int, name: str = "cpu_s", *, calm: bool = False) -> float:
         """Return the median of a number over the rounds; not a number where the case did not run."""
@@ -85,17 +85,26 @@ class Samples:
 
 
 def run_case(case: str, *, symbols: int, turn: int, arguments: Sequence[str]) -> Sample:
-    """Run one case and return what it took. Raises RuntimeError with its last words where it fails."""
+    """Run one case of the store and return what it took. Raises RuntimeError with its last words where it fails."""
     command = [sys.executable, "-m", "benchmarks.prices", case, "--symbols", str(symbols), "--turn", str(turn)]
-    before, began = _busy_s(), time.perf_counter()
-    done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{case} of {symbols} symbols failed:\n{done.stderr[-2000:]}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    busy, whole = _busy_s() - before, (time.perf_counter() - began) * (os.cpu_count() or 1)
-    foreign = max(0.0, busy - found.pop("process_cpu_s")) / whole
+    found, foreign = run_process([*command, *arguments])
     known = {name: found.pop(name) for name in ("wall_s", "cpu_s", "peak_mib", "before_mib", "rows")}
     return Sample(case=case, symbols=symbols, turn=turn, foreign=foreign, found=found, **known)
+
+
+def run_process(command: Sequence[str], more: Mapping[str, str] | None = None) -> tuple[dict[str, Any], float]:
+    """Run a program that prints one line of JSON last; return it, and the part of the machine that others had.
+
+    `more` are variables of its environment. Raises RuntimeError with its last words where it fails.
+    """
+    before, began = _busy_s(), time.perf_counter()
+    environment = {**os.environ, **(more or {})}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    busy, whole = _busy_s() - before, (time.perf_counter() - began) * (os.cpu_count() or 1)
+    return found, max(0.0, busy - found.pop("process_cpu_s")) / whole
 
 
 def environment() -> dict[str, str]:

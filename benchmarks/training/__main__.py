@@ -1,0 +1,152 @@
+"""How fast a network trains, beside others on the same work: `python -m benchmarks.training --peers PYTHON`.
+
+A process for each case, round after round (A B C, A B C), so that what the machine does meanwhile meets all of them.
+One thread is judged by CPU time, two by wall time and only in calm rounds. Peers are run as shipped, with one thread,
+and with this project's way of keeping memory. The exit status says only whether everything ran.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+from benchmarks.measure import CALM, environment, run_process
+
+_KEEP = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+_ONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_GEMM = """
+import json, time, torch
+torch.set_num_threads(1)
+a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
+best = 0.0
+for _ in range(20):
+    began = time.perf_counter(); a @ b
+    best = max(best, 2 * 2048**3 / (time.perf_counter() - began) / 1e9)
+print(json.dumps({"gflops": best, "process_cpu_s": time.process_time()}))
+"""
+# Multiplications and additions of one step of one layer, forward and backward: three times those of the forward pass.
+_STEP_GFLOP = 3 * 2 * 256 * 60 * 4 * 64 * (64 + 5) / 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One program beside the others. `peer` is whether it needs the peers' environment."""
+
+    name: str
+    module: str
+    words: tuple[str, ...] = ()
+    peer: bool = False
+    threads: int = 0  # 0: as shipped
+    keeps_memory: bool = False
+
+    def run(self, python: str, layers: int, steps: int, size: Sequence[str]) -> dict[str, Any]:
+        """Run it once and return what it told."""
+        command = [python, "-m", f"benchmarks.training.{self.module}", *self.words]
+        more = {**(_ONE if self.threads == 1 else {}), **(_KEEP if self.keeps_memory else {})}
+        found, foreign = run_process([*command, "--layers", str(layers), "--steps", str(steps), *size], more)
+        return {"case": self.name, "layers": layers, "foreign": foreign, **found}
+
+
+CASES = (
+    Case(name="this project", module="ours", threads=1),
+    Case(name="tutorial loop", module="tutorial"),
+    Case(name="tutorial loop, one thread", module="tutorial", threads=1),
+    Case(name="neuralforecast as shipped", module="neuralforecast_lstm", peer=True),
+    Case(
+        name="neuralforecast, best setting",
+        module="neuralforecast_lstm",
+        words=("--setting", "best"),
+        peer=True,
+        threads=1,
+        keeps_memory=True,
+    ),
+    Case(name="darts as shipped", module="darts_lstm", peer=True),
+    Case(name="darts, one thread, memory kept", module="darts_lstm", peer=True, threads=1, keeps_memory=True),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run everything and print the tables."""
+    given = _parser().parse_args(argv)
+    size = ("--symbols", "40", "--sessions", "400") if given.quick else ()
+    steps, rounds = (30, 1) if given.quick else (given.steps, given.rounds)
+    samples: list[dict[str, Any]] = []
+    peak, _ = run_process([sys.executable, "-c", _GEMM], _ONE)
+    for layers in given.layers:
+        for turn in range(rounds):
+            for case in CASES:
+                if case.peer and not given.peers:
+                    continue
+                python = str(given.peers) if case.peer else sys.executable
+                sample = {"turn": turn, "beside": "nothing", **case.run(python, layers, steps, size)}
+                samples.append(sample)
+                sys.stderr.write(f"{layers} {case.name}: {sample['step_ms']:.1f} ms a step\n")
+    with _busy_core():
+        crowded = [case.run(sys.executable, 1, steps, size) for case in CASES[:2]]
+        samples += [{"turn": 0, "beside": "a busy core", **one} for one in crowded]
+    sys.stdout.write(as_markdown(samples, peak["gflops"]))
+    if given.json:
+        given.json.write_text(json.dumps({"samples": samples, "gemm": peak, "environment": environment()}, indent=1))
+    return 0
+
+
+def as_markdown(samples: Sequence[dict[str, Any]], gflops: float) -> str:
+    """Return the table of medians, with the ratio to this project's step, and what it depends on."""
+    lines = [
+        "| case | layers | beside | step ms (wall) | step ms (CPU) | times ours | whole s | peak MiB | others |",
+        "|---|--:|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    keys = list(dict.fromkeys((one["case"], one["layers"], one["beside"]) for one in samples))
+    for name, layers, beside in keys:
+        mine = _calm([one for one in samples if (one["case"], one["layers"], one["beside"]) == (name, layers, beside)])
+        ours = _calm([one for one in samples if (one["case"], one["layers"]) == (CASES[0].name, layers)])
+        middle = {key: statistics.median(one[key] for one in mine) for key in _NUMBERS}
+        ratio = middle["step_ms"] / statistics.median(one["step_ms"] for one in ours if one["beside"] == "nothing")
+        lines.append(
+            f"| {name} | {layers} | {beside} | {middle['step_ms']:.1f} | {middle['step_cpu_ms']:.1f} | {ratio:.2f} "
+            f"| {middle['wall_s']:.1f} | {middle['peak_mib']:,.0f} | {middle['foreign']:.0%} |"
+        )
+    one = [each for each in samples if (each["case"], each["layers"], each["beside"]) == (CASES[0].name, 1, "nothing")]
+    if one:
+        share = _STEP_GFLOP / (statistics.median(each["step_ms"] for each in one) / 1000) / gflops
+        lines += ["", f"fp32 GEMM on one thread: {gflops:.0f} GF/s; our step of one layer reaches {share:.0%} of it.  "]
+    lines += [f"{name}: {value}  " for name, value in environment().items()]
+    return "\n".join(lines) + "\n"
+
+
+_NUMBERS = ("step_ms", "step_cpu_ms", "wall_s", "peak_mib", "foreign")
+
+
+def _calm(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for one in samples if one["foreign"] <= CALM] or samples
+
+
+@contextmanager
+def _busy_core() -> Iterator[None]:
+    """Keep one core busy meanwhile."""
+    with Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__.partition("\n")[0])
+    parser.add_argument("--peers", type=Path, metavar="PYTHON", help="that of benchmarks/requirements.txt")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--layers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--quick", action="store_true", help="little data and few steps, to see that everything runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
