@@ -48,9 +48,10 @@ bench-training: $(INSTALLED_DEV) ## training beside the usual loop; PEERS=.venv-
 	@$(BIN)/python -m benchmarks.training $(if $(PEERS),--peers $(PEERS)/bin/python) $(ARGS)
 
 .venv-peers: ## the environment of the peers that training is measured beside
-	$(PYTHON) -m venv $@
-	$@/bin/python -m pip --disable-pip-version-check -q install $(TORCH)
-	$@/bin/python -m pip --disable-pip-version-check -q install -r benchmarks/requirements.txt
+	@$(PYTHON) -m venv $@
+	@$@/bin/python -m pip -q install --no-index --no-deps $(TORCH) 2>/dev/null \
+	|| $@/bin/python -m pip -q install --no-deps --index-url $(TORCH_INDEX) $(TORCH)
+	@$@/bin/python -m pip -q install -r benchmarks/requirements.txt
 
 check: $(INSTALLED_DEV) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
