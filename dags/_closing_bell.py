@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import ExceptionRetryPolicy, RetryRule, task
+from airflow.sdk import ExceptionRetryPolicy, Param, RetryRule, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 # A task waits 30 s, 1, 2 … minutes between its tries; what a retry cannot mend fails at once (see `in_airflow_words`).
@@ -33,6 +33,67 @@ LATER = ExceptionRetryPolicy(
         RetryRule(exception="pipeline.errors.NoData", retry_delay=timedelta(minutes=10)),
     ]
 )
+
+SYMBOL = r"\^?[A-Za-z0-9]+([.=-][A-Za-z0-9]+)*"
+AS_SET = {"null": "as set in the settings"}
+
+
+def shared_params() -> dict[str, Param]:
+    """Return the fields that more than one form has; each DAG gets its own, since a run leaves its values in them.
+
+    The limits are those of pipeline.config.Settings, written out so that reading a DAG stays cheap; a test compares.
+    """
+    return {
+        "symbols": Param(
+            None,
+            type=["null", "string"],
+            pattern=rf"^\s*{SYMBOL}([\s,]+{SYMBOL})*\s*$",
+            title="Symbols",
+            description="By commas, such as AAPL, IBM. Empty: as set in the settings, or all that the source has.",
+            section="What to forecast",
+        ),
+        "horizon": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=60,
+            title="Horizon",
+            description="How many sessions to forecast, 1 to 60. Empty: as set in the settings.",
+            section="What to forecast",
+        ),
+        "source": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "sample", "yahoo", "files"],
+            values_display=AS_SET
+            | {
+                "sample": "sample: real prices of five shares, 2000 to 2013",
+                "yahoo": "yahoo: live prices, for the symbols named",
+                "files": "files: your own, PIPELINE_FILES",
+            },
+            title="Source",
+            description="Where prices come from.",
+            section="How",
+        ),
+        "network": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "lstm", "rnn", "mlp"],
+            values_display=AS_SET,
+            title="Network",
+            description="Which network to train.",
+            section="How",
+        ),
+        "training_steps": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=100_000,
+            title="Training steps",
+            description="The training budget, 1 to 100000 steps of the optimizer. Empty: as set in the settings.",
+            section="How",
+        ),
+    }
 
 
 def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -58,7 +58,7 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from _closing_bell import DEFAULT_ARGS, LATER, PRICE_POOL, filled_in, job, log_progress, run_key
+from _closing_bell import DEFAULT_ARGS, LATER, PRICE_POOL, filled_in, job, log_progress, run_key, shared_params
 from airflow.sdk import Asset, Param, dag
 from session_timetable import ExchangeSessionTimetable
 
@@ -66,19 +66,10 @@ PRICES = Asset(name="prices", uri="closing-bell://prices", group="closing-bell")
 MODEL = Asset(name="model", uri="closing-bell://model", group="closing-bell")
 FORECASTS = Asset(name="forecasts", uri="closing-bell://forecasts", group="closing-bell")
 
-SYMBOL = r"\^?[A-Za-z0-9]+([.=-][A-Za-z0-9]+)*"
-AS_SET = {"null": "as set in the settings"}
-
+SHARED = shared_params()
 # The limits are those of pipeline.config.Settings, written out so that reading this file stays cheap; a test compares.
 PARAMS = {
-    "symbols": Param(
-        None,
-        type=["null", "string"],
-        pattern=rf"^\s*{SYMBOL}([\s,]+{SYMBOL})*\s*$",
-        title="Symbols",
-        description="Parted by commas, such as AAPL, IBM. Empty: as set in the settings, or all that the source has.",
-        section="What to forecast",
-    ),
+    "symbols": SHARED["symbols"],
     "as_of": Param(
         None,
         type=["null", "string"],
@@ -87,29 +78,8 @@ PARAMS = {
         description="The last session the model may see, such as 2013-02-28. Empty: the last complete one.",
         section="What to forecast",
     ),
-    "horizon": Param(
-        None,
-        type=["null", "integer"],
-        minimum=1,
-        maximum=60,
-        title="Horizon",
-        description="How many sessions to forecast, 1 to 60. Empty: as set in the settings.",
-        section="What to forecast",
-    ),
-    "source": Param(
-        None,
-        type=["null", "string"],
-        enum=[None, "sample", "yahoo", "files"],
-        values_display=AS_SET
-        | {
-            "sample": "sample: real prices of five shares, 2000 to 2013",
-            "yahoo": "yahoo: live prices, for the symbols named",
-            "files": "files: your own, PIPELINE_FILES",
-        },
-        title="Source",
-        description="Where prices come from.",
-        section="How",
-    ),
+    "horizon": SHARED["horizon"],
+    "source": SHARED["source"],
     "whole_history": Param(
         None,
         type=["null", "boolean"],
@@ -117,15 +87,7 @@ PARAMS = {
         description="Ask for all history again, not just the new sessions, to find what was changed deep in the past.",
         section="How",
     ),
-    "network": Param(
-        None,
-        type=["null", "string"],
-        enum=[None, "lstm", "rnn", "mlp"],
-        values_display=AS_SET,
-        title="Network",
-        description="Which network to train.",
-        section="How",
-    ),
+    "network": SHARED["network"],
     "retrain_every": Param(
         None,
         type=["null", "integer"],
@@ -135,15 +97,7 @@ PARAMS = {
         description="Sessions a champion serves before a network is trained again, 1 to 252; 1: train in this run.",
         section="How",
     ),
-    "training_steps": Param(
-        None,
-        type=["null", "integer"],
-        minimum=1,
-        maximum=100_000,
-        title="Training steps",
-        description="The training budget, 1 to 100000 steps of the optimizer. Empty: as set in the settings.",
-        section="How",
-    ),
+    "training_steps": SHARED["training_steps"],
 }
 
 

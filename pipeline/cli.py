@@ -4,21 +4,39 @@ Each command takes the settings as options, prints a few lines for people or `--
 status 0 only if it did what it was asked.
 """
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pipeline.errors import BadSession, PipelineError
+from pipeline.cli_backtest import backtest
+from pipeline.cli_parts import (
+    ERR,
+    OUT,
+    AsJson,
+    AsOf,
+    Exchange,
+    Files,
+    Horizon,
+    Network,
+    Retrain,
+    Source,
+    Steps,
+    Symbols,
+    date_of,
+    ingesting,
+    now,
+    overrides_of,
+    print_json,
+    progress_bar,
+    steps_of,
+    tell,
+)
+from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from pipeline.prices.quarantine import Decision
@@ -29,18 +47,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_out, _err = Console(), Console(stderr=True)
-
-Source = Annotated[str | None, typer.Option(help="sample, yahoo or files  [PIPELINE_SOURCE]")]
-Files = Annotated[Path | None, typer.Option(help="CSV or Parquet for the source files  [PIPELINE_FILES]")]
-Symbols = Annotated[str | None, typer.Option(help="symbols, by comma  [PIPELINE_SYMBOLS]")]
-AsOf = Annotated[str | None, typer.Option(help="session to forecast from, YYYY-MM-DD; default: the last complete one")]
-Network = Annotated[str | None, typer.Option(help="lstm, rnn or mlp  [PIPELINE_NETWORK]")]
-Horizon = Annotated[int | None, typer.Option(help="sessions to forecast  [PIPELINE_HORIZON]")]
-Steps = Annotated[int | None, typer.Option(help="training budget in optimizer steps  [PIPELINE_TRAINING_STEPS]")]
-Retrain = Annotated[int | None, typer.Option(help="sessions a champion serves; 1: train now  [PIPELINE_RETRAIN_EVERY]")]
-Exchange = Annotated[str | None, typer.Option(help="calendar code, such as XNYS  [PIPELINE_EXCHANGE]")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
 
 def main() -> None:
@@ -50,7 +56,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except PipelineError as error:
-        _err.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
+        ERR.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -75,7 +81,7 @@ def _command(job: Callable[[Planned, bool], None]) -> Callable[..., None]:
     ) -> None:
         from pipeline import jobs
 
-        overrides = _overrides(
+        overrides = overrides_of(
             source,
             files,
             symbols,
@@ -85,7 +91,7 @@ def _command(job: Callable[[Planned, bool], None]) -> Callable[..., None]:
             retrain_every=retrain_every,
             exchange=exchange,
         )
-        job(jobs.plan(key=None, now=_now(), as_of=_date(as_of), overrides=overrides, provenance={}), as_json)
+        job(jobs.plan(key=None, now=now(), as_of=date_of(as_of), overrides=overrides, provenance={}), as_json)
 
     return command
 
@@ -95,8 +101,8 @@ def run(planned: Planned, as_json: bool) -> None:
     """Do the whole daily run in this process: ingest, audit, score, train, judge, forecast, publish."""
     from pipeline import jobs
 
-    with _bar() as bar:
-        total = _steps(planned)
+    with progress_bar() as bar:
+        total = steps_of(planned)
         task = bar.add_task("plan", total=None)
 
         def on_step(name: str) -> None:
@@ -104,13 +110,13 @@ def run(planned: Planned, as_json: bool) -> None:
 
         results = jobs.run_all(
             planned,
-            known_at=_now(),
+            known_at=now(),
             on_step=on_step,
-            asked=_asked(bar, task),
+            asked=ingesting(bar, task),
             progress=lambda step, _loss: bar.update(task, completed=step),
         )
     if as_json:
-        _print_json(results)
+        print_json(results)
         return
     _show(Path(results["publish"]["folder"]))
 
@@ -128,15 +134,15 @@ def ingest(
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
     from pipeline import jobs
 
-    overrides = _overrides(source, files, symbols, exchange=exchange)
-    planned = jobs.plan(key=None, now=_now(), as_of=_date(as_of), overrides=overrides, provenance={})
-    with _bar() as bar:
+    overrides = overrides_of(source, files, symbols, exchange=exchange)
+    planned = jobs.plan(key=None, now=now(), as_of=date_of(as_of), overrides=overrides, provenance={})
+    with progress_bar() as bar:
         task = bar.add_task("ingest", total=None)
-        result = jobs.ingest_all(planned, known_at=_now(), whole=whole, progress=_asked(bar, task))
-    result["snapshot"] = jobs.snapshot(planned["run"], known_at=_now())
+        result = jobs.ingest_all(planned, known_at=now(), whole=whole, progress=ingesting(bar, task))
+    result["snapshot"] = jobs.snapshot(planned["run"], known_at=now())
     words = f"{result['new']} new bars, {result['revised']} revised, {result['held_back']} held back"
     missing = [f"{row['symbol']}: {row['outcome']}, {row['detail']}" for row in result["problems"]]
-    _tell(as_json, result, "\n".join([f"{words}; snapshot {result['snapshot']['digest'][:12]}", *missing]))
+    tell(as_json, result, "\n".join([f"{words}; snapshot {result['snapshot']['digest'][:12]}", *missing]))
 
 
 @app.command()
@@ -151,14 +157,14 @@ def audit(
     """Give every bar of a source a verdict without storing anything."""
     from pipeline import audits
 
-    result = audits.audit(_overrides(source, files, symbols, exchange=exchange), now=_now(), as_of=_date(as_of))
+    result = audits.audit(overrides_of(source, files, symbols, exchange=exchange), now=now(), as_of=date_of(as_of))
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     table = Table("symbol", "session", "verdict", "rule", "detail", title=" · ".join(_counts(result["summary"])))
     for row in result["verdicts"]:
         table.add_row(*(str(row[name]) for name in ("symbol", "session", "verdict", "rule", "detail")))
-    _out.print(table)
+    OUT.print(table)
 
 
 quarantine_app = typer.Typer(help="List the bars that were held back, with the reason; release or confirm them.")
@@ -180,7 +186,7 @@ def quarantine(
 
     if context.invoked_subcommand is not None:
         return
-    rows = audits.held_back(_overrides(source, None, symbols))
+    rows = audits.held_back(overrides_of(source, None, symbols))
     if not everything:
         rows = [row for row in rows if row["status"] == "open"]
     _held(rows, as_json)
@@ -201,18 +207,18 @@ def confirm(ids: Numbers, note: Note = "", source: Source = None, as_json: AsJso
 def _decide(ids: list[int], decision: "Decision", note: str, source: str | None, as_json: bool) -> None:
     from pipeline import audits
 
-    _held(audits.decide(_overrides(source, None, None), ids, decision, now=_now(), note=note), as_json)
+    _held(audits.decide(overrides_of(source, None, None), ids, decision, now=now(), note=note), as_json)
 
 
 def _held(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     names = ("id", "symbol", "session", "verdict", "rule", "detail", "status")
     table = Table(*names, title=f"{len(rows)} bars held back")
     for row in rows:
         table.add_row(*(str(row[name]) for name in names))
-    _out.print(table)
+    OUT.print(table)
 
 
 @_command
@@ -221,7 +227,7 @@ def score(planned: Planned, as_json: bool) -> None:
     from pipeline import jobs
 
     result = jobs.score(planned["run"])
-    _tell(as_json, result, f"{result['scored_now']} forecasts scored, {result['in_the_record']} in the record")
+    tell(as_json, result, f"{result['scored_now']} forecasts scored, {result['in_the_record']} in the record")
 
 
 @_command
@@ -229,13 +235,13 @@ def train(planned: Planned, as_json: bool) -> None:
     """Train the network on the session's snapshot, score it beside the baselines, and log it to MLflow."""
     from pipeline import jobs
 
-    with _bar() as bar:
-        task = bar.add_task("train", total=_steps(planned))
+    with progress_bar() as bar:
+        task = bar.add_task("train", total=steps_of(planned))
         result = jobs.train(planned["run"], progress=lambda step, _loss: bar.update(task, completed=step))
     result["upload"] = jobs.upload(planned["run"])
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result["crps_bp"].items())
     words = f"CRPS in basis points: {scores}" if result["trained"] else result["reason"]
-    _tell(as_json, result, words)
+    tell(as_json, result, words)
 
 
 @_command
@@ -245,7 +251,7 @@ def forecast(planned: Planned, as_json: bool) -> None:
 
     decision = jobs.judge(planned["run"])
     result = {"decision": decision, **jobs.forecast(planned["run"])}
-    _tell(as_json, result, f"{result['symbols']} symbols by {decision['model']}. {decision['reason']}")
+    tell(as_json, result, f"{result['symbols']} symbols by {decision['model']}. {decision['reason']}")
 
 
 @_command
@@ -253,8 +259,11 @@ def publish(planned: Planned, as_json: bool) -> None:
     """Publish the session's forecasts: files, record, and the same files in MLflow."""
     from pipeline import jobs
 
-    result = jobs.publish(planned["run"], now=_now())
-    _tell(as_json, result, f"{result['headline']}\n{result['folder']}")
+    result = jobs.publish(planned["run"], now=now())
+    tell(as_json, result, f"{result['headline']}\n{result['folder']}")
+
+
+app.command()(backtest)
 
 
 @app.command()
@@ -264,10 +273,10 @@ def show(as_of: AsOf = None, as_json: AsJson = False) -> None:
     from pipeline.publishing import shelf
 
     settings = Settings.load()
-    day = _date(as_of)
+    day = date_of(as_of)
     folder = shelf.latest(settings.published) if day is None else settings.published / f"as_of={day}"
     if as_json:
-        _print_json(shelf.read_published(folder, verify=True).forecasts)
+        print_json(shelf.read_published(folder, verify=True).forecasts)
     else:
         _show(folder)
 
@@ -277,77 +286,22 @@ def doctor(as_json: AsJson = False) -> None:
     """Check the set-up and say what to mend; status 1 if something must be."""
     from pipeline import health
 
-    findings = health.examine(now=_now())
+    findings = health.examine(now=now())
     if as_json:
-        _print_json(findings)
+        print_json(findings)
     else:
         table = Table("", "what", "found", show_header=False, box=None)
         for row in findings:
             table.add_row("[green]ok[/]" if row["ok"] else "[red]mend[/]", row["what"], row["found"])
-        _out.print(table)
+        OUT.print(table)
     if not all(row["ok"] for row in findings):
         raise typer.Exit(1)
-
-
-def _overrides(source: str | None, files: Path | None, symbols: str | None, **others: Any) -> dict[str, Any]:
-    # A file named on the command line is the source, unless another was named too.
-    named = source or ("files" if files is not None else None)
-    given = {"source": named, "files": str(files) if files else None, "symbols": symbols, **others}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _date(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise BadSession(f"--as-of {text!r} is not a date; write it as 2013-02-28") from None
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _steps(planned: Planned) -> int:
-    from pipeline.runs import Run
-
-    return Run.from_dict(planned["run"]).settings.training_steps
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description:16}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
-        yield bar
-
-
-def _asked(bar: Progress, task: TaskID) -> Callable[[int, int, str], None]:
-    def told(done: int, total: int, symbol: str) -> None:
-        bar.update(task, completed=done, total=total, description=f"ingest {symbol}")
-
-    return told
 
 
 def _show(folder: Path) -> None:
     from pipeline.publishing.terminal import show as drawn
 
-    _out.print(drawn(folder))
-
-
-def _tell(as_json: bool, result: Any, words: str) -> None:
-    if as_json:
-        _print_json(result)
-    else:
-        _out.print(words, markup=False, soft_wrap=True)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+    OUT.print(drawn(folder))
 
 
 def _counts(summary: dict[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.errors import BadSetting
@@ -50,13 +50,25 @@ class Settings(BaseSettings):
     retrain_every: int = Field(
         1, ge=1, le=252, description="sessions a champion serves before a network is trained again; 1: in every run"
     )
+    champion_expires_after: int = Field(
+        63,
+        ge=1,
+        le=2000,
+        validate_default=True,
+        description="sessions after which a champion is not published any more",
+    )
+    gate_level: float = Field(
+        0.10, gt=0, le=0.5, description="chance of a network that is no better passing one test of the gate"
+    )
     training_steps: int = Field(1000, ge=1, le=100_000, description="optimizer steps: the training budget")
     batch_size: int = Field(256, ge=8, le=8192, description="windows in one step")
+    learning_rate: float = Field(5e-4, ge=1e-6, le=0.1, description="peak of the optimizer's learning rate")
     hidden_size: int = Field(64, ge=4, le=1024, description="width of the network's state")
     holdout_sessions: int = Field(252, ge=20, le=2000, description="last sessions kept from training, to judge on")
     validation_sessions: int = Field(126, ge=20, le=2000, description="sessions before those, to choose when to stop")
     yahoo_url: str = Field("", description="address to ask instead of Yahoo's hosts: a mirror or a proxy; empty: Yahoo")
     seed: int = Field(7, ge=0, description="seed of weights and of the order of windows")
+    refit_every: int = Field(63, ge=1, le=2000, description="sessions that one model of a backtest forecasts")
     ingest_batch: int = Field(50, ge=1, le=1000, description="symbols in one ingest task")
     mlflow_tracking_uri: str = Field(
         "", validation_alias="MLFLOW_TRACKING_URI", description="MLflow's own; empty: SQLite under the home"
@@ -66,6 +78,17 @@ class Settings(BaseSettings):
     @classmethod
     def _read_symbols(cls, value: Any) -> tuple[str, ...]:
         return parse_symbols(value or "")
+
+    @field_validator("champion_expires_after", mode="after")
+    @classmethod
+    def _not_before_the_next(cls, value: int, info: ValidationInfo) -> int:
+        retrain_every = info.data.get("retrain_every", 1)
+        if value < retrain_every:
+            raise ValueError(
+                f"is less than PIPELINE_RETRAIN_EVERY={retrain_every}: the champion would expire before the next is "
+                "trained; raise the one or lower the other"
+            )
+        return value
 
     @field_validator("home", "files", mode="after")
     @classmethod

@@ -14,6 +14,7 @@ from pipeline import jobs
 from pipeline.config import Settings
 from pipeline.errors import PipelineError, SessionNotAvailable, TrackingUnavailable, UserError
 from pipeline.prices.sources.sample import SampleSource
+from pipeline.publishing.edition import BASELINES
 from pipeline.sessions import Sessions
 
 SMALL = {
@@ -96,7 +97,9 @@ def test_a_run_publishes_what_it_promises(new_home: Path) -> None:
     assert json.loads((new_home / "published" / "latest.json").read_text())["as_of"] == "2013-02-26"
     (mlflow_run,) = mlflow_runs(new_home)
     metrics, tags = mlflow_run.data.metrics, mlflow_run.data.tags
-    assert {"crps_bp/lstm", "crps_bp/random_walk", "crps_bp/ewma_historical"} <= set(metrics)
+    assert {"crps_bp/lstm", *(f"crps_bp/{name}" for name in BASELINES)} <= set(metrics)
+    (training,) = (new_home / "runs").glob("*/training.json")
+    assert json.loads(training.read_text())["baselines"]["garch"]["by_ewma"]["fewer than 250 returns"]["symbols"] == 1
     assert metrics["drift/psi_return"] >= 0
     assert tags["data_sha256"] == results["snapshot"]["digest"]
     assert (tags["as_of"], mlflow_run.info.status) == ("2013-02-26", "FINISHED")

@@ -9,17 +9,24 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from pipeline.jobs.backtest import backtest_all, backtest_fold, backtest_snapshot, backtest_summary, plan_backtest
 from pipeline.jobs.common import Asked, Progress, Summary
 from pipeline.jobs.forecasts import forecast, publish
-from pipeline.jobs.models import judge, train, upload
+from pipeline.jobs.gatekeeping import judge
+from pipeline.jobs.models import train, upload
 from pipeline.jobs.prices import ingest, ingest_all, plan, score, snapshot
 
 __all__ = [
+    "backtest_all",
+    "backtest_fold",
+    "backtest_snapshot",
+    "backtest_summary",
     "forecast",
     "ingest",
     "ingest_all",
     "judge",
     "plan",
+    "plan_backtest",
     "publish",
     "run_all",
     "score",

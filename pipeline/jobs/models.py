@@ -1,8 +1,6 @@
-"""The steps about models: training one, taking it to MLflow, and putting it through the gate."""
+"""The steps about models: training one, and taking it to MLflow with all that is to be known of its run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +8,7 @@ import pandas as pd
 
 from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
-from pipeline.errors import CorruptFile, TrackingUnavailable
+from pipeline.errors import TrackingUnavailable
 from pipeline.jobs.common import Progress, Summary, features_of, snapshot_of
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from pipeline.learning.features import Features
     from pipeline.learning.panel import Array
     from pipeline.learning.windows import Origins
-    from pipeline.tracking.registry import Registered
 
 
 def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
@@ -32,6 +29,7 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
     from pipeline.learning import baselines, folds
     from pipeline.learning.drift import input_drift
     from pipeline.learning.features import future_returns
+    from pipeline.learning.memory import memory_of
     from pipeline.learning.retraining import parameters, retrain
     from pipeline.learning.windows import usable_origins, with_targets
 
@@ -49,17 +47,20 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
     )
     not_trained = folds.too_little(fold) or _not_due(this)
     heldout = _heldout(features, fold.test, future_STH)
+    notes: dict[str, dict[str, Any]] = {name: {} for name in baselines.BASELINES}
     for name, baseline in baselines.BASELINES.items():
-        heldout = heldout.also(name, baseline(features, fold.test, horizon=settings.horizon, levels=LEVELS))
+        quantiles_NHQ = baseline(features, fold.test, horizon=settings.horizon, levels=LEVELS, notes=notes[name])
+        heldout = heldout.also(name, quantiles_NHQ)
     if not_trained is None:
         digest = snapshot_of(this).digest
         trained = retrain(features, fold, settings, as_of=this.as_of, data_digest=digest, progress=progress)
         trained.forecaster.save(this.folder / "model")
         training = trained.story
+        training["memory"] = memory_of(trained.forecaster, features, fold.test)
         heldout = heldout.also(settings.network, trained.forecaster.quantiles(features, fold.test))
     else:
         training = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
-    training["drift"] = input_drift(features, fold.train)
+    training |= {"drift": input_drift(features, fold.train), "baselines": notes}
     heldout.save(this.folder / "heldout.npz")
     scores = heldout.scores(LEVELS)
     this.write("scores", scores)
@@ -96,7 +97,7 @@ def _not_due(this: Run) -> str | None:
 
 def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     """Take what training left to MLflow: one run there for this run, and the model as the challenger."""
-    from pipeline.publishing import charts
+    from pipeline.publishing import charts, memory_charts
     from pipeline.tracking import provenance, registry, runs
 
     this = Run.from_dict(run)
@@ -121,6 +122,9 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     if training["curves"]:
         figures["training"] = this.folder / "figures" / "training.png"
         charts.training_chart(training["curves"], figures["training"], best_step=training["best_step"])
+    if memory := training.get("memory"):
+        figures["memory"] = this.folder / "figures" / "memory.png"
+        memory_charts.memory_chart(memory, memory_charts.recall_result(), figures["memory"])
     if scores["models"]:
         charts.scores_chart(scores, figures["scores"])
     runs.log_training(
@@ -135,6 +139,8 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     )
     runs.log_audit(settings, run_id, this.read("audit", made_by="ingest"))
     runs.log_metrics(settings, run_id, {f"drift/psi_{name}": value for name, value in training["drift"].items()})
+    if memory:
+        runs.log_metrics(settings, run_id, {f"memory/{name}": value for name, value in memory["numbers"].items()})
     _log_record(this, run_id)
     version = None
     if "not_trained" not in training:
@@ -168,59 +174,6 @@ def _log_record(this: Run, run_id: str) -> None:
         log_record(settings, kind, live.by_session(part), live.by_symbol(part), live.NOTES[kind])
 
 
-def judge(run: Mapping[str, Any]) -> Summary:
-    """Put challenger, champion and baselines through the gate on the same held-out sessions; promote if it says so."""
-    from pipeline.judging import gate
-    from pipeline.judging.heldout import Heldout
-    from pipeline.learning.baselines import BASELINES
-    from pipeline.tracking import registry, runs
-
-    this = Run.from_dict(run)
-    settings = this.settings
-    uploaded = this.read("upload", made_by="train")
-    training = this.read("training", made_by="train")
-    digest = snapshot_of(this).digest
-    heldout = Heldout.load(this.folder / "heldout.npz")
-    champion = registry.champion_before(settings, this.as_of)
-    no_champion = "there is no champion yet"
-    if champion is not None:
-        heldout, problem = _with_champion(this, heldout, champion)
-        if problem is not None:
-            champion, no_champion = None, problem
-    scores = heldout.scores(LEVELS)
-    models = scores["models"]
-
-    def contender(name: str, version: str, scored_as: str) -> gate.Contender:
-        return gate.Contender(model=name, version=version, crps_bp=models[scored_as]["crps_bp"])
-
-    if models:
-        best = gate.best_baseline(models, tuple(BASELINES))
-        challenger = None
-        if settings.network in models and uploaded["model_version"] is not None:
-            challenger = contender(settings.network, uploaded["model_version"], settings.network)
-        decision = gate.decide(
-            challenger,
-            contender(champion.network, champion.version, "champion") if champion else None,
-            contender(best, digest[:12], best),
-            not_trained=training.get("not_trained"),
-            no_champion=no_champion,
-        )
-    else:
-        best = "ewma_historical"
-        reason = "There are no held-out sessions to judge on yet, so the baseline is published unjudged."
-        decision = gate.Decision(model=best, model_version=digest[:12], promoted=False, reason=reason)
-    known = (
-        {"version": champion.version, "as_of": str(champion.as_of), "network": champion.network} if champion else None
-    )
-    result = {**asdict(decision), "champion": known, "best_baseline": best}
-    this.write("scores", scores)
-    this.write("decision", result)
-    if decision.promoted:
-        registry.promote(settings, decision.model_version, this.as_of)
-    runs.log_decision(settings, uploaded["mlflow_run_id"], scores=scores, decision=result)
-    return {name: result[name] for name in ("model", "model_version", "promoted", "reason")}
-
-
 def _heldout(features: "Features", test: "Origins", future_STH: "Array") -> "Heldout":
     from pipeline.judging.heldout import Heldout
 
@@ -239,51 +192,3 @@ def _example(bars: pd.DataFrame, context_length: int) -> pd.DataFrame:
     tail = bars[bars["symbol"] == symbol].tail(2 * context_length)
     table = tail.rename(columns={"session": "date", "dividend": "dividends", "split_ratio": "splits"})
     return table.drop(columns="currency").assign(date=table["date"].dt.strftime("%Y-%m-%d")).reset_index(drop=True)
-
-
-def _with_champion(this: Run, heldout: "Heldout", champion: "Registered") -> tuple["Heldout", str | None]:
-    """Return the windows with the champion's quantiles, or as they were and the reason why it cannot be compared."""
-    from pipeline.learning.forecaster import Forecaster
-    from pipeline.tracking import registry
-
-    try:
-        folder = registry.download(this.settings, champion, this.folder / "champion")
-        forecaster = Forecaster.load(folder)
-    except CorruptFile as error:
-        return heldout, f"the champion cannot be used ({error})"
-    card = forecaster.card
-    if card.horizon < this.settings.horizon or card.levels != LEVELS:
-        return (
-            heldout,
-            f"the champion forecasts {card.horizon} sessions and cannot be compared over {this.settings.horizon}",
-        )
-    # What it trained on, and the targets of those windows, must lie before the sessions it is judged on.
-    if card.targets_last:
-        seen = date.fromisoformat(card.targets_last) + timedelta(days=1)
-    else:  # a model from before this was written down
-        seen = this.settings.sessions.shift(date.fromisoformat(card.train_last), card.horizon + 1)
-    fair = heldout.since(pd.Timestamp(seen))
-    if not len(fair.actual_NH):
-        return heldout, "the champion has trained on the held-out sessions and cannot be compared on them"
-    features = features_of(this)
-    origins = _origins_of(features, fair)
-    whole = _whole_context(features, origins, card.context_length)
-    if not whole:
-        return heldout, f"the champion reads {card.context_length} sessions, more than the held-out windows have"
-    quantiles_NHQ = forecaster.quantiles(features, origins)
-    return fair.also("champion", quantiles_NHQ[:, : this.settings.horizon]), None
-
-
-def _origins_of(features: "Features", heldout: "Heldout") -> "Origins":
-    from pipeline.learning.windows import Origins
-
-    s_N, t_N = features.panel.positions(heldout.symbols_N, heldout.origins_N)
-    return Origins(s_N=s_N, t_N=t_N)
-
-
-def _whole_context(features: "Features", origins: "Origins", context_length: int) -> bool:
-    from pipeline.learning.windows import usable_origins
-
-    usable = usable_origins(features, context_length)
-    known = set(zip(usable.s_N.tolist(), usable.t_N.tolist(), strict=True))
-    return all(pair in known for pair in zip(origins.s_N.tolist(), origins.t_N.tolist(), strict=True))

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from pipeline.errors import MissingStep
 from pipeline.files import write_atomic
-from pipeline.judging.metrics import Array, score_table
+from pipeline.judging.alarms import alarms
+from pipeline.judging.metrics import Array, crps_bp, score_table
+from pipeline.judging.significance import FEWEST_SESSIONS, Significance, compare, diebold_mariano, session_means
 
 _QUANTILES = "quantiles:"
 
@@ -43,17 +45,38 @@ class Heldout:
         )
 
     def scores(self, levels: tuple[float, ...]) -> dict[str, Any]:
-        """Return the table of scores with what it was measured on, ready for JSON."""
+        """Return the table of scores with what it was measured on, ready for JSON.
+
+        Beside it stand `comparisons` of each trained model with each baseline, and of each `suspect` model the alarms.
+        """
+        from pipeline.learning.baselines import BASELINES
+
         if not len(self.actual_NH):
-            return {"first": None, "last": None, "sessions": 0, "windows": 0, "models": {}}
+            nothing: dict[str, Any] = {"models": {}, "comparisons": [], "suspect": {}}
+            return {"first": None, "last": None, "sessions": 0, "windows": 0, **nothing}
         sessions = np.unique(self.origins_N)
+        models = score_table(self.quantiles, self.actual_NH, self.symbols_N, levels, origins_N=self.origins_N)
+        losses = {name: self._loss_of_sessions(name, levels) for name in self.quantiles}
+        found = {name: alarms(values, len(sessions), fewest=FEWEST_SESSIONS) for name, values in models.items()}
         return {
             "first": str(sessions[0]),
             "last": str(sessions[-1]),
             "sessions": len(sessions),
             "windows": len(self.actual_NH),
-            "models": score_table(self.quantiles, self.actual_NH, self.symbols_N, levels),
+            "models": models,
+            "comparisons": compare(losses, tuple(BASELINES), self.actual_NH.shape[1]),
+            "suspect": {name: words for name, words in found.items() if words},
         }
+
+    def better(self, model: str, other: str, levels: tuple[float, ...]) -> Significance | None:
+        """Return the test that `model` has a lower mean CRPS a session than `other`; None where there can be none."""
+        loss_D, other_D = (self._loss_of_sessions(name, levels) for name in (model, other))
+        return diebold_mariano(loss_D, other_D, self.actual_NH.shape[1])
+
+    def _loss_of_sessions(self, name: str, levels: tuple[float, ...]) -> Array:
+        """Return the mean CRPS of each session over symbols and steps, shape (D,) for D sessions."""
+        crps_NH = crps_bp(self.quantiles[name], self.actual_NH, levels)
+        return session_means(crps_NH.mean(axis=1), self.origins_N)
 
     def save(self, path: Path) -> None:
         """Write all of it to one .npz file."""

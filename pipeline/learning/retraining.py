@@ -53,13 +53,18 @@ def retrain(
         training_steps=settings.training_steps,
         data_digest=data_digest,
     )
-    recipe = Recipe(steps=settings.training_steps, batch_size=settings.batch_size, seed=settings.seed, levels=LEVELS)
+    recipe = Recipe(
+        steps=settings.training_steps,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        levels=LEVELS,
+        learning_rate=settings.learning_rate,
+    )
     began = time.monotonic()
     fitted = fit(features, fold, card.shape, recipe, progress)
     story = {
         "parameters": {
             **parameters(settings),
-            "learning_rate": recipe.learning_rate,
             "weight_decay": recipe.weight_decay,
             "clip_norm": recipe.clip_norm,
         },
@@ -86,6 +91,7 @@ def parameters(settings: Settings) -> dict[str, Any]:
         "hidden_size",
         "training_steps",
         "batch_size",
+        "learning_rate",
         "holdout_sessions",
         "validation_sessions",
         "seed",

@@ -29,7 +29,7 @@ class Recipe:
     batch_size: int
     seed: int
     levels: tuple[float, ...]
-    learning_rate: float = 5e-4
+    learning_rate: float = 5e-4  # the peak of the schedule
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
 

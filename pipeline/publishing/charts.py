@@ -56,7 +56,7 @@ def fan_chart(fan: Fan, path: Path) -> Path:
 
 def fan_pngs(fans: Iterable[Fan]) -> Iterator[tuple[str, bytes]]:
     """Yield each symbol with its fan chart as PNG; one figure serves them all."""
-    with _figure(WIDTH / 50, (HEIGHT + _HEAD) / 50) as figure:
+    with canvas(WIDTH / 50, (HEIGHT + _HEAD) / 50) as figure:
         for fan in fans:
             figure.clear()
             axes = figure.add_axes((0, 0, 1, HEIGHT / (HEIGHT + _HEAD)))
@@ -70,7 +70,7 @@ def fan_pngs(fans: Iterable[Fan]) -> Iterator[tuple[str, bytes]]:
             by = model_name(fan.model, fan.model_version)
             caption = f"{by}: ranges that should hold 50, 80 and 90 % of closes{beside}"
             figure.text(0.98, 0.93, caption, fontsize=8.5, color=MUTED, ha="right")
-            yield fan.symbol, _png(figure)
+            yield fan.symbol, png_of(figure)
 
 
 def scores_chart(scores: Mapping[str, Any], path: Path) -> Path:
@@ -78,10 +78,10 @@ def scores_chart(scores: Mapping[str, Any], path: Path) -> Path:
     models: Mapping[str, Mapping[str, Any]] = scores["models"]
     steps = {name: _by_step(models[name]) for name in sorted(models, key=lambda name: (name in BASELINES, name))}
     best = min((name for name in steps if name in BASELINES), key=lambda name: _total(models[name]), default=None)
-    with _figure(12.5, 4.0) as figure:
+    with canvas(12.5, 4.0) as figure:
         crps, beside, held = figure.subplots(1, 3)
         for name, curve in steps.items():
-            look = _look(name)
+            look = look_of(name)
             label = f"{model_name(name)}  {number(models[name].get('crps_bp'))}"
             crps.plot(list(curve), list(curve.values()), label=label, **look)
             yardstick = steps[best] if best else {}
@@ -92,26 +92,26 @@ def scores_chart(scores: Mapping[str, Any], path: Path) -> Path:
         _label_scores(crps, beside, held, model_name(best) if best else "the best baseline")
         figure.text(0.01, 0.012, _period(scores), fontsize=8, color=MUTED)
         figure.tight_layout(rect=(0, 0.05, 1, 1), w_pad=2.5)
-        write_atomic(path, _png(figure))
+        write_atomic(path, png_of(figure))
     return path
 
 
 def training_chart(curves: Mapping[str, Curve], path: Path, *, best_step: int | None = None) -> Path:
     """Write the course of a training (training.json): loss, validation score, and the step that was kept."""
-    with _figure(10, 3.8) as figure:
+    with canvas(10, 3.8) as figure:
         loss, validation = figure.subplots(1, 2)
         _draw_curve(loss, curves.get("train_pinball", ()), INK, "Training loss (pinball)")
-        _draw_curve(validation, curves.get("validation_crps_bp", ()), TEAL, "Validation CRPS, basis points")
+        _draw_curve(validation, curves.get("validation_pinball", ()), TEAL, "Validation loss (pinball)")
         if best_step is not None:
             validation.axvline(best_step, color=BRASS, linewidth=1.2, linestyle="--", label=f"kept: step {best_step}")
             validation.legend(loc="upper right")
         figure.tight_layout(w_pad=3)
-        write_atomic(path, _png(figure))
+        write_atomic(path, png_of(figure))
     return path
 
 
 @contextmanager
-def _figure(width: float, height: float) -> "Iterator[Figure]":
+def canvas(width: float, height: float) -> "Iterator[Figure]":
     """Give a figure in this project's style, whatever matplotlibrc says, drawn by Agg without a display."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -125,7 +125,8 @@ def _figure(width: float, height: float) -> "Iterator[Figure]":
         yield figure
 
 
-def _png(figure: "Figure") -> bytes:
+def png_of(figure: "Figure") -> bytes:
+    """Return a figure as PNG."""
     buffer = io.BytesIO()
     # Level 4 takes a third of the time of the default and gives files a tenth larger.
     figure.savefig(buffer, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 4})
@@ -174,7 +175,8 @@ def _label_scores(crps: "Axes", beside: "Axes", held: "Axes", best: str) -> None
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _look(name: str) -> dict[str, Any]:
+def look_of(name: str) -> dict[str, Any]:
+    """Return how a model's line is drawn: a network whole, a baseline dashed."""
     baseline = name in BASELINES
     colour = _REST.get(name, INK) if baseline else _NETWORKS.get(name, INK)
     return {"color": colour, "linestyle": "--" if baseline else "-", "marker": "o", "markersize": 4}

@@ -2,6 +2,7 @@
 
     store.py         how MLflow is reached, and what is said when it is not
     runs.py          one run for each pipeline run and network: parameters, curves, scores, files, the verdict in words
+    backtests.py     one run for a backtest, and one below it for each fold
     registry.py      versions of `daily-forecast`, and who was champion as of a session
     packaging.py     the model as MLflow keeps and serves it: code, weights in safetensors, no pickle
     served_model.py  the script in that package that answers `mlflow models serve`

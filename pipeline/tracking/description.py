@@ -14,7 +14,13 @@ _COLUMNS = {
     "coverage_80": ("in the 80 % range", "{:.1f} %", 100),
     "coverage_90": ("in the 90 % range", "{:.1f} %", 100),
     "mae_over_random_walk": ("MAE / random walk", "{:.3f}", 1),
+    "direction": ("direction right", "{:.1f} %", 100),
+    "up": ("if always up", "{:.1f} %", 100),
+    "rank_ic": ("rank IC", "{:+.3f}", 1),
+    "rank_ic_t": ("its t", "{:+.1f}", 1),
 }
+
+_TESTED = {"skill_percent": "{:+.2f}", "t": "{:.2f}", "p": "{:.3f}", "p_holm": "{:.3f}"}
 
 
 def describe(
@@ -31,10 +37,12 @@ def describe(
 
 
 def gate(decision: Mapping[str, Any]) -> str:
-    """Return what the gate did in one phrase, fit for a tag."""
+    """Return what the gate did in one phrase, fit for a tag; it begins with `suspect` where an alarm went off."""
     if decision["promoted"]:
-        return "challenger promoted"
-    return "champion kept" if _is_champion(decision) else "baseline published"
+        did = "challenger promoted"
+    else:
+        did = "champion kept" if _is_champion(decision) else "baseline published"
+    return f"suspect: {did}" if decision.get("suspect") else did
 
 
 def _is_champion(decision: Mapping[str, Any]) -> bool:
@@ -68,6 +76,27 @@ def _quality(scores: Scores, network: str, decision: Mapping[str, Any] | None) -
         f"Held out from training: {scores.get('first')} to {scores.get('last')}, {scores.get('sessions')} sessions, "
         f"{scores.get('windows')} windows; the same for every model. Lower CRPS is better.\n\n"
         + "\n".join([_line(head), _line(["---"] + ["---:"] * len(_COLUMNS)), *rows])
+        + "".join(f"\n\n{part}" for part in (_comparisons(scores), _suspects(scores)) if part)
+    )
+
+
+def _comparisons(scores: Scores) -> str:
+    """Each trained model against each baseline, with the test of the difference."""
+    rows = [
+        _line([
+            f"{row['model']} against {row['baseline']}",
+            *(_cell(row[name], form, 1) for name, form in _TESTED.items()),
+        ])
+        for row in scores.get("comparisons", [])
+    ]  # fmt: skip
+    head = _line(["CRPS, one-sided Diebold–Mariano test", "skill, %", "t", "p", "p (Holm)"])
+    return "\n".join([head, _line(["---"] + ["---:"] * len(_TESTED)), *rows]) if rows else ""
+
+
+def _suspects(scores: Scores) -> str:
+    """What is too good to be true, model by model."""
+    return "\n\n".join(
+        f"**Suspect: {name}.** {_sentence(' and '.join(words))}" for name, words in scores.get("suspect", {}).items()
     )
 
 

@@ -79,9 +79,14 @@ def champion_before(settings: Settings, as_of: date) -> Registered | None:
 
     The latest promotion counts, and of several on one session the highest version.
     """
+    return next(iter(champions_before(settings, as_of)), None)
+
+
+def champions_before(settings: Settings, as_of: date) -> list[Registered]:
+    """Return every champion there was for a run as of `as_of`, the one that counts first, its predecessors after it."""
     with connected(settings, f"look up the champion before {as_of}") as client:
         earlier = [one for one in _promoted(client) if one.champion_since and one.champion_since < as_of]
-        return max(earlier, key=_seniority, default=None)
+        return sorted(earlier, key=_seniority, reverse=True)
 
 
 def promote(settings: Settings, version: str, as_of: date) -> None:
@@ -95,8 +100,8 @@ def promote(settings: Settings, version: str, as_of: date) -> None:
             raise ValueError(f"version {version} has seen {registered.as_of}, it cannot be champion since {as_of}")
         if registered.champion_since is None or registered.champion_since > as_of:
             client.set_model_version_tag(MODEL, version, "champion_since", as_of.isoformat())
-        latest = max(_promoted(client), key=_seniority)
-        if _alias(client, CHAMPION) != latest.version:
+        # Looked at again after each move: another promotion may have come between the look and the move.
+        while _alias(client, CHAMPION) != (latest := max(_promoted(client), key=_seniority)).version:
             client.set_registered_model_alias(MODEL, CHAMPION, latest.version)
 
 

@@ -1,6 +1,7 @@
 """Held-out scores as MLflow shows them: metrics named `<score>/<model>`, which it groups into one chart for each score.
 
-`scores` is what `scores.json` holds: `{"models": {name: {score: number, "by_step": [...], "by_symbol": {...}}}}`.
+`scores` is what `scores.json` holds: `{"models": {name: {score: number, "by_step": [...], "by_symbol": {...}}}}`, with
+`comparisons` of each trained model with each baseline, and `suspect`, the alarms of each model that has any.
 """
 
 import csv
@@ -18,7 +19,9 @@ CHAMPION = "champion"
 def metrics(scores: Scores, network: str) -> dict[str, float]:
     """Return every single-number score as `<score>/<model>`, and the network's skill over each baseline in per cent.
 
-    Skill is 100 (1 - CRPS / CRPS of the baseline): above 0 the network is the better one.
+    Skill is 100 (1 - CRPS / CRPS of the baseline): above 0 the network is the better one. `dm_t`, `dm_p` and
+    `dm_p_holm` say whether that is chance (`pipeline.judging.significance`). `suspect/<model>` is there where an alarm
+    went off.
     """
     named = {
         f"{score}/{model}": float(value)
@@ -26,15 +29,23 @@ def metrics(scores: Scores, network: str) -> dict[str, float]:
         for score, value in values.items()
         if is_number(value)
     }
-    return named | {f"crps_skill_percent/vs_{name}": value for name, value in _skills(scores, network).items()}
+    named |= {f"crps_skill_percent/vs_{name}": value for name, value in _skills(scores, network).items()}
+    for row in scores.get("comparisons", []):
+        if row["model"] == network:
+            tested = {f"dm_{name}/vs_{row['baseline']}": row[name] for name in ("t", "p", "p_holm")}
+            named |= {name: float(value) for name, value in tested.items() if is_number(value)}
+    return named | {f"suspect/{model}": 1.0 for model in scores.get("suspect", {})}
 
 
 def by_step(scores: Scores) -> Iterator[tuple[str, int, float]]:
-    """Yield `(<score>_by_step/<model>, step, value)`: the curve of each score over the steps of the forecast."""
+    """Yield `(<score>_by_step/<model>, step, value)`: the curve of each score over the steps of the forecast.
+
+    Pinball loss level by level is left to the tables: it would be seven more charts that say what CRPS says.
+    """
     for model, values in scores["models"].items():
         for row in values.get("by_step", []):
             for score, value in row.items():
-                if score != "step" and is_number(value):
+                if score != "step" and not score.startswith("pinball_") and is_number(value):
                     yield f"{score}_by_step/{model}", int(row["step"]), float(value)
 
 
@@ -50,7 +61,7 @@ def best_baseline(scores: Scores, network: str) -> str | None:
 
 
 def write_tables(scores: Scores, folder: Path) -> None:
-    """Write `by_model.csv`, `by_step.csv`, `by_symbol.csv` and the scores as they are into `folder`."""
+    """Write `by_model`, `by_step`, `by_symbol` and `comparisons.csv`, and the scores as they are, into `folder`."""
     models: Mapping[str, Mapping[str, Any]] = scores["models"]
     _write_csv(folder / "by_model.csv", ({"model": name} | _numbers(values) for name, values in models.items()))
     _write_csv(
@@ -65,6 +76,8 @@ def write_tables(scores: Scores, folder: Path) -> None:
             for symbol, row in values.get("by_symbol", {}).items()
         ),
     )
+    if scores.get("comparisons"):
+        _write_csv(folder / "comparisons.csv", scores["comparisons"])
     (folder / "scores.json").write_text(json.dumps(scores, indent=1, default=str), encoding="utf-8")
 
 

@@ -1,10 +1,8 @@
 """The whole DAG on the sample's real prices, run by Airflow itself with a small network."""
 
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -15,71 +13,22 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from pipeline.errors import StoreError
+from tests.dags.running import Outcome, Start, runner
 
-SMALL = {
-    "TRAINING_STEPS": "20",
-    "HIDDEN_SIZE": "8",
-    "CONTEXT_LENGTH": "20",
-    "BATCH_SIZE": "32",
-    "HOLDOUT_SESSIONS": "40",
-    "VALIDATION_SESSIONS": "40",
-    "INGEST_BATCH": "2",
-}
 STEPS = ["audit_and_snapshot", "score", "train", "upload", "judge", "forecast", "publish"]
 LAST_OF_SAMPLE = "2013-03-01"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a run of the DAG came to."""
-
-    state: str
-    tasks: dict[str, Counter[str]]  # task → how many of its instances ended in which state
-    tries: dict[str, int]
-    run_id: str
-    home: Path
-
-    def published(self) -> pd.DataFrame:
-        (folder,) = (self.home / "published").glob("as_of=*")
-        return pd.read_parquet(folder / "forecasts.parquet")
-
-
-Start = Callable[..., Outcome]
-
-
 @pytest.fixture(scope="module")
 def start(read_dags, airflow_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Run the DAG to its end in a new home.
-
-    The file is read anew, as for each task of a live Airflow: a run in this process leaves its parameters in the DAG.
-    Tasks are tried again as often as ever, but without the pauses.
-    """
-    at_sigterm = signal.getsignal(signal.SIGTERM)
-    with pytest.MonkeyPatch.context() as patch:
-
-        def run(**arguments: object) -> Outcome:
-            home = tmp_path_factory.mktemp("home")
-            patch.chdir(home)
-            for name, value in (SMALL | {"HOME": str(home)}).items():
-                patch.setenv(f"PIPELINE_{name}", value)
-            dag = read_dags().dags["daily_forecast"]
-            for task in dag.tasks:
-                task.retry_delay = timedelta(0)
-                task.retry_exponential_backoff = 0
-            return outcome(dag.test(**arguments), home)
-
+    """Run the DAG to its end in a new home."""
+    with runner(read_dags, tmp_path_factory, "daily_forecast") as run:
         yield run
-    signal.signal(signal.SIGTERM, at_sigterm)  # Airflow's tasks set their own, here in the process of the tests
 
 
-def outcome(run: dagrun.DagRun, home: Path) -> Outcome:
-    tasks: dict[str, Counter[str]] = {}
-    tries: dict[str, int] = {}
-    with create_session() as session:
-        for instance in run.get_task_instances(session=session):
-            tasks.setdefault(instance.task_id, Counter())[str(instance.state)] += 1
-            tries[instance.task_id] = max(tries.get(instance.task_id, 0), instance.try_number)
-    return Outcome(str(run.state), tasks, tries, run.run_id, home)
+def published(home: Path) -> pd.DataFrame:
+    (folder,) = (home / "published").glob("as_of=*")
+    return pd.read_parquet(folder / "forecasts.parquet")
 
 
 @pytest.fixture
@@ -111,11 +60,11 @@ def test_every_task_succeeds_at_the_first_try(as_it_comes: Outcome):
 
 
 def test_the_last_session_of_the_source_is_forecast_for_all_its_symbols(as_it_comes: Outcome):
-    published = as_it_comes.published()
+    frame = published(as_it_comes.home)
 
-    assert set(published["symbol"]) == {"AAPL", "FB", "GOOG", "IBM", "MSFT"}
-    assert set(published["as_of"].astype(str)) == {LAST_OF_SAMPLE}
-    assert set(published["step"]) == {1, 2, 3, 4, 5}
+    assert set(frame["symbol"]) == {"AAPL", "FB", "GOOG", "IBM", "MSFT"}
+    assert set(frame["as_of"].astype(str)) == {LAST_OF_SAMPLE}
+    assert set(frame["step"]) == {1, 2, 3, 4, 5}
 
 
 def test_what_it_leaves_can_be_traced_to_the_airflow_run(as_it_comes: Outcome):
@@ -143,10 +92,10 @@ def test_one_symbol_and_an_earlier_session_by_a_run_without_a_logical_date(start
 
     assert ended.state == "success"
     assert ended.tasks["ingest"] == Counter(success=1)
-    published = ended.published()
-    assert set(published["symbol"]) == {"IBM"}
-    assert set(published["as_of"].astype(str)) == {"2012-11-23"}
-    assert list(published["target_session"].astype(str)) == ["2012-11-26", "2012-11-27"]
+    frame = published(ended.home)
+    assert set(frame["symbol"]) == {"IBM"}
+    assert set(frame["as_of"].astype(str)) == {"2012-11-23"}
+    assert list(frame["target_session"].astype(str)) == ["2012-11-26", "2012-11-27"]
 
 
 def test_a_scheduled_run_after_the_last_session_of_the_source_is_skipped(start: Start, monkeypatch, said):

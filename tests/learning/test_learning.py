@@ -1,4 +1,4 @@
-"""Features, windows, baselines and networks: no look ahead, no crossing quantiles, the same bits for the same seed."""
+"""Features, windows and networks: no look ahead, no crossing quantiles, the same bits for the same seed."""
 
 from datetime import date
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 
 from pipeline.config import LEVELS
 from pipeline.errors import CorruptFile, MissingStep
-from pipeline.learning import baselines, folds
+from pipeline.learning import folds
 from pipeline.learning.features import Features, ewma_volatility, future_returns, make_features
 from pipeline.learning.forecaster import Forecaster, ModelCard
 from pipeline.learning.networks import Shape, build
@@ -69,20 +69,6 @@ def test_prices_after_a_session_move_no_feature_of_it() -> None:
     assert one.x_STF[:, t:].tobytes() != other.x_STF[:, t:].tobytes()
 
 
-def test_baselines_see_nothing_after_their_origin(features: Features) -> None:
-    origins = Origins(s_N=np.array([0, 2]), t_N=np.array([700, 700]))
-    cut = make_features(panel_from_bars(sample(features.panel.day(0, 700))))
-    for baseline in baselines.BASELINES.values():
-        whole = baseline(features, origins, horizon=HORIZON, levels=LEVELS)
-        known = baseline(
-            cut,
-            Origins(s_N=np.array([0, cut.panel.symbols.index("IBM")]), t_N=origins.t_N),
-            horizon=HORIZON,
-            levels=LEVELS,
-        )
-        np.testing.assert_array_equal(whole, known)
-
-
 def test_volatility_follows_its_formula(features: Features) -> None:
     returns = features.panel.return_ST[0][1:]
     variance = np.mean(returns[:20] ** 2)
@@ -135,37 +121,9 @@ def test_no_target_of_one_block_lies_in_the_next(features: Features, future_STH:
     )
 
 
-def test_baselines_are_the_quantiles_they_say(features: Features, future_STH: np.ndarray) -> None:
-    t, step, s = 900, 2, 0
-    past = future_STH[s, : t - step + 1, step - 1]
-    scale = features.scale_ST[s, : t - step + 1]
-    own = past[np.isfinite(past)][-500:]
-    shaped = (past / scale)[np.isfinite(past / scale)][-500:] / np.sqrt(step)
-    origins = Origins(s_N=np.array([s]), t_N=np.array([t]))
-    walk = baselines.random_walk(features, origins, horizon=HORIZON, levels=LEVELS)[0, step - 1]
-    ewma = baselines.ewma_historical(features, origins, horizon=HORIZON, levels=LEVELS)[0, step - 1]
-    np.testing.assert_allclose(walk, np.quantile(own, LEVELS))
-    np.testing.assert_allclose(ewma, np.quantile(shaped, LEVELS) * features.scale_ST[s, t] * np.sqrt(step))
-
-
-def test_a_symbol_with_little_history_borrows_and_one_with_none_is_named(features: Features) -> None:
-    early = make_features(panel_from_bars(sample(date(2012, 8, 1))))
-    origins = baselines.forecastable(early)
-    assert len(origins) == 3  # FB, listed in May, has 52 sessions
-    quantiles = baselines.ewma_historical(early, origins, horizon=HORIZON, levels=LEVELS)
-    assert np.isfinite(quantiles).all()
-    too_early = make_features(panel_from_bars(sample(date(2012, 6, 1))))
-    reasons = baselines.why_not(too_early, ("AAPL", "FB", "TSLA"))
-    assert list(reasons) == ["FB", "TSLA"]
-    assert "has 10 sessions" in reasons["FB"]
-
-
-def test_prices_that_do_not_move_get_no_forecast() -> None:
+def test_prices_that_do_not_move_make_no_window() -> None:
     still = sample(symbols=("IBM",)).assign(open=5.0, high=5.0, low=5.0, close=5.0, dividend=0.0)
-    still_features = make_features(panel_from_bars(still))
-    reasons = baselines.why_not(still_features, ("IBM",))
-    assert "no volatility" in reasons["IBM"]
-    assert not len(usable_origins(still_features, CONTEXT))
+    assert not len(usable_origins(make_features(panel_from_bars(still)), CONTEXT))
 
 
 @pytest.mark.parametrize("network", ["lstm", "rnn", "mlp"])

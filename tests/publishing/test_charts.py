@@ -15,7 +15,7 @@ from pipeline.publishing.edition import Edition
 from pipeline.publishing.layout import HEIGHT, WIDTH, fan_layout
 
 PNG = b"\x89PNG\r\n\x1a\n"
-CURVES = {"train_pinball": [[1, 0.3], [2, 0.2], [3, float("nan")]], "validation_crps_bp": [[1, 90.0], [3, 84.0]]}
+CURVES = {"train_pinball": [[1, 0.3], [2, 0.2], [3, float("nan")]], "validation_pinball": [[1, 0.31], [3, 0.26]]}
 
 
 def test_every_symbol_has_its_chart_and_the_same_one_again(make_edition: Callable[..., Edition]) -> None:

@@ -6,7 +6,9 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from pipeline.publishing.edition import COLUMNS, Edition
+from pipeline.learning import baselines
+from pipeline.publishing.edition import BASELINES, COLUMNS, Edition
+from pipeline.publishing.words import model_name
 
 
 def test_forecasts_come_in_one_order_whatever_order_they_were_made_in(
@@ -73,3 +75,8 @@ def test_a_symbol_without_history_has_a_fan_all_the_same(make_edition: Callable[
     edition = make_edition()
     without = make_edition(history=edition.history[edition.history["symbol"] != "AAPL"])
     assert [len(fan.sessions) for fan in without.fans()] == [0, 80, 80]
+
+
+def test_every_baseline_that_is_made_is_known_as_one_and_has_a_name_for_people() -> None:
+    assert tuple(baselines.BASELINES) == BASELINES
+    assert all(model_name(name) != name for name in BASELINES)

@@ -200,6 +200,35 @@ def test_promoting_twice_changes_nothing(settings: Settings, versions: Callable[
     assert aliases(client)["champion"] == new
 
 
+def test_of_two_promotions_at_once_the_later_session_keeps_the_alias(
+    settings: Settings, versions: Callable[..., str], client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = versions(DAYS[0]), versions(DAYS[1])
+    move = mlflow.MlflowClient.set_registered_model_alias
+    moves: list[str] = []
+
+    def overtaken(self: Any, name: str, alias: str, version: str) -> None:
+        moves.append(version)
+        if len(moves) == 1:  # it has looked, and before it moves the alias another promotion comes and goes
+            registry.promote(settings, new, DAYS[1])
+        move(self, name, alias, version)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "set_registered_model_alias", overtaken)
+    registry.promote(settings, old, DAYS[0])
+    assert moves == [old, new, new]
+    assert aliases(client)["champion"] == new
+
+
+def test_the_champions_before_a_session_are_listed_from_the_last_one_back(
+    settings: Settings, versions: Callable[..., str]
+) -> None:
+    made = [versions(day) for day in DAYS[:3]]
+    for version, day in zip(made, DAYS[:3], strict=True):
+        registry.promote(settings, version, day)
+    assert [one.version for one in registry.champions_before(settings, DAYS[2])] == [made[1], made[0]]
+    assert registry.champions_before(settings, DAYS[0]) == []
+
+
 def test_a_version_cannot_be_champion_of_a_session_before_its_own(
     settings: Settings, versions: Callable[..., str]
 ) -> None:

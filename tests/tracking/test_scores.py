@@ -3,11 +3,13 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.tracking.description import describe, gate
 from pipeline.tracking.scores import best_baseline, by_step, metrics, write_tables
-from tests.tracking.material import scores
+from tests.tracking.material import decision, scores
 
 TABLE = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0, champion=81.0)
 
@@ -49,6 +51,48 @@ def test_what_is_not_a_finite_number_is_no_metric() -> None:
 
 def test_curves_run_over_the_steps() -> None:
     assert ("crps_bp_by_step/lstm", 2, 84.0) in list(by_step(TABLE))
+
+
+TESTED: dict[str, Any] = {
+    **TABLE,
+    "comparisons": [
+        {
+            "model": model, "baseline": "random_walk", "skill_percent": 3.5, "t": 2.0, "p": 0.02, "p_holm": None,
+            "sessions": 245,
+        }
+        for model in ("lstm", "champion")
+    ],
+    "suspect": {"lstm": ["its direction over all steps is right in 60.0 %"]},
+}  # fmt: skip
+
+
+def test_the_tests_of_the_network_are_metrics_and_a_suspect_is_marked() -> None:
+    added = {name: value for name, value in metrics(TESTED, "lstm").items() if name not in metrics(TABLE, "lstm")}
+    assert added == {"dm_t/vs_random_walk": 2.0, "dm_p/vs_random_walk": 0.02, "suspect/lstm": 1.0}
+
+
+def test_pinball_loss_by_level_is_a_table_and_no_curve() -> None:
+    table = {"models": {"lstm": {"by_step": [{"step": 1, "crps_bp": 1.0, "pinball_0.50_bp": 2.0, "rank_ic": None}]}}}
+    assert list(by_step(table)) == [("crps_bp_by_step/lstm", 1, 1.0)]
+
+
+def test_the_comparisons_are_a_table_of_their_own(tmp_path: Path) -> None:
+    write_tables(TESTED, tmp_path)
+    with (tmp_path / "comparisons.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["model"], row["t"]) for row in rows] == [("lstm", "2.0"), ("champion", "2.0")]
+
+
+def test_the_description_tells_the_tests_and_what_is_suspect() -> None:
+    text = describe({"network": "lstm"}, {}, TESTED, decision(suspect=TESTED["suspect"]))
+    assert "| lstm against random_walk | +3.50 | 2.00 | 0.020 | – |" in text
+    assert "**Suspect: lstm.** Its direction over all steps is right in 60.0 %." in text
+    assert "Suspect" not in describe({"network": "lstm"}, {}, TABLE, decision())
+
+
+def test_the_tag_of_a_suspect_run_begins_with_the_word() -> None:
+    assert gate(decision(promoted=False, suspect={"lstm": ["x"]})) == "suspect: baseline published"
+    assert gate(decision(promoted=False, suspect={})) == "baseline published"
 
 
 def test_tables_hold_every_model_step_and_symbol(tmp_path: Path) -> None:

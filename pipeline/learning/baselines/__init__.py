@@ -10,7 +10,7 @@ docs/baselines.md has what they say and how well.
 from collections.abc import MutableMapping
 from typing import Any, Protocol
 
-from pipeline.learning.baselines.garch import garch
+from pipeline.learning.baselines.garch_historical import garch
 from pipeline.learning.baselines.historical import ewma_historical, random_walk
 from pipeline.learning.baselines.reach import forecastable, why_not
 from pipeline.learning.features import Features

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.learning.baselines.past import pooled, trailing
-from pipeline.learning.features import Features, future_returns
+from pipeline.learning.features import STILL, Features, future_returns
 from pipeline.learning.panel import Array
 from pipeline.learning.windows import Index, Origins
 
@@ -58,10 +58,11 @@ def _from_past(
     by_volatility: bool,
 ) -> Array:
     future_STH = future_returns(features.panel.return_ST, horizon)
+    moving_ST = np.where(features.scale_ST > STILL, features.scale_ST, np.nan)
     out_NHQ = np.empty((len(origins), horizon, len(levels)))
     borrowed_N = np.zeros(len(origins), bool)
     for step in range(1, horizon + 1):
-        shaped_ST = future_STH[..., step - 1] / (features.scale_ST * np.sqrt(step))
+        shaped_ST = future_STH[..., step - 1] / (moving_ST * np.sqrt(step))
         own_ST = shaped_ST if by_volatility else future_STH[..., step - 1]
         scale_N = features.scale_ST[origins.s_N, origins.t_N] * np.sqrt(step)
         # An outcome counts once it has come: the one from `step` sessions before the origin at the latest.
@@ -79,9 +80,7 @@ def _from_past(
     return out_NHQ
 
 
-def _of_market(
-    features: Features, shaped_ST: Array, origins: Origins, step: int, levels: tuple[float, ...]
-) -> Array:
+def _of_market(features: Features, shaped_ST: Array, origins: Origins, step: int, levels: tuple[float, ...]) -> Array:
     """Return quantiles of the standardised outcomes of each origin's market, shape (N, Q)."""
     out_NQ = np.empty((len(origins), len(levels)))
     market_N = features.panel.market_S[origins.s_N]

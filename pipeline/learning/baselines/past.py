@@ -13,19 +13,19 @@ PAST = 500  # outcomes looked back on: two years
 MIN_PAST = 100  # with fewer of its own, a symbol borrows the shape of its market's outcomes
 
 
-def trailing(values_T: Array, last_N: Index, levels: tuple[float, ...]) -> Array:
-    """Return quantiles of the last `PAST` finite values up to each index, shape (N, Q); NaN with fewer than `MIN_PAST`.
+def trailing(values_T: Array, last_N: Index, levels: tuple[float, ...], *, count: int = PAST) -> Array:
+    """Return quantiles of the last `count` finite values up to each index, shape (N, Q); NaN for fewer than `MIN_PAST`.
 
     They are those of `np.quantile`, from one sort for all levels.
     """
     there = np.flatnonzero(np.isfinite(values_T))
-    padded_W = np.concatenate([np.full(PAST, np.nan), values_T[there]])
+    padded_W = np.concatenate([np.full(count, np.nan), values_T[there]])
     known_N = np.searchsorted(there, last_N, side="right")
     enough_N = known_N >= MIN_PAST
-    windows_NW = np.lib.stride_tricks.sliding_window_view(padded_W, PAST)[known_N[enough_N]]
+    windows_NW = np.lib.stride_tricks.sliding_window_view(padded_W, count)[known_N[enough_N]]
     windows_NW.sort(axis=1)  # the padding, which is NaN, goes to the end
     out_NQ = np.full((len(last_N), len(levels)), np.nan)
-    out_NQ[enough_N] = _between(windows_NW, np.minimum(known_N[enough_N], PAST), levels)
+    out_NQ[enough_N] = _between(windows_NW, np.minimum(known_N[enough_N], count), levels)
     return out_NQ
 
 
@@ -51,4 +51,4 @@ def _between(sorted_NW: Array, count_N: Index, levels: tuple[float, ...]) -> Arr
     below_NQ = np.take_along_axis(sorted_NW, low_NQ, axis=1)
     above_NQ = np.take_along_axis(sorted_NW, np.minimum(low_NQ + 1, count_N[:, None] - 1), axis=1)
     part_NQ, gap_NQ = place_NQ - low_NQ, above_NQ - below_NQ
-    return np.where(part_NQ < 0.5, below_NQ + gap_NQ * part_NQ, above_NQ - gap_NQ * (1 - part_NQ))
+    return np.asarray(np.where(part_NQ < 0.5, below_NQ + gap_NQ * part_NQ, above_NQ - gap_NQ * (1 - part_NQ)))

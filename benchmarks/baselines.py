@@ -1,0 +1,130 @@
+"""How long the baselines take, and how good they are: `python -m benchmarks.baselines`.
+
+On made returns it times what a daily run asks of each: the held-out sessions, and the last one. One thread of one
+process, no files; CPU time, so that what else runs counts little. With `--prices FILE` (as the `files` source reads it)
+it scores each from every session between `--first` and `--last`.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import LEVELS
+from pipeline.judging.metrics import crps_bp, inside
+from pipeline.learning.baselines import BASELINES, forecastable
+from pipeline.learning.baselines.garch_model import fit
+from pipeline.learning.features import Features, future_returns, make_features
+from pipeline.learning.panel import Panel, panel_from_bars
+from pipeline.learning.windows import Origins, usable_origins, with_targets
+from pipeline.prices.sources.files import FilesSource
+
+SEED = 20_260_102
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Time or score each baseline and print the table."""
+    given = _parser().parse_args(argv)
+    lines = _timed(given) if given.prices is None else _scored(given)
+    for line in lines:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def _timed(given: argparse.Namespace) -> Iterator[str]:
+    features = _made(given.symbols, given.sessions)
+    origins = _held_out(features, given.held_out, given.horizon)
+    fit(features.panel.return_ST[0])  # what is imported on first use is no part of it
+    yield "| baseline | held out, CPU s | last session, CPU s | notes |"
+    yield "|---|---:|---:|---|"
+    total = 0.0
+    for name, baseline in BASELINES.items():
+        notes: dict[str, Any] = {}
+        began = time.process_time()
+        baseline(features, origins, horizon=given.horizon, levels=LEVELS, notes=notes)
+        judged = time.process_time()
+        baseline(features, forecastable(features), horizon=given.horizon, levels=LEVELS)
+        done = time.process_time()
+        total += done - began
+        yield f"| `{name}` | {judged - began:.1f} | {done - judged:.1f} | {_in_words(notes)} |"
+    yield f"\n{given.symbols} symbols of {given.sessions} sessions, {len(origins)} forecasts: {total:.1f} s in all"
+
+
+def _scored(given: argparse.Namespace) -> Iterator[str]:
+    source = FilesSource(given.prices)
+    bars = source.bars(source.symbols(), source.last_session())
+    features = make_features(panel_from_bars(bars))
+    future_STH = future_returns(features.panel.return_ST, given.horizon)
+    origins = with_targets(usable_origins(features, 60), future_STH)
+    day_N = features.panel.days(origins.s_N, origins.t_N)
+    origins = origins.where((day_N >= np.datetime64(given.first)) & (day_N <= np.datetime64(given.last)))
+    actual_NH = future_STH[origins.s_N, origins.t_N]
+    yield "| baseline | CRPS, bp | 1 session ahead | the last one | held by 50 % | by 90 % | notes |"
+    yield "|---|---:|---:|---:|---:|---:|---|"
+    for name, baseline in BASELINES.items():
+        notes: dict[str, Any] = {}
+        quantiles_NHQ = baseline(features, origins, horizon=given.horizon, levels=LEVELS, notes=notes)
+        crps_H = crps_bp(quantiles_NHQ, actual_NH, LEVELS).mean(axis=0)
+        held = " | ".join(f"{inside(quantiles_NHQ, actual_NH, LEVELS, each).mean():.1%}" for each in ("50", "90"))
+        yield f"| `{name}` | {crps_H.mean():.2f} | {crps_H[0]:.2f} | {crps_H[-1]:.2f} | {held} | {_in_words(notes)} |"
+    yield f"\n{len(features.panel.symbols)} symbols, {len(origins)} forecasts over {given.horizon} sessions"
+
+
+def _made(symbols: int, sessions: int) -> Features:
+    """Return the features of made symbols: returns of GARCH(1,1) with Student's t, each with its own parameters."""
+    rng = np.random.default_rng(SEED)
+    alpha_S, both_S = rng.uniform(0.03, 0.15, symbols), rng.uniform(0.9, 0.995, symbols)
+    shocks_ST = rng.standard_t(5, (symbols, sessions)) * np.sqrt(3 / 5)
+    return_ST, variance_S = np.empty((symbols, sessions)), np.ones(symbols)
+    for t in range(sessions):
+        return_ST[:, t] = np.sqrt(variance_S) * shocks_ST[:, t]
+        variance_S = 1 - both_S + alpha_S * return_ST[:, t] ** 2 + (both_S - alpha_S) * variance_S
+    return_ST *= rng.uniform(0.008, 0.03, (symbols, 1))
+    close_ST = np.exp(np.cumsum(return_ST, axis=1))
+    return make_features(
+        Panel(
+            symbols=tuple(f"S{s:05}" for s in range(symbols)),
+            market_S=np.zeros(symbols, np.int64),
+            days_MT=np.datetime64("2000-01-03", "D") + np.arange(sessions)[None],
+            open_ST=close_ST,
+            high_ST=close_ST,
+            low_ST=close_ST,
+            close_ST=close_ST,
+            volume_ST=np.ones_like(close_ST),
+            return_ST=return_ST,
+        )
+    )
+
+
+def _held_out(features: Features, count: int, horizon: int) -> Origins:
+    last = features.panel.last - horizon
+    s_N, t_N = np.nonzero(np.isfinite(features.scale_ST[:, last - count + 1 : last + 1]))
+    return Origins(s_N=s_N, t_N=t_N + last - count + 1)
+
+
+def _in_words(notes: dict[str, Any]) -> str:
+    words = [f"{notes['fits']} fits"] if "fits" in notes else []
+    words += [f"{made['forecasts']} by EWMA for {reason}" for reason, made in notes.get("by_ewma", {}).items()]
+    return "; ".join(words)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.baselines", description=__doc__.partition("\n")[0])
+    parser.add_argument("--symbols", type=int, default=500, help="how many, 500 unless told")
+    parser.add_argument("--sessions", type=int, default=2500, help="the history of each, 2,500 unless told")
+    parser.add_argument("--held-out", type=int, default=252, help="sessions forecast from, 252 unless told")
+    parser.add_argument("--prices", type=Path, metavar="FILE", help="score on these prices instead")
+    parser.add_argument("--first", type=date.fromisoformat, default=date.min, help="first session forecast from")
+    parser.add_argument("--last", type=date.fromisoformat, default=date.max, help="last session forecast from")
+    parser.add_argument("--horizon", type=int, default=5, help="sessions forecast, 5 unless told")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

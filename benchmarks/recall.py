@@ -1,0 +1,125 @@
+"""How far back the three networks look, measured in full: `python -m benchmarks.recall`, some minutes on one core.
+
+Every contestant of the recall task learns it from several seeds, and the three networks are trained on the packaged
+sample with the default settings, to measure their gradients. It prints both tables, keeps the recall in
+pipeline/learning/recall.json, from where each daily run's figure takes it, and draws docs/images/memory.png.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.config import Settings
+from pipeline.files import write_atomic
+from pipeline.learning import folds, recall
+from pipeline.learning.features import future_returns, make_features
+from pipeline.learning.memory import NETWORKS, memory_of
+from pipeline.learning.panel import panel_from_bars
+from pipeline.learning.retraining import retrain
+from pipeline.learning.windows import usable_origins, with_targets
+from pipeline.prices.sources.sample import SampleSource
+from pipeline.publishing.memory_charts import memory_chart
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT, PICTURE = ROOT / "pipeline" / "learning" / "recall.json", ROOT / "docs" / "images" / "memory.png"
+_MOMENTS = ("_at_start", "")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, keep, draw, print."""
+    given = _parser().parse_args(argv)
+    found = recalled(given.seeds, recall.Budget(steps=given.recall_steps))
+    write_atomic(given.json, json.dumps(found, indent=1) + "\n")
+    sys.stdout.write("\n".join(recall_table(found)) + "\n\n")
+    memory = gradients(Settings(training_steps=given.training_steps))
+    memory_chart(memory, found, given.picture)
+    sys.stdout.write("\n".join(memory_table(memory)) + "\n")
+    return 0
+
+
+def recalled(seeds: Sequence[int], budget: recall.Budget) -> dict[str, Any]:
+    """Return the recall errors of every contestant, and what they were measured with."""
+    errors: dict[str, list[float]] = {}
+    for name in recall.CONTESTANTS:
+        began = time.monotonic()
+        errors[name] = [float(f"{recall.recall_error(name, seed, budget):.3g}") for seed in seeds]
+        sys.stderr.write(f"{name}: {errors[name]}, {time.monotonic() - began:.1f} s\n")
+    return {
+        "relative_error": errors,
+        "seeds": list(seeds),
+        "task": {"sessions": recall.SESSIONS, "nearest": recall.FAR},
+        "budget": asdict(budget),
+        "torch": torch.__version__.partition("+")[0],
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def gradients(settings: Settings) -> dict[str, Any]:
+    """Return the memory of the three networks, each trained on the whole packaged sample, as one."""
+    source = SampleSource()
+    last = source.last_session()
+    features = make_features(panel_from_bars(source.bars(source.symbols(), last)))
+    future_STH = future_returns(features.panel.return_ST, settings.horizon)
+    fold = folds.split(
+        with_targets(usable_origins(features, settings.context_length), future_STH),
+        features.panel,
+        horizon=settings.horizon,
+        holdout=settings.holdout_sessions,
+        validation=settings.validation_sessions,
+    )
+    each = {}
+    for name in NETWORKS:
+        this = settings.model_copy(update={"network": name})
+        trained = retrain(features, fold, this, as_of=last, data_digest="")
+        each[name] = memory_of(trained.forecaster, features, fold.test) or {}
+        sys.stderr.write(f"{name}: trained, kept step {trained.story['best_step']}\n")
+    return {
+        "windows": each["lstm"]["windows"],
+        "curves": {name: one["curves"][name] for name, one in each.items()},
+        "numbers": {name: one["numbers"] for name, one in each.items()},
+    }
+
+
+def recall_table(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the recall errors as a Markdown table."""
+    yield (
+        "| recall error, always answering the mean = 1 | mean | "
+        + " | ".join(f"seed {n}" for n in found["seeds"])
+        + " |"
+    )
+    yield "|--|--:|" + "--:|" * len(found["seeds"])
+    for name, errors in found["relative_error"].items():
+        yield f"| {name} | {np.mean(errors):.4f} | " + " | ".join(f"{error:.4f}" for error in errors) + " |"
+
+
+def memory_table(memory: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the gradients come to, as a Markdown table."""
+    yield "| network | half-life untrained | trained | far to near untrained | trained |"
+    yield "|--|--:|--:|--:|--:|"
+    for name, one in memory["numbers"].items():
+        cells = [one[f"{measure}{when}"] for measure in ("half_life_sessions", "far_to_near") for when in _MOMENTS]
+        yield f"| {name} | " + " | ".join("–" if cell is None else f"{cell:.2g}" for cell in cells) + " |"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.recall", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], metavar="SEED")
+    parser.add_argument("--recall-steps", type=int, default=recall.Budget().steps, help="that each contestant learns")
+    parser.add_argument("--training-steps", type=int, default=1000, help="of each network whose gradients are measured")
+    parser.add_argument("--json", type=Path, default=KEPT, metavar="FILE", help="where the recall is kept")
+    parser.add_argument("--picture", type=Path, default=PICTURE, metavar="FILE", help="where the figure goes")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""
+### The backtest
+
+Would it have worked? Walk-forward over past sessions: every so many sessions a new model is trained on what lay before
+them, and forecasts from each of them, beside the baselines. Then all of it is scored at once.
+
+It runs by hand only. Nothing is published and no model is registered: the daily forecast takes no notice of it.
+
+#### Its tasks
+| task | what it does | what it leaves |
+|---|---|---|
+| `plan` | settles sessions, folds, symbols and settings; refuses what cannot be met | the plan |
+| `ingest` | asks the source for prices, one task for each batch of symbols | bars in the database |
+| `snapshot` | judges every bar, freezes what is known as of the last session | a Parquet file with its SHA-256 |
+| `fold` | one task for each fold: trains, then forecasts from each session | the fold's part, an MLflow run |
+| `summary` | joins the parts, scores them, draws skill and coverage | `forecasts.parquet`, the MLflow run above |
+
+The folds do not wait for each other: as many run at once as Airflow has room for. Results are in the MLflow experiment
+`backtest`, and under `PIPELINE_HOME` in `runs/`, in the folder that the log of `summary` names.
+
+#### By hand
+*Trigger* asks for the first and the last day; the other fields are as set in the `PIPELINE_*` settings where they are
+left empty. The same from a terminal:
+
+    airflow dags trigger backtest --conf '{"from": "2012-06-01", "to": "2012-12-31", "refit_every": 63}'
+
+Without Airflow: `python -m pipeline backtest --from 2012-06-01 --to 2012-12-31`.
+
+#### When a task fails
+Each task may be tried again at any time: done twice equals done once. A mistake in the request (a day in the future,
+too many folds, an unknown symbol) fails `plan` at once, and the last line of its log says what to change.
+
+- `ingest`: the source is away or refuses. Clear it once the source answers; what is stored is not asked for again.
+- `fold`: out of memory or time, or the worker died. Clear it, with fewer training steps in a new run if it must be. A
+  fold that is done is not trained again: its part lies on disk with its SHA-256.
+- `fold`, `summary`: MLflow is away. What was computed is on disk; both try again for about an hour, then clear them.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from _closing_bell import DEFAULT_ARGS, LATER, PRICE_POOL, filled_in, job, log_progress, run_key, shared_params
+from airflow.sdk import Param, dag
+
+SHARED = shared_params()
+PARAMS = {
+    "from": Param(
+        type="string",
+        format="date",
+        title="From",
+        description="The first day to forecast from, such as 2012-06-01.",
+        section="What to forecast",
+    ),
+    "to": Param(
+        type="string",
+        format="date",
+        title="To",
+        description="The last day to forecast from, such as 2012-12-31. No price after it is read, none scored.",
+        section="What to forecast",
+    ),
+    "symbols": SHARED["symbols"],
+    "horizon": SHARED["horizon"],
+    "refit_every": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        maximum=2000,
+        title="Refit every",
+        description="How many sessions one model forecasts, 1 to 2000. Empty: as set in the settings.",
+        section="How",
+    ),
+    "source": SHARED["source"],
+    "network": SHARED["network"],
+    "training_steps": SHARED["training_steps"],
+}
+
+
+@dag(
+    dag_id="backtest",
+    description="Would it have worked? Walk-forward over past sessions, by hand",
+    doc_md=__doc__,
+    schedule=None,
+    catchup=False,
+    is_paused_upon_creation=False,  # nothing starts it but a person, whose run would wait for ever
+    default_args=DEFAULT_ARGS,
+    params=PARAMS,
+    tags=["closing-bell", "backtest"],
+)
+def backtest() -> None:
+    @job(execution_timeout=timedelta(minutes=10))
+    def plan(*, dag_run: Any = None, params: Any = None, ti: Any = None) -> list[list[str]]:
+        """Settle sessions, folds, symbols and settings of this backtest, or say in one line what is wrong with it.
+
+        Returns the batches of symbols to ingest; the XComs `run` and `folds` are for the later tasks.
+        """
+        from pipeline import jobs
+
+        form = filled_in(params, PARAMS)
+        first, last = (date.fromisoformat(form.pop(name)) for name in ("from", "to"))
+        planned = jobs.plan_backtest(
+            key=run_key(dag_run.dag_id, dag_run.run_id),
+            now=datetime.now(UTC),
+            first=first,
+            last=last,
+            overrides=form,
+            provenance={
+                "dag_id": dag_run.dag_id,
+                "run_id": dag_run.run_id,
+                "run_type": dag_run.run_type.value,
+                "logical_date": dag_run.logical_date.isoformat() if dag_run.logical_date else "",
+            },
+        )
+        ti.xcom_push(key="run", value=planned["run"])
+        ti.xcom_push(key="folds", value=planned["folds"])
+        return planned["batches"]
+
+    @job(
+        execution_timeout=timedelta(hours=2),
+        map_index_template="{{ task.op_kwargs['batch'][0] }} … {{ task.op_kwargs['batch'][-1] }}",
+        pool=PRICE_POOL,
+        retry_policy=LATER,
+    )
+    def ingest(run: dict[str, Any], batch: list[str]) -> Any:
+        """Ask the source for the prices of one batch of symbols up to the last session, and store what is new."""
+        from pipeline import jobs
+
+        return jobs.ingest(run, batch, known_at=datetime.now(UTC), progress=log_progress)
+
+    @job(execution_timeout=timedelta(hours=1))
+    def snapshot(run: dict[str, Any], folds: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Give every bar a verdict and freeze the prices of all folds under their SHA-256. Returns the folds."""
+        from pipeline import jobs
+
+        jobs.backtest_snapshot(run, known_at=datetime.now(UTC))
+        return folds
+
+    # Nine tries over about an hour: long enough for MLflow to be restarted or moved.
+    @job(
+        execution_timeout=timedelta(hours=6),
+        retries=8,
+        map_index_template="{{ task.op_kwargs['fold']['first'] }} … {{ task.op_kwargs['fold']['last'] }}",
+    )
+    def fold(run: dict[str, Any], fold: dict[str, Any], *, ti: Any = None) -> Any:
+        """Train on what lay before the fold, forecast from each of its sessions, and log both as a nested MLflow run.
+
+        A fold that is done is not trained again.
+        """
+        from pipeline import jobs
+
+        return jobs.backtest_fold(run, fold, try_number=ti.try_number)
+
+    @job(execution_timeout=timedelta(hours=1), retries=8)
+    def summary(run: dict[str, Any], folds: list[dict[str, Any]], *, ti: Any = None) -> Any:
+        """Put the folds together: one frame, scores beside the baselines, two pictures, one MLflow run above them."""
+        from pipeline import jobs
+
+        result = jobs.backtest_summary(run, folds, try_number=ti.try_number)
+        return {name: result[name] for name in ("file", "folder", "rows", "windows", "mlflow_run_id", "mlflow_url")}
+
+    batches = plan()
+    run = batches["run"]
+    folds = snapshot(run, batches["folds"])
+    ingest.partial(run=run).expand(batch=batches) >> folds
+    fold.partial(run=run).expand(fold=folds) >> summary(run, folds)
+
+
+backtest()

@@ -1,0 +1,80 @@
+"""The command `backtest`: "would it have worked?", asked of every session between two days."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli_parts import (
+    OUT,
+    AsJson,
+    Exchange,
+    Files,
+    Horizon,
+    Network,
+    Source,
+    Steps,
+    Symbols,
+    date_of,
+    ingesting,
+    now,
+    overrides_of,
+    print_json,
+    progress_bar,
+    steps_of,
+)
+from pipeline.errors import BadSession
+
+First = Annotated[str, typer.Option("--from", help="first day to forecast from, YYYY-MM-DD")]
+Last = Annotated[str, typer.Option("--to", help="last day to forecast from; nothing after it is read")]
+Out = Annotated[Path | None, typer.Option(help="write every forecast of every model to this .parquet or .csv")]
+Refit = Annotated[int | None, typer.Option(help="sessions that one model forecasts  [PIPELINE_REFIT_EVERY]")]
+
+
+def backtest(
+    first: First,
+    last: Last,
+    out: Out = None,
+    refit_every: Refit = None,
+    source: Source = None,
+    files: Files = None,
+    symbols: Symbols = None,
+    network: Network = None,
+    horizon: Horizon = None,
+    training_steps: Steps = None,
+    exchange: Exchange = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask "would it have worked?": forecast from every session in between, by models that saw only what lay before."""
+    from pipeline import jobs
+    from pipeline.publishing import backtest_tables, backtest_terminal
+
+    begins, ends = date_of(first, "--from"), date_of(last, "--to")
+    if begins is None or ends is None:
+        raise BadSession("--from and --to each name a day; write it as 2013-02-28")
+    if out is not None:
+        backtest_tables.check(out)  # before hours of work, not after
+    overrides = overrides_of(
+        source, files, symbols, network=network, horizon=horizon, training_steps=training_steps, exchange=exchange,
+        refit_every=refit_every,
+    )  # fmt: skip
+    planned = jobs.plan_backtest(key=None, now=now(), first=begins, last=ends, overrides=overrides, provenance={})
+    with progress_bar() as bar:
+        task = bar.add_task("plan", total=None)
+
+        def on_step(name: str) -> None:
+            bar.update(task, description=name, completed=0, total=total if name.startswith("fold") else None)
+
+        total = steps_of(planned)
+        result = jobs.backtest_all(
+            planned,
+            known_at=now(),
+            out=out,
+            on_step=on_step,
+            asked=ingesting(bar, task),
+            progress=lambda step, _loss: bar.update(task, completed=step),
+        )
+    if as_json:
+        print_json(result)
+    else:
+        OUT.print(backtest_terminal.show(result))

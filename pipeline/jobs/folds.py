@@ -1,0 +1,271 @@
+"""One fold of a backtest: a model, and the sessions that it and the baselines forecast.
+
+A fold sees the run's snapshot up to its own last session; the rest is cut off before anything is made of it. Outcomes
+are looked up afterwards, and only to score. It leaves `folds/<first session>/`: the model, `part.parquet`, and last
+`fold.json` with the part's SHA-256, which says that all of it is there.
+
+Legend: M markets, N windows, H horizon, Q quantile levels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.config import LEVELS, Settings
+from pipeline.files import sha256_bytes, sha256_file, write_atomic
+from pipeline.jobs.common import Progress, Summary, snapshot_of
+from pipeline.markets import market_of
+from pipeline.prices.snapshot import read_snapshot
+from pipeline.runs import Run
+
+if TYPE_CHECKING:
+    from pipeline.judging.heldout import Heldout
+    from pipeline.learning.features import Features
+    from pipeline.learning.panel import Array, Panel
+    from pipeline.learning.retraining import Retrained
+    from pipeline.learning.windows import Origins
+
+_PART, _STORY = "part.parquet", "fold"
+_VERSION = 12  # digits of a SHA-256 that name a version, as in daily runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class _View:
+    """What a fold may see, and the windows it forecasts: every origin of its sessions, session by session."""
+
+    settings: Settings
+    sessions: list[date]
+    bars: pd.DataFrame
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of these bars: nothing that comes later in the snapshot changes it."""
+        return sha256_bytes(pd.util.hash_pandas_object(self.bars, index=False).to_numpy().tobytes())
+
+    @cached_property
+    def features(self) -> "Features":
+        from pipeline.learning.features import make_features
+
+        return make_features(_panel(self.bars, self.settings, self.sessions[-1]))
+
+    @cached_property
+    def origins(self) -> "Origins":
+        """Every origin that a baseline can forecast, shape (N,)."""
+        from pipeline.learning.windows import Origins
+
+        s_N, t_N = (np.concatenate([getattr(part, name) for part in self._by_session]) for name in ("s_N", "t_N"))
+        return Origins(s_N=s_N, t_N=t_N)
+
+    @property
+    def as_of_N(self) -> NDArray[np.datetime64]:
+        """The session that each of `origins` is forecast from, by the exchange of the settings."""
+        return np.repeat(np.array(self.sessions, "datetime64[s]"), [len(part) for part in self._by_session])
+
+    @cached_property
+    def _by_session(self) -> list["Origins"]:
+        from pipeline.judging.backtest import origins_on
+
+        panel, last_session = self.features.panel, self.settings.last_session
+        one_of_M = [panel.symbols[int(np.argmax(panel.market_S == m))] for m in range(len(panel.days_MT))]
+        return [origins_on(self.features, [last_session(symbol, day) for symbol in one_of_M]) for day in self.sessions]
+
+
+def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summary:
+    """Train, forecast and score a fold; return what fold.json holds."""
+    from pipeline.learning.retraining import parameters
+    from pipeline.publishing import backtest_tables
+
+    settings = this.settings
+    bars = read_snapshot(snapshot_of(this))
+    view = _view(settings, bars, fold)
+    folder = _folder(this, fold)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{_STORY}.json").unlink(missing_ok=True)
+    frames = _by_baselines(view)
+    trained, reason = _trained(view, progress)
+    model: Summary = {"network": settings.network}
+    training: Summary = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": reason}
+    if trained is not None:
+        card = trained.forecaster.save(folder / "model")
+        model = asdict(card)
+        training = trained.story
+        frames.append(_by_network(view, trained, card.weights_sha256))
+    frame = backtest_tables.in_order(frames)
+    part = backtest_tables.as_parquet(frame)
+    write_atomic(folder / _PART, part)
+    made = {
+        "made_from": _made_from(this),
+        "sha256": sha256_bytes(part),
+        "data_digest": view.digest,
+        "rows": len(frame),
+        "trained": trained is not None,
+        "reason": reason,
+        "training": training,
+        "model": model,
+        "scores": judged(this, bars, frame).scores(LEVELS),
+    }
+    this.write(f"folds/{folder.name}/{_STORY}", made)
+    return made
+
+
+def kept(this: Run, fold: Mapping[str, Any]) -> Summary | None:
+    """Return what an earlier try left, if it is whole and was made by the same code from the same; else None."""
+    folder = _folder(this, fold)
+    if not (folder / f"{_STORY}.json").is_file() or not (folder / _PART).is_file():
+        return None
+    made = made_of(this, fold)
+    same = made["made_from"] == _made_from(this) and made["sha256"] == sha256_file(folder / _PART)
+    return made if same else None
+
+
+def made_of(this: Run, fold: Mapping[str, Any]) -> Summary:
+    """Return what fold.json holds. Raises MissingStep where the fold is not done."""
+    return this.read(f"folds/{_folder(this, fold).name}/{_STORY}", made_by="backtest")
+
+
+def part_of(this: Run, fold: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a fold's forecasts. Raises MissingStep where it is not done, CorruptFile where a byte has changed."""
+    from pipeline.publishing import backtest_tables
+
+    return backtest_tables.read_parquet(_folder(this, fold) / _PART, made_of(this, fold)["sha256"])
+
+
+def judged(this: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
+    """Return the forecasts of `frame` beside what came, by `bars` up to the run's session."""
+    from pipeline.judging.backtest import heldout_of
+    from pipeline.learning.features import future_returns
+
+    settings = this.settings
+    panel = _panel(bars, settings, this.as_of)
+    future_STH = future_returns(panel.return_ST, settings.horizon)
+    origin = cache(settings.last_session)
+
+    def outcome_of(symbols_N: NDArray[np.str_], as_of_N: NDArray[np.datetime64]) -> "Array":
+        days = [origin(symbol, day) for symbol, day in zip(symbols_N.tolist(), as_of_N.tolist(), strict=True)]
+        s_N, t_N = panel.positions(symbols_N, np.array(days, "datetime64[D]"))
+        return np.where((t_N >= 0)[:, None], future_STH[s_N, t_N], np.nan)
+
+    return heldout_of(frame, outcome_of, horizon=settings.horizon, levels=LEVELS)
+
+
+def _view(settings: Settings, bars: pd.DataFrame, fold: Mapping[str, Any]) -> _View:
+    sessions = settings.sessions.between(*(date.fromisoformat(fold[name]) for name in ("first", "last")))
+    last_of = {symbol: pd.Timestamp(settings.last_session(symbol, sessions[-1])) for symbol in bars["symbol"].unique()}
+    seen = bars[bars["session"] <= bars["symbol"].map(last_of)].reset_index(drop=True)
+    return _View(settings=settings, sessions=sessions, bars=seen)
+
+
+def _panel(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
+    from pipeline.learning.panel import panel_from_bars
+
+    return panel_from_bars(
+        bars,
+        market_of=lambda symbol: market_of(symbol, settings.exchange).calendar,
+        last_of=lambda symbol: settings.last_session(symbol, last),
+    )
+
+
+def _trained(view: _View, progress: Progress | None) -> tuple["Retrained | None", str | None]:
+    """Return the model of the fold, or None and the reason why there is none."""
+    from pipeline.judging.backtest import fold_before
+    from pipeline.learning.features import future_returns
+    from pipeline.learning.folds import too_little
+    from pipeline.learning.retraining import retrain
+    from pipeline.learning.windows import usable_origins, with_targets
+
+    settings, features, first = view.settings, view.features, view.sessions[0]
+    future_STH = future_returns(features.panel.return_ST, settings.horizon)
+    come = with_targets(usable_origins(features, settings.context_length), future_STH)
+    fold = fold_before(
+        come, features.panel, first=first, horizon=settings.horizon, validation=settings.validation_sessions
+    )
+    reason = too_little(fold)
+    if reason is not None:
+        return None, reason
+    return retrain(features, fold, settings, as_of=first, data_digest=view.digest, progress=progress), None
+
+
+def _by_network(view: _View, trained: "Retrained", weights_sha256: str) -> pd.DataFrame:
+    """Return the network's forecasts from the origins with a whole context behind them."""
+    from pipeline.learning.windows import usable_origins
+
+    usable = usable_origins(view.features, view.settings.context_length)
+    whole_ST = np.zeros(view.features.usable_ST.shape, bool)
+    whole_ST[usable.s_N, usable.t_N] = True
+    whole_N = whole_ST[view.origins.s_N, view.origins.t_N]
+    origins = view.origins.where(whole_N)
+    quantiles_NHQ = trained.forecaster.quantiles(view.features, origins)
+    name = view.settings.network
+    return _frame(view, origins, view.as_of_N[whole_N], quantiles_NHQ, name, weights_sha256[:_VERSION])
+
+
+def _by_baselines(view: _View) -> list[pd.DataFrame]:
+    from pipeline.learning.baselines import BASELINES
+
+    settings, frames = view.settings, []
+    for name, baseline in BASELINES.items():
+        quantiles_NHQ = baseline(view.features, view.origins, horizon=settings.horizon, levels=LEVELS)
+        frames.append(_frame(view, view.origins, view.as_of_N, quantiles_NHQ, name, view.digest[:_VERSION]))
+    return frames
+
+
+def _frame(
+    view: _View,
+    origins: "Origins",
+    as_of_N: NDArray[np.datetime64],
+    quantiles_NHQ: "Array",
+    model: str,
+    version: str,
+) -> pd.DataFrame:
+    from pipeline.learning.frame import forecast_frame
+
+    panel, settings = view.features.panel, view.settings
+    symbols = [panel.symbols[s] for s in origins.s_N]
+
+    @cache
+    def targets(exchange: str, last: date) -> list[date]:
+        return settings.sessions_on(exchange).following(last, settings.horizon)
+
+    frame = forecast_frame(
+        symbols,
+        panel.close_ST[origins.s_N, origins.t_N],
+        quantiles_NHQ,
+        as_of=view.sessions[0],
+        targets=[
+            targets(settings.sessions_of(symbol).exchange, day)
+            for symbol, day in zip(symbols, panel.days(origins.s_N, origins.t_N).tolist(), strict=True)
+        ],
+        levels=LEVELS,
+        model=model,
+        model_version=version,
+    )
+    return frame.assign(as_of=np.repeat(as_of_N, settings.horizon))
+
+
+def _made_from(this: Run) -> dict[str, Any]:
+    """What a fold depends on: where one of these differs, it is made again."""
+    from pipeline.learning.retraining import parameters
+
+    return {"snapshot": snapshot_of(this).digest, "parameters": parameters(this.settings), "code": _code()}
+
+
+@cache
+def _code() -> str:
+    """SHA-256 of the code that makes a fold, as this process found it.
+
+    A commit says less: it stands still while somebody works on the code.
+    """
+    package = Path(__file__).parents[1]
+    files = [path for part in ("learning", "judging") for path in (package / part).rglob("*.py")]
+    return sha256_bytes("".join(sha256_file(path) for path in [*sorted(files), Path(__file__)]).encode())
+
+
+def _folder(this: Run, fold: Mapping[str, Any]) -> Path:
+    return this.folder / "folds" / str(fold["first"])

@@ -1,0 +1,145 @@
+"""The champion before the gate: which one is used when files are damaged, and how old it may be."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from pipeline import jobs
+from pipeline.config import LEVELS, Settings
+from pipeline.errors import BadSetting
+from pipeline.judging.heldout import Heldout
+from pipeline.runs import Run
+from pipeline.tracking import registry
+
+SMALL = {
+    "training_steps": 2,
+    "hidden_size": 4,
+    "context_length": 10,
+    "batch_size": 32,
+    "holdout_sessions": 40,
+    "validation_sessions": 40,
+    "symbols": "AAPL,IBM",
+}
+DAYS = [date(2013, 2, 26), date(2013, 2, 27), date(2013, 2, 28)]
+NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
+
+
+def judged(as_of: date, **overrides: Any) -> Any:
+    """Run everything up to the gate; return its decision as it is kept."""
+    planned = jobs.plan(key=None, now=NOW, as_of=as_of, overrides={**SMALL, **overrides}, provenance={})
+    run, batches = planned["run"], planned["batches"]
+    for batch in batches:
+        jobs.ingest(run, batch, known_at=NOW)
+    jobs.snapshot(run, known_at=NOW)
+    for step in (jobs.score, jobs.train, jobs.upload):
+        step(run)
+    return run, jobs.judge(run)
+
+
+@pytest.fixture(scope="module")
+def two_champions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where the networks of two sessions have become champion."""
+    home = tmp_path_factory.mktemp("champions") / "var"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIPELINE_HOME", str(home))
+        for number, day in enumerate(DAYS[:2], start=1):
+            judged(day)
+            registry.promote(Settings.load(), str(number), day)
+    return home
+
+
+@pytest.fixture
+def damaged(two_champions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Damages the weights of the given versions in a copy of that home."""
+    home = tmp_path / "var"
+    shutil.copytree(two_champions, home)
+    monkeypatch.setenv("PIPELINE_HOME", str(home))
+    database = home / "mlflow" / "mlflow.db"
+    _move(database, two_champions, home)
+    kept = {one.version: one.model_id for one in registry.champions_before(Settings.load(), DAYS[2])}
+
+    def damage(*versions: str) -> None:
+        for version in versions:
+            (weights,) = home.rglob(f"{kept[version]}/artifacts/artifacts/weights.safetensors")
+            content = bytearray(weights.read_bytes())
+            content[-2] ^= 1
+            weights.write_bytes(content)
+
+    return damage
+
+
+def _move(database: Path, before: Path, after: Path) -> None:
+    """Let a copied store find its artifacts in the copy."""
+    import sqlite3
+
+    with sqlite3.connect(database) as connection:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri"),
+                              ("logged_models", "artifact_location")):  # fmt: skip
+            connection.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(before), str(after)))
+    connection.close()
+
+
+@pytest.mark.parametrize(("broken", "champion"), [((), "2"), (("2",), "1"), (("1",), "2"), (("1", "2"), None)])
+def test_the_last_champion_that_is_whole_is_used_and_the_reason_names_the_others(
+    broken: tuple[str, ...], champion: str | None, damaged: Callable[..., None]
+) -> None:
+    damaged(*broken)
+    run, decision = judged(DAYS[2])
+    known = _kept(run)["champion"]
+    assert (known and known["version"]) == champion
+    skipped = [version for version in ("2", "1") if version in broken and (champion is None or version > champion)]
+    for version in ("1", "2"):
+        words = f"hampion version {version} of {DAYS[int(version) - 1]} cannot be used"
+        assert (words in decision["reason"]) == (version in skipped)
+    assert ("no champion can be used" in decision["reason"]) == (champion is None)
+    proof = _kept(run)["evidence"]
+    assert proof["level"] == 0.10
+    assert (proof["against_champion"] is None) == (champion is None)
+    assert proof["against_baseline"]["sessions"] == 40
+
+
+def test_a_network_that_knows_the_future_is_stopped_and_the_run_is_marked(damaged: Callable[..., None]) -> None:
+    damaged()
+    run, honest = judged(DAYS[2])
+    folder = Run.from_dict(run).folder
+    heldout = Heldout.load(folder / "heldout.npz")
+    spread = np.linspace(-0.01, 0.01, len(LEVELS))
+    heldout.also("lstm", heldout.actual_NH[..., None] + spread).save(folder / "heldout.npz")
+    decision = jobs.judge(run)
+    assert not decision["promoted"]
+    assert decision["model"] == honest["model"]
+    assert "is suspect" in decision["reason"]
+    client = MlflowClient(Settings.load().tracking_uri)
+    uploaded = Run.from_dict(run).read("upload", made_by="train")
+    assert client.get_run(uploaded["mlflow_run_id"]).data.tags["gate"].startswith("suspect: ")
+
+
+def _kept(run: Any) -> Any:
+    return Run.from_dict(run).read("decision", made_by="judge")
+
+
+@pytest.mark.parametrize(("broken", "expired"), [("1", False), ("2", True)])
+def test_a_champion_expires_by_the_sessions_since_its_own(
+    broken: str, expired: bool, damaged: Callable[..., None]
+) -> None:
+    damaged(broken)  # the other one is one session old, or two
+    _, decision = judged(DAYS[2], champion_expires_after=1)
+    assert ("expired" in decision["reason"]) == expired
+
+
+def test_a_champion_that_would_expire_before_the_next_is_due_is_refused() -> None:
+    with pytest.raises(BadSetting, match="PIPELINE_CHAMPION_EXPIRES_AFTER=63: is less than PIPELINE_RETRAIN_EVERY=64"):
+        Settings.load(retrain_every=64)
+    assert Settings.load(retrain_every=64, champion_expires_after=64).champion_expires_after == 64
+
+
+@pytest.mark.parametrize("level", [0, 0.6, -1, "much"])
+def test_a_level_that_is_none_is_refused(level: Any) -> None:
+    with pytest.raises(BadSetting, match="PIPELINE_GATE_LEVEL"):
+        Settings.load(gate_level=level)

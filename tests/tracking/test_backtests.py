@@ -1,0 +1,153 @@
+"""A backtest is one MLflow run with one below it for each fold, complete and single however often it is logged."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import Settings
+from pipeline.tracking import backtests, runs
+from tests.tracking.material import model_card, scores, training
+
+SCORES = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0)
+FOLDS = [
+    {"number": 1, "first": "2012-06-01", "last": "2012-08-29"},
+    {"number": 2, "first": "2012-08-30", "last": "2012-11-30"},
+]
+TAGS = {"network": "lstm", "as_of": "2012-11-30", "git_commit": "0123abcd"}
+
+
+def made(weights: str = "e" * 64) -> dict[str, Any]:
+    return {
+        "made_from": {"snapshot": "d" * 64},
+        "sha256": "f" * 64,
+        "trained": True,
+        "reason": None,
+        "training": training(),
+        "model": {**model_card(), "weights_sha256": weights},
+        "scores": SCORES,
+    }
+
+
+def result() -> dict[str, Any]:
+    return {
+        "first": "2012-06-01",
+        "last": "2012-11-30",
+        "refit_every": 63,
+        "network": "lstm",
+        "best_baseline": "ewma_historical",
+        "data_digest": "d" * 64,
+        "sha256": "a" * 64,
+        "windows": {"forecast": 500, "scored": 490},
+        "folds": [{**fold, "trained": fold["number"] > 1, "reason": "too little history"} for fold in FOLDS],
+        "scores": SCORES,
+        "sessions": ["2012-06-01", "2012-06-04"],
+        "crps_bp": {"lstm": [80.0, 84.0], "ewma_historical": [81.0, 86.0]},
+        "gained_bp": [1.0, 3.0],
+    }
+
+
+@pytest.fixture
+def log_fold(settings: Settings, snapshot: Path) -> Any:
+    def log(fold: dict[str, Any], content: dict[str, Any] | None = None) -> str:
+        return backtests.log_fold(
+            settings, "b1", fold, content or made(), tags=TAGS, parent_tags=TAGS, snapshot=snapshot
+        )
+
+    return log
+
+
+@pytest.fixture
+def log_summary(settings: Settings, tmp_path: Path) -> Any:
+    (tmp_path / "skill.png").write_bytes(b"\x89PNG")
+    (tmp_path / "forecasts.parquet").write_bytes(b"PAR1")
+
+    def log() -> str:
+        figures, frame = [tmp_path / "skill.png"], tmp_path / "forecasts.parquet"
+        return backtests.log_summary(settings, "b1", result(), tags=TAGS, figures=figures, frame=frame)
+
+    return log
+
+
+def all_runs(client: Any) -> list[Any]:
+    return client.search_runs([client.get_experiment_by_name("backtest").experiment_id])
+
+
+def test_every_fold_lies_below_the_one_run_of_its_backtest(log_fold: Any, log_summary: Any, client: Any) -> None:
+    nested = [log_fold(fold) for fold in FOLDS]
+    parent = log_summary()
+    assert {run.info.run_id for run in all_runs(client)} == {parent, *nested}
+    for run_id in nested:
+        run = client.get_run(run_id)
+        assert run.data.tags["mlflow.parentRunId"] == parent
+        assert run.data.metrics["crps_bp/lstm"] == 82.0
+        assert run.info.status == "FINISHED"
+    assert client.get_run(parent).info.status == "FINISHED"
+    assert client.get_run(parent).data.params["refit_every"] == "63"
+
+
+def test_all_of_it_twice_leaves_the_same_runs(log_fold: Any, log_summary: Any, client: Any) -> None:
+    def everything() -> dict[str, Any]:
+        for fold in FOLDS:
+            log_fold(fold)
+        parent = log_summary()
+        points = client.get_metric_history(parent, "gained_bp/on_ewma_historical")
+        found = {run.info.run_id: (run.data.metrics, run.data.params, run.info.status) for run in all_runs(client)}
+        return found | {"points": [(point.step, point.value) for point in points]}
+
+    assert everything() == everything()
+
+
+def test_the_gain_on_the_best_baseline_is_a_curve_over_the_sessions(log_summary: Any, client: Any) -> None:
+    points = client.get_metric_history(log_summary(), "gained_bp/on_ewma_historical")
+    assert [point.value for point in points] == [1.0, 3.0]
+    assert points[1].step - points[0].step == 3  # days: from a Friday to a Monday
+
+
+def test_the_parent_holds_tables_pictures_and_the_frame(log_summary: Any, client: Any) -> None:
+    run_id = log_summary()
+    top = {entry.path for entry in client.list_artifacts(run_id)}
+    assert top == {"backtest.json", "figures", "forecasts.parquet", "scores"}
+    assert {entry.path for entry in client.list_artifacts(run_id, "figures")} == {"figures/skill.png"}
+    assert "scores/by_model.csv" in {entry.path for entry in client.list_artifacts(run_id, "scores")}
+    note = client.get_run(run_id).data.tags[runs.NOTE]
+    assert "490 of 500 origins are scored" in note
+    assert "Without a network: 2012-06-01 to 2012-08-29, too little history." in note
+
+
+def test_a_frame_too_large_for_mlflow_stays_on_disk_and_its_digest_is_a_tag(
+    log_summary: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backtests, "_LARGEST_FRAME", 3)
+    run_id = log_summary()
+    assert "forecasts.parquet" not in {entry.path for entry in client.list_artifacts(run_id)}
+    assert client.get_run(run_id).data.tags["frame_sha256"] == "a" * 64
+
+
+def test_folds_of_a_parent_that_did_not_stay_are_put_below_the_one_that_did(
+    log_fold: Any, log_summary: Any, client: Any
+) -> None:
+    run_id = log_fold(FOLDS[0])
+    client.set_tag(run_id, "mlflow.parentRunId", "gone")
+    parent = log_summary()
+    assert client.get_run(run_id).data.tags["mlflow.parentRunId"] == parent
+
+
+def test_a_fold_trained_anew_takes_the_place_of_the_first(log_fold: Any, client: Any) -> None:
+    first, second = log_fold(FOLDS[0]), log_fold(FOLDS[0], made(weights="1" * 64))
+    assert first != second
+    below = [run.info.run_id for run in all_runs(client) if "mlflow.parentRunId" in run.data.tags]
+    assert below == [second]
+
+
+def test_a_fold_without_a_network_says_why(log_fold: Any, client: Any) -> None:
+    untrained = {"parameters": {"network": "lstm"}, "curves": {}, "seconds": 0.0, "not_trained": "too little history"}
+    content = {
+        **made(),
+        "trained": False,
+        "reason": "too little history",
+        "training": untrained,
+        "model": {"network": "lstm"},
+    }
+    run = client.get_run(log_fold(FOLDS[0], content))
+    assert "no network forecasts 2012-06-01 to 2012-08-29; too little history" in run.data.tags[runs.NOTE]
