@@ -56,7 +56,7 @@ def _table(result: Mapping[str, Any]) -> Table:
     models, best = result["scores"]["models"], result["best_baseline"]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     table.add_column("Model", style="bold", no_wrap=True)
-    for title in ("CRPS, bp", f"against {words.named(best)}" if best else "", "in 50 %", "in 80 %", "in 90 %"):
+    for title in ("CRPS, bp", "against best" if best else "", "in 50 %", "in 80 %", "in 90 %"):
         table.add_column(title, justify="right", no_wrap=True)
     for name in sorted(models, key=lambda name: float(models[name]["crps_bp"])):
         scores = models[name]
