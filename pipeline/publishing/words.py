@@ -155,7 +155,7 @@ def advantage(edition: Edition, name: str) -> float | None:
 
 def _title(edition: Edition, baseline: bool) -> str:
     if baseline:
-        return f"No network beat the best baseline, so it is published: {model_name(edition.model)}"
+        return f"No network beat the best baseline beyond chance, so it is published: {model_name(edition.model)}"
     name = model_name(edition.model, edition.model_version)
     if edition.decision.get("promoted"):
         return f"Today's network is published: {name}"

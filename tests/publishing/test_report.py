@@ -100,7 +100,7 @@ def test_it_says_that_the_baseline_is_published_because_no_network_beat_it(
 ) -> None:
     decision = {"model": "ewma_historical", "promoted": False, "best_baseline": "ewma_historical", "reason": "Worse."}
     text = page(forecasts=make_forecasts(model="ewma_historical", version="ab12"), decision=decision).text
-    assert "No network beat the best baseline, so it is published: EWMA baseline Worse." in text
+    assert "No network beat the best baseline beyond chance, so it is published: EWMA baseline Worse." in text
 
 
 def test_a_champion_that_stays_is_judged_by_its_own_scores(
