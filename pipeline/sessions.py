@@ -67,11 +67,13 @@ class Sessions:
 
     def at_or_before(self, day: date) -> date:
         """Return the last session that is not after `day`."""
-        return self._calendar.date_to_session(str(day), "previous").date()  # type: ignore[no-any-return]
+        session: date = self._calendar.date_to_session(str(day), "previous").date()
+        return session
 
     def shift(self, session: date, count: int) -> date:
         """Return the session `count` sessions after `session` (before it where negative)."""
-        return self._calendar.session_offset(pd.Timestamp(session), count).date()  # type: ignore[no-any-return]
+        shifted: date = self._calendar.session_offset(pd.Timestamp(session), count).date()
+        return shifted
 
     def following(self, session: date, count: int) -> list[date]:
         """Return the `count` sessions after `session`: the targets of a forecast made from it."""

@@ -218,4 +218,5 @@ def _days(sessions: pd.Series) -> Days:
 
 
 def _date(day: int) -> date:
-    return np.datetime64(day, "D").astype(object)  # type: ignore[no-any-return]
+    found: date = np.datetime64(day, "D").astype(object)
+    return found
