@@ -14,7 +14,7 @@ INSTALLED_DEV := .venv/.installed-dev-$(shell cat requirements.txt requirements-
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate
 
-.PHONY: help run stop status install test test-fire bench bench-store bench-training check lock
+.PHONY: help run stop status install test test-fire bench bench-store bench-training bench-skill check lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
@@ -47,7 +47,10 @@ bench-store: $(INSTALLED_DEV) ## the store: appends, as-of reads, unchanged days
 bench-training: $(INSTALLED_DEV) ## training beside the usual loop; PEERS=.venv-peers adds neuralforecast and darts
 	@$(BIN)/python -m benchmarks.training $(if $(PEERS),--peers $(PEERS)/bin/python) $(ARGS)
 
-.venv-peers: ## the environment of the peers that training is measured beside
+bench-skill: $(INSTALLED_DEV) ## how well it forecasts, hours; PEERS=.venv-peers adds neuralforecast and darts; ARGS='--quick'
+	@$(BIN)/python -m benchmarks.skill $(if $(PEERS),--peers $(PEERS)/bin/python) $(ARGS)
+
+.venv-peers: ## the environment of the peers that training and skill are measured beside
 	@$(PYTHON) -m venv $@
 	@$@/bin/python -m pip -q install --no-index --no-deps $(TORCH) 2>/dev/null \
 	|| $@/bin/python -m pip -q install --no-deps --index-url $(TORCH_INDEX) $(TORCH)

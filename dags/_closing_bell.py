@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, Param, RetryRule, task
@@ -33,6 +33,14 @@ LATER = ExceptionRetryPolicy(
         RetryRule(exception="pipeline.errors.NoData", retry_delay=timedelta(minutes=10)),
     ]
 )
+
+# What a task that asks the source for one batch of symbols is given.
+INGESTING = {
+    "execution_timeout": timedelta(hours=2),
+    "map_index_template": "{{ task.op_kwargs['batch'][0] }} … {{ task.op_kwargs['batch'][-1] }}",
+    "pool": PRICE_POOL,
+    "retry_policy": LATER,
+}
 
 SYMBOL = r"\^?[A-Za-z0-9]+([.=-][A-Za-z0-9]+)*"
 AS_SET = {"null": "as set in the settings"}
@@ -143,6 +151,29 @@ def filled_in(params: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, A
     if unknown := sorted(set(params) - set(form)):
         raise BadSetting(f"no such parameter: {', '.join(unknown)}; there are {', '.join(form)}")
     return {name: value for name, value in params.items() if value is not None}
+
+
+def request_of(dag_run: Any) -> dict[str, Any]:
+    """Return what a request means that an Airflow run makes now: the run's key, the moment, and where it comes from."""
+    return {
+        "key": run_key(dag_run.dag_id, dag_run.run_id),
+        "now": datetime.now(UTC),
+        "provenance": {
+            "dag_id": dag_run.dag_id,
+            "run_id": dag_run.run_id,
+            "run_type": dag_run.run_type.value,
+            "logical_date": dag_run.logical_date.isoformat() if dag_run.logical_date else "",
+        },
+    }
+
+
+def handed_on(planned: Mapping[str, Any], ti: Any) -> list[list[str]]:
+    """Return the batches of symbols of a plan; all else of it becomes XComs of the same names for the later tasks."""
+    for name, value in planned.items():
+        if name != "batches":
+            ti.xcom_push(key=name, value=value)
+    batches: list[list[str]] = planned["batches"]
+    return batches
 
 
 def run_key(dag_id: str, run_id: str) -> str:

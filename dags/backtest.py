@@ -39,7 +39,7 @@ too many folds, an unknown symbol) fails `plan` at once, and the last line of it
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from _closing_bell import DEFAULT_ARGS, LATER, PRICE_POOL, filled_in, job, log_progress, run_key, shared_params
+from _closing_bell import DEFAULT_ARGS, INGESTING, filled_in, handed_on, job, log_progress, request_of, shared_params
 from airflow.sdk import Param, dag
 
 SHARED = shared_params()
@@ -97,29 +97,10 @@ def backtest() -> None:
 
         form = filled_in(params, PARAMS)
         first, last = (date.fromisoformat(form.pop(name)) for name in ("from", "to"))
-        planned = jobs.plan_backtest(
-            key=run_key(dag_run.dag_id, dag_run.run_id),
-            now=datetime.now(UTC),
-            first=first,
-            last=last,
-            overrides=form,
-            provenance={
-                "dag_id": dag_run.dag_id,
-                "run_id": dag_run.run_id,
-                "run_type": dag_run.run_type.value,
-                "logical_date": dag_run.logical_date.isoformat() if dag_run.logical_date else "",
-            },
-        )
-        ti.xcom_push(key="run", value=planned["run"])
-        ti.xcom_push(key="folds", value=planned["folds"])
-        return planned["batches"]
+        planned = jobs.plan_backtest(first=first, last=last, overrides=form, **request_of(dag_run))
+        return handed_on(planned, ti)
 
-    @job(
-        execution_timeout=timedelta(hours=2),
-        map_index_template="{{ task.op_kwargs['batch'][0] }} … {{ task.op_kwargs['batch'][-1] }}",
-        pool=PRICE_POOL,
-        retry_policy=LATER,
-    )
+    @job(**INGESTING)
     def ingest(run: dict[str, Any], batch: list[str]) -> Any:
         """Ask the source for the prices of one batch of symbols up to the last session, and store what is new."""
         from pipeline import jobs

@@ -58,7 +58,7 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from _closing_bell import DEFAULT_ARGS, LATER, PRICE_POOL, filled_in, job, log_progress, run_key, shared_params
+from _closing_bell import DEFAULT_ARGS, INGESTING, filled_in, handed_on, job, log_progress, request_of, shared_params
 from airflow.sdk import Asset, Param, dag
 from session_timetable import ExchangeSessionTimetable
 
@@ -128,28 +128,15 @@ def daily_forecast() -> None:
         as_of = form.pop("as_of", None)
         form.pop("whole_history", None)  # a matter of `ingest` alone
         planned = jobs.plan(
-            key=run_key(dag_run.dag_id, dag_run.run_id),
-            now=datetime.now(UTC),
             as_of=date.fromisoformat(as_of) if as_of else None,
             interval_end=dag_run.data_interval_end,
             manual=dag_run.run_type.value not in ("scheduled", "backfill"),
             overrides=form,
-            provenance={
-                "dag_id": dag_run.dag_id,
-                "run_id": dag_run.run_id,
-                "run_type": dag_run.run_type.value,
-                "logical_date": dag_run.logical_date.isoformat() if dag_run.logical_date else "",
-            },
+            **request_of(dag_run),
         )
-        ti.xcom_push(key="run", value=planned["run"])
-        return planned["batches"]
+        return handed_on(planned, ti)
 
-    @job(
-        execution_timeout=timedelta(hours=2),
-        map_index_template="{{ task.op_kwargs['batch'][0] }} … {{ task.op_kwargs['batch'][-1] }}",
-        pool=PRICE_POOL,
-        retry_policy=LATER,
-    )
+    @job(**INGESTING)
     def ingest(
         run: dict[str, Any], batch: list[str], *, params: Any = None, dag_run: Any = None, ti: Any = None
     ) -> Any:

@@ -13,29 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from pipeline import cli_options as option
 from pipeline.cli_backtest import backtest
-from pipeline.cli_parts import (
-    ERR,
-    OUT,
-    AsJson,
-    AsOf,
-    Exchange,
-    Files,
-    Horizon,
-    Network,
-    Retrain,
-    Source,
-    Steps,
-    Symbols,
-    date_of,
-    ingesting,
-    now,
-    overrides_of,
-    print_json,
-    progress_bar,
-    steps_of,
-    tell,
-)
+from pipeline.cli_parts import ERR, OUT, ingesting, now, print_json, progress_bar, steps_of, tell
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -68,20 +48,20 @@ def _command(job: Callable[[Planned, bool], None]) -> Callable[..., None]:
 
     @app.command(job.__name__, help=job.__doc__)
     def command(
-        source: Source = None,
-        files: Files = None,
-        symbols: Symbols = None,
-        as_of: AsOf = None,
-        network: Network = None,
-        horizon: Horizon = None,
-        training_steps: Steps = None,
-        retrain_every: Retrain = None,
-        exchange: Exchange = None,
-        as_json: AsJson = False,
+        source: option.Source = None,
+        files: option.Files = None,
+        symbols: option.Symbols = None,
+        as_of: option.AsOf = None,
+        network: option.Network = None,
+        horizon: option.Horizon = None,
+        training_steps: option.Steps = None,
+        retrain_every: option.Retrain = None,
+        exchange: option.Exchange = None,
+        as_json: option.AsJson = False,
     ) -> None:
         from pipeline import jobs
 
-        overrides = overrides_of(
+        overrides = option.overrides_of(
             source,
             files,
             symbols,
@@ -91,7 +71,7 @@ def _command(job: Callable[[Planned, bool], None]) -> Callable[..., None]:
             retrain_every=retrain_every,
             exchange=exchange,
         )
-        job(jobs.plan(key=None, now=now(), as_of=date_of(as_of), overrides=overrides, provenance={}), as_json)
+        job(jobs.plan(key=None, now=now(), as_of=option.date_of(as_of), overrides=overrides, provenance={}), as_json)
 
     return command
 
@@ -123,19 +103,19 @@ def run(planned: Planned, as_json: bool) -> None:
 
 @app.command()
 def ingest(
-    source: Source = None,
-    files: Files = None,
-    symbols: Symbols = None,
-    as_of: AsOf = None,
-    exchange: Exchange = None,
+    source: option.Source = None,
+    files: option.Files = None,
+    symbols: option.Symbols = None,
+    as_of: option.AsOf = None,
+    exchange: option.Exchange = None,
     whole: Annotated[bool, typer.Option(help="ask for all history again, not just the new sessions")] = False,
-    as_json: AsJson = False,
+    as_json: option.AsJson = False,
 ) -> None:
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
     from pipeline import jobs
 
-    overrides = overrides_of(source, files, symbols, exchange=exchange)
-    planned = jobs.plan(key=None, now=now(), as_of=date_of(as_of), overrides=overrides, provenance={})
+    overrides = option.overrides_of(source, files, symbols, exchange=exchange)
+    planned = jobs.plan(key=None, now=now(), as_of=option.date_of(as_of), overrides=overrides, provenance={})
     with progress_bar() as bar:
         task = bar.add_task("ingest", total=None)
         result = jobs.ingest_all(planned, known_at=now(), whole=whole, progress=ingesting(bar, task))
@@ -147,17 +127,19 @@ def ingest(
 
 @app.command()
 def audit(
-    source: Source = None,
-    files: Files = None,
-    symbols: Symbols = None,
-    as_of: AsOf = None,
-    exchange: Exchange = None,
-    as_json: AsJson = False,
+    source: option.Source = None,
+    files: option.Files = None,
+    symbols: option.Symbols = None,
+    as_of: option.AsOf = None,
+    exchange: option.Exchange = None,
+    as_json: option.AsJson = False,
 ) -> None:
     """Give every bar of a source a verdict without storing anything."""
     from pipeline import audits
 
-    result = audits.audit(overrides_of(source, files, symbols, exchange=exchange), now=now(), as_of=date_of(as_of))
+    result = audits.audit(
+        option.overrides_of(source, files, symbols, exchange=exchange), now=now(), as_of=option.date_of(as_of)
+    )
     if as_json:
         print_json(result)
         return
@@ -176,30 +158,30 @@ Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
 @quarantine_app.callback(invoke_without_command=True)
 def quarantine(
     context: typer.Context,
-    source: Source = None,
-    symbols: Symbols = None,
+    source: option.Source = None,
+    symbols: option.Symbols = None,
     everything: Annotated[bool, typer.Option("--all", help="also what was decided, or settled by itself")] = False,
-    as_json: AsJson = False,
+    as_json: option.AsJson = False,
 ) -> None:
     """List the bars that were held back, with the reason; release or confirm them."""
     from pipeline import audits
 
     if context.invoked_subcommand is not None:
         return
-    rows = audits.held_back(overrides_of(source, None, symbols))
+    rows = audits.held_back(option.overrides_of(source, None, symbols))
     if not everything:
         rows = [row for row in rows if row["status"] == "open"]
     _held(rows, as_json)
 
 
 @quarantine_app.command()
-def release(ids: Numbers, note: Note = "", source: Source = None, as_json: AsJson = False) -> None:
+def release(ids: Numbers, note: Note = "", source: option.Source = None, as_json: option.AsJson = False) -> None:
     """Say that held bars were right: they are believed from now on."""
     _decide(ids, "released", note, source, as_json)
 
 
 @quarantine_app.command()
-def confirm(ids: Numbers, note: Note = "", source: Source = None, as_json: AsJson = False) -> None:
+def confirm(ids: Numbers, note: Note = "", source: option.Source = None, as_json: option.AsJson = False) -> None:
     """Say that held bars were wrong: they stay out, and nobody is asked again."""
     _decide(ids, "confirmed", note, source, as_json)
 
@@ -207,7 +189,7 @@ def confirm(ids: Numbers, note: Note = "", source: Source = None, as_json: AsJso
 def _decide(ids: list[int], decision: "Decision", note: str, source: str | None, as_json: bool) -> None:
     from pipeline import audits
 
-    _held(audits.decide(overrides_of(source, None, None), ids, decision, now=now(), note=note), as_json)
+    _held(audits.decide(option.overrides_of(source, None, None), ids, decision, now=now(), note=note), as_json)
 
 
 def _held(rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -267,13 +249,13 @@ app.command()(backtest)
 
 
 @app.command()
-def show(as_of: AsOf = None, as_json: AsJson = False) -> None:
+def show(as_of: option.AsOf = None, as_json: option.AsJson = False) -> None:
     """Show the latest published forecasts, or those of a session."""
     from pipeline.config import Settings
     from pipeline.publishing import shelf
 
     settings = Settings.load()
-    day = date_of(as_of)
+    day = option.date_of(as_of)
     folder = shelf.latest(settings.published) if day is None else settings.published / f"as_of={day}"
     if as_json:
         print_json(shelf.read_published(folder, verify=True).forecasts)
@@ -282,7 +264,7 @@ def show(as_of: AsOf = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(as_json: option.AsJson = False) -> None:
     """Check the set-up and say what to mend; status 1 if something must be."""
     from pipeline import health
 

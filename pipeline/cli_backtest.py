@@ -5,24 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli_parts import (
-    OUT,
-    AsJson,
-    Exchange,
-    Files,
-    Horizon,
-    Network,
-    Source,
-    Steps,
-    Symbols,
-    date_of,
-    ingesting,
-    now,
-    overrides_of,
-    print_json,
-    progress_bar,
-    steps_of,
-)
+from pipeline import cli_options as option
+from pipeline.cli_parts import OUT, ingesting, now, print_json, progress_bar, steps_of
 from pipeline.errors import BadSession
 
 First = Annotated[str, typer.Option("--from", help="first day to forecast from, YYYY-MM-DD")]
@@ -36,25 +20,25 @@ def backtest(
     last: Last,
     out: Out = None,
     refit_every: Refit = None,
-    source: Source = None,
-    files: Files = None,
-    symbols: Symbols = None,
-    network: Network = None,
-    horizon: Horizon = None,
-    training_steps: Steps = None,
-    exchange: Exchange = None,
-    as_json: AsJson = False,
+    source: option.Source = None,
+    files: option.Files = None,
+    symbols: option.Symbols = None,
+    network: option.Network = None,
+    horizon: option.Horizon = None,
+    training_steps: option.Steps = None,
+    exchange: option.Exchange = None,
+    as_json: option.AsJson = False,
 ) -> None:
     """Ask "would it have worked?": forecast from every session in between, by models that saw only what lay before."""
     from pipeline import jobs
     from pipeline.publishing import backtest_tables, backtest_terminal
 
-    begins, ends = date_of(first, "--from"), date_of(last, "--to")
+    begins, ends = option.date_of(first, "--from"), option.date_of(last, "--to")
     if begins is None or ends is None:
         raise BadSession("--from and --to each name a day; write it as 2013-02-28")
     if out is not None:
         backtest_tables.check(out)  # before hours of work, not after
-    overrides = overrides_of(
+    overrides = option.overrides_of(
         source, files, symbols, network=network, horizon=horizon, training_steps=training_steps, exchange=exchange,
         refit_every=refit_every,
     )  # fmt: skip

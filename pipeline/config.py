@@ -9,12 +9,14 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.errors import BadSetting
+from pipeline.inputs import INPUTS
 from pipeline.markets import market_of
 from pipeline.sessions import Sessions
 from pipeline.symbols import parse_symbols
 
 SourceName = Literal["sample", "yahoo", "files"]
 NetworkName = Literal["lstm", "rnn", "mlp"]
+PrecisionName = Literal["auto", "fp32", "bf16"]
 
 # Quantile levels of every forecast; the outer pairs are the 90, 80 and 50 % ranges.
 LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
@@ -45,6 +47,9 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite under the home")
     publish_uri: str = Field("", description="folder for published forecasts; empty: `published` under the home")
     network: NetworkName = Field("lstm", description="the network to train")
+    inputs: Annotated[tuple[str, ...], NoDecode] = Field(
+        INPUTS, description="what the network reads of each session, by comma; empty: all there is"
+    )
     horizon: int = Field(5, ge=1, le=60, description="sessions forecast")
     context_length: int = Field(60, ge=5, le=500, description="sessions the network reads")
     retrain_every: int = Field(
@@ -64,10 +69,18 @@ class Settings(BaseSettings):
     batch_size: int = Field(256, ge=8, le=8192, description="windows in one step")
     learning_rate: float = Field(5e-4, ge=1e-6, le=0.1, description="peak of the optimizer's learning rate")
     hidden_size: int = Field(64, ge=4, le=1024, description="width of the network's state")
-    holdout_sessions: int = Field(252, ge=20, le=2000, description="last sessions kept from training, to judge on")
-    validation_sessions: int = Field(126, ge=20, le=2000, description="sessions before those, to choose when to stop")
+    holdout_sessions: int = Field(
+        252, ge=20, le=2000, description="last sessions kept from training, to judge on; at least the horizon"
+    )
+    validation_sessions: int = Field(
+        126, ge=20, le=2000, description="sessions before those, to choose when to stop; at least the horizon"
+    )
     yahoo_url: str = Field("", description="address to ask instead of Yahoo's hosts: a mirror or a proxy; empty: Yahoo")
     seed: int = Field(7, ge=0, description="seed of weights and of the order of windows")
+    threads: int = Field(1, ge=1, le=64, description="threads that a training shares its windows out to")
+    precision: PrecisionName = Field(
+        "auto", description="of training: `fp32`, `bf16`, or `auto`: bf16 where it was measured to pay"
+    )
     refit_every: int = Field(63, ge=1, le=2000, description="sessions that one model of a backtest forecasts")
     ingest_batch: int = Field(50, ge=1, le=1000, description="symbols in one ingest task")
     mlflow_tracking_uri: str = Field(
@@ -78,6 +91,26 @@ class Settings(BaseSettings):
     @classmethod
     def _read_symbols(cls, value: Any) -> tuple[str, ...]:
         return parse_symbols(value or "")
+
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _read_inputs(cls, value: Any) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+        unknown = sorted(set(names) - set(INPUTS))
+        if unknown:
+            raise ValueError(f"there is no input {', '.join(unknown)}; there are {', '.join(INPUTS)}")
+        return tuple(name for name in INPUTS if name in names) or INPUTS
+
+    @field_validator("holdout_sessions", "validation_sessions", mode="after")
+    @classmethod
+    def _no_shorter_than_the_horizon(cls, value: int, info: ValidationInfo) -> int:
+        horizon = info.data.get("horizon", 1)
+        if value < horizon:
+            raise ValueError(
+                f"is less than PIPELINE_HORIZON={horizon}: not one forecast would fit into it; "
+                "lower the horizon or raise this"
+            )
+        return value
 
     @field_validator("champion_expires_after", mode="after")
     @classmethod

@@ -47,3 +47,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "var"))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "var"
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with an empty MLflow database: making one takes seconds, copying it none."""
+    from pipeline.config import Settings
+    from pipeline.tracking.store import ping
+
+    home = tmp_path_factory.mktemp("empty") / "var"
+    ping(Settings.load(home=home))
+    return home

@@ -32,18 +32,6 @@ DAYS = [date(2013, 2, 26), date(2013, 2, 27), date(2013, 2, 28)]
 PROMISED = ("forecasts.parquet", "forecasts.csv", "forecasts.json")
 
 
-@pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with an empty MLflow database: making one takes seconds, copying it none."""
-    from pipeline.tracking.store import ping
-
-    home = tmp_path_factory.mktemp("empty") / "var"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIPELINE_HOME", str(home))
-        ping(Settings.load())
-    return home
-
-
 @pytest.fixture(autouse=True)
 def new_home(empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return use(empty_home, tmp_path / "var", monkeypatch)

@@ -1,17 +1,19 @@
-"""This project's own training: the product's code, on the work of all cases."""
+"""This project's training by the product's own code, on the work of all cases; or its forecast of many symbols."""
 
 import argparse
 import time
 
 import numpy as np
+import torch
 
 from benchmarks.training.work import CONTEXT, HIDDEN, HORIZON, INPUTS, LEVELS, SEED, WINDOWS, Clock, made
 from pipeline.learning.features import Features
 from pipeline.learning.folds import Fold
-from pipeline.learning.networks import Shape
+from pipeline.learning.networks import Shape, build
 from pipeline.learning.panel import Panel
+from pipeline.learning.runtime import Workers, settle
 from pipeline.learning.training import Recipe, fit
-from pipeline.learning.windows import Origins
+from pipeline.learning.windows import Origins, Windows, in_chunks
 
 
 def features_of(x_STF: np.ndarray) -> Features:  # type: ignore[type-arg]
@@ -29,28 +31,40 @@ def features_of(x_STF: np.ndarray) -> Features:  # type: ignore[type-arg]
         volume_ST=nothing,
         return_ST=x_STF[..., 0].astype(float),
     )
-    return Features(panel=panel, x_STF=x_STF, scale_ST=nothing, usable_ST=np.ones((symbols, sessions), bool))
+    return Features(
+        panel=panel,
+        x_STF=x_STF,
+        scale_ST=nothing,
+        usable_ST=np.ones((symbols, sessions), bool),
+        names=tuple(f"x{at}" for at in range(x_STF.shape[2])),
+    )
 
 
 def fold_of(symbols: int, sessions: int) -> Fold:
     """Return the last hundred sessions as validation, and all before as training."""
-    s_N, t_N = np.meshgrid(np.arange(symbols), np.arange(CONTEXT - 1, sessions - HORIZON), indexing="ij")
-    every = Origins(s_N=s_N.ravel(), t_N=t_N.ravel())
-    cut = sessions - HORIZON - 100
+    last = sessions - HORIZON
+    cut = last - 100
     return Fold(
-        train=every.where(every.t_N < cut - HORIZON),
-        validation=every.where(every.t_N >= cut),
-        test=every.where(every.t_N < 0),
+        train=_origins(symbols, CONTEXT - 1, cut - HORIZON),
+        validation=_origins(symbols, cut, last),
+        test=_origins(symbols, 0, 0),
     )
 
 
+def _origins(symbols: int, first: int, beyond: int) -> Origins:
+    at_T = np.arange(first, beyond)
+    return Origins(s_N=np.repeat(np.arange(symbols), len(at_T)), t_N=np.tile(at_T, symbols))
+
+
 def main() -> None:
-    """Train and tell how long a step takes."""
+    """Train, or forecast with a network that is not trained, and tell how long it takes."""
     began = time.perf_counter()
     parser = argparse.ArgumentParser()
     parser.add_argument("--network", default="lstm")
-    for name, default in (("layers", 1), ("steps", 300), ("symbols", 500), ("sessions", 2500)):
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    for name, default in (("layers", 1), ("steps", 300), ("symbols", 500), ("sessions", 2500), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--forecast", action="store_true", help="every symbol once, from its last session")
     given = parser.parse_args()
     shape = Shape(
         network=given.network,
@@ -61,11 +75,38 @@ def main() -> None:
         levels=len(LEVELS),
         layers=given.layers,
     )
-    recipe = Recipe(steps=given.steps, batch_size=WINDOWS, seed=SEED, levels=LEVELS)
     clock = Clock()
+    if given.forecast:
+        _forecast(shape, given.symbols, given.steps, given.threads, clock)
+        clock.tell(began)
+        return
     features = features_of(made(given.symbols, given.sessions))
-    fitted = fit(features, fold_of(given.symbols, given.sessions), shape, recipe, lambda _step, _loss: clock.tick())
+    recipe = Recipe(
+        steps=given.steps,
+        batch_size=WINDOWS,
+        seed=SEED,
+        levels=LEVELS,
+        inputs=features.names,
+        threads=given.threads,
+        precision=given.precision,
+    )
+    fold = fold_of(given.symbols, given.sessions)
+    fitted = fit(features, fold, shape, recipe, lambda _step, _loss: clock.tick())
     clock.tell(began, validation=min(value for _, value in fitted.validation_pinball))
+
+
+def _forecast(shape: Shape, symbols: int, rounds: int, threads: int, clock: Clock) -> None:
+    """Forecast all symbols again and again; a step of the clock is all of them once."""
+    settle()
+    torch.manual_seed(SEED)
+    features = features_of(made(symbols, CONTEXT))
+    network = build(shape, torch.zeros(HORIZON, len(LEVELS)))
+    origins = Origins(s_N=np.arange(symbols), t_N=np.full(symbols, CONTEXT - 1))
+    with Workers(threads) as workers:
+        for _ in range(rounds):
+            windows = Windows(features, CONTEXT, features.names)
+            in_chunks(network, windows, windows.starts(origins), workers)
+            clock.tick()
 
 
 if __name__ == "__main__":

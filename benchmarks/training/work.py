@@ -29,7 +29,8 @@ def made(symbols: int = SYMBOLS, sessions: int = SESSIONS) -> "np.ndarray[Any, n
     rng = np.random.default_rng(SEED)
     level = np.cumsum(rng.normal(0, 0.05, (symbols, sessions)), axis=1)
     scale = np.exp(0.5 * np.tanh(level))
-    values = rng.standard_t(5, (symbols, sessions, INPUTS)) * scale[..., None]
+    values = rng.standard_t(5, (symbols, sessions, INPUTS))
+    values *= scale[..., None]
     return values.astype(np.float32)
 
 

@@ -13,6 +13,7 @@ from pipeline.config import LEVELS, Settings
 from pipeline.errors import BadSession, BadSetting, NothingToForecast
 from pipeline.files import sha256_file, write_atomic
 from pipeline.jobs import folds as one_fold
+from pipeline.jobs import withholding
 from pipeline.jobs.common import Asked, Progress, Summary, snapshot_of
 from pipeline.jobs.prices import ingest_all, plan, snapshot
 from pipeline.prices.snapshot import read_snapshot
@@ -109,9 +110,8 @@ def backtest_summary(
     made = [one_fold.made_of(this, fold) for fold in folds]
     frame = backtest_tables.in_order([one_fold.part_of(this, fold) for fold in folds])
     if frame.empty:
-        raise NothingToForecast(
-            f"no symbol has enough history from {folds[0]['first']} to {folds[-1]['last']}; begin later, or name others"
-        )
+        span, rows = f"{folds[0]['first']} to {folds[-1]['last']}", [row for one in made for row in one["withheld"]]
+        raise NothingToForecast(f"no symbol can be forecast from {span}: {withholding.in_words(rows)}")
     path = this.folder / "forecasts.parquet"
     write_atomic(path, backtest_tables.as_parquet(frame))
     if out is not None:
@@ -176,6 +176,7 @@ def _result(
         "rows": len(frame),
         "windows": {"forecast": len(windows), "scored": len(heldout.actual_NH)},
         "without_forecast": [symbol for symbol in this.symbols if symbol not in there],
+        "withheld": withholding.joined(row for one in made for row in one["withheld"]),
         "folds": [
             {**fold, **{name: one[name] for name in ("trained", "reason", "sha256")}}
             for fold, one in zip(folds, made, strict=True)

@@ -1,15 +1,25 @@
-"""What the steps share: the run's snapshot and the features made from it."""
+"""What the steps share: the run's snapshot, the features made from it, and how this machine is to train on them."""
 
+import json
+import platform
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from pipeline.config import LEVELS, Settings
+from pipeline.errors import BadSetting
+from pipeline.files import write_atomic
 from pipeline.markets import market_of
 from pipeline.prices.snapshot import Snapshot, read_snapshot
 from pipeline.runs import Run
 
 if TYPE_CHECKING:
     from pipeline.learning.features import Features
+    from pipeline.learning.panel import Panel
+    from pipeline.learning.precision import Precision
 
 Summary = dict[str, Any]
 Asked = Callable[[int, int, str], None]  # told the symbols done, how many there are, and which is asked for now
@@ -25,12 +35,51 @@ def snapshot_of(this: Run) -> Snapshot:
 def features_of(this: Run) -> "Features":
     """Return the features of the run's snapshot."""
     from pipeline.learning.features import make_features
+
+    return make_features(panel_of(read_snapshot(snapshot_of(this)), this.settings, this.as_of))
+
+
+def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
+    """Return the panel of some bars, of which each symbol's last session is the one complete when `last` is."""
     from pipeline.learning.panel import panel_from_bars
 
-    settings = this.settings
-    panel = panel_from_bars(
-        read_snapshot(snapshot_of(this)),
+    return panel_from_bars(
+        bars,
         market_of=lambda symbol: market_of(symbol, settings.exchange).calendar,
-        last_of=lambda symbol: settings.last_session(symbol, this.as_of),
+        last_of=lambda symbol: settings.last_session(symbol, last),
     )
-    return make_features(panel)
+
+
+def training_precision(settings: Settings) -> "Precision":
+    """Return what to train in: what the settings say, and for `auto` what was measured to be faster on this machine.
+
+    The answer is kept under the home, so that a run repeated on the same machine gives the same bits. Raises BadSetting
+    where the machine cannot do what is set.
+    """
+    from pipeline.learning.networks import Shape
+    from pipeline.learning.precision import fastest_precision, has_bf16
+
+    if settings.precision == "bf16" and not has_bf16():
+        raise BadSetting("PIPELINE_PRECISION='bf16': this machine has no instructions for it; set fp32 or auto")
+    if settings.precision != "auto":
+        return settings.precision
+    shape = Shape(
+        network=settings.network,
+        features=len(settings.inputs),
+        context_length=settings.context_length,
+        hidden_size=settings.hidden_size,
+        horizon=settings.horizon,
+        levels=len(LEVELS),
+    )
+    machine = f"{platform.node()} {platform.machine()}"
+    path = settings.home / "precision.json"
+    known: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    name = f"{machine}: {shape}"
+    if name not in known:
+        precision, ratio = fastest_precision(shape)
+        if ratio is None:  # nothing was measured, so there is nothing that could come out otherwise
+            return precision
+        known[name] = {"precision": precision, "step_bf16_over_fp32": round(ratio, 3)}
+        write_atomic(path, json.dumps(known, indent=2, sort_keys=True) + "\n")
+    answer: Precision = known[name]["precision"]
+    return answer

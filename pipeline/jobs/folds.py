@@ -4,13 +4,13 @@ A fold sees the run's snapshot up to its own last session; the rest is cut off b
 are looked up afterwards, and only to score. It leaves `folds/<first session>/`: the model, `part.parquet`, and last
 `fold.json` with the part's SHA-256, which says that all of it is there.
 
-Legend: M markets, N windows, H horizon, Q quantile levels.
+Legend: N windows, H horizon, Q quantile levels.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +18,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import LEVELS
 from pipeline.files import sha256_bytes, sha256_file, write_atomic
-from pipeline.jobs.common import Progress, Summary, snapshot_of
-from pipeline.markets import market_of
+from pipeline.jobs import withholding
+from pipeline.jobs.common import Progress, Summary, panel_of, snapshot_of, training_precision
+from pipeline.jobs.view import View, view_of
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
 
 if TYPE_CHECKING:
     from pipeline.judging.heldout import Heldout
-    from pipeline.learning.features import Features
-    from pipeline.learning.panel import Array, Panel
+    from pipeline.learning.panel import Array
     from pipeline.learning.retraining import Retrained
     from pipeline.learning.windows import Origins
 
@@ -36,55 +36,15 @@ _PART, _STORY = "part.parquet", "fold"
 _VERSION = 12  # digits of a SHA-256 that name a version, as in daily runs
 
 
-@dataclass(frozen=True, kw_only=True)
-class _View:
-    """What a fold may see, and the windows it forecasts: every origin of its sessions, session by session."""
-
-    settings: Settings
-    sessions: list[date]
-    bars: pd.DataFrame
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of these bars: nothing that comes later in the snapshot changes it."""
-        return sha256_bytes(pd.util.hash_pandas_object(self.bars, index=False).to_numpy().tobytes())
-
-    @cached_property
-    def features(self) -> "Features":
-        from pipeline.learning.features import make_features
-
-        return make_features(_panel(self.bars, self.settings, self.sessions[-1]))
-
-    @cached_property
-    def origins(self) -> "Origins":
-        """Every origin that a baseline can forecast, shape (N,)."""
-        from pipeline.learning.windows import Origins
-
-        s_N, t_N = (np.concatenate([getattr(part, name) for part in self._by_session]) for name in ("s_N", "t_N"))
-        return Origins(s_N=s_N, t_N=t_N)
-
-    @property
-    def as_of_N(self) -> NDArray[np.datetime64]:
-        """The session that each of `origins` is forecast from, by the exchange of the settings."""
-        return np.repeat(np.array(self.sessions, "datetime64[s]"), [len(part) for part in self._by_session])
-
-    @cached_property
-    def _by_session(self) -> list["Origins"]:
-        from pipeline.judging.backtest import origins_on
-
-        panel, last_session = self.features.panel, self.settings.last_session
-        one_of_M = [panel.symbols[int(np.argmax(panel.market_S == m))] for m in range(len(panel.days_MT))]
-        return [origins_on(self.features, [last_session(symbol, day) for symbol in one_of_M]) for day in self.sessions]
-
-
 def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summary:
     """Train, forecast and score a fold; return what fold.json holds."""
     from pipeline.learning.retraining import parameters
     from pipeline.publishing import backtest_tables
+    from pipeline.publishing.edition import check_prices
 
     settings = this.settings
     bars = read_snapshot(snapshot_of(this))
-    view = _view(settings, bars, fold)
+    view = view_of(this, bars, fold)
     folder = _folder(this, fold)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{_STORY}.json").unlink(missing_ok=True)
@@ -98,15 +58,17 @@ def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summa
         training = trained.story
         frames.append(_by_network(view, trained, card.weights_sha256))
     frame = backtest_tables.in_order(frames)
+    check_prices(frame, f"forecasts of the fold from {fold['first']} on")
     part = backtest_tables.as_parquet(frame)
     write_atomic(folder / _PART, part)
     made = {
-        "made_from": _made_from(this),
+        "made_from": _made_from(this, fold),
         "sha256": sha256_bytes(part),
         "data_digest": view.digest,
         "rows": len(frame),
         "trained": trained is not None,
         "reason": reason,
+        "withheld": view.withheld(this.symbols, withholding.doubts_of(this, bars)),
         "training": training,
         "model": model,
         "scores": judged(this, bars, frame).scores(LEVELS),
@@ -121,7 +83,7 @@ def kept(this: Run, fold: Mapping[str, Any]) -> Summary | None:
     if not (folder / f"{_STORY}.json").is_file() or not (folder / _PART).is_file():
         return None
     made = made_of(this, fold)
-    same = made["made_from"] == _made_from(this) and made["sha256"] == sha256_file(folder / _PART)
+    same = made["made_from"] == _made_from(this, fold) and made["sha256"] == sha256_file(folder / _PART)
     return made if same else None
 
 
@@ -143,7 +105,7 @@ def judged(this: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
     from pipeline.learning.features import future_returns
 
     settings = this.settings
-    panel = _panel(bars, settings, this.as_of)
+    panel = panel_of(bars, settings, this.as_of)
     future_STH = future_returns(panel.return_ST, settings.horizon)
     origin = cache(settings.last_session)
 
@@ -155,24 +117,7 @@ def judged(this: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
     return heldout_of(frame, outcome_of, horizon=settings.horizon, levels=LEVELS)
 
 
-def _view(settings: Settings, bars: pd.DataFrame, fold: Mapping[str, Any]) -> _View:
-    sessions = settings.sessions.between(*(date.fromisoformat(fold[name]) for name in ("first", "last")))
-    last_of = {symbol: pd.Timestamp(settings.last_session(symbol, sessions[-1])) for symbol in bars["symbol"].unique()}
-    seen = bars[bars["session"] <= bars["symbol"].map(last_of)].reset_index(drop=True)
-    return _View(settings=settings, sessions=sessions, bars=seen)
-
-
-def _panel(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
-    from pipeline.learning.panel import panel_from_bars
-
-    return panel_from_bars(
-        bars,
-        market_of=lambda symbol: market_of(symbol, settings.exchange).calendar,
-        last_of=lambda symbol: settings.last_session(symbol, last),
-    )
-
-
-def _trained(view: _View, progress: Progress | None) -> tuple["Retrained | None", str | None]:
+def _trained(view: View, progress: Progress | None) -> tuple["Retrained | None", str | None]:
     """Return the model of the fold, or None and the reason why there is none."""
     from pipeline.judging.backtest import fold_before
     from pipeline.learning.features import future_returns
@@ -189,10 +134,19 @@ def _trained(view: _View, progress: Progress | None) -> tuple["Retrained | None"
     reason = too_little(fold)
     if reason is not None:
         return None, reason
-    return retrain(features, fold, settings, as_of=first, data_digest=view.digest, progress=progress), None
+    trained = retrain(
+        features,
+        fold,
+        settings,
+        as_of=first,
+        data_digest=view.digest,
+        precision=training_precision(settings),
+        progress=progress,
+    )
+    return trained, None
 
 
-def _by_network(view: _View, trained: "Retrained", weights_sha256: str) -> pd.DataFrame:
+def _by_network(view: View, trained: "Retrained", weights_sha256: str) -> pd.DataFrame:
     """Return the network's forecasts from the origins with a whole context behind them."""
     from pipeline.learning.windows import usable_origins
 
@@ -206,7 +160,7 @@ def _by_network(view: _View, trained: "Retrained", weights_sha256: str) -> pd.Da
     return _frame(view, origins, view.as_of_N[whole_N], quantiles_NHQ, name, weights_sha256[:_VERSION])
 
 
-def _by_baselines(view: _View) -> list[pd.DataFrame]:
+def _by_baselines(view: View) -> list[pd.DataFrame]:
     from pipeline.learning.baselines import BASELINES
 
     settings, frames = view.settings, []
@@ -217,7 +171,7 @@ def _by_baselines(view: _View) -> list[pd.DataFrame]:
 
 
 def _frame(
-    view: _View,
+    view: View,
     origins: "Origins",
     as_of_N: NDArray[np.datetime64],
     quantiles_NHQ: "Array",
@@ -249,11 +203,16 @@ def _frame(
     return frame.assign(as_of=np.repeat(as_of_N, settings.horizon))
 
 
-def _made_from(this: Run) -> dict[str, Any]:
+def _made_from(this: Run, fold: Mapping[str, Any]) -> dict[str, Any]:
     """What a fold depends on: where one of these differs, it is made again."""
     from pipeline.learning.retraining import parameters
 
-    return {"snapshot": snapshot_of(this).digest, "parameters": parameters(this.settings), "code": _code()}
+    return {
+        "snapshot": snapshot_of(this).digest,
+        "seams": withholding.seams_of(this, fold["last"]),
+        "parameters": parameters(this.settings),
+        "code": _code(),
+    }
 
 
 @cache
@@ -264,7 +223,8 @@ def _code() -> str:
     """
     package = Path(__file__).parents[1]
     files = [path for part in ("learning", "judging") for path in (package / part).rglob("*.py")]
-    return sha256_bytes("".join(sha256_file(path) for path in [*sorted(files), Path(__file__)]).encode())
+    files += [package / "jobs" / name for name in ("folds.py", "view.py", "withholding.py")]
+    return sha256_bytes("".join(sha256_file(path) for path in sorted(files)).encode())
 
 
 def _folder(this: Run, fold: Mapping[str, Any]) -> Path:

@@ -12,6 +12,7 @@ from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
 from pipeline.errors import NothingToForecast
 from pipeline.jobs.common import Summary, features_of, snapshot_of
+from pipeline.jobs.withholding import in_words
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
 
@@ -38,8 +39,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     withheld = _withheld(features, this)
     origins = _without(features, forecastable(features), withheld)
     if not len(origins):
-        some = "; ".join(f"{row['symbol']} {row['reason']}" for row in withheld[:5])
-        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {some}")
+        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {in_words(withheld)}")
     beside = {
         name: _frame(
             this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.config import LEVELS
 from pipeline.errors import CorruptFile
+from pipeline.inputs import INPUTS
 from pipeline.jobs.common import Summary, features_of, snapshot_of
 from pipeline.runs import Run
 
@@ -64,7 +65,8 @@ def judge(run: Mapping[str, Any]) -> Summary:
         )
     else:
         best = "ewma_historical"
-        reason = "There are no held-out sessions to judge on yet, so the baseline is published unjudged."
+        why = f"No network was trained: {training['not_trained']}. " if training.get("not_trained") else ""
+        reason = f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged."
         decision = gate.Decision(model=best, model_version=digest[:12], promoted=False, reason=reason)
     known = (
         {"version": champion.version, "as_of": str(champion.as_of), "network": champion.network} if champion else None
@@ -119,6 +121,8 @@ def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> 
             heldout,
             f"the champion forecasts {card.horizon} sessions and cannot be compared over {this.settings.horizon}",
         )
+    if gone := sorted(set(card.features) - set(INPUTS)):
+        return heldout, f"the champion reads {', '.join(gone)}, which is no input any more"
     # What it trained on, and the targets of those windows, must lie before the sessions it is judged on.
     if card.targets_last:
         seen = date.fromisoformat(card.targets_last) + timedelta(days=1)

@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
 from pipeline.errors import TrackingUnavailable
-from pipeline.jobs.common import Progress, Summary, features_of, snapshot_of
+from pipeline.jobs.common import Progress, Summary, features_of, snapshot_of, training_precision
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
 
@@ -53,7 +53,15 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
         heldout = heldout.also(name, quantiles_NHQ)
     if not_trained is None:
         digest = snapshot_of(this).digest
-        trained = retrain(features, fold, settings, as_of=this.as_of, data_digest=digest, progress=progress)
+        trained = retrain(
+            features,
+            fold,
+            settings,
+            as_of=this.as_of,
+            data_digest=digest,
+            precision=training_precision(settings),
+            progress=progress,
+        )
         trained.forecaster.save(this.folder / "model")
         training = trained.story
         training["memory"] = memory_of(trained.forecaster, features, fold.test)
@@ -144,7 +152,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     _log_record(this, run_id)
     version = None
     if "not_trained" not in training:
-        tags = {"data_digest": frozen.digest, "source": settings.source, "git_commit": tags["git_commit"]}
+        tags = {"data_digest": frozen.digest, "git_commit": tags["git_commit"]}
         example = _example(read_snapshot(frozen), settings.context_length)
         version = registry.register(
             settings, run_id, model_dir=this.folder / "model", example=example, tags=tags

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSession, NothingToForecast
 from pipeline.jobs.common import Asked, Summary, snapshot_of
+from pipeline.jobs.withholding import in_words
 from pipeline.planning import plan_run
 from pipeline.prices.answers import Request
 from pipeline.prices.asof import AsOf
@@ -113,15 +114,14 @@ def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
 
     known = AsOf(engine, settings.source, this.symbols, last_of, settings.known_by(this.as_of))
     frozen = write_snapshot(known.tables(), this.as_of, settings.home / "snapshots")
-    if not known.rows:
-        raise BadSession(f"there are no prices up to {this.as_of} for {', '.join(this.symbols[:5])}; run ingest first")
     audit = look_over(engine, known, read_snapshot(frozen), settings, this.symbols, last_of, now=known_at)
+    if not known.rows and not audit["quarantine"] + audit["reject"]:
+        raise BadSession(f"there are no prices up to {this.as_of} for {', '.join(this.symbols[:5])}; run ingest first")
     this.write("run", this.to_dict())
     this.write("audit", audit)
     this.write("snapshot", {"path": str(frozen.path), "digest": frozen.digest, "rows": known.rows})
     if len(audit["doubtful"]) == len(this.symbols):  # before anything is trained for nobody
-        some = "; ".join(f"{row['symbol']} {row['reason']}" for row in audit["doubtful"][:5])
-        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {some}")
+        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {in_words(audit['doubtful'])}")
     return {
         "digest": frozen.digest,
         "rows": known.rows,

@@ -9,7 +9,7 @@ Legend: N windows, F features, B bins.
 
 import numpy as np
 
-from pipeline.learning.features import FEATURES, Features
+from pipeline.learning.features import Features
 from pipeline.learning.panel import Array
 from pipeline.learning.windows import Origins
 
@@ -28,7 +28,7 @@ def input_drift(features: Features, train: Origins) -> dict[str, float]:
     trained_NF = features.x_STF[train.s_N, train.t_N].astype(float)
     if not len(recent_NF) or not len(trained_NF):
         return {}
-    return {name: psi(trained_NF[:, at], recent_NF[:, at]) for at, name in enumerate(FEATURES)}
+    return {name: psi(trained_NF[:, at], recent_NF[:, at]) for at, name in enumerate(features.names)}
 
 
 def psi(reference_N: Array, recent_N: Array) -> float:

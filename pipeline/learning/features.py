@@ -12,18 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.inputs import INPUTS
 from pipeline.learning.panel import Array, Panel
+from pipeline.learning.quarters import around_earlier_quarters
 
-FEATURES = (
-    "return",
-    "overnight_gap",
-    "high_above_close",
-    "low_below_close",
-    "volume_against_average",
-    "market_return",
-    "market_turbulence",
-    "volatility_against_past",
-)
 DECAY = 0.94
 _SLOW_DECAY = 0.99
 _VOLUME_DECAY = 0.95
@@ -37,9 +29,19 @@ class Features:
     """Inputs and scales of every symbol and session; NaN-free where `usable_ST`."""
 
     panel: Panel
-    x_STF: NDArray[np.float32]
+    x_STF: NDArray[np.float32]  # one column for each of `names`
     scale_ST: Array  # daily volatility known at t; NaN before the warm-up
     usable_ST: NDArray[np.bool_]
+    names: tuple[str, ...] = INPUTS
+
+    def of(self, inputs: tuple[str, ...]) -> NDArray[np.float32]:
+        """Return the columns of these inputs, shape (S, T, F). Raises ValueError for one that there is none of."""
+        if inputs == self.names:
+            return self.x_STF
+        unknown = sorted(set(inputs) - set(self.names))
+        if unknown:
+            raise ValueError(f"there is no input {', '.join(unknown)}; there are {', '.join(self.names)}")
+        return np.ascontiguousarray(self.x_STF[..., [self.names.index(name) for name in inputs]])
 
 
 def make_features(panel: Panel) -> Features:
@@ -51,6 +53,7 @@ def make_features(panel: Panel) -> Features:
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled_ST = return_ST / before_ST
         intraday_ST = np.log(panel.close_ST / panel.open_ST)
+        own_ST = (return_ST - _market(return_ST, panel.market_S)) / before_ST
         columns = (
             scaled_ST,
             (return_ST - intraday_ST) / before_ST,
@@ -60,6 +63,7 @@ def make_features(panel: Panel) -> Features:
             _market(scaled_ST, panel.market_S),
             _market(np.abs(scaled_ST), panel.market_S),
             np.log(scale_ST / slow_ST),
+            *around_earlier_quarters(own_ST),
         )
     x_STF = np.clip(np.stack(columns, axis=-1), -_CLIP, _CLIP)
     usable_ST = np.isfinite(x_STF).all(axis=-1) & (scale_ST > STILL)

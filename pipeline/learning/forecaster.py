@@ -18,13 +18,13 @@ from torch import nn
 
 from pipeline.errors import CorruptFile, MissingStep
 from pipeline.files import sha256_bytes, write_atomic
-from pipeline.learning.features import FEATURES, Features
+from pipeline.inputs import INPUTS
+from pipeline.learning.features import Features
 from pipeline.learning.networks import Shape, build
 from pipeline.learning.panel import Array
 from pipeline.learning.runtime import settle
-from pipeline.learning.windows import Origins, Windows
+from pipeline.learning.windows import Origins, Windows, in_chunks
 
-_CHUNK = 256  # larger batches fall out of the cache
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 
@@ -45,7 +45,7 @@ class ModelCard:
     training_steps: int
     data_digest: str
     targets_last: str = ""  # the last session that a target of those windows touches
-    features: tuple[str, ...] = FEATURES
+    features: tuple[str, ...] = INPUTS
     weights_sha256: str = ""
 
     @property
@@ -71,13 +71,10 @@ class Forecaster:
     def quantiles(self, features: Features, origins: Origins) -> Array:
         """Return quantiles of the cumulative log return after each origin, shape (N, H, Q), ascending in Q."""
         settle()
-        windows = Windows(features, self.card.context_length)
-        starts_N = windows.starts(origins)
-        with torch.inference_mode():
-            parts = [self._network(windows.gather(part)) for part in torch.split(starts_N, _CHUNK)]
-        if not parts:
+        if not len(origins):
             return np.empty((0, self.card.horizon, len(self.card.levels)))
-        scaled_NHQ = torch.cat(parts).double().numpy()
+        windows = Windows(features, self.card.context_length, self.card.features)
+        scaled_NHQ = in_chunks(self._network, windows, windows.starts(origins)).double().numpy()
         scale_N = features.scale_ST[origins.s_N, origins.t_N]
         root_H = np.sqrt(np.arange(1, self.card.horizon + 1))
         return np.asarray(scaled_NHQ * (scale_N[:, None] * root_H)[..., None])

@@ -40,7 +40,7 @@ def memory_of(forecaster: Forecaster, features: Features, origins: Origins) -> d
         return None
     settle()
     card, network = forecaster.card, forecaster._network
-    windows = Windows(features, card.context_length)
+    windows = Windows(features, card.context_length, card.features)
     x_NLF = windows.gather(windows.starts(_evenly(origins)))
     start_HQ = _head(network).start_HQ
     curves: dict[str, dict[str, list[float]]] = {

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pipeline.learning.lstm import Lstm
+
 _MAX_STRETCH = 3.0  # a network may widen or narrow a range up to exp(3) times
 
 
@@ -62,15 +64,19 @@ class QuantileHead(nn.Module):
 class Recurrent(nn.Module):
     """An LSTM or a plain RNN over the window; its last output goes to the head."""
 
-    def __init__(self, kind: type[nn.LSTM] | type[nn.RNN], shape: Shape, width: int, start_HQ: Tensor) -> None:
+    def __init__(self, kind: type[Lstm] | type[nn.RNN], shape: Shape, width: int, start_HQ: Tensor) -> None:
         super().__init__()
         self.cell = kind(shape.features, width, num_layers=shape.layers, batch_first=True)
         self.head = QuantileHead(width, start_HQ)
 
     def forward(self, x_BLF: Tensor) -> Tensor:
         """Return quantiles of shape (B, H, Q)."""
-        out_BLD, _ = self.cell(x_BLF)
-        quantiles_BHQ: Tensor = self.head(out_BLD[:, -1])
+        if isinstance(self.cell, Lstm):
+            last_BD = self.cell.last(x_BLF)
+        else:
+            out_BLD, _ = self.cell(x_BLF)
+            last_BD = out_BLD[:, -1]
+        quantiles_BHQ: Tensor = self.head(last_BD)
         return quantiles_BHQ
 
 
@@ -100,7 +106,7 @@ def build(shape: Shape, start_HQ: Tensor) -> nn.Module:
     `start_HQ` are the quantiles to start from, ascending in Q.
     """
     if shape.network == "lstm":
-        return Recurrent(nn.LSTM, shape, shape.hidden_size, start_HQ)
+        return Recurrent(Lstm, shape, shape.hidden_size, start_HQ)
     if shape.network == "rnn":  # one gate instead of four: twice the width
         return Recurrent(nn.RNN, shape, 2 * shape.hidden_size, start_HQ)
     if shape.network == "mlp":

@@ -26,7 +26,7 @@ class Budget:
 
     steps: int = 1000
     batch_size: int = 64
-    width: int = 8  # of the LSTM's state; the RNN's is twice, a feed-forward network's layers four times that
+    width: int = 16  # of the LSTM's state; the RNN's is twice, a feed-forward network's layers four times that
     learning_rate: float = 0.005
     clip_norm: float = 1.0
     forget_bias: float = 5.0  # of the contestant `lstm` at the start; torch's own is 0

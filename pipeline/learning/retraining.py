@@ -12,6 +12,7 @@ from pipeline.learning.features import Features
 from pipeline.learning.folds import Fold
 from pipeline.learning.forecaster import Forecaster, ModelCard
 from pipeline.learning.panel import Panel
+from pipeline.learning.precision import Precision
 from pipeline.learning.training import Progress, Recipe, fit
 from pipeline.learning.windows import Origins
 
@@ -31,6 +32,7 @@ def retrain(
     *,
     as_of: date,
     data_digest: str,
+    precision: Precision = "fp32",
     progress: Progress | None = None,
 ) -> Retrained:
     """Return the forecaster that the settings ask for, trained on `fold.train`, stopped on `fold.validation`.
@@ -52,6 +54,7 @@ def retrain(
         seed=settings.seed,
         training_steps=settings.training_steps,
         data_digest=data_digest,
+        features=settings.inputs,
     )
     recipe = Recipe(
         steps=settings.training_steps,
@@ -59,6 +62,9 @@ def retrain(
         seed=settings.seed,
         levels=LEVELS,
         learning_rate=settings.learning_rate,
+        inputs=settings.inputs,
+        threads=settings.threads,
+        precision=precision,
     )
     began = time.monotonic()
     fitted = fit(features, fold, card.shape, recipe, progress)
@@ -67,6 +73,7 @@ def retrain(
             **parameters(settings),
             "weight_decay": recipe.weight_decay,
             "clip_norm": recipe.clip_norm,
+            "precision": recipe.precision,
         },
         "curves": {
             "train_pinball": fitted.train_pinball,
@@ -95,8 +102,9 @@ def parameters(settings: Settings) -> dict[str, Any]:
         "holdout_sessions",
         "validation_sessions",
         "seed",
+        "threads",
     )
-    return {name: getattr(settings, name) for name in names}
+    return {name: getattr(settings, name) for name in names} | {"inputs": ", ".join(settings.inputs)}
 
 
 def _block(panel: Panel, origins: Origins) -> dict[str, Any]:

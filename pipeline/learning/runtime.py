@@ -1,16 +1,53 @@
-"""How torch is to run on a small machine beside other work: one thread, memory kept, the same bits every time."""
+"""How torch is to run beside other work: one thread to an operation, memory kept, the same bits every time.
+
+More threads do not share an operation but the windows of a step (`Workers`): two threads inside one operation wait for
+each other by spinning, and a step becomes ten times slower as soon as somebody else wants a core.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self, TypeVar
 
 import torch
 
 from pipeline.memory import keep_memory
 
+_Part = TypeVar("_Part")
+_Result = TypeVar("_Result")
+
 
 def settle() -> None:
     """Settle torch for this process. Calling it again changes nothing.
 
-    One thread: a second one beside a busy core spins and makes a step ten times slower. Deterministic: the same
-    data and seed give the same bits.
+    Deterministic: the same data, seed and number of workers give the same bits.
     """
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import torch's compiler for it
     keep_memory()
+
+
+def training_device() -> torch.device:
+    """Return where to train: a GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class Workers:
+    """Threads that each do a part; with one, the caller does all of it."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool = ThreadPoolExecutor(count) if count > 1 else None
+
+    def each(self, do: Callable[[_Part], _Result], parts: Sequence[_Part]) -> list[_Result]:
+        """Return what `do` gives for each part, in their order."""
+        return list((self._pool.map if self._pool else map)(do, parts))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._pool:
+            self._pool.shutdown()

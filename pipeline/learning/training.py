@@ -10,14 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.learning.features import Features, future_returns
+from pipeline.inputs import INPUTS
+from pipeline.learning.adamw import AdamW, clip
+from pipeline.learning.features import Features
 from pipeline.learning.folds import Fold
 from pipeline.learning.networks import Shape, build
-from pipeline.learning.runtime import settle
-from pipeline.learning.windows import Origins, Windows
+from pipeline.learning.precision import Precision
+from pipeline.learning.runtime import Workers, settle, training_device
+from pipeline.learning.windows import Index, Origins, Windows, in_chunks
 
 _CHECK_EVERY = 50  # steps between two looks at the validation block
 _VALIDATION_WINDOWS = 4096  # at the most; evenly spaced over the block
+_START_WINDOWS = 100_000  # that the first forecast is made from; more would not move its quantiles
 Progress = Callable[[int, float], None]
 
 
@@ -29,9 +33,12 @@ class Recipe:
     batch_size: int
     seed: int
     levels: tuple[float, ...]
+    inputs: tuple[str, ...] = INPUTS
     learning_rate: float = 5e-4  # the peak of the schedule
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
+    threads: int = 1  # that the windows of a step are shared out to; another number gives other bits
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,46 +56,47 @@ def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: 
     """Return the network trained on `fold.train`, as it was when it did best on `fold.validation`.
 
     The same features, fold, shape and recipe give the same bits on the same machine. `progress` is told the step
-    and the training loss.
+    and the training loss. The network comes back on the CPU, wherever it was trained.
     """
     settle()
     torch.manual_seed(recipe.seed)
+    device = training_device()
     levels_Q = torch.tensor(recipe.levels)
-    windows = Windows(features, shape.context_length)
-    targets_STH = _scaled_targets(features, shape.horizon)
-    starts_N, y_NH = windows.starts(fold.train), _at(targets_STH, fold.train)
+    windows = Windows(features, shape.context_length, recipe.inputs, device)
     checked = _evenly(fold.validation, _VALIDATION_WINDOWS)
-    check_x_NLF, check_y_NH = windows.gather(windows.starts(checked)), _at(targets_STH, checked)
+    check_starts_N, check_y_NH = windows.starts(checked), scaled_targets(features, checked, shape.horizon)
 
-    network = build(shape, torch.quantile(_evenly_rows(y_NH), levels_Q, dim=0).T.contiguous())
-    optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.steps + 1, pct_start=0.1
-    )
+    begin_y_NH = scaled_targets(features, fold.train.at_rows(_every(len(fold.train), _START_WINDOWS)), shape.horizon)
+    network = build(shape, torch.quantile(begin_y_NH, levels_Q, dim=0).T.contiguous()).to(device)
+    parameters = list(network.parameters())
+    optimizer = AdamW(parameters, peak=recipe.learning_rate, weight_decay=recipe.weight_decay, steps=recipe.steps)
     generator = torch.Generator().manual_seed(recipe.seed)
     losses: list[tuple[int, float]] = []
-    checks = [(0, _evaluate(network, check_x_NLF, check_y_NH, levels_Q))]
     rates: list[tuple[int, float]] = []
-    best, best_step = _copy(network), 0
-    for step in range(1, recipe.steps + 1):
-        rows_B = torch.randint(len(starts_N), (recipe.batch_size,), generator=generator)
-        loss = pinball(network(windows.gather(starts_N[rows_B])), y_NH[rows_B], levels_Q)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-        optimizer.step()
-        rates.append((step, float(schedule.get_last_lr()[0])))
-        schedule.step()
-        losses.append((step, loss.item()))
-        if step % _CHECK_EVERY == 0 or step == recipe.steps:
-            checks.append((step, _evaluate(network, check_x_NLF, check_y_NH, levels_Q)))
-            if checks[-1][1] < min(value for _, value in checks[:-1]):
-                best, best_step = _copy(network), step
-        if progress is not None:
-            progress(step, losses[-1][1])
+    with Workers(recipe.threads if device.type == "cpu" else 1) as workers:
+        gradient_of = _Gradient(network, windows, levels_Q.to(device), recipe, workers)
+
+        def checked_loss() -> float:
+            return pinball(in_chunks(network, windows, check_starts_N, workers), check_y_NH, levels_Q).item()
+
+        checks = [(0, checked_loss())]
+        best, best_step = _copy(network), 0
+        for step in range(1, recipe.steps + 1):
+            rows_B = torch.randint(len(fold.train), (recipe.batch_size,), generator=generator).numpy()
+            batch = fold.train.at_rows(rows_B)
+            loss, gradients = gradient_of(windows.starts(batch), scaled_targets(features, batch, shape.horizon))
+            clip(gradients, recipe.clip_norm)
+            rates.append((step, optimizer.step(gradients)))
+            losses.append((step, loss))
+            if step % _CHECK_EVERY == 0 or step == recipe.steps:
+                checks.append((step, checked_loss()))
+                if checks[-1][1] < min(value for _, value in checks[:-1]):
+                    best, best_step = _copy(network), step
+            if progress is not None:
+                progress(step, loss)
     network.load_state_dict(best)
     return Fitted(
-        network=network.eval(),
+        network=network.cpu().eval(),
         best_step=best_step,
         train_pinball=losses,
         validation_pinball=checks,
@@ -102,36 +110,53 @@ def pinball(quantiles_BHQ: Tensor, y_BH: Tensor, levels_Q: Tensor) -> Tensor:
     return torch.maximum(levels_Q * error_BHQ, (levels_Q - 1) * error_BHQ).mean()
 
 
-def _evaluate(network: nn.Module, x_NLF: Tensor, y_NH: Tensor, levels_Q: Tensor) -> float:
-    network.eval()
-    with torch.inference_mode():
-        quantiles_NHQ = torch.cat([network(part) for part in torch.split(x_NLF, 256)])
-        value = pinball(quantiles_NHQ, y_NH, levels_Q).item()
-    network.train()
-    return value
+def scaled_targets(features: Features, origins: Origins, horizon: int) -> Tensor:
+    """Return the cumulative returns over 1..horizon sessions after each origin over volatility · √step, (N, H)."""
+    scale_N = features.scale_ST[origins.s_N, origins.t_N]
+    total_N = np.zeros(len(origins))
+    y_NH = np.empty((len(origins), horizon), np.float32)
+    for step in range(1, horizon + 1):
+        total_N += features.panel.return_ST[origins.s_N, origins.t_N + step]
+        y_NH[:, step - 1] = total_N / (scale_N * np.sqrt(step))
+    return torch.from_numpy(y_NH)
 
 
-def _scaled_targets(features: Features, horizon: int) -> Tensor:
-    future_STH = future_returns(features.panel.return_ST, horizon)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scaled_STH = future_STH / (features.scale_ST[..., None] * np.sqrt(np.arange(1, horizon + 1)))
-    return torch.from_numpy(scaled_STH.astype(np.float32))
+class _Gradient:
+    """The loss of a batch and its gradient by each parameter. Each worker does a part of the batch."""
 
+    def __init__(
+        self, network: nn.Module, windows: Windows, levels_Q: Tensor, recipe: Recipe, workers: Workers
+    ) -> None:
+        self._network, self._windows, self._levels_Q, self._workers = network, windows, levels_Q, workers
+        self._parameters = list(network.parameters())
+        self._bf16 = recipe.precision == "bf16"
 
-def _at(values_STH: Tensor, origins: Origins) -> Tensor:
-    return values_STH[torch.from_numpy(origins.s_N), torch.from_numpy(origins.t_N)]
+    def __call__(self, starts_B: Tensor, y_BH: Tensor) -> tuple[float, list[Tensor]]:
+        shared_out = zip(*(torch.tensor_split(each, self._workers.count) for each in (starts_B, y_BH)), strict=True)
+        parts = [(*part, len(part[0]) / len(starts_B)) for part in shared_out if len(part[0])]
+        (loss, gradients), *others = self._workers.each(self._part, parts)
+        for more, by_part in others:  # in the order of the parts, so that the sum is always the same
+            loss += more
+            gradients = [whole + one for whole, one in zip(gradients, by_part, strict=True)]
+        return loss, gradients
+
+    def _part(self, part: tuple[Tensor, Tensor, float]) -> tuple[float, list[Tensor]]:
+        starts_B, y_BH, share = part
+        x_BLF = self._windows.gather(starts_B)
+        with torch.autocast(x_BLF.device.type, torch.bfloat16, enabled=self._bf16):
+            quantiles_BHQ = self._network(x_BLF)
+        loss = pinball(quantiles_BHQ.float(), y_BH.to(x_BLF.device), self._levels_Q) * share
+        return loss.item(), list(torch.autograd.grad(loss, self._parameters))
 
 
 def _evenly(origins: Origins, at_most: int) -> Origins:
     if len(origins) <= at_most:
         return origins
-    rows = np.linspace(0, len(origins) - 1, at_most).astype(np.int64)
-    return Origins(s_N=origins.s_N[rows], t_N=origins.t_N[rows])
+    return origins.at_rows(np.linspace(0, len(origins) - 1, at_most).astype(np.int64))
 
 
-def _evenly_rows(y_NH: Tensor, at_most: int = 1_000_000) -> Tensor:
-    # torch.quantile refuses more than 16 million values
-    return y_NH[:: max(1, len(y_NH) // at_most)]
+def _every(count: int, at_most: int) -> Index:
+    return np.arange(0, count, max(1, count // at_most))
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from pipeline.inputs import INPUTS
 from pipeline.learning.features import Features
 from pipeline.learning.panel import Array
+from pipeline.learning.runtime import Workers
 
 Index = NDArray[np.int64]
+_CHUNK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,10 @@ class Origins:
     def where(self, mask_N: NDArray[np.bool_]) -> "Origins":
         """Return the origins where the mask says so."""
         return Origins(s_N=self.s_N[mask_N], t_N=self.t_N[mask_N])
+
+    def at_rows(self, rows_N: Index) -> "Origins":
+        """Return the origins of these rows."""
+        return Origins(s_N=self.s_N[rows_N], t_N=self.t_N[rows_N])
 
     def at(self, t: int) -> "Origins":
         """Return the origins of the session index `t`."""
@@ -53,10 +60,17 @@ def with_targets(origins: Origins, future_STH: Array) -> Origins:
 class Windows:
     """The contexts of all origins, as one view; `gather` copies just the batch asked for."""
 
-    def __init__(self, features: Features, context_length: int) -> None:
-        self._sessions = features.x_STF.shape[1]
+    def __init__(
+        self,
+        features: Features,
+        context_length: int,
+        inputs: tuple[str, ...] = INPUTS,
+        device: torch.device | None = None,
+    ) -> None:
+        x_STF = features.of(inputs)
+        self._sessions = x_STF.shape[1]
         self._context_length = context_length
-        flat_NF = torch.from_numpy(features.x_STF.reshape(-1, features.x_STF.shape[2]))
+        flat_NF = torch.from_numpy(x_STF.reshape(-1, x_STF.shape[2])).to(device or "cpu")
         count, width = flat_NF.shape
         self._view_NLF = flat_NF.as_strided(
             (max(count - context_length + 1, 0), context_length, width), (width, width, 1)
@@ -68,4 +82,23 @@ class Windows:
 
     def gather(self, starts_B: Tensor) -> Tensor:
         """Return the contexts that begin there, shape (B, L, F)."""
-        return self._view_NLF.index_select(0, starts_B)
+        return self._view_NLF.index_select(0, starts_B.to(self._view_NLF.device))
+
+
+def in_chunks(network: nn.Module, windows: Windows, starts_N: Tensor, workers: Workers | None = None) -> Tensor:
+    """Return what a network says of the windows that begin there, (N, H, Q), on the CPU and in training mode as it was.
+
+    In fp32, where inference is fastest, and a chunk at a time: larger batches fall out of the cache.
+    """
+
+    def of(part: Tensor) -> Tensor:
+        with torch.inference_mode():
+            quantiles_BHQ: Tensor = network(windows.gather(part))
+            return quantiles_BHQ.cpu()
+
+    trained = network.training
+    network.eval()
+    parts = torch.split(starts_N, _CHUNK)
+    quantiles_NHQ = torch.cat(workers.each(of, parts) if workers else [of(part) for part in parts])
+    network.train(trained)
+    return quantiles_NHQ

@@ -16,7 +16,7 @@ from pipeline.prices.asof import AsOf
 from pipeline.prices.quality import MEANING, gaps, identical_series
 
 # How long a step in the scale of prices spoils what is made of them: the slow volatility remembers a year.
-_SEAM_MATTERS = timedelta(days=365)
+SEAM_MATTERS = timedelta(days=365)
 _PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
 _FINDING = ["symbol", "session", "verdict", "rule", "detail"]
 
@@ -33,8 +33,9 @@ def look_over(
 ) -> dict[str, Any]:
     """Return the audit of a snapshot, ready for JSON.
 
-    Counts of bars by verdict, `gaps`, `reconstructed` (bars known only later than the session), `problems`, and
-    `doubtful`: symbol and reason of each that gets no forecast.
+    Counts of bars by verdict, `gaps`, `reconstructed` (bars known only later than the session), `problems`, `doubtful`:
+    symbol and reason of each that gets no forecast, and `seams`: symbol, session and detail of each step in scale that
+    nobody has released.
     """
     _hold_twins(engine, settings.source, bars, now)
     held = _held_back(engine, settings.source, known, symbols, max(map(last_of, symbols)))
@@ -54,6 +55,7 @@ def look_over(
         "gaps": len(missing),
         "reconstructed": known.reconstructed,
         "doubtful": doubtful(bars, symbols, last_of, still, reasons),
+        "seams": _seams(still),
         "problems": _listed(problems),
     }
 
@@ -91,8 +93,13 @@ def _is_twin(held: pd.DataFrame) -> pd.Series:
 
 def _recent_seam(held: pd.DataFrame, last: date) -> pd.Series:
     """Where a split that nobody lists has not been released as a real move: the past is on another scale."""
-    since = pd.Timestamp(last - _SEAM_MATTERS)
+    since = pd.Timestamp(last - SEAM_MATTERS)
     return (held["rule"] == quarantine.SEAM) & (pd.to_datetime(held["session"]) > since)
+
+
+def _seams(held: pd.DataFrame) -> list[dict[str, str]]:
+    rows = held.loc[held["rule"] == quarantine.SEAM, ["symbol", "session", "detail"]]
+    return [{str(name): str(value) for name, value in row.items()} for row in rows.to_dict("records")]
 
 
 def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str | None) -> str:

@@ -11,6 +11,8 @@ from rich.text import Text
 
 from pipeline.publishing import words
 
+_MOST_WITHHELD = 20
+
 
 def show(result: Mapping[str, Any]) -> RenderableType:
     """Return the result of a backtest (what backtest.json holds, and `file`) as a heading, a table and notes."""
@@ -18,6 +20,7 @@ def show(result: Mapping[str, Any]) -> RenderableType:
         Text(f"Closing Bell · backtest · {result['first']} to {result['last']}", style="bold"),
         Text(headline(result), style="cyan"),
         Padding(_table(result), (1, 0)),
+        *(Text(f"{words.model_name(name)}: {words.middle(scores)}", style="dim") for name, scores in _trained(result)),
         *(Text(note, style="yellow") for note in _notes(result)),
         Text("Lower CRPS is better; the ranges of 50, 80 and 90 % should hold as many closes. No advice.", style="dim"),
         Text(f"Forecasts: {result['file']}", style="dim", overflow="fold"),
@@ -41,6 +44,12 @@ def headline(result: Mapping[str, Any]) -> str:
         f"the best baseline in hindsight ({words.named(best)}), {folds}, {result['scores']['sessions']} sessions"
         f"{_chance(result)}"
     )
+
+
+def _trained(result: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    scores = result["scores"]["models"].get(result["network"])
+    if scores is not None:
+        yield result["network"], scores
 
 
 def _chance(result: Mapping[str, Any]) -> str:
@@ -78,5 +87,16 @@ def _notes(result: Mapping[str, Any]) -> Iterator[str]:
     for fold in result["folds"]:
         if not fold["trained"]:
             yield f"{fold['first']} to {fold['last']}: no network, {fold['reason']}"
-    if result["without_forecast"]:
-        yield f"no forecast for {', '.join(result['without_forecast'][:20])}: too little history"
+    yield from _withheld(result)
+
+
+def _withheld(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each symbol and reason: those without any forecast first."""
+    never = set(result["without_forecast"])
+    rows = sorted(result.get("withheld", ()), key=lambda row: row["symbol"] not in never)
+    for row in rows[:_MOST_WITHHELD]:
+        count = f"{row['sessions']} session{'s' * (row['sessions'] != 1)}"
+        span = f"{row['first']} to {row['last']}" if row["first"] != row["last"] else row["first"]
+        yield f"{row['symbol']}: no forecast from {count}, {span}: {row['reason']}"
+    if len(rows) > _MOST_WITHHELD:
+        yield f"and {len(rows) - _MOST_WITHHELD} more reasons for no forecast: see backtest.json"

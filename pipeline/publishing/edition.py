@@ -165,20 +165,38 @@ def _dates(days: "pd.Series[Any]") -> list[date]:
     return list(pd.to_datetime(days).dt.date)
 
 
+def check_prices(forecasts: pd.DataFrame, whose: str) -> None:
+    """Raise ValueError, naming the symbols, where a row is no forecast: no finite price above zero, or crossing."""
+    prices = forecasts[["last_close", *QUANTILES]].to_numpy(float)
+    _refuse(
+        forecasts,
+        whose,
+        {
+            "are not finite prices above zero": ~(np.isfinite(prices) & (prices > 0)).all(axis=1),
+            "have quantiles that cross": np.asarray((np.diff(prices[:, 1:], axis=1) < 0).any(axis=1)),
+        },
+    )
+
+
 def _check(forecasts: pd.DataFrame, as_of: date) -> None:
     missing = [column for column in COLUMNS if column not in forecasts]
     if missing:
         raise ValueError(f"forecasts of {as_of} lack the columns {', '.join(missing)}")
     if forecasts.empty:
         raise ValueError(f"no forecast at all for {as_of}")
-    prices = forecasts[["last_close", *QUANTILES]].to_numpy(float)
-    wrong = {
-        "are not finite prices above zero": ~(np.isfinite(prices) & (prices > 0)).all(axis=1),
-        "have quantiles that cross": (np.diff(prices[:, 1:], axis=1) < 0).any(axis=1),
-        "occur twice": forecasts.duplicated(["symbol", "step"]).to_numpy(),
-        f"are not of {as_of}": np.array([day != as_of for day in _dates(forecasts["as_of"])]),
-    }
+    check_prices(forecasts, f"forecasts of {as_of}")
+    _refuse(
+        forecasts,
+        f"forecasts of {as_of}",
+        {
+            "occur twice": forecasts.duplicated(["symbol", "step"]).to_numpy(),
+            f"are not of {as_of}": np.array([day != as_of for day in _dates(forecasts["as_of"])]),
+        },
+    )
+
+
+def _refuse(forecasts: pd.DataFrame, whose: str, wrong: Mapping[str, npt.NDArray[np.bool_]]) -> None:
     for problem, rows in wrong.items():
         if rows.any():
             names = ", ".join(sorted(set(forecasts.loc[rows, "symbol"].astype(str))))
-            raise ValueError(f"forecasts of {as_of} {problem}: {names}")
+            raise ValueError(f"{whose} {problem}: {names}")

@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 
 from pipeline.config import LEVELS
-from pipeline.publishing import words
+from pipeline.publishing import skill, words
 from pipeline.publishing.edition import BASELINES, Edition, Fan
 from pipeline.publishing.svg import fan_svg, spark_svg
 
@@ -57,7 +57,9 @@ def _context(edition: Edition) -> dict[str, Any]:
         "levels": [f"{level:.0%}".replace("%", " %") for level in LEVELS],
         "stand_ins": edition.decision.get("fallbacks") or [],
         "beside": words.named(edition.best_baseline) if any(fan.baseline_HQ is not None for fan in fans) else None,
-        "skill": list(_skill(edition)),
+        "scored": list(skill.ranges(edition)),
+        "comparisons": list(skill.comparisons(edition)),
+        "medians": list(skill.medians(edition)),
         "live": _live(edition),
         "audit": _audit(edition.audit),
         "drift": _drift(edition.drift),
@@ -102,32 +104,6 @@ def _meters(scores: Mapping[str, Any]) -> list[tuple[int, float]]:
     """Return, for each range, what it promised and what it held, in per cent."""
     held = {coverage: words.known(scores.get(f"coverage_{coverage}")) for coverage in (50, 80, 90)}
     return [(coverage, round(value * 100, 1)) for coverage, value in held.items() if value is not None]
-
-
-def _skill(edition: Edition) -> Iterator[dict[str, Any]]:
-    models: Mapping[str, Mapping[str, Any]] = edition.scores.get("models", {})
-    published = words.scores_key(edition.decision, edition.scores)
-    for name in sorted(models, key=lambda name: (name != published, name in BASELINES, name)):
-        scores, gain = models[name], words.advantage(edition, name)
-        yield {
-            "name": _contender(edition, name),
-            "published": name == published,
-            "crps": words.number(scores.get("crps_bp")),
-            "against": words.NOTHING if gain is None or name == edition.best_baseline else words.percent(-gain),
-            "better": gain is not None and gain > 0,
-            "coverage": [words.share(scores.get(f"coverage_{each}")) for each in (50, 80, 90)],
-            "mae": words.number(scores.get("mae_over_random_walk"), 3),
-        }
-
-
-def _contender(edition: Edition, name: str) -> str:
-    if name in BASELINES:
-        return words.model_name(name)
-    if name != "champion":
-        return f"{words.model_name(name)}, trained today"
-    champion = edition.decision.get("champion") or {}
-    trained = f", of {words.iso_day(str(champion['as_of']))}" if champion.get("as_of") else ""
-    return f"Champion: {words.model_name(str(champion.get('network', 'network')), champion.get('version'))}{trained}"
 
 
 def _live(edition: Edition) -> list[dict[str, Any]]:

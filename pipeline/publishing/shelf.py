@@ -118,7 +118,7 @@ def _manifest(edition: Edition, contents: Mapping[str, bytes]) -> bytes:
             "withheld": len(edition.withheld),
             "rows": len(edition.table),
             "decision": dict(edition.decision),
-            "audit": {name: count for name, count in edition.audit.items() if name != "problems"},
+            "audit": {name: count for name, count in edition.audit.items() if name not in ("problems", "seams")},
             "provenance": dict(edition.provenance),
             "files": {name: {"sha256": files.sha256_bytes(data), "size": len(data)} for name, data in contents.items()},
         }

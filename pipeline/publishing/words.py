@@ -91,10 +91,31 @@ def share(value: Any) -> str:
     return NOTHING if fraction is None else f"{fraction * 100:.1f}{_PER_CENT}"
 
 
+def share_range(low: Any, high: Any) -> str:
+    """Return an interval of fractions as 46.1 – 53.9 %, and a dash for what is not known."""
+    ends = known(low), known(high)
+    return NOTHING if None in ends else f"{ends[0] * 100:.1f} – {share(ends[1])}"  # type: ignore[operator]
+
+
+def chance(value: Any) -> str:
+    """Return a p-value: 0.021, < 0.001, and a dash where there was no test."""
+    p = known(value)
+    return NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def number(value: Any, places: int = 1) -> str:
     """Return a number, and a dash for what is not known."""
     figure = known(value)
-    return NOTHING if figure is None else f"{figure:,.{places}f}"
+    return NOTHING if figure is None else f"{figure:,.{places}f}".replace("-", "−")
+
+
+def middle(scores: Mapping[str, Any]) -> str:
+    """Return how good the middle of a model's ranges was: its direction beside "always up", its rank IC with its t."""
+    interval = share_range(scores.get("direction_low"), scores.get("direction_high"))
+    direction = (
+        f"direction right in {share(scores.get('direction'))} ({interval}; always up: {share(scores.get('up'))})"
+    )
+    return f"{direction}, rank IC {number(scores.get('rank_ic'), 3)} (t {number(scores.get('rank_ic_t'), 2)})"
 
 
 def known(value: Any) -> float | None:

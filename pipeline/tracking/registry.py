@@ -2,7 +2,9 @@
 
 A version is one training: its `as_of` and the SHA-256 of its weights. The pipeline's own questions are answered from
 the versions' tags, never from the aliases, which know only today: `champion_since` is the session from whose gate a
-version came out as champion. The aliases follow the tags, for people and for `mlflow models serve`. Taking back a
+version came out as champion, `source` is where its prices came from. A run finds only champions of its own source;
+those from before there was the tag count for every source. The aliases follow the tags, for people and for
+`mlflow models serve`; there is one of each, so they follow the last session whatever its source. Taking back a
 promotion means removing the version's `champion_since`.
 """
 
@@ -32,7 +34,7 @@ _SOURCE = "models:/"  # and the id of the model that a version stands for
 CHAMPION, CHALLENGER = "champion", "challenger"
 _DESCRIPTION_TEXT = (
     "The range of tomorrow's prices: a price history goes in, quantiles of the next sessions' closes come out. "
-    "`champion` is the version that passed the gate last, `challenger` the one trained last."
+    "`champion` is the version that passed the gate last, `challenger` the one trained last, whatever their source."
 )
 # What model.json tells of a model, and each version carries as a tag.
 _FACTS = ("as_of", "network", "horizon", "context_length", "hidden_size", "training_steps", "seed", "data_digest")
@@ -59,9 +61,10 @@ def register(
     """Return the version that holds the model in `model_dir`, registered under the run if there is none yet.
 
     `example` is a short price history, kept as the model's input example. The version is made last, when the uploaded
-    weights were read back, so that a half-done upload leaves none.
+    weights were read back, so that a half-done upload leaves none. The same weights trained on another source are
+    another version.
     """
-    facts = _facts(model_dir)
+    facts = {**_facts(model_dir), "source": settings.source}
     with connected(settings, f"register the model of {facts['as_of']}") as client:
         version = _find(client, facts)
         if version is None:
@@ -77,7 +80,8 @@ def register(
 def champion_before(settings: Settings, as_of: date) -> Registered | None:
     """Return the champion that a run as of `as_of` finds: promoted by a session before it, and trained on none later.
 
-    The latest promotion counts, and of several on one session the highest version.
+    It was trained on the source of the settings. The latest promotion counts, and of several on one session the highest
+    version.
     """
     return next(iter(champions_before(settings, as_of)), None)
 
@@ -85,14 +89,16 @@ def champion_before(settings: Settings, as_of: date) -> Registered | None:
 def champions_before(settings: Settings, as_of: date) -> list[Registered]:
     """Return every champion there was for a run as of `as_of`, the one that counts first, its predecessors after it."""
     with connected(settings, f"look up the champion before {as_of}") as client:
-        earlier = [one for one in _promoted(client) if one.champion_since and one.champion_since < as_of]
+        mine = [one for one in _promoted(client) if _is_of(one.tags, settings.source)]
+        earlier = [one for one in mine if one.champion_since and one.champion_since < as_of]
         return sorted(earlier, key=_seniority, reverse=True)
 
 
 def promote(settings: Settings, version: str, as_of: date) -> None:
-    """Make `version` the champion from the session `as_of` on; the alias moves only if no later session has one.
+    """Make `version` the champion of its source from the session `as_of` on.
 
-    Raises ValueError if the version has seen a session after `as_of`.
+    The alias moves only if no later session, of any source, has a champion. Raises ValueError if the version has seen a
+    session after `as_of`.
     """
     with connected(settings, f"promote version {version}") as client:
         registered = _read(client.get_model_version(MODEL, version))
@@ -102,7 +108,7 @@ def promote(settings: Settings, version: str, as_of: date) -> None:
             client.set_model_version_tag(MODEL, version, "champion_since", as_of.isoformat())
         # Looked at again after each move: another promotion may have come between the look and the move.
         while _alias(client, CHAMPION) != (latest := max(_promoted(client), key=_seniority)).version:
-            client.set_registered_model_alias(MODEL, CHAMPION, latest.version)
+            _point_champion(client, latest.version)
 
 
 def download(settings: Settings, registered: Registered, into: Path) -> Path:
@@ -146,7 +152,13 @@ def _facts(model_dir: Path) -> dict[str, str]:
 def _find(client: "MlflowClient", facts: Mapping[str, str]) -> "ModelVersion | None":
     """The version of this training, the oldest if a request that was sent twice has left two."""
     same = f"name = '{MODEL}' and tags.weights_sha256 = '{facts['weights_sha256']}' and tags.as_of = '{facts['as_of']}'"
-    return min(client.search_model_versions(same), key=lambda version: int(version.version), default=None)
+    mine = [version for version in client.search_model_versions(same) if _is_of(version.tags, facts["source"])]
+    return min(mine, key=lambda version: int(version.version), default=None)
+
+
+def _is_of(tags: Mapping[str, str], source: str) -> bool:
+    """Whether a version is of a source; one from before versions said so is of every source."""
+    return tags.get("source", source) == source
 
 
 def _logged_model(client: "MlflowClient", run_id: str, facts: Mapping[str, str]) -> "LoggedModel":
@@ -202,6 +214,18 @@ def _link(client: "MlflowClient", run_id: str, registered: Registered) -> None:
         client.log_outputs(run_id, [LoggedModelOutput(registered.model_id, step=0)])
     if run.data.tags.get("model_version") != registered.version:
         client.set_tag(run_id, "model_version", registered.version)
+
+
+def _point_champion(client: "MlflowClient", version: str) -> None:
+    """Point the alias at the version. MLflow refuses the slower of two processes that make the alias at once."""
+    from mlflow.exceptions import MlflowException
+
+    before = _alias(client, CHAMPION)
+    try:
+        client.set_registered_model_alias(MODEL, CHAMPION, version)
+    except MlflowException:
+        if before is not None or _alias(client, CHAMPION) is None:
+            raise
 
 
 def _point_challenger(client: "MlflowClient", registered: Registered) -> None:

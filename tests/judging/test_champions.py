@@ -14,6 +14,7 @@ from pipeline import jobs
 from pipeline.config import LEVELS, Settings
 from pipeline.errors import BadSetting
 from pipeline.judging.heldout import Heldout
+from pipeline.prices.sources.sample import SampleSource
 from pipeline.runs import Run
 from pipeline.tracking import registry
 
@@ -102,6 +103,17 @@ def test_the_last_champion_that_is_whole_is_used_and_the_reason_names_the_others
     assert proof["level"] == 0.10
     assert (proof["against_champion"] is None) == (champion is None)
     assert proof["against_baseline"]["sessions"] == 40
+
+
+def test_a_champion_of_another_source_is_none(damaged: Callable[..., None], tmp_path: Path) -> None:
+    damaged()
+    bars = SampleSource().bars(("AAPL", "IBM"), DAYS[2])
+    table = bars.rename(columns={"session": "date", "dividend": "dividends", "split_ratio": "splits"})
+    table.to_csv(tmp_path / "prices.csv", index=False)
+    run, decision = judged(DAYS[2], source="files", files=str(tmp_path / "prices.csv"))
+    assert _kept(run)["champion"] is None
+    assert "there is no champion yet" in decision["reason"]
+    assert registry.champion_before(Settings.load(), DAYS[2]) is not None
 
 
 def test_a_network_that_knows_the_future_is_stopped_and_the_run_is_marked(damaged: Callable[..., None]) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.inputs import INPUTS
 from pipeline.learning.drift import RECENT, input_drift, psi
-from pipeline.learning.features import FEATURES, make_features
+from pipeline.learning.features import make_features
 from pipeline.learning.panel import panel_from_bars
 from pipeline.learning.windows import Origins, usable_origins
 from tests.prices.quality.made import series
@@ -43,7 +44,7 @@ def test_each_input_is_compared_with_the_training_windows_alone() -> None:
     origins = usable_origins(features, 20)
     train = origins.where(origins.t_N < features.panel.last - RECENT)
     found = input_drift(features, train)
-    assert set(found) == set(FEATURES)
+    assert set(found) == set(INPUTS)
     assert all(value >= 0 for value in found.values())
     loud = bars.copy()
     loud.loc[loud["session"] > bars["session"].iloc[399 - RECENT], "volume"] *= 50.0 ** RANDOM.normal(0, 1, 2 * RECENT)

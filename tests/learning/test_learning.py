@@ -10,6 +10,7 @@ import torch
 
 from pipeline.config import LEVELS
 from pipeline.errors import CorruptFile, MissingStep
+from pipeline.inputs import INPUTS
 from pipeline.learning import folds
 from pipeline.learning.features import Features, ewma_volatility, future_returns, make_features
 from pipeline.learning.forecaster import Forecaster, ModelCard
@@ -40,7 +41,12 @@ def future_STH(features: Features) -> np.ndarray:
 
 def shape(network: str) -> Shape:
     return Shape(
-        network=network, features=8, context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=len(LEVELS)
+        network=network,
+        features=len(INPUTS),
+        context_length=CONTEXT,
+        hidden_size=8,
+        horizon=HORIZON,
+        levels=len(LEVELS),
     )
 
 
@@ -134,14 +140,14 @@ def test_quantiles_never_cross(network: str) -> None:
     for parameter in module.parameters():
         parameter.data = torch.randn_like(parameter) * 3
     with torch.inference_mode():
-        quantiles = module(torch.randn(500, CONTEXT, 8) * 5)
+        quantiles = module(torch.randn(500, CONTEXT, len(INPUTS)) * 5)
     assert (quantiles.diff(dim=-1) >= 0).all()
     assert torch.isfinite(quantiles).all()
 
 
 @pytest.mark.parametrize("network", ["lstm", "rnn", "mlp"])
 def test_the_three_networks_are_of_a_size(network: str) -> None:
-    sizes = Shape(network=network, features=8, context_length=60, hidden_size=64, horizon=5, levels=7)
+    sizes = Shape(network=network, features=len(INPUTS), context_length=60, hidden_size=64, horizon=5, levels=7)
     count = sum(parameter.numel() for parameter in build(sizes, torch.zeros(5, 7).cumsum(-1)).parameters())
     assert 17_000 < count < 23_000
 

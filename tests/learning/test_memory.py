@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pipeline import jobs
 from pipeline.config import Settings
+from pipeline.inputs import INPUTS
 from pipeline.learning import folds
 from pipeline.learning.features import Features, future_returns, make_features
 from pipeline.learning.folds import Fold
@@ -22,7 +23,7 @@ from pipeline.learning.windows import usable_origins, with_targets
 from pipeline.prices.sources.sample import SampleSource
 
 HORIZON, CONTEXT = 2, 30
-SHAPE = Shape(network="lstm", features=8, context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=7)
+SHAPE = Shape(network="lstm", features=len(INPUTS), context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=7)
 START_HQ = torch.linspace(-1.6, 1.6, 7).repeat(HORIZON, 1)
 
 
@@ -70,7 +71,7 @@ def noise(count: int = 40) -> Tensor:
 
 
 def test_the_gradient_of_one_linear_output_is_its_weight() -> None:
-    weights_OLF = torch.zeros(1, CONTEXT, 8)
+    weights_OLF = torch.zeros(1, CONTEXT, len(INPUTS))
     weights_OLF[0, -1, 0], weights_OLF[0, 4, 1], weights_OLF[0, 4, 2] = 2.0, 3.0, 4.0
     gradient_L = gradient_by_lag(Linear(weights_OLF), noise())
     assert gradient_L[0] == pytest.approx(2.0)  # the last session first

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.config import LEVELS, Settings
 from pipeline.errors import BadSetting
+from pipeline.inputs import INPUTS
 from pipeline.learning import folds
 from pipeline.learning.features import Features, future_returns, make_features
 from pipeline.learning.folds import Fold
@@ -20,7 +21,9 @@ from pipeline.planning import plan_run
 from pipeline.prices.sources.sample import SampleSource
 
 HORIZON, CONTEXT = 3, 20
-SHAPE = Shape(network="rnn", features=8, context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=len(LEVELS))
+SHAPE = Shape(
+    network="rnn", features=len(INPUTS), context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=len(LEVELS)
+)
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,15 @@ def history(symbols: tuple[str, ...], as_of: date) -> pd.DataFrame:
 def score(crps: float, coverage_90: float = 0.9) -> dict[str, Any]:
     by_step = [{"step": step, "crps_bp": crps * step, "coverage_90": coverage_90} for step in (1, 2)]
     held = {"coverage_50": 0.5, "coverage_80": 0.8, "coverage_90": coverage_90}
-    return {"crps_bp": crps, **held, "mae_over_random_walk": 1.001, "by_step": by_step}
+    middle = {"mae_over_random_walk": 1.001, "direction": 0.512, "direction_low": 0.471, "direction_high": 0.553}
+    order = {"up": 0.53, "rank_ic": 0.0213, "rank_ic_t": 1.26, "rank_ic_sessions": 252}
+    return {"crps_bp": crps, **held, **middle, **order, "by_step": by_step}
+
+
+def compared(baseline: str, skill: float, p: float, model: str = "lstm") -> dict[str, Any]:
+    """A row of scores.json's comparisons, of two."""
+    test = {"skill_percent": skill, "t": 2.03, "p": p, "p_holm": 2 * p, "sessions": 252}
+    return {"model": model, "baseline": baseline, **test}
 
 
 @pytest.fixture
@@ -70,6 +78,7 @@ def make_edition() -> Callable[..., Edition]:
                 "last": "2013-02-22",
                 "sessions": 252,
                 "models": {"lstm": score(82.0), "ewma_historical": score(84.0), "random_walk": score(90.0)},
+                "comparisons": [compared("ewma_historical", 2.38, 0.0212), compared("random_walk", 8.9, 0.0001)],
             },
             "decision": {
                 "model": "lstm",

@@ -24,6 +24,7 @@ def result(**changes: Any) -> dict[str, Any]:
         "best_baseline": "ewma_historical",
         "windows": {"forecast": 24, "scored": 18},
         "without_forecast": [],
+        "withheld": [],
         "folds": [
             {"number": 1, "first": "2012-06-01", "last": "2012-06-06", "trained": True, "reason": None},
             {"number": 2, "first": "2012-06-07", "last": "2012-06-12", "trained": True, "reason": None},
@@ -75,6 +76,8 @@ def test_the_terminal_shows_every_model_beside_the_best_baseline() -> None:
     assert ["LSTM", "82.00", "−2.4", "%", "50.0", "%", "80.0", "%", "90.0", "%"] in table
     assert ["Random", "walk", "90.00", "+7.1", "%", "50.0", "%", "80.0", "%", "90.0", "%"] in table
     assert "6 of 24 origins are not scored" in text
+    middle = "LSTM: direction right in 51.2 % (47.1 – 55.3 %; always up: 53.0 %), rank IC 0.021 (t 1.26)"
+    assert middle in text
 
 
 def test_the_terminal_says_whether_it_may_be_chance_and_what_is_too_good_to_be_true() -> None:
@@ -91,11 +94,21 @@ def test_the_terminal_says_whether_it_may_be_chance_and_what_is_too_good_to_be_t
 def test_the_terminal_says_where_there_was_no_network_and_where_nothing_could_be_scored() -> None:
     untrained = {"number": 1, "first": "2012-06-01", "last": "2012-06-12", "trained": False, "reason": "[b]too little"}
     models = {"ewma_historical": score(84.0)}
-    text = shown(result(folds=[untrained], scores={**result()["scores"], "models": models}, without_forecast=["NEW"]))
+    text = shown(result(folds=[untrained], scores={**result()["scores"], "models": models}))
     assert "no network could be trained" in text
     assert "no network, [b]too little" in text
-    assert "no forecast for NEW" in text
     assert "none of their targets has come" in shown(result(scores={"models": {}}, best_baseline=None))
+
+
+def test_the_terminal_names_what_is_not_forecast_and_why_those_without_any_forecast_first() -> None:
+    span = {"first": "2012-06-01", "last": "2012-06-12", "sessions": 8}
+    once = {"first": "2012-06-05", "last": "2012-06-05", "sessions": 1}
+    withheld = [{"symbol": "AAA", "reason": "a [b]split", **once}, {"symbol": "NEW", "reason": "has no bar", **span}]
+    lines = shown(result(without_forecast=["NEW"], withheld=withheld)).splitlines()
+    new = lines.index("NEW: no forecast from 8 sessions, 2012-06-01 to 2012-06-12: has no bar")
+    assert lines[new + 1] == "AAA: no forecast from 1 session, 2012-06-05: a [b]split"
+    many = [{"symbol": f"S{number:02}", "reason": "r", **once} for number in range(25)]
+    assert "and 5 more reasons for no forecast: see backtest.json" in shown(result(withheld=many))
 
 
 def test_parquet_and_csv_hold_the_same_rows_whatever_order_the_parts_come_in(tmp_path: Path) -> None:

@@ -70,6 +70,11 @@ def test_what_came_from_outside_is_escaped_everywhere(
             "best_baseline": "ewma_historical",
             "fallbacks": [{"symbol": HOSTILE, "reason": HOSTILE}],
         },
+        scores={
+            "first": HOSTILE,
+            "models": {HOSTILE: {"crps_bp": 1.0}, "lstm": {"crps_bp": 2.0}},
+            "comparisons": [{"model": HOSTILE, "baseline": HOSTILE, "skill_percent": 1.0}],
+        },
         live=live.assign(model=HOSTILE, model_version=HOSTILE),
         audit={
             "warn": 1,
@@ -181,6 +186,51 @@ def test_replays_are_no_live_record(page: Callable[..., Page], live: pd.DataFram
 @pytest.mark.parametrize("empty", [True, False])
 def test_no_record_yet_is_one_line(page: Callable[..., Page], live: pd.DataFrame, empty: bool) -> None:
     assert "None has come due yet" in page(live=live.iloc[:0] if empty else None).text
+
+
+def test_each_trained_model_stands_beside_each_baseline_with_its_chance(
+    page: Callable[..., Page], make_edition: Callable[..., Edition]
+) -> None:
+    text = page().text.replace("\xa0", " ")
+    assert "More than chance?" in text
+    assert "LSTM, trained today EWMA baseline +2.4 % 2.03 0.021 0.042" in text
+    assert "LSTM, trained today Random walk +8.9 % 2.03 < 0.001 < 0.001" in text
+    scores = make_edition().scores
+    untested = {**scores["comparisons"][0], "skill_percent": -1.26, "t": None, "p": None, "p_holm": None}
+    text = page(scores={**scores, "comparisons": [untested]}).text.replace("\xa0", " ")
+    assert "LSTM, trained today EWMA baseline −1.3 % – – –" in text
+    assert "More than chance?" not in page(scores={**scores, "comparisons": []}).text
+
+
+def test_a_skill_is_marked_only_where_it_passes_the_level_of_the_gate_for_all_comparisons_at_once(
+    make_edition: Callable[..., Edition],
+) -> None:
+    def marked(level: float | None) -> int:
+        evidence = {} if level is None else {"evidence": {"level": level}}
+        html = as_html(make_edition(decision={**make_edition().decision, **evidence})).decode()
+        return html.count('<td data-label="Skill" class="good">')
+
+    assert [marked(level) for level in (0.10, 0.04, None)] == [2, 1, 0]
+
+
+def test_the_direction_stands_beside_always_up_and_the_order_of_symbols_with_its_t(
+    page: Callable[..., Page], make_edition: Callable[..., Edition]
+) -> None:
+    text = page().text.replace("\xa0", " ")
+    assert "LSTM, trained today 1.001 51.2 % 47.1 – 55.3 % 53.0 % 0.021 1.26" in text
+    assert "Random walk 1.001 51.2 % 47.1 – 55.3 % 53.0 % 0.021 1.26" in text
+    scores = make_edition().scores
+    alone = {**scores["models"]["lstm"], "rank_ic": None, "rank_ic_t": None, "direction_low": None}
+    text = page(scores={**scores, "models": {**scores["models"], "lstm": alone}}).text.replace("\xa0", " ")
+    assert "LSTM, trained today 1.001 51.2 % – 53.0 % – –" in text
+
+
+def test_on_a_phone_every_score_says_what_it_is(make_edition: Callable[..., Edition]) -> None:
+    html = as_html(make_edition()).decode()
+    tables = re.findall(r'<table class="stack">.*?</table>', html, re.S)
+    assert len(tables) == 3
+    for cell in re.findall(r"<td[^>]*>", "".join(tables)):
+        assert "data-label=" in cell or "name" in cell
 
 
 def test_missing_scores_are_said_not_shown_as_numbers(

@@ -18,17 +18,9 @@ from pipeline.tracking import runs, store
 from tests.tracking.material import AS_OF, model_card
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    settings = Settings.load(home=tmp_path_factory.mktemp("migrated"))
-    store.ping(settings)
-    return settings.home / "mlflow" / "mlflow.db"
-
-
 @pytest.fixture
-def settings(home: Path, migrated: Path) -> Settings:
-    (home / "mlflow").mkdir(parents=True)
-    shutil.copyfile(migrated, home / "mlflow" / "mlflow.db")
+def settings(home: Path, empty_home: Path) -> Settings:
+    shutil.copytree(empty_home, home)
     return Settings.load()
 
 

@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from pipeline.config import LEVELS
-from pipeline.learning.features import FEATURES
+from pipeline.inputs import INPUTS
 from pipeline.learning.forecaster import Forecaster, ModelCard
 from pipeline.learning.networks import build
 from pipeline.learning.serving import forecast_from_prices
@@ -46,7 +46,7 @@ def history() -> pd.DataFrame:
 
 @pytest.fixture
 def package(tmp_path: Path, history: pd.DataFrame) -> Path:
-    card = ModelCard(**{**model_card(), "levels": LEVELS, "context_length": 20, "hidden_size": 8, "features": FEATURES})
+    card = ModelCard(**{**model_card(), "levels": LEVELS, "context_length": 20, "hidden_size": 8, "features": INPUTS})
     torch.manual_seed(0)
     start = torch.linspace(-1, 1, len(LEVELS)).repeat(card.horizon, 1)
     Forecaster(card, build(card.shape, start)).save(tmp_path / "model")

@@ -23,9 +23,11 @@ Register = Callable[..., registry.Registered]
 def register(
     settings: Settings, run_id: str, trained: Callable[..., Path], prices: pd.DataFrame
 ) -> Callable[..., registry.Registered]:
-    def register_one(as_of: date = AS_OF, seed: int = 1, run: str = run_id) -> registry.Registered:
-        folder = trained(as_of, seed)
-        return registry.register(settings, run, model_dir=folder, example=prices, tags={"source": "sample"})
+    def register_one(
+        as_of: date = AS_OF, seed: int = 1, run: str = run_id, source: str = "sample"
+    ) -> registry.Registered:
+        mine = settings.model_copy(update={"source": source})
+        return registry.register(mine, run, model_dir=trained(as_of, seed), example=prices, tags={})
 
     return register_one
 
@@ -64,6 +66,13 @@ def test_a_version_tells_what_it_is(register: Register, run_id: str, client: Any
     run = client.get_run(run_id)
     assert run.data.tags["model_version"] == "1"
     assert [output.model_id for output in run.outputs.model_outputs] == [made.model_id]
+
+
+def test_the_same_weights_from_another_source_are_a_version_of_their_own(register: Register) -> None:
+    first, other = register(), register(source="yahoo")
+    assert (first.version, first.tags["source"]) == ("1", "sample")
+    assert (other.version, other.tags["source"]) == ("2", "yahoo")
+    assert register(source="yahoo") == other
 
 
 def test_another_run_of_the_session_shows_the_version_it_shares(
@@ -145,6 +154,30 @@ def test_the_past_never_sees_a_later_champion(
             earlier = [past for past in promoted if past < asked]
             found = registry.champion_before(settings, asked)
             assert (found.version if found else None) == (promoted[max(earlier)] if earlier else None)
+
+
+def test_a_champion_stands_for_its_own_source_alone_and_the_alias_for_the_last_of_any(
+    settings: Settings, versions: Callable[..., str], client: Any
+) -> None:
+    of_source = {name: settings.model_copy(update={"source": name}) for name in ("sample", "yahoo", "files")}
+    on_sample, on_yahoo = versions(DAYS[0], source="sample"), versions(DAYS[1], source="yahoo")
+    registry.promote(of_source["yahoo"], on_yahoo, DAYS[1])
+    registry.promote(of_source["sample"], on_sample, DAYS[0])
+    assert aliases(client)["champion"] == on_yahoo
+    for name, expected in (("sample", [on_sample]), ("yahoo", [on_yahoo]), ("files", [])):
+        assert [one.version for one in registry.champions_before(of_source[name], DAYS[3])] == expected
+    assert registry.champion_before(of_source["yahoo"], DAYS[1]) is None
+
+
+def test_a_version_that_does_not_name_its_source_counts_for_every_one(
+    settings: Settings, versions: Callable[..., str]
+) -> None:
+    old, new = versions(DAYS[0]), versions(DAYS[1], source="yahoo")
+    for version, day in ((old, DAYS[0]), (new, DAYS[1])):
+        registry.promote(settings, version, day)
+    for name, expected in (("sample", [old]), ("yahoo", [new, old])):
+        mine = settings.model_copy(update={"source": name})
+        assert [one.version for one in registry.champions_before(mine, DAYS[3])] == expected
 
 
 def test_without_a_promotion_there_is_no_champion(settings: Settings, versions: Callable[..., str]) -> None:

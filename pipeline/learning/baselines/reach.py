@@ -11,9 +11,9 @@ from pipeline.learning.windows import Origins
 
 def forecastable(features: Features) -> Origins:
     """Return the origins at the last session that every baseline can forecast: see `why_not` for the other symbols."""
-    t = features.panel.last
-    s_N = np.flatnonzero(features.scale_ST[:, t] > STILL)
-    return Origins(s_N=s_N, t_N=np.full(len(s_N), t))
+    panel = features.panel
+    s_N = np.flatnonzero(features.scale_ST[:, panel.last] > STILL) if panel.symbols else np.empty(0, np.int64)
+    return Origins(s_N=s_N, t_N=np.full(len(s_N), panel.last))
 
 
 def why_not(features: Features, symbols: tuple[str, ...]) -> dict[str, str]:
@@ -33,5 +33,6 @@ def _reason(features: Features, symbol: str) -> str:
     if last != wanted:
         return f"has no bar for {wanted}, its last is of {last}"
     if len(there_T) <= WARM_UP:
-        return f"has {len(there_T)} sessions, {WARM_UP + 1} are needed for a volatility"
+        count = f"{len(there_T)} session{'s' * (len(there_T) != 1)}"
+        return f"has {count}, {WARM_UP + 1} are needed for a volatility"
     return "has not moved for so long that it has no volatility"

@@ -28,7 +28,7 @@ def look_at_shape(bars: pd.DataFrame, found: Findings) -> tuple[Mask, Mask]:
     prices = bars[PRICES].to_numpy(float)
     missing = np.asarray(~np.isfinite(prices).all(axis=1))
     empty = missing & ~np.isfinite(prices).any(axis=1)
-    found.add(missing & ~empty, "quarantine", "missing_price", "open, high, low or close is missing")
+    found.add(missing & ~empty, "quarantine", "missing_price", "open, high, low or close is missing or infinite")
     found.add(empty, "quarantine", "missing_price", "an empty row: the session is there, its prices are not")
     with np.errstate(invalid="ignore"):
         negative = np.asarray((prices <= 0).any(axis=1))

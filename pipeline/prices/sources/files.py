@@ -193,8 +193,9 @@ def _apply_actions(part: pd.DataFrame) -> pd.DataFrame:
         if "capital_gains" in part:
             evidence["capital_gain"] = part["capital_gains"].to_numpy(float)
     elif "adj_close" in part:
-        usable = np.isfinite(close) & (close > 0) & (part["adj_close"].to_numpy(float) > 0)
-        dividend[usable], derived = actions_from_adjusted(close[usable], part["adj_close"].to_numpy(float)[usable])
+        adjusted = part["adj_close"].to_numpy(float)
+        usable = np.isfinite(close) & (close > 0) & np.isfinite(adjusted) & (adjusted > 0)
+        dividend[usable], derived = actions_from_adjusted(close[usable], adjusted[usable])
         if "splits" not in part:
             split_ratio[usable] = derived
     return part.assign(dividend=dividend, split_ratio=split_ratio, **evidence)
