@@ -1,0 +1,1 @@
+"""How well this project and its peers forecast, by one scorer on the same sessions: `python -m benchmarks.skill`."""

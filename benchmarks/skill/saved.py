@@ -1,0 +1,113 @@
+"""The forecasts that lie in the bench's folder: a Parquet file each, and beside it what it was made from.
+
+A file that somebody else put there, in the contract's columns, is scored like the rest.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.files import write_atomic
+from pipeline.learning.baselines import BASELINES as BASELINE_MODELS
+
+BASELINES = "baselines"  # the file of those that the product's backtest forecasts beside its network
+NETWORKS = ("lstm", "rnn", "mlp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecaster:
+    """One model with one seed, and the files that its forecasts lie in."""
+
+    model: str
+    seed: int | None
+    paths: tuple[Path, ...]
+    steps: frozenset[int]
+    seconds: float | None  # of training, over all folds and files
+
+    @property
+    def name(self) -> str:
+        """The model and its seed in words."""
+        return self.model if self.seed is None else f"{self.model}, seed {self.seed}"
+
+    def read(self, columns: Sequence[str], steps: Sequence[int]) -> pd.DataFrame:
+        """Return its forecasts over `steps`: the named columns, days as datetime64[s]."""
+        wanted = [("model", "==", self.model), ("step", "in", list(steps))]
+        frame = pd.concat(
+            [pd.read_parquet(path, columns=list(columns), filters=wanted) for path in self.paths], ignore_index=True
+        )
+        days = [name for name in ("as_of", "target_session") if name in frame]
+        return frame.assign(**{name: pd.to_datetime(frame[name]).astype("datetime64[s]") for name in days})
+
+
+class Saved:
+    """The folder of forecasts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def about(self, name: str) -> dict[str, Any]:
+        """Return what stands beside a file: parameters, seed, seconds … Nothing where it is not whole or not ours."""
+        note = self._note(name)
+        if not note.is_file() or not self._path(name).is_file():
+            return {}
+        told: dict[str, Any] = json.loads(note.read_text())
+        return told
+
+    def has(self, name: str, parameters: Mapping[str, Any]) -> bool:
+        """Whether a file was made from exactly these parameters."""
+        return bool(self.about(name).get("parameters") == json.loads(json.dumps(parameters)))
+
+    def keep(
+        self, name: str, forecasts: pd.DataFrame, parameters: Mapping[str, Any], *, seed: int | None, **more: Any
+    ) -> None:
+        """Keep forecasts with what they were made from. The note comes last: without it there is no such file."""
+        self._note(name).unlink(missing_ok=True)
+        buffer = io.BytesIO()
+        forecasts.to_parquet(buffer, index=False, compression="zstd")
+        write_atomic(self._path(name), buffer.getvalue())
+        note = {"parameters": dict(parameters), "seed": seed, **more}
+        write_atomic(self._note(name), json.dumps(note, indent=1, sort_keys=True) + "\n")
+
+    def names(self) -> list[str]:
+        """Return the names of all files there are."""
+        return sorted(path.stem for path in self.folder.glob("*.parquet"))
+
+    def forecasters(self, names: Sequence[str]) -> list[Forecaster]:
+        """Return the models of the files named, each seed by itself: the baselines, the networks, then all others."""
+        found: dict[tuple[str, int | None], list[tuple[Path, set[int], float | None]]] = {}
+        for name in names:
+            about = self.about(name)
+            table = pd.read_parquet(self._path(name), columns=["model", "step"]).drop_duplicates()
+            for model, rows in table.groupby("model"):
+                part = (self._path(name), set(rows["step"]), about.get("seconds"))
+                found.setdefault((str(model), about.get("seed")), []).append(part)
+        made = [_forecaster(model, seed, parts) for (model, seed), parts in found.items()]
+        return sorted(made, key=_rank)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
+    def _note(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+
+def _rank(one: Forecaster) -> tuple[int, str, int]:
+    known = [*BASELINE_MODELS, *NETWORKS]
+    return known.index(one.model) if one.model in known else len(known), one.model, one.seed or 0
+
+
+def _forecaster(model: str, seed: int | None, parts: Sequence[tuple[Path, set[int], float | None]]) -> Forecaster:
+    seconds = [each for _, _, each in parts if each is not None]
+    return Forecaster(
+        model=model,
+        seed=seed,
+        paths=tuple(path for path, _, _ in parts),
+        steps=frozenset(step for _, steps, _ in parts for step in steps),
+        seconds=sum(seconds) if seconds else None,
+    )
