@@ -2,6 +2,8 @@
 
 # The interpreter that .venv is made with: 3.11 or newer.
 PYTHON ?= python3
+# The environment of the peers, where there is one: `make .venv-peers`.
+PEERS ?= $(wildcard .venv-peers)
 # Where torch comes from, unless pip finds a wheel of it on this machine. The default has no CUDA and is small.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
@@ -17,7 +19,7 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 .PHONY: help run stop status install test test-fire bench bench-store bench-training bench-skill check lock
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
 	@echo
 	@echo 'make run takes AS_OF=2013-02-28 SYMBOLS=AAPL,IBM SOURCE=sample FILES=prices.csv NETWORK=rnn, all optional,'
 	@echo 'and AIRFLOW_PORT=8080 MLFLOW_PORT=5000; everything reads PIPELINE_* from the environment or from .env.'
@@ -44,10 +46,10 @@ bench: bench-store bench-training ## measure everything: the store, then trainin
 bench-store: $(INSTALLED_DEV) ## the store: appends, as-of reads, unchanged days; ARGS='--quick' for small sizes
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-training: $(INSTALLED_DEV) ## training beside the usual loop; PEERS=.venv-peers adds neuralforecast and darts
+bench-training: $(INSTALLED_DEV) ## training beside the usual loop, and beside neuralforecast and darts after make .venv-peers
 	@$(BIN)/python -m benchmarks.training $(if $(PEERS),--peers $(PEERS)/bin/python) $(ARGS)
 
-bench-skill: $(INSTALLED_DEV) ## how well it forecasts, hours; PEERS=.venv-peers adds neuralforecast and darts; ARGS='--quick'
+bench-skill: $(INSTALLED_DEV) ## how well it forecasts, beside peers after make .venv-peers; hours, or ARGS='--quick'
 	@$(BIN)/python -m benchmarks.skill $(if $(PEERS),--peers $(PEERS)/bin/python) $(ARGS)
 
 .venv-peers: ## the environment of the peers that training and skill are measured beside

@@ -1,4 +1,4 @@
-"""The element-wise part of an LSTM's step, compiled: what torch would do in a dozen passes over memory, in one.
+"""The element-wise part of a recurrent step, compiled: what torch would do in a dozen passes over memory, in one.
 
 torch's own layer on a CPU spends as long on gates as on matrix products: half of an inference, a third of a training
 step. Compiled code is kept beside this file or in the user's cache folder, and made anew for another processor.
@@ -55,7 +55,7 @@ def _sigmoid(x: Any) -> Any:
 
 
 @_compiled(nogil=True, fastmath=_FAST, error_model="numpy")
-def forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_BD: Floats, out_BD: Floats) -> None:
+def lstm_forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_BD: Floats, out_BD: Floats) -> None:
     """Turn pre-activations into gates in place, and write the new cell, its tanh, and the output.
 
     The pre-activations of the cell gate come doubled, since tanh(x) = 2 sigmoid(2 x) − 1. `cell_BD` may be `before_BD`.
@@ -80,7 +80,7 @@ def forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_BD: F
 
 
 @_compiled(nogil=True, fastmath=_FAST, error_model="numpy")
-def backward(
+def lstm_backward(
     gates_BG: Floats, before_BD: Floats, squashed_BD: Floats, by_out_BD: Floats, by_cell_BD: Floats, spare_D: Floats
 ) -> None:
     """Turn the gates into the gradients by their pre-activations (not doubled), in place.
@@ -110,3 +110,21 @@ def backward(
             f_D[k] = by_cell_D[k] * before_D[k] * f_D[k] * (_ONE - f_D[k])
         for k in range(width):
             by_cell_D[k] = spare_D[k]
+
+
+@_compiled(nogil=True, fastmath=_FAST, error_model="numpy")
+def rnn_forward(pre_BD: Floats, out_BD: Floats) -> None:
+    """Write the outputs, tanh of the pre-activations, which come doubled: tanh(x) = 2 sigmoid(2 x) − 1."""
+    for b in range(pre_BD.shape[0]):
+        pre_D, out_D = pre_BD[b], out_BD[b]
+        for k in range(pre_BD.shape[1]):
+            out_D[k] = _TWO * _sigmoid(pre_D[k]) - _ONE
+
+
+@_compiled(nogil=True, fastmath=_FAST, error_model="numpy")
+def rnn_backward(out_BD: Floats, by_out_BD: Floats, by_pre_BD: Floats) -> None:
+    """Write the gradients by the pre-activations (not doubled) from those by the outputs."""
+    for b in range(out_BD.shape[0]):
+        out_D, by_out_D, by_pre_D = out_BD[b], by_out_BD[b], by_pre_BD[b]
+        for k in range(out_BD.shape[1]):
+            by_pre_D[k] = by_out_D[k] * (_ONE - out_D[k] * out_D[k])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pipeline.learning.lstm import Lstm
+from pipeline.learning.recurrent import Lstm, Rnn
 
 _MAX_STRETCH = 3.0  # a network may widen or narrow a range up to exp(3) times
 
@@ -64,19 +64,14 @@ class QuantileHead(nn.Module):
 class Recurrent(nn.Module):
     """An LSTM or a plain RNN over the window; its last output goes to the head."""
 
-    def __init__(self, kind: type[Lstm] | type[nn.RNN], shape: Shape, width: int, start_HQ: Tensor) -> None:
+    def __init__(self, kind: type[Lstm] | type[Rnn], shape: Shape, width: int, start_HQ: Tensor) -> None:
         super().__init__()
         self.cell = kind(shape.features, width, num_layers=shape.layers, batch_first=True)
         self.head = QuantileHead(width, start_HQ)
 
     def forward(self, x_BLF: Tensor) -> Tensor:
         """Return quantiles of shape (B, H, Q)."""
-        if isinstance(self.cell, Lstm):
-            last_BD = self.cell.last(x_BLF)
-        else:
-            out_BLD, _ = self.cell(x_BLF)
-            last_BD = out_BLD[:, -1]
-        quantiles_BHQ: Tensor = self.head(last_BD)
+        quantiles_BHQ: Tensor = self.head(self.cell.last(x_BLF))
         return quantiles_BHQ
 
 
@@ -108,7 +103,7 @@ def build(shape: Shape, start_HQ: Tensor) -> nn.Module:
     if shape.network == "lstm":
         return Recurrent(Lstm, shape, shape.hidden_size, start_HQ)
     if shape.network == "rnn":  # one gate instead of four: twice the width
-        return Recurrent(nn.RNN, shape, 2 * shape.hidden_size, start_HQ)
+        return Recurrent(Rnn, shape, 2 * shape.hidden_size, start_HQ)
     if shape.network == "mlp":
         parameters = 4 * shape.hidden_size * (shape.hidden_size + shape.features)
         return FeedForward(

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from pipeline import jobs
 from pipeline.config import LEVELS, Settings
 from pipeline.errors import BadSetting
+from pipeline.jobs import gatekeeping
 from pipeline.judging.heldout import Heldout
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.runs import Run
@@ -114,6 +115,19 @@ def test_a_champion_of_another_source_is_none(damaged: Callable[..., None], tmp_
     assert _kept(run)["champion"] is None
     assert "there is no champion yet" in decision["reason"]
     assert registry.champion_before(Settings.load(), DAYS[2]) is not None
+
+
+def test_a_champion_may_read_other_inputs_but_none_that_are_gone(
+    damaged: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged()
+    run, _ = judged(DAYS[2], inputs="return, market_return")
+    assert _kept(run)["champion"]["version"] == "2"  # it reads all there are
+    monkeypatch.setattr(gatekeeping, "INPUTS", ("return", "market_return"))
+    decision = jobs.judge(run)
+    assert _kept(run)["champion"] is None
+    assert "the champion reads high_above_close, low_below_close" in decision["reason"]
+    assert "which is no input any more" in decision["reason"]
 
 
 def test_a_network_that_knows_the_future_is_stopped_and_the_run_is_marked(damaged: Callable[..., None]) -> None:
