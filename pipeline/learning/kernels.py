@@ -1,9 +1,11 @@
-"""The element-wise part of a recurrent step, compiled: what torch would do in a dozen passes over memory, in one.
+"""The way of an LSTM and an RNN over all sessions and back, compiled.
 
-torch's own layer on a CPU spends as long on gates as on matrix products: half of an inference, a third of a training
-step. Compiled code is kept beside this file or in the user's cache folder, and made anew for another processor.
+torch's own layers on a CPU spend as long on what is element-wise as on matrix products: half of an inference, a third
+of a training step. Here one loop does it, between products by BLAS, and all of it without Python's lock: several threads
+hardly meet. Compiled code is kept beside this file or in the user's cache folder, and made anew for another processor.
 
-Legend: B batch, D width; G = 4 D, the gates in torch's order: input, forget, cell, output.
+Legend: L context, B batch, D width, K columns of a row (input, output before, one); G = 4 D, the gates in torch's
+order: input, forget, cell, output.
 """
 
 from collections.abc import Callable
@@ -54,8 +56,8 @@ def _sigmoid(x: Any) -> Any:
     return _ONE / (_ONE + series * power)
 
 
-@_compiled(nogil=True, fastmath=_FAST, error_model="numpy")
-def lstm_forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_BD: Floats, out_BD: Floats) -> None:
+@njit(nogil=True, fastmath=_FAST, error_model="numpy")
+def _lstm_forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_BD: Floats, out_BD: Floats) -> None:
     """Turn pre-activations into gates in place, and write the new cell, its tanh, and the output.
 
     The pre-activations of the cell gate come doubled, since tanh(x) = 2 sigmoid(2 x) − 1. `cell_BD` may be `before_BD`.
@@ -79,8 +81,8 @@ def lstm_forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_
             out_D[k] = o_D[k] * squashed_D[k]
 
 
-@_compiled(nogil=True, fastmath=_FAST, error_model="numpy")
-def lstm_backward(
+@njit(nogil=True, fastmath=_FAST, error_model="numpy")
+def _lstm_backward(
     gates_BG: Floats, before_BD: Floats, squashed_BD: Floats, by_out_BD: Floats, by_cell_BD: Floats, spare_D: Floats
 ) -> None:
     """Turn the gates into the gradients by their pre-activations (not doubled), in place.
@@ -112,8 +114,8 @@ def lstm_backward(
             by_cell_D[k] = spare_D[k]
 
 
-@_compiled(nogil=True, fastmath=_FAST, error_model="numpy")
-def rnn_forward(pre_BD: Floats, out_BD: Floats) -> None:
+@njit(nogil=True, fastmath=_FAST, error_model="numpy")
+def _rnn_forward(pre_BD: Floats, out_BD: Floats) -> None:
     """Write the outputs, tanh of the pre-activations, which come doubled: tanh(x) = 2 sigmoid(2 x) − 1."""
     for b in range(pre_BD.shape[0]):
         pre_D, out_D = pre_BD[b], out_BD[b]
@@ -121,10 +123,66 @@ def rnn_forward(pre_BD: Floats, out_BD: Floats) -> None:
             out_D[k] = _TWO * _sigmoid(pre_D[k]) - _ONE
 
 
-@_compiled(nogil=True, fastmath=_FAST, error_model="numpy")
-def rnn_backward(out_BD: Floats, by_out_BD: Floats, by_pre_BD: Floats) -> None:
+@njit(nogil=True, fastmath=_FAST, error_model="numpy")
+def _rnn_backward(out_BD: Floats, by_out_BD: Floats, by_pre_BD: Floats) -> None:
     """Write the gradients by the pre-activations (not doubled) from those by the outputs."""
     for b in range(out_BD.shape[0]):
         out_D, by_out_D, by_pre_D = out_BD[b], by_out_BD[b], by_pre_BD[b]
         for k in range(out_BD.shape[1]):
             by_pre_D[k] = by_out_D[k] * (_ONE - out_D[k] * out_D[k])
+
+
+@_compiled(nogil=True, error_model="numpy")
+def lstm_run(
+    rows_LBK: Floats, weight_KG: Floats, gates_LBG: Floats, cell_LBD: Floats, squashed_LBD: Floats, out_LBD: Floats
+) -> None:
+    """Run over all sessions, writing each output into the row of the next.
+
+    With gates for each session all is kept for the way back; with one, each session is written over the one before.
+    The weights of the cell gate come doubled.
+    """
+    keep = len(gates_LBG) > 1
+    for t in range(len(rows_LBK) - 1):
+        at, after = (t, t + 1) if keep else (0, 0)
+        np.dot(rows_LBK[t], weight_KG, gates_LBG[at])
+        _lstm_forward(gates_LBG[at], cell_LBD[at], cell_LBD[after], squashed_LBD[at], out_LBD[t + 1])
+
+
+@_compiled(nogil=True, error_model="numpy")
+def lstm_back(
+    gates_LBG: Floats, cell_LBD: Floats, squashed_LBD: Floats, by_state_GD: Floats, by_out_LBD: Floats
+) -> None:
+    """Turn the gates of all sessions into the gradients by their pre-activations, from that by the outputs.
+
+    `by_out_LBD` has the last session's alone, or each one's.
+    """
+    last, every = len(gates_LBG) - 1, len(by_out_LBD) > 1
+    by_out_BD = by_out_LBD[-1].copy()
+    by_cell_BD, spare_D = np.zeros_like(by_out_BD), np.empty_like(by_out_BD[0])
+    for t in range(last, -1, -1):
+        _lstm_backward(gates_LBG[t], cell_LBD[t], squashed_LBD[t], by_out_BD, by_cell_BD, spare_D)
+        if t > 0:
+            np.dot(gates_LBG[t], by_state_GD, by_out_BD)
+            if every:
+                by_out_BD += by_out_LBD[t - 1]
+
+
+@_compiled(nogil=True, error_model="numpy")
+def rnn_run(rows_LBK: Floats, weight_KD: Floats, pre_BD: Floats, out_LBD: Floats) -> None:
+    """Run over all sessions, writing each output into the row of the next; the weights come doubled."""
+    for t in range(len(rows_LBK) - 1):
+        np.dot(rows_LBK[t], weight_KD, pre_BD)
+        _rnn_forward(pre_BD, out_LBD[t + 1])
+
+
+@_compiled(nogil=True, error_model="numpy")
+def rnn_back(out_LBD: Floats, by_state_DD: Floats, by_out_LBD: Floats, by_pre_LBD: Floats) -> None:
+    """Write the gradients by the pre-activations of all sessions from that by the outputs, the last one's or each."""
+    last, every = len(by_pre_LBD) - 1, len(by_out_LBD) > 1
+    by_out_BD = by_out_LBD[-1].copy()
+    for t in range(last, -1, -1):
+        _rnn_backward(out_LBD[t + 1], by_out_BD, by_pre_LBD[t])
+        if t > 0:
+            np.dot(by_pre_LBD[t], by_state_DD, by_out_BD)
+            if every:
+                by_out_BD += by_out_LBD[t - 1]

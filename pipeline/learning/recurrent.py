@@ -51,7 +51,7 @@ def _last(cell: Lstm | Rnn, x_BLI: Tensor) -> Tensor:
                 at_LBI, by_input_GI, by_state_GD, bias_G + more_G, last, steps
             )
         else:
-            rows = _Rows(at_LBI, by_state_GD.shape[1])
+            rows = _Rows(at_LBI, cell.hidden_size)
             steps(rows, by_input_GI, by_state_GD, bias_G + more_G, keep=False)
             at_LBI = rows.result(last)
     return at_LBI
@@ -78,83 +78,59 @@ class _Rows:
 
 
 class _Steps:
-    """The sessions of one layer, there and with `back` the way back."""
+    """The sessions of one layer, and with `back` the way back."""
 
     def __init__(self, rows: _Rows, by_input_GI: Tensor, by_state_GD: Tensor, bias_G: Tensor, *, keep: bool) -> None:
-        kernels = _kernels()
-        assert kernels is not None
-        self.rows, self.kernels, self.width, self.keep = rows, kernels, by_state_GD.shape[1], keep
-        self.run(torch.cat([by_input_GI.T, by_state_GD.T, bias_G[None]]))
+        self.rows, self.width = rows, by_state_GD.shape[1]
+        self.run(torch.cat([by_input_GI.T, by_state_GD.T, bias_G[None]]), keep=keep)
 
-    def run(self, weight_KG: Tensor) -> None:
+    def run(self, weight_KG: Tensor, *, keep: bool) -> None:
         """Write the outputs into the rows, and with `keep` keep what the way back needs."""
         raise NotImplementedError
 
     def back(self, by_out: Tensor, by_state_GD: Tensor) -> Tensor:
-        """Return the gradient by the pre-activations, (L, B, G), from that by the output, (B, D) or (L, B, D)."""
-        every = by_out.dim() == 3  # a gradient for each session, not the last alone
-        by_out_BD = (by_out[-1] if every else by_out).clone(memory_format=torch.contiguous_format)
-        by_pre_LBG = self.begin_back(by_out_BD)
-        for t in range(self.rows.length - 1, -1, -1):
-            self.step_back(t)
-            if t:
-                torch.mm(by_pre_LBG[t], by_state_GD, out=by_out_BD)
-                if every:
-                    by_out_BD += by_out[t - 1]
-        return by_pre_LBG
+        """Return the gradient by the pre-activations, (L, B, G), from that by the output, (B, D) or (L, B, D).
 
-    def begin_back(self, by_out_BD: Tensor) -> Tensor:
-        """Make ready to go back, reading gradients by the output from `by_out_BD`; return where results will lie."""
-        raise NotImplementedError
-
-    def step_back(self, t: int) -> None:
-        """Write the gradient by the pre-activations of one session."""
+        It can be asked for once: what was kept is overwritten.
+        """
         raise NotImplementedError
 
 
 class _Lstm(_Steps):
-    def run(self, weight_KG: Tensor) -> None:
+    def run(self, weight_KG: Tensor, *, keep: bool) -> None:
         rows, width = self.rows, self.width
-        weight_KG[:, 2 * width : 3 * width] *= 2.0  # see kernels.lstm_forward
-        depth = rows.length if self.keep else 1
-        batch = rows.all_LBK.shape[1]
+        weight_KG[:, 2 * width : 3 * width] *= 2.0
+        batch, depth = rows.all_LBK.shape[1], rows.length if keep else 1
         self.gates_LBG = rows.all_LBK.new_empty(depth, batch, 4 * width)
-        squashed_LBD = rows.all_LBK.new_empty(depth, batch, width)
-        cell_LBD = rows.all_LBK.new_zeros(depth + 1 if self.keep else 1, batch, width)
-        self.gates, self.squashed, self.cell = (each.numpy() for each in (self.gates_LBG, squashed_LBD, cell_LBD))
-        out = rows.out_LBD.numpy()
-        for t in range(rows.length):
-            at, after = (t, t + 1) if self.keep else (0, 0)
-            torch.mm(rows.all_LBK[t], weight_KG, out=self.gates_LBG[at])
-            self.kernels.lstm_forward(self.gates[at], self.cell[at], self.cell[after], self.squashed[at], out[t + 1])
+        self.squashed_LBD = rows.all_LBK.new_empty(depth, batch, width)
+        self.cell_LBD = rows.all_LBK.new_zeros(depth + 1, batch, width)
+        given = (rows.all_LBK, weight_KG, self.gates_LBG, self.cell_LBD, self.squashed_LBD, rows.out_LBD)
+        kernels().lstm_run(*(each.numpy() for each in given))
 
-    def begin_back(self, by_out_BD: Tensor) -> Tensor:
-        self.by_out = by_out_BD.numpy()
-        self.by_cell, self.spare = torch.zeros_like(by_out_BD).numpy(), by_out_BD.new_empty(self.width).numpy()
-        return self.gates_LBG  # each becomes its own gradient
-
-    def step_back(self, t: int) -> None:
-        self.kernels.lstm_backward(self.gates[t], self.cell[t], self.squashed[t], self.by_out, self.by_cell, self.spare)
+    def back(self, by_out: Tensor, by_state_GD: Tensor) -> Tensor:
+        given = (self.gates_LBG, self.cell_LBD, self.squashed_LBD, by_state_GD.detach(), _by_session(by_out))
+        kernels().lstm_back(*(each.numpy() for each in given))
+        return self.gates_LBG
 
 
 class _Rnn(_Steps):
-    def run(self, weight_KG: Tensor) -> None:
+    def run(self, weight_KG: Tensor, *, keep: bool) -> None:
+        del keep  # the outputs lie in the rows in any case
         rows = self.rows
-        weight_KG *= 2.0  # see kernels.rnn_forward
         pre_BD = rows.all_LBK.new_empty(rows.all_LBK.shape[1], self.width)
-        self.out, pre = rows.out_LBD.numpy(), pre_BD.numpy()
-        for t in range(rows.length):
-            torch.mm(rows.all_LBK[t], weight_KG, out=pre_BD)
-            self.kernels.rnn_forward(pre, self.out[t + 1])
+        given = (rows.all_LBK, 2.0 * weight_KG, pre_BD, rows.out_LBD)
+        kernels().rnn_run(*(each.numpy() for each in given))
 
-    def begin_back(self, by_out_BD: Tensor) -> Tensor:
-        self.by_out = by_out_BD.numpy()
-        by_pre_LBD = by_out_BD.new_empty(self.rows.length, *by_out_BD.shape)
-        self.by_pre = by_pre_LBD.numpy()
+    def back(self, by_out: Tensor, by_state_GD: Tensor) -> Tensor:
+        out_LBD = self.rows.out_LBD
+        by_pre_LBD = out_LBD.new_empty(self.rows.length, *out_LBD.shape[1:])
+        given = (out_LBD, by_state_GD.detach(), _by_session(by_out), by_pre_LBD)
+        kernels().rnn_back(*(each.numpy() for each in given))
         return by_pre_LBD
 
-    def step_back(self, t: int) -> None:
-        self.kernels.rnn_backward(self.out[t + 1], self.by_out, self.by_pre[t])
+
+def _by_session(by_out: Tensor) -> Tensor:
+    return (by_out if by_out.dim() == 3 else by_out[None]).contiguous()
 
 
 class _Layer(torch.autograd.Function):
@@ -180,7 +156,7 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, by_out: Tensor) -> tuple[Tensor | None, ...]:
         by_input_GI, by_state_GD = ctx.saved_tensors
         steps: _Steps = ctx.steps
-        del ctx.steps  # used up: what was kept is overwritten
+        del ctx.steps
         by_pre_LBG = steps.back(by_out, by_state_GD)
         by_weight_KG = steps.rows.gradient(by_pre_LBG)
         by_x_LBI = by_pre_LBG @ by_input_GI if ctx.needs_input_grad[0] else None
@@ -188,11 +164,26 @@ class _Layer(torch.autograd.Function):
         return by_x_LBI, by_input.T, by_state.T, by_bias[0], None, None
 
 
+def kernels() -> ModuleType:
+    """Return the compiled part, which is known to be there."""
+    found = _kernels()
+    assert found is not None
+    return found
+
+
 @cache
 def _kernels() -> ModuleType | None:
-    """The compiled part; None where numba is not installed, as on a server that only answers forecasts."""
+    """The compiled part; None where numba is not installed, as on a server that only answers forecasts.
+
+    Its BLAS, that of scipy, does each product on one thread: several would wait for each other by spinning.
+    """
     try:
+        import scipy.linalg.cython_blas
+        from threadpoolctl import threadpool_limits
+
         from pipeline.learning import kernels
     except ImportError:
         return None
+    assert scipy.linalg.cython_blas
+    threadpool_limits(1, user_api="blas")
     return kernels

@@ -64,7 +64,7 @@ def test_the_gates_are_right_from_the_smallest_to_the_largest(size: float) -> No
         cell = before_BD / (1 + np.exp(-f)) + np.tanh(g / 2) / (1 + np.exp(-i))  # the cell gate comes doubled
         out = np.tanh(cell) / (1 + np.exp(-o))
     cell_BD, squashed_BD, out_BD = (np.empty_like(before_BD) for _ in range(3))
-    kernels.lstm_forward(gates_BG, before_BD, cell_BD, squashed_BD, out_BD)
+    kernels._lstm_forward(gates_BG, before_BD, cell_BD, squashed_BD, out_BD)
     np.testing.assert_allclose(cell_BD, cell, atol=1e-6)
     np.testing.assert_allclose(out_BD, out, atol=1e-6)
 
