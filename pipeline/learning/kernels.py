@@ -1,7 +1,7 @@
 """The way of an LSTM and an RNN over all sessions and back, compiled.
 
 torch's own layers on a CPU spend as long on what is element-wise as on matrix products: half of an inference, a third
-of a training step. Here one loop does it, between products by BLAS, and all of it without Python's lock: several threads
+of a training step. Here one loop does it, between products by BLAS, and without Python's lock: several threads
 hardly meet. Compiled code is kept beside this file or in the user's cache folder, and made anew for another processor.
 
 Legend: L context, B batch, D width, K columns of a row (input, output before, one); G = 4 D, the gates in torch's
