@@ -67,7 +67,7 @@ def each(request: pytest.FixtureRequest, features: Features, fold: Fold) -> Retr
 
 
 def noise(count: int = 40) -> Tensor:
-    return torch.randn(count, CONTEXT, 8, generator=torch.Generator().manual_seed(3))
+    return torch.randn(count, CONTEXT, len(INPUTS), generator=torch.Generator().manual_seed(3))
 
 
 def test_the_gradient_of_one_linear_output_is_its_weight() -> None:
@@ -82,7 +82,7 @@ def test_the_gradient_of_one_linear_output_is_its_weight() -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_random_signs_give_the_gradient_of_all_outputs_one_by_one(network: str) -> None:
     model, x_NLF = fresh(replace(SHAPE, network=network), START_HQ, 5), noise()
-    slow_LF = torch.zeros(CONTEXT, 8, dtype=torch.double)
+    slow_LF = torch.zeros(CONTEXT, len(INPUTS), dtype=torch.double)
     x_NLF.requires_grad_(True)
     for h in range(HORIZON):
         for q in range(7):
