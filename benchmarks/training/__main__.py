@@ -81,11 +81,23 @@ _FORECAST = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run everything and print the tables."""
     given = _parser().parse_args(argv)
+    samples: list[dict[str, Any]] = []
+    peak, _ = run_process([sys.executable, "-c", _GEMM], _ONE)
+    try:
+        samples.extend(_measured(given))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; this is what was measured until now\n")
+    sys.stdout.write(as_markdown(samples, peak["gflops"]) + requirements.as_markdown(samples, peak["gflops"]))
+    if given.json:
+        given.json.write_text(json.dumps({"samples": samples, "gemm": peak, "environment": environment()}, indent=1))
+    return 0
+
+
+def _measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Run the cases round after round, the last ones beside a busy core, and yield what each told."""
     size = ("--symbols", "40", "--sessions", "400") if given.quick else ()
     many = ("--symbols", "400" if given.quick else "10000")
     steps, rounds = (30, 1) if given.quick else (given.steps, given.rounds)
-    samples: list[dict[str, Any]] = []
-    peak, _ = run_process([sys.executable, "-c", _GEMM], _ONE)
     for turn in range(rounds):
         for layers in given.layers:
             for case in CASES:
@@ -93,17 +105,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                     continue
                 python = str(given.peers) if case.peer else sys.executable
                 sample = {"turn": turn, "beside": "nothing", **case.run(python, layers, steps, size)}
-                samples.append(sample)
                 sys.stderr.write(f"{layers} {case.name}: {sample['step_ms']:.1f} ms a step\n")
-        forecasts = [case.run(sys.executable, 1, 8, many) for case in _FORECAST]
-        samples += [{"turn": turn, "beside": "nothing", **one} for one in forecasts]
+                yield sample
+        for case in _FORECAST:
+            yield {"turn": turn, "beside": "nothing", **case.run(sys.executable, 1, 8, many)}
     with _busy_core():
-        crowded = [case.run(sys.executable, 1, steps, size) for case in CASES[:3]]
-        samples += [{"turn": 0, "beside": "a busy core", **one} for one in crowded]
-    sys.stdout.write(as_markdown(samples, peak["gflops"]) + requirements.as_markdown(samples, peak["gflops"]))
-    if given.json:
-        given.json.write_text(json.dumps({"samples": samples, "gemm": peak, "environment": environment()}, indent=1))
-    return 0
+        for case in CASES[:3]:
+            yield {"turn": 0, "beside": "a busy core", **case.run(sys.executable, 1, steps, size)}
 
 
 def as_markdown(samples: Sequence[dict[str, Any]], gflops: float) -> str:
@@ -118,8 +126,10 @@ def as_markdown(samples: Sequence[dict[str, Any]], gflops: float) -> str:
         ours = calm([one for one in samples if (one["case"], one["layers"]) == (CASES[0].name, layers)])
         middle = {key: statistics.median(one[key] for one in mine) for key in _NUMBERS}
         ratio = middle["step_ms"] / statistics.median(one["step_ms"] for one in ours if one["beside"] == "nothing")
+        forecast = name in {case.name for case in _FORECAST}  # its step is all symbols once
+        times = "" if forecast else f"{ratio:.2f}"
         lines.append(
-            f"| {name} | {layers} | {beside} | {middle['step_ms']:.1f} | {middle['step_cpu_ms']:.1f} | {ratio:.2f} "
+            f"| {name} | {layers} | {beside} | {middle['step_ms']:.1f} | {middle['step_cpu_ms']:.1f} | {times} "
             f"| {middle['wall_s']:.1f} | {middle['peak_mib']:,.0f} | {middle['foreign']:.0%} |"
         )
     lines += ["", f"fp32 GEMM on one thread: {gflops:.0f} GF/s  "]
