@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.training.work import CONTEXT, HIDDEN, HORIZON, INPUTS, LEVELS, SEED, WINDOWS, Clock, made
 from pipeline.learning.features import Features
@@ -16,7 +17,7 @@ from pipeline.learning.training import Recipe, fit
 from pipeline.learning.windows import Origins, Windows, in_chunks
 
 
-def features_of(x_STF: np.ndarray) -> Features:  # type: ignore[type-arg]
+def features_of(x_STF: NDArray[np.float32]) -> Features:
     """Return the inputs as the product has them, the first of them as the return and no volatility to scale by."""
     symbols, sessions, _ = x_STF.shape
     nothing = np.ones((symbols, sessions))

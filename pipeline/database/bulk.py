@@ -90,7 +90,8 @@ def _as_stored(connection: Connection, table: Table, name: str, values: Sequence
     if not isinstance(table.columns[name].type, Day):
         return values
     days = np.asarray(values, dtype="datetime64[D]")
-    return days.astype(np.int64).tolist() if connection.dialect.name == "sqlite" else days.tolist()  # type: ignore[no-any-return]
+    stored: list[Any] = (days.astype(np.int64) if connection.dialect.name == "sqlite" else days).tolist()
+    return stored
 
 
 def _from_sqlite(engine: Engine, query: Select[Any]) -> pa.Table:

@@ -48,7 +48,8 @@ class Panel:
 
     def day(self, s: int, t: int) -> date:
         """Return the session `t` of symbol `s`."""
-        return self.days_MT[self.market_S[s], t].astype(object)  # type: ignore[no-any-return]
+        day: date = self.days_MT[self.market_S[s], t].astype(object)
+        return day
 
     def positions(self, symbols_N: NDArray[np.str_], days_N: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], ...]:
         """Return the indices of symbol and session of each pair; -1 for what the panel does not have."""

@@ -88,7 +88,7 @@ def recall_error(contestant: str, seed: int, budget: Budget | None = None) -> fl
         x_BLF, y_B = windows(budget.batch_size, generator)
         loss = nn.functional.mse_loss(network(x_BLF), y_B)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(network.parameters(), budget.clip_norm)
         optimizer.step()
     x_BLF, y_B = windows(_TEST_WINDOWS, generator)

@@ -9,6 +9,7 @@ Legend: B batch, L context, I inputs, D width, G columns of the pre-activations 
 of a row (input, output before, one).
 """
 
+from abc import ABC, abstractmethod
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -77,23 +78,23 @@ class _Rows:
         return self.all_LBK[: self.length].flatten(0, 1).T @ by_pre_LBG.flatten(0, 1)
 
 
-class _Steps:
+class _Steps(ABC):
     """The sessions of one layer, and with `back` the way back."""
 
     def __init__(self, rows: _Rows, by_input_GI: Tensor, by_state_GD: Tensor, bias_G: Tensor, *, keep: bool) -> None:
         self.rows, self.width = rows, by_state_GD.shape[1]
         self.run(torch.cat([by_input_GI.T, by_state_GD.T, bias_G[None]]), keep=keep)
 
+    @abstractmethod
     def run(self, weight_KG: Tensor, *, keep: bool) -> None:
         """Write the outputs into the rows, and with `keep` keep what the way back needs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def back(self, by_out: Tensor, by_state_GD: Tensor) -> Tensor:
         """Return the gradient by the pre-activations, (L, B, G), from that by the output, (B, D) or (L, B, D).
 
         It can be asked for once: what was kept is overwritten.
         """
-        raise NotImplementedError
 
 
 class _Lstm(_Steps):

@@ -99,7 +99,7 @@ def _recent_seam(held: pd.DataFrame, last: date) -> pd.Series:
 
 def _seams(held: pd.DataFrame) -> list[dict[str, str]]:
     rows = held.loc[held["rule"] == quarantine.SEAM, ["symbol", "session", "detail"]]
-    return [{str(name): str(value) for name, value in row.items()} for row in rows.to_dict("records")]
+    return _records(rows.astype(str))
 
 
 def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str | None) -> str:
@@ -146,4 +146,8 @@ def _hold_twins(engine: Engine, source: str, bars: pd.DataFrame, now: datetime) 
 def _listed(problems: pd.DataFrame) -> list[dict[str, Any]]:
     problems = problems.assign(session=problems["session"].astype(str).str[:10])
     newest = problems.sort_values(["session", "symbol"], ascending=[False, True], kind="stable")
-    return newest.head(_PROBLEMS_LISTED).to_dict("records")  # type: ignore[return-value]
+    return _records(newest.head(_PROBLEMS_LISTED))
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]

@@ -93,8 +93,8 @@ def share(value: Any) -> str:
 
 def share_range(low: Any, high: Any) -> str:
     """Return an interval of fractions as 46.1 – 53.9 %, and a dash for what is not known."""
-    ends = known(low), known(high)
-    return NOTHING if None in ends else f"{ends[0] * 100:.1f} – {share(ends[1])}"  # type: ignore[operator]
+    first, last = known(low), known(high)
+    return NOTHING if first is None or last is None else f"{first * 100:.1f} – {share(last)}"
 
 
 def chance(value: Any) -> str:

@@ -62,7 +62,7 @@ def _log_points(client: "MlflowClient", run_id: str, sessions: pd.DataFrame) -> 
 
 
 def _days(index: Iterable[object]) -> list[date]:
-    return [pd.Timestamp(one).date() for one in index]  # type: ignore[arg-type]
+    return [one.date() for one in pd.DatetimeIndex(list(index))]
 
 
 def _moment_ms(day: date) -> int:

@@ -15,7 +15,7 @@ from pipeline.learning.folds import Fold
 from pipeline.learning.networks import Shape
 from pipeline.learning.panel import panel_from_bars
 from pipeline.learning.retraining import retrain
-from pipeline.learning.training import Fitted, Recipe, fit
+from pipeline.learning.training import Fitted, Recipe, fit, scaled_targets
 from pipeline.learning.windows import usable_origins, with_targets
 from pipeline.planning import plan_run
 from pipeline.prices.sources.sample import SampleSource
@@ -55,6 +55,14 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_away(features: Features, 
     assert (np.diff(rates[: peak + 1]) > 0).all()
     assert (np.diff(rates[peak:]) < 0).all()
     assert rates[-1] < 2e-3 / 50
+
+
+def test_targets_of_some_windows_are_those_of_all(features: Features, fold: Fold) -> None:
+    future_STH = future_returns(features.panel.return_ST, HORIZON)
+    origins = fold.validation
+    scale_N = features.scale_ST[origins.s_N, origins.t_N]
+    expected = future_STH[origins.s_N, origins.t_N] / (scale_N[:, None] * np.sqrt(np.arange(1, HORIZON + 1)))
+    np.testing.assert_allclose(scaled_targets(features, origins, HORIZON).numpy(), expected, rtol=1e-6)
 
 
 def test_a_budget_that_only_harms_leaves_the_network_it_began_with(features: Features, fold: Fold) -> None:
