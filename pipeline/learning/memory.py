@@ -41,7 +41,7 @@ def memory_of(forecaster: Forecaster, features: Features, origins: Origins) -> d
     settle()
     card, network = forecaster.card, forecaster._network
     windows = Windows(features, card.context_length, card.features)
-    x_NLF = windows.gather(windows.starts(_evenly(origins)))
+    x_NLF = windows.gather(windows.starts(origins.evenly(_WINDOWS)))
     start_HQ = _head(network).start_HQ
     curves: dict[str, dict[str, list[float]]] = {
         name: {"start": _rounded(gradient_by_lag(fresh(replace(card.shape, network=name), start_HQ, card.seed), x_NLF))}
@@ -114,13 +114,6 @@ def far_to_near(gradient_L: Sequence[float]) -> float | None:
 
 def _head(network: nn.Module) -> QuantileHead:
     return next(module for module in network.modules() if isinstance(module, QuantileHead))
-
-
-def _evenly(origins: Origins) -> Origins:
-    if len(origins) <= _WINDOWS:
-        return origins
-    rows = np.linspace(0, len(origins) - 1, _WINDOWS).astype(np.int64)
-    return Origins(s_N=origins.s_N[rows], t_N=origins.t_N[rows])
 
 
 def _rounded(gradient_L: Array) -> list[float]:

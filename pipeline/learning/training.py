@@ -63,7 +63,7 @@ def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: 
     device = training_device()
     levels_Q = torch.tensor(recipe.levels)
     windows = Windows(features, shape.context_length, recipe.inputs, device)
-    checked = _evenly(fold.validation, _VALIDATION_WINDOWS)
+    checked = fold.validation.evenly(_VALIDATION_WINDOWS)
     check_starts_N, check_y_NH = windows.starts(checked), scaled_targets(features, checked, shape.horizon)
 
     begin_y_NH = scaled_targets(features, fold.train.at_rows(_every(len(fold.train), _START_WINDOWS)), shape.horizon)
@@ -147,12 +147,6 @@ class _Gradient:
             quantiles_BHQ = self._network(x_BLF)
         loss = pinball(quantiles_BHQ.float(), y_BH.to(x_BLF.device), self._levels_Q) * share
         return loss.item(), list(torch.autograd.grad(loss, self._parameters))
-
-
-def _evenly(origins: Origins, at_most: int) -> Origins:
-    if len(origins) <= at_most:
-        return origins
-    return origins.at_rows(np.linspace(0, len(origins) - 1, at_most).astype(np.int64))
 
 
 def _every(count: int, at_most: int) -> Index:

@@ -38,6 +38,12 @@ class Origins:
         """Return the origins of these rows."""
         return Origins(s_N=self.s_N[rows_N], t_N=self.t_N[rows_N])
 
+    def evenly(self, at_most: int) -> "Origins":
+        """Return these origins, or where there are more than `at_most` so many of them, evenly spaced."""
+        if len(self) <= at_most:
+            return self
+        return self.at_rows(np.linspace(0, len(self) - 1, at_most).astype(np.int64))
+
     def at(self, t: int) -> "Origins":
         """Return the origins of the session index `t`."""
         return self.where(self.t_N == t)
