@@ -17,10 +17,11 @@ import numpy as np
 
 from pipeline.config import LEVELS
 from pipeline.judging.metrics import crps_bp, inside
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.baselines import BASELINES, forecastable
 from pipeline.learning.baselines.garch_model import fit
 from pipeline.learning.features import Features, future_returns, make_features
-from pipeline.learning.panel import Panel, panel_from_bars
+from pipeline.learning.panel import Panel
 from pipeline.learning.windows import Origins, usable_origins, with_targets
 from pipeline.prices.sources.files import FilesSource
 

@@ -95,7 +95,8 @@ def run_case(case: str, *, symbols: int, turn: int, arguments: Sequence[str]) ->
 def run_process(command: Sequence[str], more: Mapping[str, str] | None = None) -> tuple[dict[str, Any], float]:
     """Run a program that prints one line of JSON last; return it, and the part of the machine that others had.
 
-    `more` are variables of its environment. Raises RuntimeError with its last words where it fails.
+    Added to it is `whole_s`, the wall time of the process from start to end, imports and all. `more` are variables of
+    its environment. Raises RuntimeError with its last words where it fails.
     """
     before, began = _busy_s(), time.perf_counter()
     environment = {**os.environ, **(more or {})}
@@ -103,8 +104,9 @@ def run_process(command: Sequence[str], more: Mapping[str, str] | None = None) -
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    busy, whole = _busy_s() - before, (time.perf_counter() - began) * (os.cpu_count() or 1)
-    return found, max(0.0, busy - found.pop("process_cpu_s")) / whole
+    busy, whole_s = _busy_s() - before, time.perf_counter() - began
+    foreign = max(0.0, busy - found.pop("process_cpu_s")) / (whole_s * (os.cpu_count() or 1))
+    return {**found, "whole_s": whole_s}, foreign
 
 
 def environment() -> dict[str, str]:

@@ -21,9 +21,9 @@ import torch
 from pipeline.config import Settings
 from pipeline.files import write_atomic
 from pipeline.learning import folds, recall
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.features import future_returns, make_features
 from pipeline.learning.memory import NETWORKS, memory_of
-from pipeline.learning.panel import panel_from_bars
 from pipeline.learning.retraining import retrain
 from pipeline.learning.windows import usable_origins, with_targets
 from pipeline.prices.sources.sample import SampleSource

@@ -11,8 +11,9 @@ from pipeline import jobs, markets
 from pipeline.config import Settings
 from pipeline.errors import BadSetting
 from pipeline.learning import folds
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.features import future_returns, make_features
-from pipeline.learning.panel import Panel, panel_from_bars
+from pipeline.learning.panel import Panel
 from pipeline.learning.windows import usable_origins, with_targets
 from pipeline.markets import market_of
 from pipeline.prices.frames import as_bars

@@ -2,14 +2,15 @@
 
 A process for each case, round after round (A B C, A B C), so that what the machine does meanwhile meets all of them.
 Two threads are judged by wall time, and only in calm rounds. Peers are run as shipped, with one thread,
-and with this project's way of keeping memory. The exit status says only whether everything ran.
+and with this project's way of keeping memory. This project trains in what `PIPELINE_PRECISION=auto` chooses on the
+machine, and where that is bf16 in fp32 too. The exit status says only whether everything ran.
 """
 
 import argparse
 import json
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,13 @@ for _ in range(20):
     best = max(best, 2 * 2048**3 / (time.perf_counter() - began) / 1e9)
 print(json.dumps({"gflops": best, "process_cpu_s": time.process_time()}))
 """
+_PRECISION = """
+import json, time
+from benchmarks.training.ours import shape_of
+from pipeline.learning.precision import fastest_precision
+found = {str(layers): fastest_precision(shape_of("lstm", layers)) for layers in (1, 2)}
+print(json.dumps({"found": found, "process_cpu_s": time.process_time()}))
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +52,12 @@ class Case:
     peer: bool = False
     threads: int = 0  # 0: as shipped
     keeps_memory: bool = False
+    chosen: bool = False  # whether it trains in the precision that this project chooses
 
-    def run(self, python: str, layers: int, steps: int, size: Sequence[str]) -> dict[str, Any]:
+    def run(self, python: str, layers: int, steps: int, size: Sequence[str], precision: str) -> dict[str, Any]:
         """Run it once and return what it told."""
-        command = [python, "-m", f"benchmarks.training.{self.module}", *self.words]
+        chosen = ("--precision", precision) if self.chosen else ()
+        command = [python, "-m", f"benchmarks.training.{self.module}", *self.words, *chosen]
         more = {**(_ONE if self.threads == 1 else {}), **(_KEEP if self.keeps_memory else {})}
         found, foreign = run_process([*command, "--layers", str(layers), "--steps", str(steps), *size], more)
         return {"case": self.name, "layers": layers, "foreign": foreign, **found}
@@ -55,8 +65,8 @@ class Case:
 
 _BEST = ("--setting", "best")
 CASES = (
-    Case(name=OURS, module="ours"),
-    Case(name=OURS_TWO, module="ours", words=("--threads", "2")),
+    Case(name=OURS, module="ours", chosen=True),
+    Case(name=OURS_TWO, module="ours", words=("--threads", "2"), chosen=True),
     Case(name=TUTORIAL, module="tutorial"),
     Case(name=f"{TUTORIAL}, one thread", module="tutorial", threads=1),
     Case(name=SHIPPED, module="neuralforecast_lstm", peer=True),
@@ -72,6 +82,10 @@ CASES = (
     Case(name=DARTS, module="darts_lstm", peer=True),
     Case(name=f"{DARTS}, one thread, memory kept", module="darts_lstm", peer=True, threads=1, keeps_memory=True),
 )
+_FP32 = (
+    Case(name=f"{OURS}, fp32", module="ours"),
+    Case(name=f"{OURS_TWO}, fp32", module="ours", words=("--threads", "2")),
+)
 _FORECAST = (
     Case(name="forecast of 10,000 symbols, one thread", module="ours", words=("--forecast",)),
     Case(name=FORECAST_TWO, module="ours", words=("--forecast", "--threads", "2")),
@@ -83,35 +97,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     samples: list[dict[str, Any]] = []
     peak, _ = run_process([sys.executable, "-c", _GEMM], _ONE)
+    precisions = run_process([sys.executable, "-c", _PRECISION])[0]["found"]
     try:
-        samples.extend(_measured(given))
+        samples.extend(_measured(given, {int(layers): found for layers, (found, _) in precisions.items()}))
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; this is what was measured until now\n")
-    sys.stdout.write(as_markdown(samples, peak["gflops"]) + requirements.as_markdown(samples, peak["gflops"]))
+    sys.stdout.write(as_markdown(samples, peak["gflops"]))
+    for layers, (precision, of_fp32) in precisions.items():
+        beside = "" if of_fp32 is None else f" (bf16 takes {of_fp32:.2f} of the time)"
+        sys.stdout.write(f"chosen for {layers} layers: {precision}{beside}  \n")
+    sys.stdout.write(requirements.as_markdown(samples, peak["gflops"]))
     if given.json:
         given.json.write_text(json.dumps({"samples": samples, "gemm": peak, "environment": environment()}, indent=1))
     return 0
 
 
-def _measured(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _measured(given: argparse.Namespace, precision: Mapping[int, str]) -> Iterator[dict[str, Any]]:
     """Run the cases round after round, the last ones beside a busy core, and yield what each told."""
     size = ("--symbols", "40", "--sessions", "400") if given.quick else ()
     many = ("--symbols", "400" if given.quick else "10000")
     steps, rounds = (30, 1) if given.quick else (given.steps, given.rounds)
     for turn in range(rounds):
         for layers in given.layers:
-            for case in CASES:
+            for case in (*CASES, *(_FP32 if precision[layers] != "fp32" else ())):
                 if case.peer and not given.peers:
                     continue
                 python = str(given.peers) if case.peer else sys.executable
-                sample = {"turn": turn, "beside": "nothing", **case.run(python, layers, steps, size)}
+                sample = {"turn": turn, "beside": "nothing", **case.run(python, layers, steps, size, precision[layers])}
                 sys.stderr.write(f"{layers} {case.name}: {sample['step_ms']:.1f} ms a step\n")
                 yield sample
         for case in _FORECAST:
-            yield {"turn": turn, "beside": "nothing", **case.run(sys.executable, 1, 8, many)}
+            yield {"turn": turn, "beside": "nothing", **case.run(sys.executable, 1, 8, many, "fp32")}
     with _busy_core():
         for case in CASES[:3]:
-            yield {"turn": 0, "beside": "a busy core", **case.run(sys.executable, 1, steps, size)}
+            yield {"turn": 0, "beside": "a busy core", **case.run(sys.executable, 1, steps, size, precision[1])}
 
 
 def as_markdown(samples: Sequence[dict[str, Any]], gflops: float) -> str:
@@ -130,14 +149,14 @@ def as_markdown(samples: Sequence[dict[str, Any]], gflops: float) -> str:
         times = "" if forecast else f"{ratio:.2f}"
         lines.append(
             f"| {name} | {layers} | {beside} | {middle['step_ms']:.1f} | {middle['step_cpu_ms']:.1f} | {times} "
-            f"| {middle['wall_s']:.1f} | {middle['peak_mib']:,.0f} | {middle['foreign']:.0%} |"
+            f"| {middle['whole_s']:.1f} | {middle['peak_mib']:,.0f} | {middle['foreign']:.0%} |"
         )
     lines += ["", f"fp32 GEMM on one thread: {gflops:.0f} GF/s  "]
     lines += [f"{name}: {value}  " for name, value in environment().items()]
     return "\n".join(lines) + "\n"
 
 
-_NUMBERS = ("step_ms", "step_cpu_ms", "wall_s", "peak_mib", "foreign")
+_NUMBERS = ("step_ms", "step_cpu_ms", "whole_s", "peak_mib", "foreign")
 
 
 @contextmanager
@@ -155,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--peers", type=Path, metavar="PYTHON", help="that of benchmarks/requirements.txt")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--layers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--layers", type=int, nargs="+", default=[1, 2], choices=(1, 2))
     parser.add_argument("--quick", action="store_true", help="little data and few steps, to see that everything runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
     return parser

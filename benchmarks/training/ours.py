@@ -1,7 +1,6 @@
 """This project's training by the product's own code, on the work of all cases; or its forecast of many symbols."""
 
 import argparse
-import time
 
 import numpy as np
 import torch
@@ -57,9 +56,21 @@ def _origins(symbols: int, first: int, beyond: int) -> Origins:
     return Origins(s_N=np.repeat(np.arange(symbols), len(at_T)), t_N=np.tile(at_T, symbols))
 
 
+def shape_of(network: str, layers: int) -> Shape:
+    """Return the shape of a network for the work of all cases."""
+    return Shape(
+        network=network,
+        features=INPUTS,
+        context_length=CONTEXT,
+        hidden_size=HIDDEN,
+        horizon=HORIZON,
+        levels=len(LEVELS),
+        layers=layers,
+    )
+
+
 def main() -> None:
     """Train, or forecast with a network that is not trained, and tell how long it takes."""
-    began = time.perf_counter()
     parser = argparse.ArgumentParser()
     parser.add_argument("--network", default="lstm")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
@@ -67,19 +78,11 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--forecast", action="store_true", help="every symbol once, from its last session")
     given = parser.parse_args()
-    shape = Shape(
-        network=given.network,
-        features=INPUTS,
-        context_length=CONTEXT,
-        hidden_size=HIDDEN,
-        horizon=HORIZON,
-        levels=len(LEVELS),
-        layers=given.layers,
-    )
+    shape = shape_of(given.network, given.layers)
     clock = Clock()
     if given.forecast:
         _forecast(shape, given.symbols, given.steps, given.threads, clock)
-        clock.tell(began)
+        clock.tell()
         return
     features = features_of(made(given.symbols, given.sessions))
     recipe = Recipe(
@@ -93,7 +96,7 @@ def main() -> None:
     )
     fold = fold_of(given.symbols, given.sessions)
     fitted = fit(features, fold, shape, recipe, lambda _step, _loss: clock.tick())
-    clock.tell(began, validation=min(value for _, value in fitted.validation_pinball))
+    clock.tell(validation=min(value for _, value in fitted.validation_pinball))
 
 
 def _forecast(shape: Shape, symbols: int, rounds: int, threads: int, clock: Clock) -> None:

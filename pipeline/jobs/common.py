@@ -1,7 +1,6 @@
 """What the steps share: the run's snapshot, the features made from it, and how this machine is to train on them."""
 
 import json
-import platform
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -41,7 +40,7 @@ def features_of(this: Run) -> "Features":
 
 def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
     """Return the panel of some bars, of which each symbol's last session is the one complete when `last` is."""
-    from pipeline.learning.panel import panel_from_bars
+    from pipeline.learning.bars import panel_from_bars
 
     return panel_from_bars(
         bars,
@@ -53,11 +52,11 @@ def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
 def training_precision(settings: Settings) -> "Precision":
     """Return what to train in: what the settings say, and for `auto` what was measured to be faster on this machine.
 
-    The answer is kept under the home, so that a run repeated on the same machine gives the same bits. Raises BadSetting
-    where the machine cannot do what is set.
+    The answer is kept under the home, by the kind of processor: a run repeated on it gives the same bits, in whatever
+    container. Raises BadSetting where the machine cannot do what is set.
     """
     from pipeline.learning.networks import Shape
-    from pipeline.learning.precision import fastest_precision, has_bf16
+    from pipeline.learning.precision import fastest_precision, has_bf16, processor
 
     if settings.precision == "bf16" and not has_bf16():
         raise BadSetting("PIPELINE_PRECISION='bf16': this machine has no instructions for it; set fp32 or auto")
@@ -71,10 +70,9 @@ def training_precision(settings: Settings) -> "Precision":
         horizon=settings.horizon,
         levels=len(LEVELS),
     )
-    machine = f"{platform.node()} {platform.machine()}"
     path = settings.home / "precision.json"
     known: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    name = f"{machine}: {shape}"
+    name = f"{processor()}: {shape}"
     if name not in known:
         precision, ratio = fastest_precision(shape)
         if ratio is None:  # nothing was measured, so there is nothing that could come out otherwise

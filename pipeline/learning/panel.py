@@ -4,15 +4,12 @@ Legend: S symbols, T sessions, M markets, N windows. The axes of all markets end
 fewer sessions begins later, and `days_MT` is `NO_DAY` before that. A session that a symbol has no bar for is NaN.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-
-from pipeline.prices.adjustments import total_return
 
 NO_DAY = np.datetime64("NaT", "D")
 Array = NDArray[np.float64]
@@ -53,62 +50,21 @@ class Panel:
 
     def positions(self, symbols_N: NDArray[np.str_], days_N: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], ...]:
         """Return the indices of symbol and session of each pair; -1 for what the panel does not have."""
-        s_N = pd.Index(self.symbols).get_indexer(pd.Index(symbols_N))
+        order_S = np.argsort(self.symbols_array)
+        at_N = _places(self.symbols_array[order_S], symbols_N)
+        s_N = np.where(at_N >= 0, order_S[at_N], -1)
         t_N = np.full(len(s_N), -1, np.int64)
         for market, days_T in enumerate(self.days_MT):
             mine = (s_N >= 0) & (self.market_S[s_N] == market)
             first = int(np.isnat(days_T).sum())
-            at = pd.Index(days_T[first:]).get_indexer(pd.Index(days_N[mine].astype("datetime64[D]")))
-            t_N[mine] = np.where(at >= 0, at + first, -1)
-        return s_N.astype(np.int64), t_N
+            at_N = _places(days_T[first:], days_N[mine].astype("datetime64[D]"))
+            t_N[mine] = np.where(at_N >= 0, at_N + first, -1)
+        return s_N, t_N
 
 
-def panel_from_bars(
-    bars: pd.DataFrame,
-    *,
-    market_of: Callable[[str], str] = lambda _symbol: "",
-    last_of: Callable[[str], date] | None = None,
-) -> Panel:
-    """Return the panel of a frame of bars (as in `pipeline.prices.frames`, sorted by symbol and session).
-
-    `market_of` names the market whose sessions a symbol shares, `last_of` the session that its axis ends with; without
-    it the axis ends with the last bar of its market.
-    """
-    codes, symbols = pd.factorize(bars["symbol"], sort=True)
-    names, market_S = np.unique([market_of(symbol) for symbol in symbols], return_inverse=True)
-    days = bars["session"].to_numpy().astype("datetime64[D]")
-    axes = [_axis(days[market_S[codes] == at], symbols[market_S == at], last_of) for at in range(len(names))]
-    width = max((len(axis) for axis in axes), default=0)
-    days_MT = np.full((len(axes), width), NO_DAY)
-    at = np.empty(len(bars), np.int64)
-    for market, axis in enumerate(axes):
-        days_MT[market, width - len(axis) :] = axis
-        mine = market_S[codes] == market
-        at[mine] = np.searchsorted(axis, days[mine]) + width - len(axis)
-
-    def scattered(values: object) -> Array:
-        array_ST = np.full((len(symbols), width), np.nan)
-        array_ST[codes, at] = values
-        return array_ST
-
-    shares = bars.groupby("symbol", sort=False)["split_ratio"].cumprod()
-    return Panel(
-        symbols=tuple(symbols),
-        market_S=market_S,
-        days_MT=days_MT,
-        open_ST=scattered(bars["open"]),
-        high_ST=scattered(bars["high"]),
-        low_ST=scattered(bars["low"]),
-        close_ST=scattered(bars["close"]),
-        volume_ST=scattered(bars["volume"] / shares),
-        return_ST=scattered(total_return(bars)),
-    )
-
-
-def _axis(
-    days: NDArray[np.datetime64], symbols: NDArray[np.str_], last_of: Callable[[str], date] | None
-) -> NDArray[np.datetime64]:
-    if last_of is None:
-        return np.unique(days)
-    last = np.datetime64(last_of(str(symbols[0])), "D")
-    return np.unique(np.append(days, last))
+def _places(ascending: NDArray[Any], wanted_N: NDArray[Any]) -> NDArray[np.int64]:
+    """Return where each value is in an ascending array, -1 where it is not."""
+    if not len(ascending):
+        return np.full(len(wanted_N), -1, np.int64)
+    at_N = np.minimum(np.searchsorted(ascending, wanted_N), len(ascending) - 1)
+    return np.where(ascending[at_N] == wanted_N, at_N, -1)

@@ -4,8 +4,10 @@ Only matrix products are done in bf16 (autocast); weights, gates and sums stay i
 has instructions for it, and many times slower where it has none. The RNN and the MLP gain nothing on a CPU.
 """
 
+import platform
 import statistics
 import time
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -23,6 +25,15 @@ def has_bf16() -> bool:
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def processor() -> str:
+    """Return what kind of processor this is: its model and the instructions that decide about bf16."""
+    known = Path("/proc/cpuinfo")
+    of_first = known.read_text().partition("\n\n")[0] if known.is_file() else ""
+    values = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in of_first.splitlines())}
+    flags = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in values.get("flags", "").split()]
+    return " ".join([values.get("model name", platform.processor()), platform.machine(), *flags])
 
 
 def fastest_precision(shape: Shape) -> tuple[Precision, float | None]:

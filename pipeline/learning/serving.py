@@ -3,10 +3,10 @@
 import pandas as pd
 
 from pipeline.errors import BadFile, NothingToForecast
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.features import make_features
 from pipeline.learning.forecaster import Forecaster
 from pipeline.learning.frame import forecast_frame
-from pipeline.learning.panel import panel_from_bars
 from pipeline.learning.windows import usable_origins
 from pipeline.prices.frames import PRICES, as_bars
 from pipeline.sessions import Sessions

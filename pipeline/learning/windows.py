@@ -91,16 +91,19 @@ class Windows:
         return self._view_NLF.index_select(0, starts_B.to(self._view_NLF.device))
 
 
-def in_chunks(network: nn.Module, windows: Windows, starts_N: Tensor, workers: Workers | None = None) -> Tensor:
+def in_chunks(
+    network: nn.Module, windows: Windows, starts_N: Tensor, workers: Workers | None = None, *, bf16: bool = False
+) -> Tensor:
     """Return what a network says of the windows that begin there, (N, H, Q), on the CPU and in training mode as it was.
 
-    In fp32, where inference is fastest, and a chunk at a time: larger batches fall out of the cache.
+    A chunk at a time: larger batches fall out of the cache. In fp32 unless `bf16`.
     """
 
     def of(part: Tensor) -> Tensor:
-        with torch.inference_mode():
-            quantiles_BHQ: Tensor = network(windows.gather(part))
-            return quantiles_BHQ.cpu()
+        x_BLF = windows.gather(part)
+        with torch.inference_mode(), torch.autocast(x_BLF.device.type, torch.bfloat16, enabled=bf16):
+            quantiles_BHQ: Tensor = network(x_BLF)
+            return quantiles_BHQ.float().cpu()
 
     trained = network.training
     network.eval()

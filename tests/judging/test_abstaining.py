@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.judging.abstaining import STALE_SESSIONS, abstentions
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.features import make_features
-from pipeline.learning.panel import panel_from_bars
 from tests.prices.quality.made import series
 
 NAMES = ("A", "B", "C")

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from pipeline.judging import backtest as pure
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.features import Features, future_returns, make_features
 from pipeline.learning.frame import forecast_frame
-from pipeline.learning.panel import panel_from_bars
 from pipeline.learning.windows import usable_origins, with_targets
 from pipeline.prices.sources.sample import SampleSource
 

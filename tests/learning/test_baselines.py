@@ -12,9 +12,10 @@ import pytest
 
 from pipeline.config import LEVELS
 from pipeline.learning import baselines
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.baselines import past
 from pipeline.learning.features import STILL, Features, future_returns, make_features
-from pipeline.learning.panel import NO_DAY, Panel, panel_from_bars
+from pipeline.learning.panel import NO_DAY, Panel
 from pipeline.learning.windows import Origins
 from pipeline.prices.sources.sample import SampleSource
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from pipeline.inputs import INPUTS
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.drift import RECENT, input_drift, psi
 from pipeline.learning.features import make_features
-from pipeline.learning.panel import panel_from_bars
 from pipeline.learning.windows import Origins, usable_origins
 from tests.prices.quality.made import series
 

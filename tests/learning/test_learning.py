@@ -12,10 +12,10 @@ from pipeline.config import LEVELS
 from pipeline.errors import CorruptFile, MissingStep
 from pipeline.inputs import INPUTS
 from pipeline.learning import folds
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.features import Features, ewma_volatility, future_returns, make_features
 from pipeline.learning.forecaster import Forecaster, ModelCard
 from pipeline.learning.networks import Shape, build
-from pipeline.learning.panel import panel_from_bars
 from pipeline.learning.serving import forecast_from_prices
 from pipeline.learning.training import Fitted, Recipe, fit, pinball
 from pipeline.learning.windows import Origins, Windows, usable_origins, with_targets

@@ -13,11 +13,11 @@ from pipeline import jobs
 from pipeline.config import Settings
 from pipeline.inputs import INPUTS
 from pipeline.learning import folds
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.features import Features, future_returns, make_features
 from pipeline.learning.folds import Fold
 from pipeline.learning.memory import NETWORKS, far_to_near, fresh, gradient_by_lag, half_life, memory_of
 from pipeline.learning.networks import Shape
-from pipeline.learning.panel import panel_from_bars
 from pipeline.learning.retraining import Retrained, retrain
 from pipeline.learning.windows import usable_origins, with_targets
 from pipeline.prices.sources.sample import SampleSource

@@ -10,10 +10,10 @@ from pipeline.config import LEVELS, Settings
 from pipeline.errors import BadSetting
 from pipeline.inputs import INPUTS
 from pipeline.learning import folds
+from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.features import Features, future_returns, make_features
 from pipeline.learning.folds import Fold
 from pipeline.learning.networks import Shape
-from pipeline.learning.panel import panel_from_bars
 from pipeline.learning.retraining import retrain
 from pipeline.learning.training import Fitted, Recipe, fit, scaled_targets
 from pipeline.learning.windows import usable_origins, with_targets
