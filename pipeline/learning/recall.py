@@ -29,7 +29,6 @@ class Budget:
     width: int = 16  # of the LSTM's state; the RNN's is twice, a feed-forward network's layers four times that
     learning_rate: float = 0.005
     clip_norm: float = 1.0
-    forget_bias: float = 5.0  # of the contestant `lstm` at the start; torch's own is 0
 
 
 class _Recurrent(nn.Module):
@@ -73,7 +72,7 @@ def recall_error(contestant: str, seed: int, budget: Budget | None = None) -> fl
     """Return the mean squared error on fresh windows after training, relative to always answering the mean.
 
     0 is perfect recall, 1 knows nothing. The contestants are those of `CONTESTANTS`: `lstm` begins with its forget gate
-    open, `lstm_torch_start` as torch makes it and as the product's does; `last_session` is a feed-forward network that
+    open and its input gate shut, `lstm_torch_start` as torch makes it and as the product's does; `last_session` is a feed-forward network that
     sees one session by itself, `mlp` one that sees the whole window at once. The same contestant, seed and budget give
     the same number on the same machine, and torch's own random state is left as it was. Raises ValueError for others.
     """
@@ -109,7 +108,7 @@ def _contestant(name: str, budget: Budget) -> nn.Module:
     if name in ("lstm", "lstm_torch_start"):
         network = _Recurrent(nn.LSTM, budget.width)
         if name == "lstm":
-            _open_forget_gate(network.cell, budget.forget_bias)
+            _begin_to_keep(network.cell)
         return network
     if name == "rnn":  # one gate instead of four: twice the width, as in the product
         return _Recurrent(nn.RNN, 2 * budget.width)
@@ -118,11 +117,15 @@ def _contestant(name: str, budget: Budget) -> nn.Module:
     raise ValueError(f"no contestant {name!r}; there are {', '.join(CONTESTANTS)}")
 
 
-def _open_forget_gate(cell: nn.LSTM | nn.RNN, bias: float) -> None:
-    """Add `bias` to the forget gate's, so that the cell keeps before it has learnt what (Gers et al. 2000).
+def _begin_to_keep(cell: nn.LSTM | nn.RNN) -> None:
+    """Open the forget gates for 1 to L − 1 sessions and shut the input gates by as much (Tallec & Ollivier 2018, §3).
 
-    Jozefowicz et al. (2015) advise 1 or more. torch orders the gates input, forget, cell, output.
+    So the cell keeps before it has learnt what. With the forget gates alone open it sums up all numbers at first, its
+    tanh saturates, and some seeds never find the task. torch orders the gates input, forget, cell, output.
     """
-    forget = slice(cell.hidden_size, 2 * cell.hidden_size)
+    width = cell.hidden_size
+    keep_D = torch.empty(width).uniform_(1, SESSIONS - 1).log()
     with torch.no_grad():
-        cell.get_parameter("bias_ih_l0")[forget] += bias
+        bias_G = cell.get_parameter("bias_ih_l0")
+        bias_G[:width] -= keep_D
+        bias_G[width : 2 * width] += keep_D

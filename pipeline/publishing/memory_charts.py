@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FLOOR = 1e-12  # of the whole; what is below is as good as nothing, and would make all else look alike
 _STARTS: Mapping[str, Any] = {"linestyle": "--", "linewidth": 1.1, "alpha": 0.7}
 _CONTESTANTS = {
-    "lstm": "LSTM\nforget gate open at first",
+    "lstm": "LSTM\nkeeping from the start",
     "lstm_torch_start": "LSTM\ntorch's own start",
     "rnn": "RNN",
     "mlp": "MLP\nwhole window at once",

@@ -30,7 +30,7 @@ def test_nothing_in_the_last_sessions_tells_the_number() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_an_lstm_with_an_open_forget_gate_recalls(seed: int) -> None:
+def test_an_lstm_that_keeps_from_the_start_recalls(seed: int) -> None:
     assert recall_error("lstm", seed, BUDGET) < 0.1
 
 
