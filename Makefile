@@ -12,11 +12,14 @@ TORCH := $(shell grep '^torch==' requirements.in)
 # A stamp carries the digest of the lock it stands for: another lock is another stamp, so it is installed.
 INSTALLED := .venv/.installed-$(shell cat requirements.in requirements.txt | cksum | tr ' ' '-')
 INSTALLED_DEV := .venv/.installed-dev-$(shell cat requirements.txt requirements-dev.txt | cksum | tr ' ' '-')
-# Quiet but for errors.
+# Quiet but for errors. A lock is its own constraint too: older versions of pip otherwise look for the newest of a package
+# that something wants with an extra.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate
 
-.PHONY: help run stop status install test test-fire bench bench-store bench-training bench-skill check lock
+COMPOSE := COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)" docker compose
+
+.PHONY: help run stop status install secrets up down backup restore test test-fire test-distributed bench bench-store bench-training bench-skill check lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -35,11 +38,32 @@ status: $(INSTALLED) ## say which services run
 
 install: $(INSTALLED) ## make .venv and install the lock, nothing more
 
+secrets: ## random passwords and keys for docker-compose.yml into .env, for those that are missing
+	@$(PYTHON) docker/make_secrets.py
+
+up: ## build docker-compose.yml's images, start all of it, and wait until it is well
+	@$(COMPOSE) config --quiet
+	@$(COMPOSE) build --quiet
+	@$(COMPOSE) up --detach --wait --wait-timeout 900
+	@$(COMPOSE) ps --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
+
+down: ## end docker-compose.yml's services; their data stay in volumes
+	@$(COMPOSE) down
+
+backup: ## copy what the running stack keeps into backups/, or into BACKUP=FOLDER
+	@docker/backup.sh $(BACKUP)
+
+restore: ## bring a back-up into an empty stack: BACKUP=FOLDER
+	@docker/restore.sh "$(BACKUP)"
+
 test: $(INSTALLED_DEV) ## run the tests; ARGS='-k gate' is passed on to pytest
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-fire: $(INSTALLED_DEV) ## the store under fire: kill -9, full disks, many writers, a real PostgreSQL
 	@$(BIN)/python -m pytest -m fire $(ARGS)
+
+test-distributed: $(INSTALLED_DEV) ## docker-compose.yml's stack with plugs pulled; half an hour, needs a Docker engine
+	@$(BIN)/python -m pytest -m distributed $(ARGS)
 
 bench: bench-store bench-training ## measure everything: the store, then training beside others
 
@@ -64,12 +88,14 @@ check: $(INSTALLED_DEV) ## ruff, mypy and import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-lock: ## renew requirements.txt and requirements-dev.txt from their .in files
+lock: ## renew the locks from their .in files
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(PYTHON) -m venv "$$tools"; "$$tools/bin/python" -m pip --disable-pip-version-check -qq install uv; \
 	PATH="$$tools/bin:$$PATH"; export UV_CUSTOM_COMPILE_COMMAND='make lock'; \
 	$(LOCK) -o requirements.txt requirements.in; \
-	$(LOCK) -o requirements-dev.txt requirements-dev.in
+	$(LOCK) -o requirements-dev.txt requirements-dev.in; \
+	$(LOCK) -o docker/mlflow.txt docker/mlflow.in; \
+	$(LOCK) -o docker/airflow.txt docker/airflow.in
 
 $(INSTALLED):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -80,10 +106,10 @@ $(INSTALLED):
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --no-index --no-deps $(TORCH) 2>/dev/null \
 	|| $(PIP) install --no-deps --index-url $(TORCH_INDEX) $(TORCH)
-	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --require-hashes -r requirements.txt -c requirements.txt
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
 	@echo 'installing requirements-dev.txt'
-	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@$(PIP) install --require-hashes -r requirements-dev.txt -c requirements-dev.txt
 	@touch $@

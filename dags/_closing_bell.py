@@ -26,6 +26,8 @@ DEFAULT_ARGS = {
 
 # How many tasks may ask the source for prices at once. `make run` makes it; elsewhere: `airflow pools set prices 2 ''`.
 PRICE_POOL = "prices"
+# Where tasks that train wait for a worker, so that one with a GPU can be theirs. Without Celery a queue means nothing.
+TRAIN_QUEUE = "train"
 # A vendor that asks to be left alone gets a long rest, one whose prices are late a shorter one.
 LATER = ExceptionRetryPolicy(
     rules=[
@@ -42,7 +44,8 @@ INGESTING = {
     "retry_policy": LATER,
 }
 
-SYMBOL = r"\^?[A-Za-z0-9]+([.=-][A-Za-z0-9]+)*"
+# As pipeline.symbols has it, 20 signs at the most; a test compares.
+SYMBOL = r"(?=[^\s,]{1,20}(?:[\s,]|$))\^?[A-Za-z0-9]+([.=-][A-Za-z0-9]+)*"
 AS_SET = {"null": "as set in the settings"}
 
 

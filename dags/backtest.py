@@ -39,7 +39,17 @@ too many folds, an unknown symbol) fails `plan` at once, and the last line of it
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from _closing_bell import DEFAULT_ARGS, INGESTING, filled_in, handed_on, job, log_progress, request_of, shared_params
+from _closing_bell import (
+    DEFAULT_ARGS,
+    INGESTING,
+    TRAIN_QUEUE,
+    filled_in,
+    handed_on,
+    job,
+    log_progress,
+    request_of,
+    shared_params,
+)
 from airflow.sdk import Param, dag
 
 SHARED = shared_params()
@@ -119,6 +129,7 @@ def backtest() -> None:
     @job(
         execution_timeout=timedelta(hours=6),
         retries=8,
+        queue=TRAIN_QUEUE,
         map_index_template="{{ task.op_kwargs['fold']['first'] }} … {{ task.op_kwargs['fold']['last'] }}",
     )
     def fold(run: dict[str, Any], fold: dict[str, Any], *, ti: Any = None) -> Any:

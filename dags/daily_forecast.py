@@ -58,7 +58,17 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from _closing_bell import DEFAULT_ARGS, INGESTING, filled_in, handed_on, job, log_progress, request_of, shared_params
+from _closing_bell import (
+    DEFAULT_ARGS,
+    INGESTING,
+    TRAIN_QUEUE,
+    filled_in,
+    handed_on,
+    job,
+    log_progress,
+    request_of,
+    shared_params,
+)
 from airflow.sdk import Asset, Param, dag
 from session_timetable import ExchangeSessionTimetable
 
@@ -172,7 +182,7 @@ def daily_forecast() -> None:
 
         return jobs.score(run)
 
-    @job(execution_timeout=timedelta(hours=6))
+    @job(execution_timeout=timedelta(hours=6), queue=TRAIN_QUEUE)
     def train(run: dict[str, Any]) -> Any:
         """Fit the network and score it beside the baselines on held-out sessions; to disk, MLflow is not touched."""
         from pipeline import jobs

@@ -22,6 +22,7 @@ from local.rest import Airflow
 from local.watch import show_progress
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.storage import Storage
 
 INTERRUPTED = 130
 
@@ -184,7 +185,7 @@ def _show(place: Place, session: str) -> None:
         raise RunFailed(f"the forecasts of {session} are published, but `{' '.join(command[1:])}` cannot show them")
 
 
-def _tell(place: Place, airflow: Airflow, run_id: str = "", folder: Path | None = None) -> None:
+def _tell(place: Place, airflow: Airflow, run_id: str = "", folder: Storage | None = None) -> None:
     user, password = airflow.credentials()
     page = f"/dags/{daily.DAG}/runs/{quote(run_id, safe=':+')}" if run_id else ""
     rows = {

@@ -13,6 +13,7 @@ from local.errors import RunFailed, ServiceFailed
 from local.logs import last_words, log_file
 from local.place import Place
 from local.rest import Airflow, NotReachable, Refused, answers
+from pipeline.storage import Storage
 
 DAG = "daily_forecast"
 POOL, POOL_SLOTS = "prices", 2
@@ -115,14 +116,14 @@ def as_of(airflow: Airflow, run_id: str) -> str:
     return str((json.loads(run) if isinstance(run, str) else run)["as_of"])
 
 
-def require_published(published: Path, session: str) -> Path:
+def require_published(published: Storage, session: str) -> Storage:
     """Return the folder of the session's forecasts; RunFailed where they are not there or "latest" is older."""
     folder, latest = published / f"as_of={session}", published / "latest.json"
     try:
-        newest = str(json.loads(latest.read_text())["as_of"])
+        newest = str(json.loads(published.read(latest.name))["as_of"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFailed(f"the run succeeded, but {latest} cannot be read: {error!r}") from None
-    if newest < session or not (folder / "manifest.json").is_file():
+    if newest < session or not folder.exists("manifest.json"):
         raise RunFailed(f"the run for {session} succeeded, but its forecasts are not in {folder} (latest: {newest})")
     return folder
 

@@ -7,7 +7,6 @@ status 0 only if it did what it was asked.
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +19,7 @@ from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from pipeline.prices.quarantine import Decision
+    from pipeline.storage import Storage
 
 app = typer.Typer(
     help="Daily forecasts that are judged before they are published.",
@@ -80,6 +80,7 @@ def _command(job: Callable[[Planned, bool], None]) -> Callable[..., None]:
 def run(planned: Planned, as_json: bool) -> None:
     """Do the whole daily run in this process: ingest, audit, score, train, judge, forecast, publish."""
     from pipeline import jobs
+    from pipeline.runs import Run
 
     with progress_bar() as bar:
         total = steps_of(planned)
@@ -98,7 +99,8 @@ def run(planned: Planned, as_json: bool) -> None:
     if as_json:
         print_json(results)
         return
-    _show(Path(results["publish"]["folder"]))
+    this = Run.from_dict(planned["run"])
+    _show(this.settings.published / f"as_of={this.as_of}")
 
 
 @app.command()
@@ -280,7 +282,7 @@ def doctor(as_json: option.AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _show(folder: Path) -> None:
+def _show(folder: "Storage") -> None:
     from pipeline.publishing.terminal import show as drawn
 
     OUT.print(drawn(folder))

@@ -12,6 +12,7 @@ from pipeline.errors import BadSetting
 from pipeline.inputs import INPUTS
 from pipeline.markets import market_of
 from pipeline.sessions import Sessions
+from pipeline.storage import Storage, check_address, open_storage, shown
 from pipeline.symbols import parse_symbols
 
 SourceName = Literal["sample", "yahoo", "files"]
@@ -45,7 +46,12 @@ class Settings(BaseSettings):
         30, ge=0, le=720, description="minutes after the close until a bar counts as complete"
     )
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite under the home")
-    publish_uri: str = Field("", description="folder for published forecasts; empty: `published` under the home")
+    store_uri: str = Field(
+        "", description="folder or bucket for snapshots and what steps hand to each other; empty: under the home"
+    )
+    publish_uri: str = Field(
+        "", description="folder or bucket for published forecasts; empty: `published` under the home"
+    )
     network: NetworkName = Field("lstm", description="the network to train")
     inputs: Annotated[tuple[str, ...], NoDecode] = Field(
         INPUTS, description="what the network reads of each session, by comma; empty: all there is"
@@ -87,6 +93,10 @@ class Settings(BaseSettings):
         "", validation_alias="MLFLOW_TRACKING_URI", description="MLflow's own; empty: SQLite under the home"
     )
 
+    mlflow_link: str = Field(
+        "", description="MLflow's address for people, where it is another one than MLFLOW_TRACKING_URI"
+    )
+
     @field_validator("symbols", mode="before")
     @classmethod
     def _read_symbols(cls, value: Any) -> tuple[str, ...]:
@@ -122,6 +132,11 @@ class Settings(BaseSettings):
                 "trained; raise the one or lower the other"
             )
         return value
+
+    @field_validator("store_uri", "publish_uri", mode="after")
+    @classmethod
+    def _can_be_reached(cls, value: str) -> str:
+        return check_address(value)
 
     @field_validator("home", "files", mode="after")
     @classmethod
@@ -172,9 +187,14 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home / 'pipeline.db'}"
 
     @property
-    def published(self) -> Path:
-        """The folder of published forecasts."""
-        return Path(self.publish_uri).expanduser().resolve() if self.publish_uri else self.home / "published"
+    def store(self) -> Storage:
+        """Where snapshots are kept, and what the steps of a run hand to each other."""
+        return open_storage(self.store_uri or self.home, self.home / "cache")
+
+    @property
+    def published(self) -> Storage:
+        """Where published forecasts are kept."""
+        return open_storage(self.publish_uri or self.home / "published", self.home / "cache")
 
     @property
     def tracking_uri(self) -> str:
@@ -196,4 +216,4 @@ def _in_words(problem: Any) -> str:
     field = str(problem["loc"][0]) if problem["loc"] else "settings"
     cause = problem.get("ctx", {}).get("error")
     reason = str(cause) if cause is not None else problem["msg"].lower()
-    return f"{variable(field)}={problem['input']!r}: {reason}"
+    return f"{variable(field)}={shown(repr(problem['input']))}: {reason}"

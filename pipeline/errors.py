@@ -14,7 +14,8 @@
     │   └── BadUpstream           no answer, or none that makes sense: 500, HTML, cut off, another symbol
     ├── SessionNotAvailable     the source ends before the session: nothing to do, no failure
     ├── StoreError              the database or the published folder cannot be opened, read or written
-    │   └── Overtaken             another process stored a symbol's history anew meanwhile: compare again
+    │   ├── Overtaken             another process stored a symbol's history anew meanwhile: compare again
+    │   └── BucketFailed          a bucket is not there, cannot be reached, or refuses: an OSError too
     ├── CorruptFile             a file's SHA-256 is not the one recorded when it was written
     ├── MissingStep             an earlier step of the run has left nothing to go on with
     └── TrackingUnavailable     MLflow cannot be reached: what was computed is safe on disk
@@ -87,6 +88,10 @@ class StoreError(PipelineError):
 
 class Overtaken(StoreError):
     """Another process began a new generation of a symbol meanwhile: compare with that one, and append again."""
+
+
+class BucketFailed(StoreError, OSError):
+    """A bucket is not there, cannot be reached, or refuses what it is asked for."""
 
 
 class CorruptFile(PipelineError):

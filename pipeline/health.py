@@ -9,10 +9,12 @@ from typing import Any
 
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
-from pipeline.errors import PipelineError, StoreError
+from pipeline.errors import BucketFailed, PipelineError, StoreError
 from pipeline.planning import plan_run
+from pipeline.storage import Storage
 
 _NEEDED_BYTES = 1 << 30
+_PROBE = ".doctor"
 
 
 def examine(*, now: datetime) -> list[dict[str, Any]]:
@@ -21,6 +23,8 @@ def examine(*, now: datetime) -> list[dict[str, Any]]:
         "Python": _python,
         "settings": lambda: f"source {Settings.load().source}, exchange {Settings.load().exchange}",
         "home": lambda: _home(Settings.load()),
+        "store": lambda: _storage("PIPELINE_STORE_URI", Settings.load().store),
+        "published": lambda: _storage("PIPELINE_PUBLISH_URI", Settings.load().published),
         "database": lambda: _database(Settings.load()),
         "source": lambda: _source(now),
         "MLflow": lambda: _mlflow(Settings.load()),
@@ -43,7 +47,7 @@ def _python() -> str:
 def _home(settings: Settings) -> str:
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
-        probe = settings.home / ".doctor"
+        probe = settings.home / _PROBE
         probe.write_text("")
         probe.unlink()
     except OSError as error:
@@ -52,6 +56,17 @@ def _home(settings: Settings) -> str:
     if free < _NEEDED_BYTES:
         raise StoreError(f"PIPELINE_HOME={settings.home} has {free >> 20} MiB free; make room for at least 1 GiB")
     return f"{settings.home}, {free >> 30} GiB free"
+
+
+def _storage(variable: str, place: Storage) -> str:
+    try:
+        place.write(_PROBE, b"")
+        place.remove(_PROBE)
+    except BucketFailed as error:
+        raise StoreError(f"{variable}: {error}") from None
+    except OSError as error:
+        raise StoreError(f"{variable}: {place} cannot be written: {error.strerror}; choose another") from None
+    return str(place)
 
 
 def _database(settings: Settings) -> str:

@@ -1,10 +1,12 @@
-"""A run: what is to be done for one session, and the folder in which its steps leave what the next ones need.
+"""A run: what is to be done for one session, and the place in which its steps leave what the next ones need.
 
-The folder is the only thing that passes between tasks besides a few words, so each step can be repeated alone.
+That place is the only thing that passes between tasks besides a few words, so each step can be repeated alone, and on
+another machine.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cached_property
@@ -13,7 +15,7 @@ from typing import Any, Self
 
 from pipeline.config import Settings
 from pipeline.errors import MissingStep
-from pipeline.files import write_atomic
+from pipeline.storage import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +42,38 @@ class Run:
         """The settings of the environment with the request's over them."""
         return Settings.load(**self.overrides)
 
+    @cached_property
+    def kept(self) -> Storage:
+        """Where the run's steps leave their results, and find those of others."""
+        return self.settings.store / f"runs/{self.key}"
+
     @property
     def folder(self) -> Path:
-        """Where the run's steps leave their results."""
+        """A folder on this machine's disk for what one step needs by itself."""
         return self.settings.home / "runs" / self.key
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Keep a step's result as `name`.json."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(
-            self.folder / f"{name}.json", json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        )
+        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        self.kept.write(f"{name}.json", text.encode())
 
     def read(self, name: str, *, made_by: str) -> dict[str, Any]:
         """Return a step's result. Raises MissingStep, naming the step that makes it."""
-        path = self.folder / f"{name}.json"
-        if not path.is_file():
-            raise MissingStep(f"the run {self.key} has no {name} yet; run `{made_by}` for {self.as_of} first")
-        content: dict[str, Any] = json.loads(path.read_text())
+        try:
+            content: dict[str, Any] = json.loads(self.kept.read(f"{name}.json"))
+        except FileNotFoundError:
+            raise self._missing(name, made_by) from None
         return content
+
+    @contextmanager
+    def reading(self, name: str, *, made_by: str) -> Iterator[Path]:
+        """Give a path to read a step's file or folder from. Raises MissingStep, naming the step that makes it."""
+        with ExitStack() as copies:
+            try:
+                path = copies.enter_context(self.kept.reading(name))
+            except FileNotFoundError:
+                raise self._missing(name, made_by) from None
+            yield path
+
+    def _missing(self, name: str, made_by: str) -> MissingStep:
+        return MissingStep(f"the run {self.key} has no {name} yet; run `{made_by}` for {self.as_of} first")

@@ -28,8 +28,8 @@ PEERS = {"neuralforecast": "neuralforecast_lstm", "darts": "darts_lstm"}
 _NOT_HANDED_ON = {
     f"PIPELINE_{name}"
     for name in (
-        "HOME", "DATABASE_URL", "PUBLISH_URI", "SOURCE", "FILES", "SYMBOLS", "NETWORK", "HORIZON", "REFIT_EVERY",
-        "SEED",
+        "HOME", "DATABASE_URL", "STORE_URI", "PUBLISH_URI", "SOURCE", "FILES", "SYMBOLS", "NETWORK", "HORIZON",
+        "REFIT_EVERY", "SEED",
     )
 } | {"MLFLOW_TRACKING_URI"}  # fmt: skip
 

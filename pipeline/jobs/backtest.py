@@ -11,15 +11,16 @@ import pandas as pd
 
 from pipeline.config import LEVELS, Settings
 from pipeline.errors import BadSession, BadSetting, NothingToForecast
-from pipeline.files import sha256_file, write_atomic
+from pipeline.files import sha256_bytes
 from pipeline.jobs import folds as one_fold
 from pipeline.jobs import withholding
-from pipeline.jobs.common import Asked, Progress, Summary, snapshot_of
+from pipeline.jobs.common import Asked, Progress, Summary, digest_of, snapshot_of
 from pipeline.jobs.prices import ingest_all, plan, snapshot
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.prices.sources import open_source
 from pipeline.runs import Run
 
+_FRAME = "forecasts.parquet"
 MOST_FOLDS = 1000  # Airflow maps a task over no more than 1024
 
 
@@ -75,13 +76,14 @@ def backtest_fold(
 ) -> Summary:
     """Train the fold's model, forecast from each of its sessions with it and the baselines, and log it to MLflow.
 
-    A fold that lies on disk whole, made by the same code from the same prices and settings, is not made again.
+    A fold that is kept whole, made by the same code from the same prices and settings, is not made again.
     """
     from pipeline.tracking.backtests import log_fold
 
     this = Run.from_dict(run)
     kept = one_fold.kept(this, fold)
     made = kept or one_fold.make(this, fold, progress)
+    frozen = snapshot_of(this)
     log_fold(
         this.settings,
         this.key,
@@ -89,7 +91,8 @@ def backtest_fold(
         made,
         tags=_tags(this, fold, try_number=try_number),
         parent_tags=_tags(this),
-        snapshot=snapshot_of(this).path,
+        snapshot=frozen.path,
+        address=frozen.address,
     )
     crps = {name: round(values["crps_bp"], 2) for name, values in made["scores"]["models"].items()}
     return {"trained": made["trained"], "reason": made["reason"], "anew": kept is None, "crps_bp": crps}
@@ -112,18 +115,20 @@ def backtest_summary(
     if frame.empty:
         span, rows = f"{folds[0]['first']} to {folds[-1]['last']}", [row for one in made for row in one["withheld"]]
         raise NothingToForecast(f"no symbol can be forecast from {span}: {withholding.in_words(rows)}")
-    path = this.folder / "forecasts.parquet"
-    write_atomic(path, backtest_tables.as_parquet(frame))
+    data = backtest_tables.as_parquet(frame)
+    this.kept.write(_FRAME, data)
     if out is not None:
         backtest_tables.write(frame, out)
-    result = {**_result(this, folds, made, frame), "sha256": sha256_file(path)}
+    result = {**_result(this, folds, made, frame), "sha256": sha256_bytes(data)}
     this.write("backtest", result)
     figures = backtest_charts.draw(result, this.folder / "figures")
-    run_id = log_summary(
-        this.settings, this.key, result, tags=_tags(this, try_number=try_number), figures=figures, frame=path
-    )
+    with this.reading(_FRAME, made_by="backtest") as path:
+        run_id = log_summary(
+            this.settings, this.key, result, tags=_tags(this, try_number=try_number), figures=figures, frame=path
+        )
     url = runs.run_url(this.settings, run_id)
-    return {**result, "file": str(out or path), "folder": str(this.folder), "mlflow_run_id": run_id, "mlflow_url": url}
+    file, folder = str(out or this.kept / _FRAME), str(this.kept)
+    return {**result, "file": file, "folder": folder, "mlflow_run_id": run_id, "mlflow_url": url}
 
 
 def backtest_all(
@@ -172,7 +177,7 @@ def _result(
         "refit_every": this.settings.refit_every,
         "network": network,
         "best_baseline": best,
-        "data_digest": snapshot_of(this).digest,
+        "data_digest": digest_of(this),
         "rows": len(frame),
         "windows": {"forecast": len(windows), "scored": len(heldout.actual_NH)},
         "without_forecast": [symbol for symbol in this.symbols if symbol not in there],

@@ -3,14 +3,12 @@
 import json
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pipeline.config import LEVELS, Settings
-from pipeline.errors import BadSetting
-from pipeline.files import write_atomic
+from pipeline.errors import BadSetting, MissingStep
 from pipeline.markets import market_of
 from pipeline.prices.snapshot import Snapshot, read_snapshot
 from pipeline.runs import Run
@@ -20,15 +18,26 @@ if TYPE_CHECKING:
     from pipeline.learning.panel import Panel
     from pipeline.learning.precision import Precision
 
+_PRECISIONS = "precision.json"
 Summary = dict[str, Any]
 Asked = Callable[[int, int, str], None]  # told the symbols done, how many there are, and which is asked for now
 Progress = Callable[[int, float], None]  # told the training step and its loss
 
 
+def digest_of(this: Run) -> str:
+    """Return the SHA-256 of the snapshot that the run was frozen on."""
+    return str(this.read("snapshot", made_by="ingest")["digest"])
+
+
 def snapshot_of(this: Run) -> Snapshot:
-    """Return the snapshot that the run was frozen on."""
-    kept = this.read("snapshot", made_by="ingest")
-    return Snapshot(path=Path(kept["path"]), digest=kept["digest"])
+    """Return the snapshot that the run was frozen on, to be read on this machine. Raises MissingStep if it is gone."""
+    known, store = this.read("snapshot", made_by="ingest"), this.settings.store
+    address = str(store / known["name"])
+    try:
+        path = store.local(known["name"], known["digest"])
+    except FileNotFoundError:
+        raise MissingStep(f"the snapshot {address} is gone; run ingest and snapshot for its session again") from None
+    return Snapshot(path=path, digest=known["digest"], address=address)
 
 
 def features_of(this: Run) -> "Features":
@@ -52,7 +61,7 @@ def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
 def training_precision(settings: Settings) -> "Precision":
     """Return what to train in: what the settings say, and for `auto` what was measured to be faster on this machine.
 
-    The answer is kept under the home, by the kind of processor: a run repeated on it gives the same bits, in whatever
+    The answer is kept in the store, by the kind of processor: a run repeated on one gives the same bits, in whatever
     container. Raises BadSetting where the machine cannot do what is set.
     """
     from pipeline.learning.networks import Shape
@@ -70,14 +79,14 @@ def training_precision(settings: Settings) -> "Precision":
         horizon=settings.horizon,
         levels=len(LEVELS),
     )
-    path = settings.home / "precision.json"
-    known: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    store = settings.store
+    known: dict[str, Any] = json.loads(store.read(_PRECISIONS)) if store.exists(_PRECISIONS) else {}
     name = f"{processor()}: {shape}"
     if name not in known:
         precision, ratio = fastest_precision(shape)
         if ratio is None:  # nothing was measured, so there is nothing that could come out otherwise
             return precision
         known[name] = {"precision": precision, "step_bf16_over_fp32": round(ratio, 3)}
-        write_atomic(path, json.dumps(known, indent=2, sort_keys=True) + "\n")
+        store.write(_PRECISIONS, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())
     answer: Precision = known[name]["precision"]
     return answer

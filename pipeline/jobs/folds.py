@@ -19,9 +19,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config import LEVELS
-from pipeline.files import sha256_bytes, sha256_file, write_atomic
+from pipeline.files import sha256_bytes, sha256_file
 from pipeline.jobs import withholding
-from pipeline.jobs.common import Progress, Summary, panel_of, snapshot_of, training_precision
+from pipeline.jobs.common import Progress, Summary, digest_of, panel_of, snapshot_of, training_precision
 from pipeline.jobs.view import View, view_of
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
@@ -45,22 +45,22 @@ def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summa
     settings = this.settings
     bars = read_snapshot(snapshot_of(this))
     view = view_of(this, bars, fold)
-    folder = _folder(this, fold)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{_STORY}.json").unlink(missing_ok=True)
+    place = this.kept / _place(fold)
+    place.remove(f"{_STORY}.json")
     frames = _by_baselines(view)
     trained, reason = _trained(view, progress)
     model: Summary = {"network": settings.network}
     training: Summary = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": reason}
     if trained is not None:
-        card = trained.forecaster.save(folder / "model")
+        with place.making("model") as folder:
+            card = trained.forecaster.save(folder)
         model = asdict(card)
         training = trained.story
         frames.append(_by_network(view, trained, card.weights_sha256))
     frame = backtest_tables.in_order(frames)
     check_prices(frame, f"forecasts of the fold from {fold['first']} on")
     part = backtest_tables.as_parquet(frame)
-    write_atomic(folder / _PART, part)
+    place.write(_PART, part)
     made = {
         "made_from": _made_from(this, fold),
         "sha256": sha256_bytes(part),
@@ -73,30 +73,32 @@ def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summa
         "model": model,
         "scores": judged(this, bars, frame).scores(LEVELS),
     }
-    this.write(f"folds/{folder.name}/{_STORY}", made)
+    this.write(f"{_place(fold)}/{_STORY}", made)
     return made
 
 
 def kept(this: Run, fold: Mapping[str, Any]) -> Summary | None:
     """Return what an earlier try left, if it is whole and was made by the same code from the same; else None."""
-    folder = _folder(this, fold)
-    if not (folder / f"{_STORY}.json").is_file() or not (folder / _PART).is_file():
+    place = this.kept / _place(fold)
+    if not place.exists(f"{_STORY}.json") or not place.exists(_PART):
         return None
     made = made_of(this, fold)
-    same = made["made_from"] == _made_from(this, fold) and made["sha256"] == sha256_file(folder / _PART)
+    same = made["made_from"] == _made_from(this, fold) and made["sha256"] == sha256_bytes(place.read(_PART))
     return made if same else None
 
 
 def made_of(this: Run, fold: Mapping[str, Any]) -> Summary:
     """Return what fold.json holds. Raises MissingStep where the fold is not done."""
-    return this.read(f"folds/{_folder(this, fold).name}/{_STORY}", made_by="backtest")
+    return this.read(f"{_place(fold)}/{_STORY}", made_by="backtest")
 
 
 def part_of(this: Run, fold: Mapping[str, Any]) -> pd.DataFrame:
     """Return a fold's forecasts. Raises MissingStep where it is not done, CorruptFile where a byte has changed."""
     from pipeline.publishing import backtest_tables
 
-    return backtest_tables.read_parquet(_folder(this, fold) / _PART, made_of(this, fold)["sha256"])
+    digest = made_of(this, fold)["sha256"]
+    with this.reading(f"{_place(fold)}/{_PART}", made_by="backtest") as path:
+        return backtest_tables.read_parquet(path, digest)
 
 
 def judged(this: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
@@ -208,7 +210,7 @@ def _made_from(this: Run, fold: Mapping[str, Any]) -> dict[str, Any]:
     from pipeline.learning.retraining import parameters
 
     return {
-        "snapshot": snapshot_of(this).digest,
+        "snapshot": digest_of(this),
         "seams": withholding.seams_of(this, fold["last"]),
         "parameters": parameters(this.settings),
         "code": _code(),
@@ -227,5 +229,5 @@ def _code() -> str:
     return sha256_bytes("".join(sha256_file(path) for path in sorted(files)).encode())
 
 
-def _folder(this: Run, fold: Mapping[str, Any]) -> Path:
-    return this.folder / "folds" / str(fold["first"])
+def _place(fold: Mapping[str, Any]) -> str:
+    return f"folds/{fold['first']}"

@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
 from pipeline.errors import NothingToForecast
-from pipeline.jobs.common import Summary, features_of, snapshot_of
+from pipeline.jobs.common import Summary, digest_of, features_of, snapshot_of
 from pipeline.jobs.withholding import in_words
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
@@ -35,7 +35,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     settings = this.settings
     decision = this.read("decision", made_by="forecast")
     features = features_of(this)
-    version = snapshot_of(this).digest[:12]
+    version = digest_of(this)[:12]
     withheld = _withheld(features, this)
     origins = _without(features, forecastable(features), withheld)
     if not len(origins):
@@ -57,10 +57,9 @@ def forecast(run: Mapping[str, Any]) -> Summary:
             {"symbol": symbol, "reason": f"{reasons.get(symbol, short)}: {decision['best_baseline']} stands in"}
             for symbol in left
         ]
-    this.folder.mkdir(parents=True, exist_ok=True)
-    frame.to_parquet(this.folder / "forecasts.parquet", index=False)
-    for name, rows in beside.items():
-        rows.to_parquet(this.folder / f"baseline-{name}.parquet", index=False)
+    for name, rows in {"forecasts": frame, **{f"baseline-{name}": rows for name, rows in beside.items()}}.items():
+        with this.kept.making(f"{name}.parquet") as path:
+            rows.to_parquet(path, index=False)
     this.write("forecast", {"withheld": withheld, "fallbacks": fallbacks})
     return {"symbols": int(frame["symbol"].nunique()), "withheld": withheld, "fallbacks": fallbacks}
 
@@ -87,7 +86,8 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     database = open_database(settings.database)
     record.keep(database, settings.source, edition.forecasts, beside, this.key, now=now, complete_at=complete_at)
     uploaded = this.read("upload", made_by="train")
-    runs.log_published(settings, uploaded["mlflow_run_id"], published.folder)
+    with settings.published.reading(published.folder.name) as folder:
+        runs.log_published(settings, uploaded["mlflow_run_id"], folder)
     runs.finish(settings, uploaded["mlflow_run_id"])
     headline = f"{this.as_of}: {edition.model} for {len(edition.symbols)} symbols. {edition.decision['reason']}"
     return {"folder": str(published.folder), "changed": published.changed, "headline": headline}
@@ -104,7 +104,8 @@ def _by_network(
 
     champion = decision["champion"]
     stands = champion is not None and champion["version"] == decision["model_version"] and not decision["promoted"]
-    forecaster = Forecaster.load(this.folder / ("champion" if stands else "model"))
+    with this.reading("champion" if stands else "model", made_by="judge" if stands else "train") as folder:
+        forecaster = Forecaster.load(folder)
     settings = this.settings
     record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
     quiet = abstentions(features, forecaster.card.symbols, record)
@@ -155,6 +156,11 @@ def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
     return [{"symbol": symbol, "reason": reasons[symbol]} for symbol in this.symbols if symbol in reasons]
 
 
+def _frame_of(this: Run, name: str) -> pd.DataFrame:
+    with this.reading(f"{name}.parquet", made_by="forecast") as path:
+        return pd.read_parquet(path)
+
+
 def _edition(this: Run) -> "Edition":
     from pipeline.judging import live
     from pipeline.judging.record import live_record
@@ -171,8 +177,8 @@ def _edition(this: Run) -> "Edition":
     return Edition(
         as_of=this.as_of,
         exchange=settings.exchange,
-        forecasts=pd.read_parquet(this.folder / "forecasts.parquet"),
-        baselines={name: pd.read_parquet(this.folder / f"baseline-{name}.parquet") for name in BASELINES},
+        forecasts=_frame_of(this, "forecasts"),
+        baselines={name: _frame_of(this, f"baseline-{name}") for name in BASELINES},
         history=recent_closes(bars, 120),
         scores=this.read("scores", made_by="forecast"),
         decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},

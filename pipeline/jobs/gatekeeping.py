@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.config import LEVELS
 from pipeline.errors import CorruptFile
 from pipeline.inputs import INPUTS
-from pipeline.jobs.common import Summary, features_of, snapshot_of
+from pipeline.jobs.common import Summary, digest_of, features_of
 from pipeline.runs import Run
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ def judge(run: Mapping[str, Any]) -> Summary:
     settings = this.settings
     uploaded = this.read("upload", made_by="train")
     training = this.read("training", made_by="train")
-    digest = snapshot_of(this).digest
-    heldout = Heldout.load(this.folder / "heldout.npz")
+    digest = digest_of(this)
+    with this.reading("heldout.npz", made_by="train") as path:
+        heldout = Heldout.load(path)
     heldout, champion, no_champion, skipped = _with_champion(this, heldout)
     scores = heldout.scores(LEVELS)
     models = scores["models"]
@@ -104,7 +105,8 @@ def _with_champion(this: Run, heldout: "Heldout") -> tuple["Heldout", "Registere
     skipped: list[str] = []
     for champion in registry.champions_before(this.settings, this.as_of):
         try:
-            forecaster = Forecaster.load(registry.download(this.settings, champion, this.folder / "champion"))
+            with this.kept.making("champion") as folder:
+                forecaster = Forecaster.load(registry.download(this.settings, champion, folder))
         except CorruptFile as error:
             skipped.append(f"champion version {champion.version} of {champion.as_of} cannot be used ({error})")
             continue

@@ -9,7 +9,7 @@ import pandas as pd
 from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
 from pipeline.errors import TrackingUnavailable
-from pipeline.jobs.common import Progress, Summary, features_of, snapshot_of, training_precision
+from pipeline.jobs.common import Progress, Summary, digest_of, features_of, snapshot_of, training_precision
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
-    """Train the network and score it beside the baselines on the held-out sessions. All of it goes to disk, no further.
+    """Train the network and score it beside the baselines on the held-out sessions; MLflow is told nothing of it yet.
 
     With too little history, or while the champion is young enough (`retrain_every`), nothing is trained, the baselines
     are scored alone, and the reason is kept.
@@ -52,24 +52,25 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
         quantiles_NHQ = baseline(features, fold.test, horizon=settings.horizon, levels=LEVELS, notes=notes[name])
         heldout = heldout.also(name, quantiles_NHQ)
     if not_trained is None:
-        digest = snapshot_of(this).digest
         trained = retrain(
             features,
             fold,
             settings,
             as_of=this.as_of,
-            data_digest=digest,
+            data_digest=digest_of(this),
             precision=training_precision(settings),
             progress=progress,
         )
-        trained.forecaster.save(this.folder / "model")
+        with this.kept.making("model") as folder:
+            trained.forecaster.save(folder)
         training = trained.story
         training["memory"] = memory_of(trained.forecaster, features, fold.test)
         heldout = heldout.also(settings.network, trained.forecaster.quantiles(features, fold.test))
     else:
         training = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
     training |= {"drift": input_drift(features, fold.train), "baselines": notes}
-    heldout.save(this.folder / "heldout.npz")
+    with this.kept.making("heldout.npz") as path:
+        heldout.save(path)
     scores = heldout.scores(LEVELS)
     this.write("scores", scores)
     this.write("training", training)
@@ -125,7 +126,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     run_id = runs.open_run(
         settings, experiment="daily-forecast", key=this.key, name=f"{this.as_of} {settings.network}", tags=tags
     )
-    (this.folder / "figures").mkdir(exist_ok=True)
+    (this.folder / "figures").mkdir(parents=True, exist_ok=True)
     figures = {"scores": this.folder / "figures" / "scores.png"} if scores["models"] else {}
     if training["curves"]:
         figures["training"] = this.folder / "figures" / "training.png"
@@ -143,6 +144,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
         model_info=card,
         snapshot=frozen.path,
         data_digest=frozen.digest,
+        address=frozen.address,
         figures=figures,
     )
     runs.log_audit(settings, run_id, this.read("audit", made_by="ingest"))
@@ -154,9 +156,8 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     if "not_trained" not in training:
         tags = {"data_digest": frozen.digest, "git_commit": tags["git_commit"]}
         example = _example(read_snapshot(frozen), settings.context_length)
-        version = registry.register(
-            settings, run_id, model_dir=this.folder / "model", example=example, tags=tags
-        ).version
+        with this.reading("model", made_by="train") as folder:
+            version = registry.register(settings, run_id, model_dir=folder, example=example, tags=tags).version
     result = {
         "mlflow_run_id": run_id,
         "mlflow_url": runs.run_url(settings, run_id),

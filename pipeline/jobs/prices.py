@@ -18,6 +18,8 @@ from pipeline.prices.sources import open_source
 from pipeline.prices.store import PriceStore
 from pipeline.runs import Run
 
+SNAPSHOTS = "snapshots"  # in the store, for each session a folder
+
 
 def plan(
     *,
@@ -113,13 +115,15 @@ def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
         return settings.last_session(symbol, this.as_of)
 
     known = AsOf(engine, settings.source, this.symbols, last_of, settings.known_by(this.as_of))
-    frozen = write_snapshot(known.tables(), this.as_of, settings.home / "snapshots")
-    audit = look_over(engine, known, read_snapshot(frozen), settings, this.symbols, last_of, now=known_at)
+    with settings.store.making(SNAPSHOTS) as folder:
+        frozen = write_snapshot(known.tables(), this.as_of, folder)
+        name = f"{SNAPSHOTS}/{frozen.path.relative_to(folder).as_posix()}"
+        audit = look_over(engine, known, read_snapshot(frozen), settings, this.symbols, last_of, now=known_at)
     if not known.rows and not audit["quarantine"] + audit["reject"]:
         raise BadSession(f"there are no prices up to {this.as_of} for {', '.join(this.symbols[:5])}; run ingest first")
     this.write("run", this.to_dict())
     this.write("audit", audit)
-    this.write("snapshot", {"path": str(frozen.path), "digest": frozen.digest, "rows": known.rows})
+    this.write("snapshot", {"name": name, "digest": frozen.digest, "rows": known.rows})
     if len(audit["doubtful"]) == len(this.symbols):  # before anything is trained for nobody
         raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {in_words(audit['doubtful'])}")
     return {

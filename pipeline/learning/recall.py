@@ -72,9 +72,10 @@ def recall_error(contestant: str, seed: int, budget: Budget | None = None) -> fl
     """Return the mean squared error on fresh windows after training, relative to always answering the mean.
 
     0 is perfect recall, 1 knows nothing. The contestants are those of `CONTESTANTS`: `lstm` begins with its forget gate
-    open and its input gate shut, `lstm_torch_start` as torch makes it and as the product's does; `last_session` is a feed-forward network that
-    sees one session by itself, `mlp` one that sees the whole window at once. The same contestant, seed and budget give
-    the same number on the same machine, and torch's own random state is left as it was. Raises ValueError for others.
+    open and its input gate shut, `lstm_torch_start` as torch makes it and as the product's does; `last_session` is a
+    feed-forward network that sees one session by itself, `mlp` one that sees the whole window at once. The same
+    contestant, seed and budget give the same number on the same machine, and torch's own random state is left as it
+    was. Raises ValueError for others.
     """
     settle()
     budget = budget or Budget()

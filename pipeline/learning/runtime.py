@@ -29,7 +29,7 @@ def settle() -> None:
     # and import torch's compiler for it.)
     torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
     # It also writes NaN into each new buffer, to show who reads one before writing to it: a fifth of a step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # made at run time
     keep_memory()
 
 

@@ -31,10 +31,11 @@ _ENCODING = {
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Where a snapshot lies and the SHA-256 of its bytes."""
+    """Where a snapshot can be read and the SHA-256 of its bytes."""
 
     path: Path
     digest: str
+    address: str = ""  # where it is kept, where `path` may be a copy of that
 
 
 def write_snapshot(tables: Iterable[pa.Table], as_of: date, folder: Path) -> Snapshot:
@@ -50,7 +51,8 @@ def write_snapshot(tables: Iterable[pa.Table], as_of: date, folder: Path) -> Sna
             return _write(tables, place)
     except OSError as error:
         raise StoreError(
-            f"{place} cannot be written: {error.strerror or error}; free space, or check PIPELINE_HOME"
+            f"{place} cannot be written: {error.strerror or error}; free space, or check PIPELINE_HOME and "
+            "PIPELINE_STORE_URI"
         ) from error
 
 

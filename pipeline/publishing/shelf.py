@@ -4,23 +4,24 @@
     as_of=2013-03-01/            forecasts.{parquet,csv,json}, report.html, charts/*.png, manifest.json
 
 The pointer is derived from the folders, so that it cannot name one that is not complete, and filling in an older
-session never moves it back.
+session never moves it back. In a bucket files are replaced one by one, the manifest last: who reads meanwhile may find
+a file that is not the one of the manifest.
 """
 
 import json
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from pipeline import files
-from pipeline.errors import CorruptFile, MissingStep, StoreError
+from pipeline.errors import BucketFailed, CorruptFile, MissingStep, StoreError
+from pipeline.files import sha256_bytes
 from pipeline.publishing import words
 from pipeline.publishing.charts import fan_pngs
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.report import as_html
 from pipeline.publishing.tables import as_csv, as_json, as_parquet, dump
+from pipeline.storage import Storage
 
 MANIFEST, POINTER = "manifest.json", "latest.json"
 _FOLDER = "as_of=????-??-??"
@@ -31,7 +32,7 @@ _PLAIN = frozenset(string.ascii_letters + string.digits + "-.")
 class Publication:
     """What `publish` did."""
 
-    folder: Path
+    folder: Storage
     manifest_sha256: str
     changed: bool
 
@@ -40,31 +41,32 @@ class Publication:
 class Published:
     """A published folder, read back: its manifest.json and forecasts.json."""
 
-    folder: Path
+    folder: Storage
     manifest: dict[str, Any]
     forecasts: dict[str, Any]
 
 
-def publish(edition: Edition, root: Path) -> Publication:
+def publish(edition: Edition, root: Storage) -> Publication:
     """Put an edition on the shelf; doing it twice changes nothing, not even a time stamp.
 
-    Raises StoreError if it cannot be written: then everything published before stands as it was.
+    Raises StoreError if it cannot be written: then everything published before stands as it was. Only in a bucket the
+    same session's edition may be half replaced, which `read_published` tells by the manifest.
     """
     contents = render(edition)
     folder = root / f"as_of={edition.as_of}"
     try:
-        with files.only_writer(root):
-            files.clear_litter(root)
+        with root.alone():
             changed = not _stands(folder, contents)
             if changed:
-                files.replace_folder(folder, contents)
+                root.replace(folder.name, contents)
             _point(root)
     except OSError as error:
+        untouched = "what was published before" if root.swaps else "what was published for other sessions"
         raise StoreError(
-            f"cannot publish to {folder}: {error.strerror or error}; what was published before is untouched; "
+            f"cannot publish to {folder}: {error.strerror or error}; {untouched} is untouched; "
             "make room or rights there, or set PIPELINE_PUBLISH_URI, and publish again"
         ) from error
-    return Publication(folder=folder, manifest_sha256=files.sha256_bytes(contents[MANIFEST]), changed=changed)
+    return Publication(folder=folder, manifest_sha256=sha256_bytes(contents[MANIFEST]), changed=changed)
 
 
 def render(edition: Edition) -> dict[str, bytes]:
@@ -85,26 +87,26 @@ def file_name(symbol: str) -> str:
     return f"_2e{safe[1:]}" if safe.startswith(".") else safe
 
 
-def latest(root: Path) -> Path:
+def latest(root: Storage) -> Storage:
     """Return the folder of the newest published session; raises MissingStep where nothing is published."""
-    folder = _newest(root)
-    if folder is None:
-        raise MissingStep(f"nothing is published in {root} yet; run `python -m pipeline run` first")
-    return folder
+    for name in reversed(root.names(_FOLDER)):
+        if root.exists(f"{name}/{MANIFEST}"):
+            return root / name
+    raise MissingStep(f"nothing is published in {root} yet; run `python -m pipeline run` first")
 
 
-def read_published(folder: Path, *, verify: bool = False) -> Published:
+def read_published(folder: Storage, *, verify: bool = False) -> Published:
     """Return what is published in a folder; with `verify`, only after every file has the SHA-256 of the manifest.
 
     Raises MissingStep if nothing is published there, CorruptFile if a file is missing or not what was written.
     """
-    if not (folder / MANIFEST).is_file():
+    if not folder.exists(MANIFEST):
         raise MissingStep(f"nothing is published in {folder}; run `python -m pipeline run` for that session first")
-    manifest = _read_json(folder / MANIFEST)
+    manifest = _read_json(folder, MANIFEST)
     damaged = _damaged(folder, manifest["files"]) if verify else []
     if damaged:
         raise CorruptFile(f"{', '.join(damaged)} in {folder}: not what was published; publish that session again")
-    return Published(folder=folder, manifest=manifest, forecasts=_read_json(folder / "forecasts.json"))
+    return Published(folder=folder, manifest=manifest, forecasts=_read_json(folder, "forecasts.json"))
 
 
 def _manifest(edition: Edition, contents: Mapping[str, bytes]) -> bytes:
@@ -120,47 +122,48 @@ def _manifest(edition: Edition, contents: Mapping[str, bytes]) -> bytes:
             "decision": dict(edition.decision),
             "audit": {name: count for name, count in edition.audit.items() if name not in ("problems", "seams")},
             "provenance": dict(edition.provenance),
-            "files": {name: {"sha256": files.sha256_bytes(data), "size": len(data)} for name, data in contents.items()},
+            "files": {name: {"sha256": sha256_bytes(data), "size": len(data)} for name, data in contents.items()},
         }
     )
 
 
-def _stands(folder: Path, contents: Mapping[str, bytes]) -> bool:
+def _stands(folder: Storage, contents: Mapping[str, bytes]) -> bool:
     """Whether the folder holds exactly this already, each file undamaged."""
-    if not (folder / MANIFEST).is_file() or (folder / MANIFEST).read_bytes() != contents[MANIFEST]:
+    if _digest(folder, MANIFEST) != sha256_bytes(contents[MANIFEST]):
         return False
     return not _damaged(folder, json.loads(contents[MANIFEST])["files"])
 
 
-def _damaged(folder: Path, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [
-        name
-        for name, record in recorded.items()
-        if not (folder / name).is_file() or files.sha256_file(folder / name) != record["sha256"]
-    ]
+def _damaged(folder: Storage, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [name for name, record in recorded.items() if _digest(folder, name) != record["sha256"]]
 
 
-def _newest(root: Path) -> Path | None:
-    return max((folder for folder in root.glob(_FOLDER) if (folder / MANIFEST).is_file()), default=None)
-
-
-def _point(root: Path) -> None:
-    folder = latest(root)
-    pointer = dump(
-        {
-            "as_of": folder.name.removeprefix("as_of="),
-            "folder": folder.name,
-            "manifest_sha256": files.sha256_file(folder / MANIFEST),
-        }
-    )
-    path = root / POINTER
-    if not path.is_file() or path.read_bytes() != pointer:
-        files.write_atomic(path, pointer)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+def _digest(place: Storage, name: str) -> str | None:
+    """Return the SHA-256 of a file, None where there is none."""
     try:
-        document: dict[str, Any] = json.loads(path.read_bytes())
+        return sha256_bytes(place.read(name))
+    except FileNotFoundError:
+        return None
+
+
+def _point(root: Storage) -> None:
+    """Have the pointer name the newest folder. Looked at again after each move: where nobody can be alone, another
+    publisher may have come between the look and the move.
+    """
+    while _digest(root, POINTER) != sha256_bytes(pointer := _pointer(latest(root))):
+        root.write(POINTER, pointer)
+
+
+def _pointer(folder: Storage) -> bytes:
+    as_of = folder.name.removeprefix("as_of=")
+    return dump({"as_of": as_of, "folder": folder.name, "manifest_sha256": _digest(folder, MANIFEST)})
+
+
+def _read_json(folder: Storage, name: str) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(folder.read(name))
+    except BucketFailed:  # says nothing of the file
+        raise
     except (OSError, ValueError) as error:
-        raise CorruptFile(f"{path} cannot be read ({error}); publish that session again") from None
+        raise CorruptFile(f"{folder / name} cannot be read ({error}); publish that session again") from None
     return document

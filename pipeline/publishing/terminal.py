@@ -1,7 +1,6 @@
 """The newest forecasts as a table in the terminal, from nothing but a published folder."""
 
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -13,11 +12,12 @@ from rich.text import Text
 from pipeline.publishing import words
 from pipeline.publishing.edition import BASELINES
 from pipeline.publishing.shelf import read_published
+from pipeline.storage import Storage
 
 _LOW, _HIGH = "0.1", "0.9"
 
 
-def show(folder: Path) -> RenderableType:
+def show(folder: Storage) -> RenderableType:
     """Return a published folder as a heading, the model and its reason, the 80 % ranges, and where the report lies.
 
     Raises MissingStep if nothing is published there, CorruptFile if it cannot be read.

@@ -34,10 +34,12 @@ def log_fold(
     tags: Mapping[str, str],
     parent_tags: Mapping[str, str],
     snapshot: Path,
+    address: str = "",
 ) -> str:
     """Record one fold below the backtest of `key`; return the MLflow run's id.
 
-    `fold` is its plan, `made` the content of fold.json; `parent_tags` are those that all folds share.
+    `fold` is its plan, `made` the content of fold.json; `parent_tags` are those that all folds share. `address` is
+    where the snapshot is kept, if `snapshot` may be a copy of that.
     """
     parent = _open_parent(settings, key, parent_tags)
     model = made["model"]
@@ -52,6 +54,7 @@ def log_fold(
         scores=made["scores"],
         model_info=model,
         snapshot=snapshot,
+        address=address,
         data_digest=made["made_from"]["snapshot"],
         figures={},
     )

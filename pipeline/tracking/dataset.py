@@ -14,15 +14,18 @@ DIGEST_LENGTH = 36
 _COLUMN_TYPES = {"date32[day]": "datetime", "string": "string", "large_string": "string", "int64": "long"}
 
 
-def dataset_input(snapshot: Path, data_digest: str, settings: Settings) -> "DatasetInput":
-    """Return the input to log for a run trained on the Parquet file `snapshot`; only two columns of it are read."""
+def dataset_input(snapshot: Path, data_digest: str, settings: Settings, address: str = "") -> "DatasetInput":
+    """Return the input to log for a run trained on the Parquet file `snapshot`; only two columns of it are read.
+
+    `address` is where it is kept, if `snapshot` may be a copy of that.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     dataset = Dataset(
         name=f"{settings.source}-prices",
         digest=data_digest[:DIGEST_LENGTH],
         source_type="local",
-        source=json.dumps({"uri": str(snapshot)}),
+        source=json.dumps({"uri": address or str(snapshot)}),
         schema=json.dumps({"mlflow_colspec": _columns(snapshot)}),
         profile=json.dumps(_extent(snapshot)),
     )

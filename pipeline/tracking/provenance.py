@@ -1,5 +1,6 @@
 """Which code and which Airflow run made something. Knows nothing of MLflow."""
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -11,13 +12,14 @@ UNKNOWN = "unknown"
 
 
 def git_commit(folder: Path) -> str:
-    """Return the commit that `folder` is at, with `-dirty` if its code has changed since, or `unknown` outside git.
+    """Return the commit that `folder` is at, with `-dirty` if its code has changed since.
 
-    Data that lies about untracked does not make it dirty; an untracked Python file does.
+    Data that lies about untracked does not make it dirty; an untracked Python file does. Outside git it is what
+    `CLOSING_BELL_COMMIT` says, as in an image that was built from a commit, or `unknown`.
     """
     described = _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     if not described:
-        return UNKNOWN
+        return os.environ.get("CLOSING_BELL_COMMIT") or UNKNOWN
     added = not described.endswith("-dirty") and _git(
         folder, "ls-files", "--others", "--exclude-standard", "--", "*.py"
     )

@@ -78,11 +78,13 @@ def log_training(
     snapshot: Path,
     data_digest: str,
     figures: Mapping[str, Path],
+    address: str = "",
 ) -> None:
     """Record a training: parameters, curves, held-out scores beside the baselines, the dataset, tables and figures.
 
     `training`, `scores` and `model_info` are the contents of training.json, scores.json and model.json; `data_digest`
-    is the snapshot's SHA-256. Raises PipelineError if the run already holds the parameters of another training.
+    is the snapshot's SHA-256, and `address` where it is kept, if `snapshot` may be a copy of that. Raises PipelineError
+    if the run already holds the parameters of another training.
     """
     with connected(settings, f"record the training in run {run_id}") as client, _score_files(scores) as folder:
         run = client.get_run(run_id)
@@ -90,7 +92,7 @@ def log_training(
         _log_curves(client, run, training["curves"])
         numbers = score_names.metrics(scores, str(model_info["network"]))
         _log_numbers(client, run, {**numbers, "training_seconds": float(training["seconds"])})
-        client.log_inputs(run_id, [dataset_input(snapshot, data_digest, settings)])
+        client.log_inputs(run_id, [dataset_input(snapshot, data_digest, settings, address)])
         (folder / "training.json").write_text(json.dumps(training, indent=1, default=str), encoding="utf-8")
         (folder / "figures").mkdir()
         for name, path in figures.items():
@@ -164,9 +166,14 @@ def run_url(settings: Settings, run_id: str) -> str | None:
     Runs in a database opened directly are shown by the one-machine server, if `MLFLOW_PORT` says where that is.
     """
     port = os.environ.get("MLFLOW_PORT")
-    if not is_server(settings.tracking_uri) and not port:
+    if settings.mlflow_link:
+        base = settings.mlflow_link.rstrip("/")
+    elif is_server(settings.tracking_uri):
+        base = address(settings.tracking_uri)
+    elif port:
+        base = f"http://127.0.0.1:{port}"
+    else:
         return None
-    base = address(settings.tracking_uri) if is_server(settings.tracking_uri) else f"http://127.0.0.1:{port}"
     with connected(settings, f"find run {run_id}") as client:
         return f"{base}/#/experiments/{client.get_run(run_id).info.experiment_id}/runs/{run_id}"
 

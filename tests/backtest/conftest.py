@@ -34,4 +34,5 @@ def again(done: Done, home: Path) -> Run:
     folder.mkdir(parents=True)
     for name in ("snapshot.json", "audit.json"):
         shutil.copyfile(done.folder / name, folder / name)
+    shutil.copytree(done.home / "snapshots", home / "snapshots")
     return Run.from_dict(done.planned["run"])

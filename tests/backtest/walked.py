@@ -55,7 +55,11 @@ class Done:
 
     @property
     def bars(self) -> pd.DataFrame:
-        return pd.read_parquet(json.loads((self.folder / "snapshot.json").read_text())["path"])
+        return pd.read_parquet(self.snapshot)
+
+    @property
+    def snapshot(self) -> Path:
+        return self.home / json.loads((self.folder / "snapshot.json").read_text())["name"]
 
 
 def plan(first: date = FIRST, last: date = LAST, **overrides: Any) -> dict[str, Any]:
@@ -82,5 +86,7 @@ def poison(run: Run, bars: pd.DataFrame, first: pd.Timestamp) -> None:
     bad.loc[after, "dividend"] = 1.0
     assert after.any()
     table = pa.Table.from_pandas(bad, preserve_index=False)
-    frozen = write_snapshot([table], run.as_of, run.settings.home / "poisoned")
-    run.write("snapshot", {"path": str(frozen.path), "digest": frozen.digest, "rows": len(bad)})
+    with run.settings.store.making("poisoned") as folder:
+        frozen = write_snapshot([table], run.as_of, folder)
+    name = f"poisoned/{frozen.path.relative_to(folder)}"
+    run.write("snapshot", {"name": name, "digest": frozen.digest, "rows": len(bad)})

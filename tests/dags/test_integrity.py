@@ -169,6 +169,8 @@ def in_airflow(code: str, **variables: str) -> str:
     [
         {"symbols": "../../etc/passwd"},
         {"symbols": "AAPL;IBM"},
+        {"symbols": f"AAPL, {21 * 'A'}"},
+        {"symbols": "ＡＡＰＬ"},
         {"symbols": ""},
         {"symbols": ["AAPL"]},
         {"as_of": "yesterday"},
@@ -198,6 +200,7 @@ def test_nonsense_is_refused_before_a_run_exists(form, nonsense):
         {},
         {"symbols": "AAPL"},
         {"symbols": " aapl, BRK-B  ^GSPC\nEURUSD=X,7203.T "},
+        {"symbols": f"IBM, {20 * 'A'}"},
         {"as_of": "2013-02-28", "source": "sample", "network": "rnn", "horizon": 1, "training_steps": 100_000},
         {"symbols": None, "as_of": None, "source": None, "network": None, "horizon": None, "training_steps": None},
     ],

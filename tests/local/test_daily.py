@@ -13,6 +13,7 @@ from local.daily import Task
 from local.errors import RunFailed, ServiceFailed
 from local.place import Place
 from local.rest import Airflow, NotReachable, Refused
+from pipeline.storage import Folder
 
 STARTED = datetime(2026, 3, 2, 22, 0, tzinfo=UTC)
 
@@ -177,23 +178,23 @@ def publish(tmp_path: Path) -> Callable[[str, str], Path]:
 
 def test_finds_what_was_published(tmp_path: Path, publish: Callable[[str, str], Path]) -> None:
     folder = publish("2013-03-01", "2013-03-01")
-    assert daily.require_published(tmp_path, "2013-03-01") == folder
+    assert daily.require_published(Folder(tmp_path), "2013-03-01") == Folder(folder)
 
 
 def test_an_older_session_does_not_have_to_be_the_latest(tmp_path: Path, publish: Callable[[str, str], Path]) -> None:
     folder = publish("2012-12-31", "2013-03-01")
-    assert daily.require_published(tmp_path, "2012-12-31") == folder
+    assert daily.require_published(Folder(tmp_path), "2012-12-31") == Folder(folder)
 
 
 def test_a_latest_that_was_left_behind_is_no_success(tmp_path: Path, publish: Callable[[str, str], Path]) -> None:
     publish("2013-03-01", "2013-02-28")
     with pytest.raises(RunFailed, match="latest: 2013-02-28"):
-        daily.require_published(tmp_path, "2013-03-01")
+        daily.require_published(Folder(tmp_path), "2013-03-01")
 
 
 def test_nothing_published_is_no_success(tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match=r"latest\.json cannot be read"):
-        daily.require_published(tmp_path, "2013-03-01")
+        daily.require_published(Folder(tmp_path), "2013-03-01")
 
 
 def test_waits_for_the_dag_as_its_file_is_now(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from pipeline import files
 from pipeline.errors import CorruptFile, MissingStep, StoreError
 from pipeline.publishing import shelf
 from pipeline.publishing.edition import Edition
+from pipeline.storage import Folder
 
 DAY, DAY_BEFORE = date(2013, 3, 1), date(2013, 2, 28)
 
@@ -25,8 +26,9 @@ def pointed_at(root: Path) -> str:
 
 
 def test_an_edition_is_published_with_all_its_files(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    published = shelf.publish(make_edition(), tmp_path / "published")
-    names = {str(path.relative_to(published.folder)) for path in published.folder.rglob("*") if path.is_file()}
+    published = shelf.publish(make_edition(), Folder(tmp_path / "published"))
+    folder = tmp_path / "published" / published.folder.name
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert published.changed
     assert published.folder.name == "as_of=2013-03-01"
     assert names == {
@@ -39,7 +41,7 @@ def test_an_edition_is_published_with_all_its_files(make_edition: Callable[..., 
         "charts/_5eGSPC.png",
         "charts/EURUSD_3dX.png",
     }
-    manifest = json.loads((published.folder / "manifest.json").read_text())
+    manifest = json.loads(published.folder.read("manifest.json"))
     assert set(manifest["files"]) == names - {"manifest.json"}
     assert manifest["provenance"]["mlflow_run_id"] == "r1"
     assert manifest["decision"]["model"] == "lstm"
@@ -49,9 +51,9 @@ def test_an_edition_is_published_with_all_its_files(make_edition: Callable[..., 
 def test_the_pointer_names_the_manifest_it_was_written_for(
     make_edition: Callable[..., Edition], tmp_path: Path
 ) -> None:
-    published = shelf.publish(make_edition(), tmp_path)
+    published = shelf.publish(make_edition(), Folder(tmp_path))
     pointer = json.loads((tmp_path / "latest.json").read_text())
-    digest = files.sha256_file(published.folder / "manifest.json")
+    digest = files.sha256_bytes(published.folder.read("manifest.json"))
     assert pointer == {"as_of": "2013-03-01", "folder": "as_of=2013-03-01", "manifest_sha256": digest}
     assert published.manifest_sha256 == digest
 
@@ -59,9 +61,9 @@ def test_the_pointer_names_the_manifest_it_was_written_for(
 def test_publishing_twice_changes_nothing_not_even_a_time_stamp(
     make_edition: Callable[..., Edition], tmp_path: Path
 ) -> None:
-    shelf.publish(make_edition(), tmp_path)
+    shelf.publish(make_edition(), Folder(tmp_path))
     before = state(tmp_path)
-    assert not shelf.publish(make_edition(), tmp_path).changed
+    assert not shelf.publish(make_edition(), Folder(tmp_path)).changed
     assert state(tmp_path) == before
 
 
@@ -71,11 +73,11 @@ def test_two_runs_with_one_content_differ_only_in_manifest_and_report(make_editi
 
 
 def test_other_content_replaces_what_was_there(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    shelf.publish(make_edition(), tmp_path)
+    shelf.publish(make_edition(), Folder(tmp_path))
     fewer = make_edition().forecasts.query("symbol == 'AAPL'")
-    published = shelf.publish(make_edition(forecasts=fewer), tmp_path)
+    published = shelf.publish(make_edition(forecasts=fewer), Folder(tmp_path))
     assert published.changed
-    assert [path.name for path in (published.folder / "charts").iterdir()] == ["AAPL.png"]
+    assert (published.folder / "charts").names("*") == ["AAPL.png"]
     assert shelf.read_published(published.folder, verify=True).manifest["symbols"] == 1
     assert json.loads((tmp_path / "latest.json").read_text())["manifest_sha256"] == published.manifest_sha256
 
@@ -83,40 +85,40 @@ def test_other_content_replaces_what_was_there(make_edition: Callable[..., Editi
 def test_a_damaged_file_is_found_and_mended_by_publishing_again(
     make_edition: Callable[..., Edition], tmp_path: Path
 ) -> None:
-    folder = shelf.publish(make_edition(), tmp_path).folder
-    (folder / "forecasts.csv").write_text("symbol\n")
-    (folder / "charts" / "AAPL.png").unlink()
+    folder = shelf.publish(make_edition(), Folder(tmp_path)).folder
+    folder.write("forecasts.csv", b"symbol\n")
+    folder.remove("charts/AAPL.png")
     with pytest.raises(CorruptFile, match=r"forecasts\.csv, charts/AAPL\.png"):
         shelf.read_published(folder, verify=True)
-    assert shelf.publish(make_edition(), tmp_path).changed
+    assert shelf.publish(make_edition(), Folder(tmp_path)).changed
     assert shelf.read_published(folder, verify=True).forecasts["as_of"] == "2013-03-01"
 
 
 def test_the_pointer_never_steps_back_to_an_older_session(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    shelf.publish(make_edition(as_of=DAY), tmp_path)
-    shelf.publish(make_edition(as_of=DAY_BEFORE), tmp_path)
+    shelf.publish(make_edition(as_of=DAY), Folder(tmp_path))
+    shelf.publish(make_edition(as_of=DAY_BEFORE), Folder(tmp_path))
     assert pointed_at(tmp_path) == "as_of=2013-03-01"
-    assert shelf.latest(tmp_path).name == "as_of=2013-03-01"
+    assert shelf.latest(Folder(tmp_path)).name == "as_of=2013-03-01"
 
 
 def test_the_pointer_steps_forward(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    shelf.publish(make_edition(as_of=DAY_BEFORE), tmp_path)
-    shelf.publish(make_edition(as_of=DAY), tmp_path)
+    shelf.publish(make_edition(as_of=DAY_BEFORE), Folder(tmp_path))
+    shelf.publish(make_edition(as_of=DAY), Folder(tmp_path))
     assert pointed_at(tmp_path) == "as_of=2013-03-01"
 
 
 def test_a_pointer_lost_in_a_crash_is_written_by_the_same_publication_again(
     make_edition: Callable[..., Edition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(root: Path) -> None:
+    def crash(root: Folder) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(shelf, "_point", crash)
         with pytest.raises(KeyboardInterrupt):
-            shelf.publish(make_edition(), tmp_path)
+            shelf.publish(make_edition(), Folder(tmp_path))
     assert not (tmp_path / "latest.json").exists()
-    assert not shelf.publish(make_edition(), tmp_path).changed
+    assert not shelf.publish(make_edition(), Folder(tmp_path)).changed
     assert pointed_at(tmp_path) == "as_of=2013-03-01"
 
 
@@ -124,7 +126,7 @@ def test_a_pointer_lost_in_a_crash_is_written_by_the_same_publication_again(
 def test_a_failure_at_any_step_leaves_the_old_edition_as_it_was(
     make_edition: Callable[..., Edition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    shelf.publish(make_edition(), tmp_path)
+    shelf.publish(make_edition(), Folder(tmp_path))
     before = state(tmp_path)
 
     def full(*_: object) -> None:
@@ -132,7 +134,7 @@ def test_a_failure_at_any_step_leaves_the_old_edition_as_it_was(
 
     monkeypatch.setattr(files, step, full)
     with pytest.raises(StoreError, match="No space left on device; what was published before is untouched"):
-        shelf.publish(make_edition(exchange="XLON"), tmp_path)
+        shelf.publish(make_edition(exchange="XLON"), Folder(tmp_path))
     after = state(tmp_path)
     assert {path: content for path, (_, content) in after.items()} == {path: data for path, (_, data) in before.items()}
 
@@ -142,33 +144,33 @@ def test_a_folder_that_cannot_be_written_gives_one_clear_line(
 ) -> None:
     (tmp_path / "published").write_text("a file in the way")
     with pytest.raises(StoreError, match="set PIPELINE_PUBLISH_URI"):
-        shelf.publish(make_edition(), tmp_path / "published")
+        shelf.publish(make_edition(), Folder(tmp_path / "published"))
 
 
 def test_litter_of_a_killed_publication_is_removed_by_the_next(
     make_edition: Callable[..., Edition], tmp_path: Path
 ) -> None:
     (tmp_path / ".as_of=2013-02-28.0badcafe.aside" / "charts").mkdir(parents=True)
-    shelf.publish(make_edition(), tmp_path)
+    shelf.publish(make_edition(), Folder(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "as_of=2013-03-01", "latest.json"]
 
 
 def test_an_unfinished_folder_is_not_the_latest(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    shelf.publish(make_edition(), tmp_path)
+    shelf.publish(make_edition(), Folder(tmp_path))
     (tmp_path / "as_of=2013-03-04").mkdir()
-    assert shelf.latest(tmp_path).name == "as_of=2013-03-01"
+    assert shelf.latest(Folder(tmp_path)).name == "as_of=2013-03-01"
 
 
 def test_nothing_published_names_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(MissingStep, match="python -m pipeline run"):
-        shelf.latest(tmp_path / "nowhere")
+        shelf.latest(Folder(tmp_path / "nowhere"))
     with pytest.raises(MissingStep, match="python -m pipeline run"):
-        shelf.read_published(tmp_path)
+        shelf.read_published(Folder(tmp_path))
 
 
 def test_an_unreadable_manifest_is_a_corrupt_file(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    folder = shelf.publish(make_edition(), tmp_path).folder
-    (folder / "manifest.json").write_text("{")
+    folder = shelf.publish(make_edition(), Folder(tmp_path)).folder
+    folder.write("manifest.json", b"{")
     with pytest.raises(CorruptFile, match=r"manifest\.json cannot be read"):
         shelf.read_published(folder)
 

@@ -12,12 +12,13 @@ from rich.console import Console
 from pipeline.errors import MissingStep
 from pipeline.publishing import shelf, terminal
 from pipeline.publishing.edition import Edition
+from pipeline.storage import Folder
 
 
 @pytest.fixture
 def shown(make_edition: Callable[..., Edition], tmp_path: Path) -> Callable[..., str]:
     def show(**fields: Any) -> str:
-        folder = shelf.publish(make_edition(**fields), tmp_path).folder
+        folder = shelf.publish(make_edition(**fields), Folder(tmp_path)).folder
         console = Console(file=io.StringIO(), width=140, force_terminal=False)
         console.print(terminal.show(folder))
         return console.file.getvalue().replace("\N{NO-BREAK SPACE}", " ")
@@ -55,4 +56,4 @@ def test_a_model_of_its_own_gets_a_column(
 
 def test_a_folder_without_a_publication_names_the_next_step(tmp_path: Path) -> None:
     with pytest.raises(MissingStep, match="python -m pipeline run"):
-        terminal.show(tmp_path)
+        terminal.show(Folder(tmp_path))

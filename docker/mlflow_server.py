@@ -1,0 +1,36 @@
+"""Start MLflow's server with users and passwords from the environment: nothing secret is an argument of a process."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+_SETTINGS = Path("/tmp/basic_auth.ini")
+
+
+def main() -> None:
+    """Write MLflow's file about users, then become the server."""
+    password = quote(os.environ["MLFLOW_DB_PASSWORD"], safe="")
+    server = f"postgresql+psycopg://mlflow:{password}@postgres:5432"
+    _SETTINGS.touch(mode=0o600)
+    _SETTINGS.write_text(
+        "[mlflow]\n"
+        "default_permission = READ\n"
+        f"database_uri = {server}/mlflow_users\n"
+        "admin_username = admin\n"
+        f"admin_password = {os.environ['MLFLOW_ADMIN_PASSWORD']}\n"
+        # A password is checked by a slow hash, a quarter of a second of CPU: once a minute, not at each request.
+        "auth_cache_ttl_seconds = 60\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    os.environ |= {
+        "MLFLOW_AUTH_CONFIG_PATH": str(_SETTINGS),
+        "MLFLOW_BACKEND_STORE_URI": f"{server}/mlflow",
+    }
+    os.execvp(
+        "mlflow",
+        ["mlflow", "server", "--app-name", "basic-auth", "--host", "0.0.0.0", "--port", "5000", "--workers", "2"],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Nobody in who does not belong, nothing out that is secret: asked of the running stack."""
+
+import json
+import re
+import subprocess
+from http.client import HTTPMessage
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+import pytest
+
+from local.rest import Refused
+from tests.distributed.stack import ROOT, Stack
+
+pytestmark = pytest.mark.distributed
+
+OURS = ("api-server", "scheduler", "dag-processor", "triggerer", "worker", "mlflow")
+# What tells a stranger nothing about this installation: that a server is there and well, how its API is described (as
+# on Airflow's own site), the page that asks to sign in, and no such route.
+PUBLIC = {"/api/v2/monitor/health", "/api/v2/version", "/api/v2/auth/logout", "/{rest_of_path:path}"}
+DESCRIPTIONS = ("/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect")
+PUBLIC |= {before + name for before in ("", "/auth") for name in DESCRIPTIONS}
+HARMFUL = [
+    "../../x",
+    "A#f",
+    "A?x=1",
+    "ＡＡＰＬ",
+    "AAPL;rm",
+    "<script>alert(1)</script>",
+    "=1+1",
+    "AAPL\n../x",
+    "A" * 40,
+]
+
+
+class _Stay(HTTPRedirectHandler):
+    """A redirect is an answer: where to, is what is asked."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def asked(url: str, headers: dict[str, str] | None = None, body: bytes | None = None, method: str = "GET") -> Any:
+    """Return status, headers and body of one request that nobody has signed in for."""
+    opener = build_opener(ProxyHandler({}), _Stay())
+    try:
+        with opener.open(Request(url, body, headers or {}, method=method), timeout=30) as answer:
+            return answer.status, answer.headers, answer.read()
+    except HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def sent_away(status: int, headers: HTTPMessage) -> bool:
+    """Whether an answer says no, or leads to the sign-in."""
+    return status in (401, 403) or (status in (302, 303, 307) and "login" in (headers.get("Location") or ""))
+
+
+# Every route of the API server, those that no document names among them.
+ROUTES = """
+import json
+from airflow.api_fastapi.app import create_app
+def of(routes, before=""):
+    for route in routes:
+        if hasattr(route, "routes") and getattr(route, "routes"):
+            yield from of(route.routes, before + getattr(route, "path", ""))
+        elif getattr(route, "methods", None):
+            yield from ((method, before + route.path) for method in sorted(route.methods) if method != "HEAD")
+app = create_app(apps="core")
+print("ROUTES" + json.dumps(sorted(set(of(app.routes)))))
+"""
+
+
+def test_airflow_tells_a_stranger_nothing(stack: Stack) -> None:
+    told = stack.compose("exec", "-T", "api-server", "python", "-c", ROUTES)
+    routes = json.loads(told.partition("ROUTES")[2].splitlines()[0])
+    assert len(routes) > 150
+    open_ = {}
+    for method, route in routes:
+        path = re.sub(r"{(\w+)(:path)?}", lambda found: {"dag_id": "daily_forecast"}.get(found[1], "1"), route)
+        body = b"{}" if method in ("POST", "PATCH", "PUT", "DELETE") else None
+        status, headers, said = asked(stack.airflow.url + path, body=body, method=method)
+        assert b"daily_forecast" not in said, route
+        if not sent_away(status, headers) and route not in PUBLIC and status not in (404, 422):
+            open_[f"{method} {route}"] = status
+    assert open_ == {}
+
+
+def test_mlflow_tells_a_stranger_nothing(stack: Stack) -> None:
+    base = f"http://127.0.0.1:{stack.mlflow_port}"
+    paths = [
+        "/",
+        "/graphql",
+        "/get-artifact?path=x&run_uuid=y",
+        "/model-versions/get-artifact?name=daily-forecast&version=1&path=x",
+        "/signup",
+        "/api/2.0/mlflow/users/get?username=admin",
+        "/api/2.0/mlflow-artifacts/artifacts",
+        *(
+            f"/{kind}/2.0/mlflow/{what}"
+            for kind in ("api", "ajax-api")
+            for what in (
+                "experiments/search?max_results=5",
+                "experiments/get-by-name?experiment_name=daily-forecast",
+                "registered-models/search",
+                "registered-models/get?name=daily-forecast",
+                "model-versions/search",
+                "runs/get?run_id=1",
+                "artifacts/list?run_id=1",
+                "metrics/get-history?run_id=1&metric_key=x",
+            )
+        ),
+    ]
+    answers = {path: asked(base + path)[:2] for path in paths}
+    assert {path: status for path, (status, headers) in answers.items() if not sent_away(status, headers)} == {}
+    status, _, _ = asked(f"{base}/api/2.0/mlflow/runs/search", body=b'{"experiment_ids": ["1"]}', method="POST")
+    assert status == 401
+
+
+def test_mlflow_answers_to_its_own_names_alone(stack: Stack) -> None:
+    url = f"http://127.0.0.1:{stack.mlflow_port}/api/2.0/mlflow/experiments/search?max_results=1"
+    assert asked(url, {"Host": "evil.example"})[0] == 403
+
+
+@pytest.mark.usefixtures("first_run")
+def test_the_reader_changes_nothing(stack: Stack) -> None:
+    experiment = stack.mlflow("experiments/get-by-name?experiment_name=daily-forecast")["experiment"]["experiment_id"]
+    for method, path, body in (
+        ("POST", "experiments/delete", {"experiment_id": experiment}),
+        ("POST", "runs/create", {"experiment_id": experiment}),
+        ("DELETE", "registered-models/delete", {"name": "daily-forecast"}),
+    ):
+        with pytest.raises(HTTPError) as refused:
+            stack.mlflow(path, body, method=method)
+        assert refused.value.code == 403, path
+
+
+def test_a_database_user_enters_its_own_alone(stack: Stack) -> None:
+    words = ["psql", "-h", "127.0.0.1", "-U", "pipeline", "-c", "SELECT 1"]
+    password = f"PGPASSWORD={stack.values['PIPELINE_DB_PASSWORD']}"
+    for database, enters in (("pipeline", True), ("airflow", False), ("mlflow_users", False)):
+        said = stack.compose(
+            "exec", "-T", "-e", password, "postgres", *words, "-d", database, "-At", check=False
+        ).strip()
+        assert (said == "1") is enters, database
+    wrong = stack.compose("exec", "-T", "-e", "PGPASSWORD=x", "postgres", *words, "-d", "pipeline", check=False)
+    assert wrong.strip() == ""
+
+
+def test_redis_wants_its_password(stack: Stack) -> None:
+    assert "NOAUTH" in stack.compose("exec", "-T", "redis", "redis-cli", "keys", "*", check=False)
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_a_service_has_no_rights_to_lose(stack: Stack, service: str) -> None:
+    look = "id -u; grep CapEff /proc/1/status; grep NoNewPrivs /proc/1/status; touch /opt/closing-bell/x 2>&1 || true"
+    user, capabilities, privileges, touched = stack.compose("exec", "-T", service, "sh", "-c", look).splitlines()
+    assert user == "10001"
+    assert int(capabilities.split()[1], 16) == 0
+    assert privileges.split()[1] == "1"
+    assert "Read-only file system" in touched
+
+
+@pytest.mark.parametrize("symbols", HARMFUL)
+def test_a_harmful_symbol_is_refused_before_any_task(stack: Stack, symbols: str) -> None:
+    before = stack.airflow.get("dags/daily_forecast/dagRuns?limit=1")["total_entries"]
+    with pytest.raises(Refused) as refused:
+        stack.trigger({"symbols": symbols})
+    assert 400 <= refused.value.status < 500
+    assert stack.airflow.get("dags/daily_forecast/dagRuns?limit=1")["total_entries"] == before
+
+
+def test_no_secret_is_anywhere_to_be_read(stack: Stack, first_run: str) -> None:
+    """The random passwords are their own canaries: after a whole run no log, no file, no page and no row has one."""
+    names = [name for name in stack.values if name.endswith(("PASSWORD", "SECRET", "KEY"))]
+    assert len(names) == 13
+    told = stack.compose("logs", "--no-color")
+    assert len(told) > 10_000
+    assert {name for name in names if stack.values[name] in told} == set()
+    patterns = "\n".join(stack.values[name] for name in names).encode()
+    for service, folders in (
+        ("worker", ["/var/lib/closing-bell", "/var/log/closing-bell", "/opt/closing-bell"]),
+        ("mlflow", ["/var/lib/mlflow", "/opt/closing-bell"]),
+    ):
+        command = ["exec", "-T", service, "grep", "-rlaF", "-f", "-", *folders]
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", stack.name, "--env-file", str(stack.env_file), *command],
+            input=patterns,
+            capture_output=True,
+            cwd=ROOT,
+            check=False,
+        )
+        assert done.returncode == 1, f"{service}: {done.stdout.decode()} {done.stderr.decode()}"
+    pages = [
+        json.dumps(stack.airflow.get(path))
+        for path in (
+            f"dags/daily_forecast/dagRuns/{quote(first_run, safe='')}/taskInstances",
+            "eventLogs?limit=1000",
+            "importErrors",
+            "jobs",
+            "plugins",
+        )
+    ]
+    rows = [str(stack.psql("mlflow", f"SELECT * FROM {table}")) for table in ("tags", "params", "experiment_tags")]
+    for text in (*pages, *rows):
+        assert {name for name in names if stack.values[name] in text} == set()
