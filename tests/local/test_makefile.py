@@ -93,7 +93,7 @@ def test_an_install_that_failed_is_done_again_and_says_why(checkout: Path) -> No
 def test_tests_and_checks_install_their_tools_once(checkout: Path) -> None:
     make(checkout, "test", "ARGS=-k gate")
     assert asked(checkout).splitlines()[2:] == [
-        "-m pip --disable-pip-version-check -qq install --require-hashes -r requirements-dev.txt",
+        "-m pip --disable-pip-version-check -qq install --require-hashes -r requirements-dev.txt -c requirements-dev.txt",
         "-m pytest -k gate",
     ]
     make(checkout, "test")
