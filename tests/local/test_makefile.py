@@ -92,10 +92,9 @@ def test_an_install_that_failed_is_done_again_and_says_why(checkout: Path) -> No
 
 def test_tests_and_checks_install_their_tools_once(checkout: Path) -> None:
     make(checkout, "test", "ARGS=-k gate")
-    assert asked(checkout).splitlines()[2:] == [
-        "-m pip --disable-pip-version-check -qq install --require-hashes -r requirements-dev.txt -c requirements-dev.txt",
-        "-m pytest -k gate",
-    ]
+    installed, tested = asked(checkout).splitlines()[2:]
+    assert installed.endswith("install --require-hashes -r requirements-dev.txt -c requirements-dev.txt")
+    assert tested == "-m pytest -k gate"
     make(checkout, "test")
     assert asked(checkout) == "-m pytest\n"
 
