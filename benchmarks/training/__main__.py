@@ -144,9 +144,11 @@ def as_markdown(samples: Sequence[dict[str, Any]], gflops: float) -> str:
         mine = calm([one for one in samples if (one["case"], one["layers"], one["beside"]) == (name, layers, beside)])
         ours = calm([one for one in samples if (one["case"], one["layers"]) == (CASES[0].name, layers)])
         middle = {key: statistics.median(one[key] for one in mine) for key in _NUMBERS}
-        ratio = middle["step_ms"] / statistics.median(one["step_ms"] for one in ours if one["beside"] == "nothing")
+        own = [
+            one["step_ms"] for one in ours if one["beside"] == "nothing"
+        ]  # none where only two layers were asked for
         forecast = name in {case.name for case in _FORECAST}  # its step is all symbols once
-        times = "" if forecast else f"{ratio:.2f}"
+        times = "" if forecast or not own else f"{middle['step_ms'] / statistics.median(own):.2f}"
         lines.append(
             f"| {name} | {layers} | {beside} | {middle['step_ms']:.1f} | {middle['step_cpu_ms']:.1f} | {times} "
             f"| {middle['whole_s']:.1f} | {middle['peak_mib']:,.0f} | {middle['foreign']:.0%} |"

@@ -41,6 +41,12 @@ def test_the_ratio_is_to_our_step_in_calm_rounds() -> None:
     assert f"| {OURS} | 1 | a busy core | 50.0 | 50.0 | 5.00 |" in table
 
 
+def test_a_case_without_a_step_of_ours_beside_it_has_no_ratio() -> None:
+    assert f"| {OURS} | 1 | a busy core | 50.0 | 50.0 |  |" in as_markdown(
+        [sample(OURS, 50.0, beside="a busy core")], 1.0
+    )
+
+
 def test_what_was_asked_is_compared_round_by_round() -> None:
     samples = [
         *(sample(OURS_TWO, ours, turn=turn) for turn, ours in enumerate([10.0, 20.0, 10.0])),
