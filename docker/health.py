@@ -51,7 +51,7 @@ def _worker() -> str | None:
     name = f"celery@{socket.gethostname()}"
     try:
         heard = broker.control.ping(destination=[name], timeout=5)
-    except Exception as error:  # noqa: BLE001 - the broker is away: no fault of the worker's
+    except Exception as error:  # noqa: BLE001 - whatever it was is told; no answer was asked for yet, so it is no reason to end the worker
         return f"the broker: {error}"
     if heard:
         _MISSED.unlink(missing_ok=True)

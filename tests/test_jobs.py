@@ -16,16 +16,8 @@ from pipeline.errors import PipelineError, SessionNotAvailable, TrackingUnavaila
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.publishing.edition import BASELINES
 from pipeline.sessions import Sessions
+from tests.small import SMALL
 
-SMALL = {
-    "training_steps": 20,
-    "hidden_size": 8,
-    "context_length": 20,
-    "batch_size": 32,
-    "holdout_sessions": 40,
-    "validation_sessions": 40,
-    "symbols": "AAPL,FB,IBM",
-}
 TODAY = datetime(2026, 11, 20, 23, tzinfo=UTC)
 NEW_YORK = Sessions("XNYS")
 DAYS = [date(2013, 2, 26), date(2013, 2, 27), date(2013, 2, 28)]

@@ -17,16 +17,8 @@ from pipeline.errors import CorruptFile, MissingStep
 from pipeline.judging import gate
 from pipeline.runs import Run
 from pipeline.storage import Storage, open_storage
+from tests.small import SMALL
 
-SMALL = {
-    "training_steps": 20,
-    "hidden_size": 8,
-    "context_length": 20,
-    "batch_size": 32,
-    "holdout_sessions": 40,
-    "validation_sessions": 40,
-    "symbols": "AAPL,FB,IBM",
-}
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 DAYS = [date(2013, 2, 27), date(2013, 2, 28)]
 SHARED = {

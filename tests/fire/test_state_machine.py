@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 from hypothesis import settings
@@ -191,9 +191,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.compare(DAYS[-1], LATE)
         self.compare(self.random.choice(DAYS[:25]), moment(self.random.uniform(-3000, 3000)))
 
-    def compare(self, session: date, cutoff: object) -> None:
-        found = content_of(read(self.engine, self.store.source, SYMBOLS, session, cutoff))  # type: ignore[arg-type]
-        assert found == self.model.as_of(session, cutoff)  # type: ignore[arg-type]
+    def compare(self, session: date, cutoff: datetime) -> None:
+        found = content_of(read(self.engine, self.store.source, SYMBOLS, session, cutoff))
+        assert found == self.model.as_of(session, cutoff)
         for symbol in SYMBOLS:
             assert len({one[4] for (name, _), (one, _) in found.items() if name == symbol}) <= 1, "scales mix"
 
