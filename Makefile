@@ -19,7 +19,7 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 
 COMPOSE := COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)" docker compose
 
-.PHONY: help run stop status install secrets up down backup restore test test-fire test-distributed bench bench-store bench-training bench-skill check lock
+.PHONY: help run stop status install secrets up down backup restore test test-fire test-distributed bench bench-store bench-training bench-skill bench-stack check lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -75,6 +75,9 @@ bench-training: $(INSTALLED_DEV) ## training beside the usual loop, and beside n
 
 bench-skill: $(INSTALLED_DEV) ## how well it forecasts, beside peers after make .venv-peers; hours, or ARGS='--quick'
 	@$(BIN)/python -m benchmarks.skill $(if $(PEERS),--peers $(PEERS)/bin/python) $(ARGS)
+
+bench-stack: $(INSTALLED_DEV) ## 500 symbols a day through docker-compose.yml's stack; half an hour, needs a Docker engine
+	@$(BIN)/python -m benchmarks.stack $(ARGS)
 
 .venv-peers: ## the environment of the peers that training and skill are measured beside
 	@$(PYTHON) -m venv $@

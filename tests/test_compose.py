@@ -32,8 +32,6 @@ SECRETS = [
     "MLFLOW_READER_PASSWORD",
     "MLFLOW_SECRET_KEY",
 ]
-# Not of many machines: where one machine's set-up keeps its things, or what compose sets by itself.
-OF_ONE_MACHINE = {"PIPELINE_FILES"}
 
 
 def make_secrets(path: Path) -> str:
@@ -91,7 +89,7 @@ def test_workers_have_no_key_that_they_have_no_use_for() -> None:
 
 def test_every_setting_reaches_the_workers() -> None:
     given = set(SERVICES["worker"]["environment"])
-    wanted = {variable(field) for field in Settings.model_fields} - OF_ONE_MACHINE
+    wanted = {variable(field) for field in Settings.model_fields}
     assert wanted <= given
 
 

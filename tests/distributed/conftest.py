@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.distributed.stack import Stack, engine
+from benchmarks.stack.compose import Stack, engine
 from tests.distributed.whole import require_whole
 
 IN_CI = os.environ.get("CI") == "true"

@@ -11,8 +11,8 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 import pytest
 
+from benchmarks.stack.compose import ROOT, Stack
 from local.rest import Refused
-from tests.distributed.stack import ROOT, Stack
 
 pytestmark = pytest.mark.distributed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributed.stack import ROOT, Stack
+from benchmarks.stack.compose import ROOT, Stack
 from tests.distributed.whole import champion, require_whole, versions_of
 
 pytestmark = pytest.mark.distributed

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.distributed.stack import RUNNING, Stack, until
+from benchmarks.stack.compose import RUNNING, Stack, until
 from tests.distributed.whole import champion, require_whole, rows_of
 
 pytestmark = pytest.mark.distributed

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.distributed.stack import DAG, Stack
+from benchmarks.stack.compose import DAG, Stack
 
 SYMBOLS, HORIZON = 5, 5
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml as it is, under a name, ports and secrets of its own, and what tests ask of it and do to it."""
+"""docker-compose.yml as it is, under a name, ports and secrets of its own: what is asked of it, and done to it."""
 
 import base64
 import json
@@ -52,9 +52,11 @@ def until(wanted: Callable[[], _Found], *, within_s: float, what: str, every_s: 
 class Stack:
     """One set-up of docker-compose.yml: its own containers, networks and volumes."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str], workers: int = 2) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str], workers: int = 2, beside: Sequence[str] = ()) -> None:
+        """Write the secrets and `settings` into `folder`; `beside` are compose files that add to the first."""
         self.name = f"closing-bell-test-{secrets.token_hex(3)}"
         self.workers = workers
+        self.files = [word for file in ("docker-compose.yml", *beside) for word in ("--file", file)]
         self.airflow_port, self.mlflow_port = _free_ports(2)
         self.env_file = folder / "stack.env"
         values = {"AIRFLOW_PORT": str(self.airflow_port), "MLFLOW_PORT": str(self.mlflow_port), **settings}
@@ -70,7 +72,8 @@ class Stack:
 
     def compose(self, *words: str, check: bool = True, timeout_s: float = 1200) -> str:
         """Run `docker compose` on this stack and return what it printed. Raises CalledProcessError with its words."""
-        command = ["docker", "compose", "--project-name", self.name, "--env-file", str(self.env_file), *words]
+        project = ["--project-name", self.name, "--env-file", str(self.env_file)]
+        command = ["docker", "compose", *self.files, *project, *words]
         # Whatever else is set where the tests run must not reach the file: only what the env file says.
         environment = {name: value for name, value in os.environ.items() if name in _PASSED}
         done = subprocess.run(
@@ -91,6 +94,13 @@ class Stack:
     def containers(self, service: str) -> list[str]:
         """Return the ids of a service's running containers."""
         return self.compose("ps", "--quiet", service).split()
+
+    def copy_in(self, service: str, file: Path, place: str) -> None:
+        """Write a file into a volume of a service: `docker cp` cannot, with a read-only root file system."""
+        project = ["--project-name", self.name, "--env-file", str(self.env_file)]
+        with file.open("rb") as content:
+            words = ["exec", "-T", service, "sh", "-c", f"cat > {place}"]
+            subprocess.run(["docker", "compose", *self.files, *project, *words], stdin=content, check=True, cwd=ROOT)
 
     def crash(self, container: str) -> None:
         """End a container as a power cut would, from outside: Docker takes `docker kill` for somebody's wish."""
@@ -162,7 +172,7 @@ class Stack:
         return manifest
 
 
-_PASSED = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "COMPOSE_FILE")
+_PASSED = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
 
 
 def _free_ports(count: int) -> Sequence[int]:

@@ -1,0 +1,203 @@
+"""A daily run of many symbols through docker-compose.yml's stack: `python -m benchmarks.stack --symbols 500`.
+
+The first run loads ten years, the next ones are days like any other, which is what is judged. Prices are made, in a
+file that the source `files` reads. Told are the run's wall time, the share of it that is not work (see `share`), and
+the most memory that each service took. The exit status says only whether everything ran.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from benchmarks.market import Market
+from benchmarks.measure import environment
+from benchmarks.stack.compose import DAG, Stack, engine
+from benchmarks.stack.share import Task, moment, not_work, seconds, task_of
+
+SESSIONS = 2520
+PRICES = "/var/lib/closing-bell/made.parquet"
+ASKED = 0.25
+
+
+class Memory(threading.Thread):
+    """Looks now and then at what the containers of a stack take, and remembers the most of each service."""
+
+    def __init__(self, stack: Stack, every_s: float = 5.0) -> None:
+        super().__init__(daemon=True)
+        self.every_s = every_s
+        self.peaks: dict[str, float] = {}
+        self._stack = stack
+        self._names = stack.compose("ps", "--format", "{{.Name}}").split()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        while not self._over.wait(self.every_s):
+            words = ["docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *self._names]
+            for line in subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines():
+                name, used, *_ = line.split()
+                self.peaks[name] = max(self.peaks.get(name, 0.0), _mib(used))
+
+    def stop(self) -> dict[str, float]:
+        """Return the most of each service, in MiB: of its busiest container."""
+        self._over.set()
+        self.join()
+        found: dict[str, float] = {}
+        for name, peak in sorted(self.peaks.items()):
+            service = name.removeprefix(f"{self._stack.name}-").rsplit("-", 1)[0]
+            found[service] = max(found.get(service, 0.0), peak)
+        return found
+
+
+def measured(stack: Stack, as_of: str) -> dict[str, Any]:
+    """Do one daily run and return what it took."""
+    memory = Memory(stack)
+    memory.start()
+    begun = time.time()
+    run_id = stack.trigger({"as_of": as_of})
+    state = stack.finish(run_id, within_s=4 * 3600)
+    peaks = memory.stop()
+    if state != "success":
+        raise RuntimeError(f"the run as of {as_of} ended in {state}")
+    run = stack.airflow.get(f"dags/{DAG}/dagRuns/{quote(run_id, safe='')}")
+    tasks = [task_of(one, log_of(stack, run_id, one)) for one in stack.tasks(run_id)]
+    start, end = datetime.fromtimestamp(begun, tz=moment(run["end_date"]).tzinfo), moment(run["end_date"])
+    return {
+        "as_of": as_of,
+        "wall_s": (end - start).total_seconds(),
+        "not_work": not_work(tasks, start, end),
+        "tasks": by_name(tasks),
+        "peak_mib": peaks,
+    }
+
+
+def log_of(stack: Stack, run_id: str, instance: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the lines of the log of a task instance's last try."""
+    path = f"dags/{DAG}/dagRuns/{quote(run_id, safe='')}/taskInstances/{instance['task_id']}/logs"
+    query = f"?map_index={instance['map_index']}&full_content=true"
+    lines: list[dict[str, Any]] = stack.airflow.get(f"{path}/{instance['try_number']}{query}")["content"]
+    return lines
+
+
+def by_name(tasks: Sequence[Task]) -> dict[str, dict[str, float]]:
+    """Return, for each task in its order, how long it took from its first start to its last end, and its parts."""
+    found: dict[str, dict[str, float]] = {}
+    for name in dict.fromkeys(one.name for one in sorted(tasks, key=lambda one: one.start)):
+        mine = [one for one in tasks if one.name == name]
+        found[name] = {
+            "instances": len(mine),
+            "wall_s": (max(one.end for one in mine) - min(one.start for one in mine)).total_seconds(),
+            "work_s": seconds([span for one in mine for span in one.work]),
+            "imports_s": sum(one.imports_s for one in mine),
+        }
+    return found
+
+
+def made_prices(symbols: int, days: int, path: Path) -> list[str]:
+    """Write a file of made prices and return its last sessions, of which the first load and `days` more days are."""
+    market = Market(SESSIONS)
+    last = market.session(days)
+    frames = [market.bars((f"S{number:05}",), last) for number in range(symbols)]
+    table = pd.concat(frames, ignore_index=True).rename(
+        columns={"session": "date", "dividend": "dividends", "split_ratio": "splits"}
+    )
+    table["splits"] = 0.0
+    table.drop(columns="currency").to_parquet(path, index=False)
+    return [str(market.session(day)) for day in range(days + 1)]
+
+
+def bench(symbols: int, workers: int, days: int, settings: dict[str, str]) -> dict[str, Any]:
+    """Start a stack, load it, do a few days, and end it."""
+    with tempfile.TemporaryDirectory() as folder:
+        prices = Path(folder) / "made.parquet"
+        sessions = made_prices(symbols, days, prices)
+        given = {"PIPELINE_SOURCE": "files", "PIPELINE_FILES": PRICES, "PIPELINE_SYMBOLS": "", **settings}
+        stack = Stack(Path(folder), given, workers, beside=["benchmarks/stack/timed.yml"])
+        try:
+            stack.compose("build", "--quiet")
+            stack.up()
+            stack.copy_in("worker", prices, PRICES)
+            runs = []
+            for as_of in sessions:
+                runs.append(measured(stack, as_of))
+                sys.stderr.write(f"{as_of}: {runs[-1]['wall_s']:.0f} s, {runs[-1]['not_work']:.1%} not work\n")
+        finally:
+            stack.down(volumes=True)
+    return {"symbols": symbols, "workers": workers, "settings": settings, "runs": runs}
+
+
+def as_markdown(found: Sequence[dict[str, Any]], about: dict[str, str]) -> str:
+    """Return the tables: one line for each run, the parts of the median day, and the memory."""
+    lines = ["| symbols | workers | run | wall s | not work | met |", "|--:|--:|---|--:|--:|---|"]
+    for one in found:
+        for number, run in enumerate(one["runs"]):
+            kind = f"day {number}" if number else "first load"
+            met = ("met" if run["not_work"] < ASKED else "**not met**") if number else ""
+            what = f"{one['symbols']:,} | {one['workers']} | {kind}"
+            lines.append(f"| {what} | {run['wall_s']:.0f} | {run['not_work']:.1%} | {met} |")
+    for one in found:
+        days = sorted(one["runs"][1:] or one["runs"], key=lambda run: float(run["wall_s"]))
+        day = days[(len(days) - 1) // 2]
+        lines += ["", f"{one['symbols']:,} symbols, {one['workers']} workers, the day as of {day['as_of']}:", ""]
+        lines += ["| task | instances | from start to end, s | work s | imports s |", "|---|--:|--:|--:|--:|"]
+        lines += [
+            f"| {name} | {part['instances']} | "
+            + " | ".join(f"{part[f'{kind}_s']:.1f}" for kind in ("wall", "work", "imports"))
+            + " |"
+            for name, part in day["tasks"].items()
+        ]
+        peaks = {
+            name: max(run["peak_mib"].get(name, 0.0) for run in one["runs"]) for name in one["runs"][0]["peak_mib"]
+        }
+        lines += ["", "| service | most memory, MiB |", "|---|--:|"]
+        lines += [f"| {name} | {peak:.0f} |" for name, peak in peaks.items()]
+    lines += ["", *(f"{name}: {value}  " for name, value in about.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _mib(text: str) -> float:
+    for unit, factor in (("GiB", 1024.0), ("MiB", 1.0), ("KiB", 1 / 1024), ("B", 1 / 2**20)):
+        if text.endswith(unit):
+            return float(text.removesuffix(unit)) * factor
+    raise ValueError(f"not a size: {text}")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stack", description=__doc__)
+    parser.add_argument("--symbols", type=_numbers, default=[500], help="by comma  [500]")
+    parser.add_argument("--workers", type=_numbers, default=[2], help="by comma  [2]")
+    parser.add_argument("--days", type=int, default=3, help="daily runs after the first load  [3]")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the stack")
+    parser.add_argument("--json", type=Path, help="write everything measured here as well")
+    options = parser.parse_args()
+    if why_not := engine():
+        sys.stderr.write(f"there is no Docker engine: {why_not}\n")
+        return 1
+    settings = dict(pair.split("=", 1) for pair in options.set)
+    found = [
+        bench(symbols, workers, options.days, settings) for symbols in options.symbols for workers in options.workers
+    ]
+    if options.json:
+        options.json.write_text(json.dumps({"environment": environment(), "found": found}, indent=1) + "\n")
+    sys.stdout.write(as_markdown(found, environment()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
