@@ -19,7 +19,7 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 
 COMPOSE := COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)" docker compose
 
-.PHONY: help run stop status install secrets up down backup restore test test-fire test-distributed bench bench-store bench-training bench-skill bench-stack check lock
+.PHONY: help run stop status install secrets up down backup restore test test-fire test-distributed bench bench-store bench-training bench-skill bench-stack check audit scan lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -90,6 +90,15 @@ check: $(INSTALLED_DEV) ## ruff, mypy and import-linter
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: ## look the locked packages up among known weaknesses (pip-audit, which asks pypi.org)
+	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(PYTHON) -m venv "$$tools"; "$$tools/bin/python" -m pip --disable-pip-version-check -qq install pip-audit; \
+	for lock in requirements.txt docker/airflow.txt docker/mlflow.txt; do \
+	"$$tools/bin/pip-audit" --progress-spinner off --disable-pip --require-hashes -r $$lock; done
+
+scan: ## look the packages of the built images up: newer ones in Debian, and what trivy finds where it is installed
+	@docker/scan.sh
 
 lock: ## renew the locks from their .in files
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \

@@ -143,6 +143,13 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value is not None else None
 
+    @field_validator("mlflow_link", mode="after")
+    @classmethod
+    def _names_nobody(cls, value: str) -> str:
+        if "@" in value.partition("://")[2].partition("/")[0]:
+            raise ValueError("is shown to everybody: leave the user and the password out")
+        return value
+
     @classmethod
     def load(cls, **overrides: Any) -> Self:
         """Return the settings of the environment, with every override that is not None put over them.

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
+from urllib.request import Request
 
 from local.errors import LocalError
-from local.rest import Airflow, Request, opener
+from local.rest import Airflow, opener
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG = "daily_forecast"
@@ -70,18 +71,22 @@ class Stack:
         passwords.write_text(json.dumps({"admin": self.values["AIRFLOW_ADMIN_PASSWORD"]}))
         self.airflow = Airflow(url=f"http://127.0.0.1:{self.airflow_port}", passwords=passwords)
 
-    def compose(self, *words: str, check: bool = True, timeout_s: float = 1200) -> str:
-        """Run `docker compose` on this stack and return what it printed. Raises CalledProcessError with its words."""
+    def compose(self, *words: str, check: bool = True) -> str:
+        """Run `docker compose` on this stack and return what it printed. Raises AssertionError with its words."""
+        done = self.run(*words)
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+        return done.stdout
+
+    def run(self, *words: str, timeout_s: float = 1200) -> subprocess.CompletedProcess[str]:
+        """Run `docker compose` on this stack and return how it ended."""
         project = ["--project-name", self.name, "--env-file", str(self.env_file)]
         command = ["docker", "compose", *self.files, *project, *words]
         # Whatever else is set where the tests run must not reach the file: only what the env file says.
         environment = {name: value for name, value in os.environ.items() if name in _PASSED}
-        done = subprocess.run(
+        return subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=timeout_s
         )
-        if check and done.returncode:
-            raise AssertionError(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-        return done.stdout
 
     def up(self) -> None:
         """Start everything and wait until it is well."""

@@ -1,6 +1,7 @@
 """One stack for all tests of this folder: building it takes minutes, so it is started once, and ended at the end."""
 
 import os
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "PIPELINE_SYMBOLS": "",
         "HEARTBEAT_TIMEOUT_S": "30",
         "PIPELINE_TRAINING_STEPS": "150",
+        # Nothing listens there, and nothing is in a bucket: these are to be found nowhere.
+        "PIPELINE_YAHOO_URL": f"http://someone:{secrets.token_hex(24)}@127.0.0.1:9",
+        **{name: secrets.token_hex(24) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")},
     }
     stack = Stack(tmp_path_factory.mktemp("stack"), settings)
     try:

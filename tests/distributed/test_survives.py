@@ -3,8 +3,10 @@
 Each test prints the seconds from the fault to the end of the run; `-s` shows them.
 """
 
+import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -132,3 +134,32 @@ def test_the_runs_of_a_backfill_may_overtake_each_other(stack: Stack) -> None:
     for as_of in ("2013-02-04", "2013-02-05", "2013-02-06"):
         assert stack.published(as_of)["provenance"]["run_type"] == "backfill"
     assert (champion(stack) or "") >= (before or ""), "the champion has gone back to an earlier session's"
+
+
+def test_two_backfills_of_the_same_sessions(stack: Stack) -> None:
+    create = ["airflow", "backfill", "create", "--dag-id", "daily_forecast", "--max-active-runs", "2"]
+
+    def backfill(first: str, last: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return stack.run("exec", "-T", "scheduler", *create, "--from-date", first, "--to-date", last, *words)
+
+    def runs() -> list[dict[str, Any]]:
+        found = stack.airflow.get("dags/daily_forecast/dagRuns?run_type=backfill&limit=100")["dag_runs"]
+        return [run for run in found if run["logical_date"][:10] in ("2013-02-07", "2013-02-08")]
+
+    def ended() -> bool:
+        return len(runs()) == 2 and not any(run["state"] in RUNNING for run in runs())
+
+    assert backfill("2013-02-07", "2013-02-08").returncode == 0
+    until(lambda: any(run["state"] == "running" for run in runs()), within_s=120, what="a running backfill")
+    refused = backfill("2013-02-07", "2013-02-08", "--reprocess-behavior", "completed")
+    assert refused.returncode != 0
+    assert "AlreadyRunningBackfill" in refused.stdout + refused.stderr
+    until(ended, within_s=600, what="end of the first backfill", every_s=2)
+    first = {run["dag_run_id"]: run["end_date"] for run in runs()}
+
+    assert backfill("2013-02-07", "2013-02-08", "--reprocess-behavior", "completed").returncode == 0
+    until(lambda: not ended(), within_s=120, what="start of the second backfill")
+    until(ended, within_s=600, what="end of the second backfill", every_s=2)
+    for run in runs():
+        assert run["end_date"] > first[run["dag_run_id"]], "the run was not done again"
+        require_whole(stack, run["dag_run_id"], run["logical_date"][:10])

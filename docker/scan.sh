@@ -1,0 +1,23 @@
+#!/bin/sh
+# What is known to be weak in the images of docker-compose.yml that are built here: `docker/scan.sh [IMAGE…]`.
+#
+# Debian's own word first: whatever its archives have a newer version of, security fixes among it. Then trivy's, where it
+# is installed. Status 1 where there is something to do, which is to build again from a newer base image.
+set -eu
+[ $# -gt 0 ] || set -- closing-bell-airflow closing-bell-mlflow
+found=0
+for image in "$@"; do
+    waiting=$(docker run --rm --user 0 --entrypoint sh "$image" -ec \
+        'apt-get update -qq && apt-get --just-print -qq upgrade | grep "^Inst" || true')
+    if [ -n "$waiting" ]; then
+        printf '%s: newer in Debian:\n%s\n' "$image" "$waiting"
+        found=1
+    else
+        echo "$image: nothing newer in Debian"
+    fi
+    docker run --rm --entrypoint pip "$image" check
+    if command -v trivy > /dev/null; then
+        trivy image --quiet --severity HIGH,CRITICAL --ignore-unfixed --exit-code 1 "$image" || found=1
+    fi
+done
+exit "$found"

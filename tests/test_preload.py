@@ -1,0 +1,45 @@
+"""What a worker imports before it forks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.small import SMALL
+
+DAILY_RUN = """
+import json, os, sys, threading
+from pipeline.preload import preload
+named = preload()
+threads = threading.active_count()
+known = {name.partition(".")[0] for name in sys.modules}
+child = os.fork()
+if not child:
+    from pipeline.cli import app
+    app(["run", "--as-of", "2013-02-28"], standalone_mode=False)
+    anew = {name.partition(".")[0] for name in sys.modules} - known - sys.stdlib_module_names
+    with open("anew.json", "w") as file:
+        json.dump(sorted(anew), file)
+    os._exit(0)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(json.dumps({"named": named, "threads": threads, "status": status}))
+"""
+
+
+def test_a_forked_child_does_a_daily_run_and_imports_no_package_anew(empty_home: Path, tmp_path: Path) -> None:
+    settings = {f"PIPELINE_{name.upper()}": str(value) for name, value in SMALL.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", DAILY_RUN],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PIPELINE_HOME": str(tmp_path / "var"), **settings},
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["status"] == 0, done.stderr
+    assert found["threads"] == 1, "a thread of Python's would be gone in the children, with what it holds"
+    assert {"torch", "mlflow.pyfunc", "arch.univariate.volatility", "pipeline.jobs.forecasts"} <= set(found["named"])
+    assert json.loads((tmp_path / "anew.json").read_text()) == []
