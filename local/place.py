@@ -168,7 +168,7 @@ class Place:
 
 # Defaults that a person may change in the environment.
 TUNING = {
-    # Idle executor processes take 130 MB each; a daily run is a chain with little beside it.
+    # A daily run is a chain with little beside it.
     "AIRFLOW__CORE__PARALLELISM": "4",
     # The pause of an idle scheduler is what passes between two tasks of a chain.
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",

@@ -1,5 +1,7 @@
 """The same stack with everything that is kept in a bucket: a server of this machine that speaks S3."""
 
+import ipaddress
+import json
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -21,8 +23,10 @@ def gateway() -> str:
     """This machine's address as containers see it."""
     if why_not := engine():
         pytest.skip(f"there is no Docker engine: {why_not}")
-    words = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    words = ["docker", "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
+    (network, *_) = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    # What an engine does not name is the first address of the network.
+    return str(network.get("Gateway") or next(ipaddress.ip_network(network["Subnet"]).hosts()))
 
 
 @pytest.fixture(scope="module")
