@@ -183,6 +183,7 @@ def _edition(this: Run) -> "Edition":
         scores=this.read("scores", made_by="forecast"),
         decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},
         live=record,
+        recent=live.next_session(record),
         live_by_symbol={kind: live.by_symbol(part) for kind, part in live.by_kind(record).items()},
         audit=this.read("audit", made_by="ingest"),
         drift=this.read("training", made_by="train").get("drift", {}),

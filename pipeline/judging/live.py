@@ -1,9 +1,13 @@
 """How published forecasts have done lately: each session alone, over the last quarter, and symbol by symbol."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+
+from pipeline.config import LEVELS
+from pipeline.learning.frame import quantile_column
 
 # Sessions that "lately" means: a quarter of a year, so that a symbol has some three hundred forecasts behind it.
 ROLLING = 63
@@ -55,6 +59,17 @@ def by_session(record: pd.DataFrame) -> pd.DataFrame:
 def by_symbol(record: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each symbol over the last `ROLLING` sessions of a record: the columns of `by_session`."""
     return _rates(_sums(_lately(record), "symbol"))
+
+
+def next_session(record: pd.DataFrame) -> pd.DataFrame:
+    """Return the forecasts of the next session that came due over the last `ROLLING` sessions of a record.
+
+    Columns: those of the record without step, and a price for each of `LEVELS` instead of `quantiles`.
+    """
+    ahead = _lately(record[record["step"] == 1]).reset_index(drop=True)
+    names = {f"{level:g}": quantile_column(level) for level in LEVELS}
+    quantiles = pd.DataFrame(json.loads(f"[{','.join(ahead['quantiles'])}]"), columns=list(names))
+    return ahead.drop(columns=["step", "quantiles"]).join(quantiles.rename(columns=names).astype(float))
 
 
 def out_of_bounds(record: pd.DataFrame) -> dict[str, str]:

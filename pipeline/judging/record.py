@@ -103,15 +103,24 @@ def score_due(
 def live_record(engine: Engine, source: str, symbols: tuple[str, ...], as_of: date) -> pd.DataFrame:
     """Return the scored forecasts from a source that had come due by `as_of`, oldest first, each beside its baseline.
 
-    Columns: symbol, as_of, step, target_session, model, model_version, in_time, close, crps_bp, baseline_crps_bp,
-    inside_50, inside_80, inside_90.
+    Columns: symbol, as_of, step, target_session, last_close, model, model_version, in_time, quantiles (JSON, price by
+    level), close, crps_bp, baseline_crps_bp, inside_50, inside_80, inside_90.
     """
     same = and_(*(forecasts.c[name] == scores.c[name] for name in _KEY))
     query = (
         select(
             *(
                 forecasts.c[name]
-                for name in (*_STEP_KEY, "target_session", "model", "model_version", "in_time", "role")
+                for name in (
+                    *_STEP_KEY,
+                    "target_session",
+                    "last_close",
+                    "model",
+                    "model_version",
+                    "in_time",
+                    "quantiles",
+                    "role",
+                )
             ),
             *(scores.c[name] for name in ("close", "crps_bp", "inside_50", "inside_80", "inside_90")),
         )

@@ -20,6 +20,12 @@ Floats = npt.NDArray[np.float64]
 QUANTILES = tuple(f"q{level:g}" for level in LEVELS)
 KEYS = ("symbol", "as_of", "step", "target_session", "last_close", "model", "model_version")
 COLUMNS = (*KEYS, *QUANTILES)
+# How forecasts of the next session did.
+RECORD = (
+    *("symbol", "as_of", "target_session", "last_close", "model", "model_version", "in_time"),
+    *QUANTILES,
+    *("close", "crps_bp", "baseline_crps_bp", "inside_50", "inside_80", "inside_90"),
+)
 # A range that should hold this many of a hundred closes lies between these two positions of LEVELS.
 RANGES = {
     50: (LEVELS.index(0.25), LEVELS.index(0.75)),
@@ -72,7 +78,9 @@ class Edition:
     baselines: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # Scores of forecasts published earlier, one row per symbol, as_of and step.
     live: pd.DataFrame | None = None
-    # The same lately, one row per symbol: for forecasts published in time ("live") and for replays ("replayed").
+    # Of these the ones for the next session, lately: RECORD, one row per symbol and as_of.
+    recent: pd.DataFrame | None = None
+    # How forecasts did lately, one row per symbol: those published in time ("live") and replays ("replayed").
     live_by_symbol: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # Counts of the verdicts, and `problems`.
     audit: Mapping[str, Any] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """The published root: one folder per session, each whole or not there, and a pointer to the newest.
 
     latest.json                  {"as_of", "folder", "manifest_sha256"}: the newest session that is published
-    as_of=2013-03-01/            forecasts.{parquet,csv,json}, report.html, charts/*.png, manifest.json
+    as_of=2013-03-01/            forecasts.{parquet,csv,json}, record.parquet, report.html, charts/*.png, manifest.json
 
 The pointer is derived from the folders, so that it cannot name one that is not complete, and filling in an older
 session never moves it back. In a bucket files are replaced one by one, the manifest last: who reads meanwhile may find
@@ -20,7 +20,7 @@ from pipeline.publishing import words
 from pipeline.publishing.charts import fan_pngs
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.report import as_html
-from pipeline.publishing.tables import as_csv, as_json, as_parquet, dump
+from pipeline.publishing.tables import as_csv, as_json, as_parquet, dump, record_as_parquet
 from pipeline.storage import Storage
 
 MANIFEST, POINTER = "manifest.json", "latest.json"
@@ -75,6 +75,7 @@ def render(edition: Edition) -> dict[str, bytes]:
         "forecasts.parquet": as_parquet(edition),
         "forecasts.csv": as_csv(edition),
         "forecasts.json": as_json(edition),
+        "record.parquet": record_as_parquet(edition),
         "report.html": as_html(edition),
     }
     contents |= {f"charts/{file_name(symbol)}.png": png for symbol, png in fan_pngs(edition.fans())}

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import LEVELS
-from pipeline.publishing.edition import QUANTILES, Edition
+from pipeline.publishing.edition import QUANTILES, RECORD, Edition
 
 SCHEMA = pa.schema(
     [
@@ -23,13 +23,42 @@ SCHEMA = pa.schema(
         *((name, pa.float64()) for name in QUANTILES),
     ]
 )
+RECORD_SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("as_of", pa.date32()),
+        ("target_session", pa.date32()),
+        ("last_close", pa.float64()),
+        ("model", pa.string()),
+        ("model_version", pa.string()),
+        ("in_time", pa.bool_()),
+        *((name, pa.float64()) for name in (*QUANTILES, "close", "crps_bp", "baseline_crps_bp")),
+        *((name, pa.bool_()) for name in ("inside_50", "inside_80", "inside_90")),
+    ]
+)
+# Closes of each symbol beside its forecast, for who draws it.
+_CLOSES = 60
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_parquet(edition: Edition) -> bytes:
     """Return the table as Parquet: every option that shapes the bytes is fixed here."""
-    table = pa.Table.from_pandas(edition.table, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
+    return _parquet(edition.table, SCHEMA)
+
+
+def record_as_parquet(edition: Edition) -> bytes:
+    """Return as Parquet how forecasts of the next session did lately, with their ranges and what came."""
+    found = pd.DataFrame(columns=list(RECORD)) if edition.recent is None else edition.recent[list(RECORD)]
+    table = found.sort_values(["symbol", "as_of"], ignore_index=True)
+    for name in ("as_of", "target_session"):
+        table[name] = pd.to_datetime(table[name]).dt.date
+    held = ["in_time", "inside_50", "inside_80", "inside_90"]
+    return _parquet(table.astype(dict.fromkeys(held, bool)), RECORD_SCHEMA)
+
+
+def _parquet(frame: pd.DataFrame, schema: pa.Schema) -> bytes:
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", compression_level=3, version="2.6", use_dictionary=True)
     return buffer.getvalue()
@@ -45,6 +74,7 @@ def as_csv(edition: Edition) -> bytes:
 
 def as_json(edition: Edition) -> bytes:
     """Return the table as JSON: one entry per symbol, within it one per step."""
+    closes = {fan.symbol: fan.closes_N[-_CLOSES:].tolist() for fan in edition.fans()}
     document = {
         "as_of": edition.as_of.isoformat(),
         "exchange": edition.exchange,
@@ -52,7 +82,9 @@ def as_json(edition: Edition) -> bytes:
         "model_version": edition.model_version,
         "horizon": len(edition.targets),
         "levels": list(LEVELS),
-        "forecasts": [_symbol(rows) for _, rows in edition.table.groupby("symbol", sort=False)],
+        "forecasts": [
+            _symbol(rows, closes[str(symbol)]) for symbol, rows in edition.table.groupby("symbol", sort=False)
+        ],
         "withheld": [{"symbol": str(each["symbol"]), "reason": str(each["reason"])} for each in edition.withheld],
     }
     return dump(document)
@@ -63,13 +95,14 @@ def dump(document: Any) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _symbol(rows: pd.DataFrame) -> dict[str, Any]:
+def _symbol(rows: pd.DataFrame, closes: list[float]) -> dict[str, Any]:
     first = rows.iloc[0]
     return {
         "symbol": first["symbol"],
         "last_close": float(first["last_close"]),
         "model": first["model"],
         "model_version": first["model_version"],
+        "recent_closes": closes,
         "steps": [_step(row) for row in rows.to_dict("records")],
     }
 

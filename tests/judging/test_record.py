@@ -114,3 +114,22 @@ def test_the_records_of_two_sources_do_not_mix(engine: Engine) -> None:
     assert record.score_due(engine, "yahoo", bars, date(2013, 2, 6)) == 6
     assert record.live_record(engine, "sample", ("IBM",), date(2013, 2, 6)).empty
     assert len(record.live_record(engine, "yahoo", ("IBM",), date(2013, 2, 6))) == 3
+
+
+def test_forecasts_of_the_next_session_come_with_their_ranges(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
+    one = published("lstm", "1", 0.2)
+    kept(engine, one, published("ewma_historical", "abc", 0.4))
+    bars = SampleSource().bars(("IBM",), date(2013, 2, 6))
+    record.score_due(engine, "sample", bars, date(2013, 2, 6))
+    rows = record.live_record(engine, "sample", ("IBM",), date(2013, 2, 6))
+    ahead = live.next_session(rows)
+    assert len(rows) == 3
+    assert ahead["target_session"].astype(str).tolist() == ["2013-02-04"]
+    for level in LEVELS:
+        assert ahead[f"q{level:g}"].iloc[0] == one[f"q{level:g}"].iloc[0]
+    assert ahead["last_close"].iloc[0] == one["last_close"].iloc[0]
+    assert ahead["close"].iloc[0] == pytest.approx(bars.set_index("session")["close"][pd.Timestamp("2013-02-04")])
+    none = live.next_session(rows.iloc[:0])
+    assert none.empty
+    assert set(none.columns) == set(ahead.columns)

@@ -107,7 +107,7 @@ def test_a_publication_cut_off_anywhere_leaves_the_old_edition_or_is_found_out(
             seen.add("found out")
         shelf.publish(editions[DAY, NEW], root)
         assert shelf.read_published(shelf.latest(root), verify=True).manifest["exchange"] == NEW
-    assert put == number - 1 == 9  # the files of an edition, and the pointer
+    assert put == number - 1 == 10  # the files of an edition, and the pointer
     assert seen == {OLD, NEW, "found out"}
     assert pointed_at(root) == "as_of=2013-03-01"
     assert files_of(root, "as_of=2013-02-28") == before

@@ -4,13 +4,14 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from datetime import date
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.publishing.edition import COLUMNS, Edition
-from pipeline.publishing.tables import SCHEMA, as_csv, as_json, as_parquet, dump
+from pipeline.publishing.edition import COLUMNS, QUANTILES, RECORD, Edition
+from pipeline.publishing.tables import RECORD_SCHEMA, SCHEMA, as_csv, as_json, as_parquet, dump, record_as_parquet
 
 
 def test_parquet_has_the_columns_that_programs_rely_on(make_edition: Callable[..., Edition]) -> None:
@@ -69,3 +70,32 @@ def test_no_cell_of_the_csv_is_a_formula(
 def test_json_never_holds_what_json_does_not_have() -> None:
     with pytest.raises(ValueError, match="JSON"):
         dump({"crps_bp": float("nan")})
+
+
+def test_the_record_has_the_columns_that_programs_rely_on(make_edition: Callable[..., Edition]) -> None:
+    forecast = {"symbol": "AAPL", "target_session": date(2013, 2, 28), "last_close": 99.0, "model": "lstm"}
+    outcome = {
+        "close": 101.0,
+        "crps_bp": 80.0,
+        "baseline_crps_bp": 82.5,
+        "inside_50": 0,
+        "inside_80": 1,
+        "inside_90": 1,
+    }
+    range_ = dict(zip(QUANTILES, range(97, 104), strict=True))
+    row = {**forecast, "as_of": date(2013, 2, 27), "model_version": None, "in_time": 0, **range_, **outcome}
+    later = {**row, "as_of": date(2013, 2, 28), "target_session": date(2013, 3, 1), "model_version": "3"}
+    table = pq.read_table(io.BytesIO(record_as_parquet(make_edition(recent=pd.DataFrame([later, row])))))
+    assert table.schema.equals(RECORD_SCHEMA, check_metadata=True)
+    assert table.column_names == list(RECORD)
+    assert table["as_of"].to_pylist() == [row["as_of"], later["as_of"]]
+    assert table["inside_50"].to_pylist() == [False, False]
+    assert table["q0.95"].to_pylist() == [103.0, 103.0]
+    assert table["model_version"].to_pylist() == [None, "3"]
+    for nothing in (None, pd.DataFrame(columns=list(RECORD))):
+        assert pq.read_table(io.BytesIO(record_as_parquet(make_edition(recent=nothing)))).num_rows == 0
+
+
+def test_json_has_the_last_closes_for_who_draws_a_forecast(make_edition: Callable[..., Edition]) -> None:
+    closes = json.loads(as_json(make_edition()))["forecasts"][0]["recent_closes"]
+    assert closes == make_edition().history.query("symbol == 'AAPL'")["close"].to_list()[-60:]
