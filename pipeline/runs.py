@@ -47,11 +47,6 @@ class Run:
         """Where the run's steps leave their results, and find those of others."""
         return self.settings.store / f"runs/{self.key}"
 
-    @property
-    def folder(self) -> Path:
-        """A folder on this machine's disk for what one step needs by itself."""
-        return self.settings.home / "runs" / self.key
-
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Keep a step's result as `name`.json."""
         text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"

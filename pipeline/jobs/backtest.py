@@ -121,14 +121,13 @@ def backtest_summary(
         backtest_tables.write(frame, out)
     result = {**_result(this, folds, made, frame), "sha256": sha256_bytes(data)}
     this.write("backtest", result)
-    figures = backtest_charts.draw(result, this.folder / "figures")
-    with this.reading(_FRAME, made_by="backtest") as path:
-        run_id = log_summary(
-            this.settings, this.key, result, tags=_tags(this, try_number=try_number), figures=figures, frame=path
-        )
+    tags = _tags(this, try_number=try_number)
+    with this.kept.making("figures") as folder, this.reading(_FRAME, made_by="backtest") as path:
+        figures = backtest_charts.draw(result, folder)
+        run_id = log_summary(this.settings, this.key, result, tags=tags, figures=figures, frame=path)
     url = runs.run_url(this.settings, run_id)
-    file, folder = str(out or this.kept / _FRAME), str(this.kept)
-    return {**result, "file": file, "folder": folder, "mlflow_run_id": run_id, "mlflow_url": url}
+    file = str(out or this.kept / _FRAME)
+    return {**result, "file": file, "folder": str(this.kept), "mlflow_run_id": run_id, "mlflow_url": url}
 
 
 def backtest_all(

@@ -106,7 +106,6 @@ def _not_due(this: Run) -> str | None:
 
 def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     """Take what training left to MLflow: one run there for this run, and the model as the challenger."""
-    from pipeline.publishing import charts, memory_charts
     from pipeline.tracking import provenance, registry, runs
 
     this = Run.from_dict(run)
@@ -126,30 +125,21 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     run_id = runs.open_run(
         settings, experiment="daily-forecast", key=this.key, name=f"{this.as_of} {settings.network}", tags=tags
     )
-    (this.folder / "figures").mkdir(parents=True, exist_ok=True)
-    figures = {"scores": this.folder / "figures" / "scores.png"} if scores["models"] else {}
-    if training["curves"]:
-        figures["training"] = this.folder / "figures" / "training.png"
-        charts.training_chart(training["curves"], figures["training"], best_step=training["best_step"])
-    if memory := training.get("memory"):
-        figures["memory"] = this.folder / "figures" / "memory.png"
-        memory_charts.memory_chart(memory, memory_charts.recall_result(), figures["memory"])
-    if scores["models"]:
-        charts.scores_chart(scores, figures["scores"])
-    runs.log_training(
-        settings,
-        run_id,
-        training=training,
-        scores=scores,
-        model_info=card,
-        snapshot=frozen.path,
-        data_digest=frozen.digest,
-        address=frozen.address,
-        figures=figures,
-    )
+    with this.kept.making("figures") as folder:
+        runs.log_training(
+            settings,
+            run_id,
+            training=training,
+            scores=scores,
+            model_info=card,
+            snapshot=frozen.path,
+            data_digest=frozen.digest,
+            address=frozen.address,
+            figures=_draw(training, scores, folder),
+        )
     runs.log_audit(settings, run_id, this.read("audit", made_by="ingest"))
     runs.log_metrics(settings, run_id, {f"drift/psi_{name}": value for name, value in training["drift"].items()})
-    if memory:
+    if memory := training.get("memory"):
         runs.log_metrics(settings, run_id, {f"memory/{name}": value for name, value in memory["numbers"].items()})
     _log_record(this, run_id)
     version = None
@@ -166,6 +156,20 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     }
     this.write("upload", result)
     return result
+
+
+def _draw(training: Mapping[str, Any], scores: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    from pipeline.publishing import charts, memory_charts
+
+    folder.mkdir(exist_ok=True)
+    figures = {}
+    if scores["models"]:
+        figures["scores"] = charts.scores_chart(scores, folder / "scores.png")
+    if curves := training["curves"]:
+        figures["training"] = charts.training_chart(curves, folder / "training.png", best_step=training["best_step"])
+    if memory := training.get("memory"):
+        figures["memory"] = memory_charts.memory_chart(memory, memory_charts.recall_result(), folder / "memory.png")
+    return figures
 
 
 def _log_record(this: Run, run_id: str) -> None:

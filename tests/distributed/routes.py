@@ -17,7 +17,7 @@ def of(routes, before=""):
             yield from of(route.routes, before + getattr(route, "path", ""))
         elif getattr(route, "methods", None):
             yield from ((method, before + route.path) for method in sorted(route.methods) if method != "HEAD")
-app = create_app(apps="core")
+app = create_app(apps="all")
 print("ROUTES" + json.dumps(sorted(set(of(app.routes)))))
 """
 

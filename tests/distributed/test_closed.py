@@ -17,6 +17,7 @@ OURS = ("api-server", "scheduler", "dag-processor", "triggerer", "worker", "mlfl
 # What tells a stranger nothing about this installation: that a server is there and well, and the page that asks to sign
 # in.
 PUBLIC = {"/api/v2/monitor/health", "/api/v2/version", "/api/v2/auth/logout", "/{rest_of_path:path}"}
+PUBLIC |= {"/execution/health", "/execution/health/ping"}
 HARMFUL = [
     "../../x",
     "A#f",
