@@ -76,7 +76,7 @@ bench-training: $(INSTALLED_DEV) ## training beside the usual loop, and beside n
 bench-skill: $(INSTALLED_DEV) ## how well it forecasts, beside peers after make .venv-peers; hours, or ARGS='--quick'
 	@$(BIN)/python -m benchmarks.skill $(if $(PEERS),--peers $(PEERS)/bin/python) $(ARGS)
 
-bench-stack: $(INSTALLED_DEV) ## 500 symbols a day through docker-compose.yml's stack; half an hour, needs a Docker engine
+bench-stack: $(INSTALLED_DEV) ## 500 symbols a day through docker-compose.yml's stack; ten minutes, needs a Docker engine
 	@$(BIN)/python -m benchmarks.stack $(ARGS)
 
 .venv-peers: ## the environment of the peers that training and skill are measured beside

@@ -142,6 +142,10 @@ def test_two_backfills_of_the_same_sessions(stack: Stack) -> None:
     def backfill(first: str, last: str, *words: str) -> subprocess.CompletedProcess[str]:
         return stack.run("exec", "-T", "scheduler", *create, "--from-date", first, "--to-date", last, *words)
 
+    def begin(*words: str) -> None:
+        # The one before counts as running for a moment after its last run.
+        until(lambda: not backfill("2013-02-07", "2013-02-08", *words).returncode, within_s=120, what="a new backfill")
+
     def runs() -> list[dict[str, Any]]:
         found = stack.airflow.get("dags/daily_forecast/dagRuns?run_type=backfill&limit=100")["dag_runs"]
         return [run for run in found if run["logical_date"][:10] in ("2013-02-07", "2013-02-08")]
@@ -149,7 +153,7 @@ def test_two_backfills_of_the_same_sessions(stack: Stack) -> None:
     def ended() -> bool:
         return len(runs()) == 2 and not any(run["state"] in RUNNING for run in runs())
 
-    assert backfill("2013-02-07", "2013-02-08").returncode == 0
+    begin()
     until(lambda: any(run["state"] == "running" for run in runs()), within_s=120, what="a running backfill")
     refused = backfill("2013-02-07", "2013-02-08", "--reprocess-behavior", "completed")
     assert refused.returncode != 0
@@ -157,7 +161,7 @@ def test_two_backfills_of_the_same_sessions(stack: Stack) -> None:
     until(ended, within_s=600, what="end of the first backfill", every_s=2)
     first = {run["dag_run_id"]: run["end_date"] for run in runs()}
 
-    assert backfill("2013-02-07", "2013-02-08", "--reprocess-behavior", "completed").returncode == 0
+    begin("--reprocess-behavior", "completed")
     until(lambda: not ended(), within_s=120, what="start of the second backfill")
     until(ended, within_s=600, what="end of the second backfill", every_s=2)
     for run in runs():
