@@ -13,7 +13,7 @@ from airflow.plugins_manager import AirflowPlugin
 Scope = MutableMapping[str, Any]
 Send = Callable[[Scope], Awaitable[None]]
 
-_DESCRIPTION = re.compile(r"(/auth|/execution)?/(docs|redoc|openapi\.json)(/.*)?")
+_DESCRIPTION = re.compile(r"(/auth|/execution)?/(docs|redoc|changelog|openapi\.json)(/.*)?")
 
 
 class NoDescriptions:

@@ -90,5 +90,7 @@ def test_a_daily_run_keeps_everything_in_the_bucket(bucket_stack: Stack, files: 
         kept = bucket_stack.compose("exec", "-T", service, "find", folder, "-type", "f").split()
         assert [name for name in kept if not name.startswith(f"{folder}/cache/")] == [], service
     assert secret not in bucket_stack.compose("logs", "--no-color")
-    found = bucket_stack.run("exec", "-T", "worker", "grep", "-rlaF", secret, "/var/lib", "/var/log/closing-bell")
+    found = bucket_stack.run(
+        "exec", "-T", "worker", "grep", "-rlaF", secret, "/var/lib/closing-bell", "/var/log/closing-bell"
+    )
     assert found.returncode == 1, found.stdout

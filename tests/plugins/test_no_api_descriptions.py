@@ -25,7 +25,7 @@ def status(path: str, kind: str = "http") -> int:
 
 
 @pytest.mark.parametrize("before", ["", "/auth", "/execution"])
-@pytest.mark.parametrize("name", ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect", "/docs/"])
+@pytest.mark.parametrize("name", ["/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect", "/docs/", "/changelog"])
 def test_a_description_is_not_there(before: str, name: str) -> None:
     assert status(before + name) == 404
 
