@@ -30,6 +30,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     with the reason. Raises NothingToForecast where that is all of them.
     """
     from pipeline.learning.baselines import BASELINES, forecastable
+    from pipeline.publishing.words import named
 
     this = Run.from_dict(run)
     settings = this.settings
@@ -53,10 +54,8 @@ def forecast(run: Mapping[str, Any]) -> Summary:
         stand_in = frame[frame["symbol"].isin(left)]
         frame = pd.concat([chosen, stand_in]).sort_values(["symbol", "step"], kind="stable", ignore_index=True)
         short = f"fewer than {settings.context_length} whole sessions in a row"
-        fallbacks = [
-            {"symbol": symbol, "reason": f"{reasons.get(symbol, short)}: {decision['best_baseline']} stands in"}
-            for symbol in left
-        ]
+        stands_in = f"the {named(decision['best_baseline'])} stands in"
+        fallbacks = [{"symbol": symbol, "reason": f"{reasons.get(symbol, short)}: {stands_in}"} for symbol in left]
     for name, rows in {"forecasts": frame, **{f"baseline-{name}": rows for name, rows in beside.items()}}.items():
         with this.kept.making(f"{name}.parquet") as path:
             rows.to_parquet(path, index=False)
@@ -170,7 +169,7 @@ def _edition(this: Run) -> "Edition":
 
     settings = this.settings
     outcome = this.read("forecast", made_by="forecast")
-    uploaded = this.read("upload", made_by="train")
+    uploaded, training = (this.read(name, made_by="train") for name in ("upload", "training"))
     frozen = snapshot_of(this)
     bars = read_snapshot(frozen)
     record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
@@ -186,7 +185,8 @@ def _edition(this: Run) -> "Edition":
         recent=live.next_session(record),
         live_by_symbol={kind: live.by_symbol(part) for kind, part in live.by_kind(record).items()},
         audit=this.read("audit", made_by="ingest"),
-        drift=this.read("training", made_by="train").get("drift", {}),
+        drift=training.get("drift", {}),
+        memory=training.get("memory") or {},
         withheld=outcome["withheld"],
         provenance={
             "source": settings.source,

@@ -68,6 +68,10 @@ def score_table(
         table[name] = {
             **overall,
             **_over_sessions(parts, ic_DH, day_N, slice(None), actual_NH.shape[1]),
+            "below": [
+                {"level": level, "share": float((actual_NH < quantiles_NHQ[..., q]).mean())}
+                for q, level in enumerate(levels)
+            ],
             "by_step": [
                 {"step": h + 1, **row, **_over_sessions(parts, ic_DH, day_N, slice(h, h + 1), h + 1)}
                 for h, row in enumerate(steps)

@@ -86,6 +86,8 @@ class Edition:
     audit: Mapping[str, Any] = field(default_factory=dict)
     # Population stability index of each input: the last quarter against the sessions trained on.
     drift: Mapping[str, float] = field(default_factory=dict)
+    # What training.json holds of how far back each network looks.
+    memory: Mapping[str, Any] = field(default_factory=dict)
     # {"symbol", "reason"} of each symbol that gets no forecast.
     withheld: Sequence[Mapping[str, str]] = ()
     # Where it all comes from; may differ between two runs that forecast the same.

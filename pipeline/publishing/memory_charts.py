@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.files import write_atomic
 from pipeline.publishing.charts import INK, MUTED, canvas, look_of, png_of
-from pipeline.publishing.words import model_name, number
+from pipeline.publishing.words import model_name, number, power_of_ten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,16 +75,12 @@ def _draw_gradient(axes: "Axes", name: str, moment: str, gradient_L: Sequence[fl
 def _label_gradients(axes: "Axes") -> None:
     axes.set_yscale("log")
     axes.set_ylim(_FLOOR / 2, 2)
-    axes.set_yticks([10.0**power for power in range(-12, 1, 2)], [_power(power) for power in range(-12, 1, 2)])
+    axes.set_yticks([10.0**power for power in range(-12, 1, 2)], [power_of_ten(power) for power in range(-12, 1, 2)])
     axes.set_yticks([], minor=True)
     axes.set_title("How much of the forecast's gradient lies k sessions back")
     axes.set_xlabel("k, sessions before the last one seen")
     axes.set_ylabel("share of the whole, log scale")
     axes.legend(loc="lower left", ncols=2, fontsize=8)
-
-
-def _power(power: int) -> str:
-    return "1" if power == 0 else f"10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
 def _draw_recall(axes: "Axes", relative_error: Mapping[str, Sequence[float]]) -> None:

@@ -3,17 +3,22 @@
 Whatever came from outside (symbols, reasons, names of files) is escaped by jinja; only our own SVG is marked as safe.
 """
 
+import base64
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from pipeline.config import LEVELS
-from pipeline.publishing import skill, words
-from pipeline.publishing.edition import BASELINES, Edition, Fan
-from pipeline.publishing.svg import fan_svg, spark_svg
+from pipeline.publishing import overview, skill, words
+from pipeline.publishing.edition import Edition, Fan
+from pipeline.publishing.figures import calibration_svg, gradient_svg
+from pipeline.publishing.past import Past, pasts
+from pipeline.publishing.svg import fan_svg
 
 # A page for a person: beyond this many rows the steps are left to the CSV, and problems to `audit`.
 _MOST_STEPS, _MOST_PROBLEMS, _MOST_SESSIONS = 400, 20, 5
@@ -40,11 +45,15 @@ def as_html(edition: Edition) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.jinja").render(_context(edition)).encode()
+    script = (Path(__file__).parent / "report.js").read_text(encoding="utf-8")
+    # The page's own script, and no other, may run: whatever came from outside.
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    context = {**_context(edition), "script": Markup(script), "script_digest": digest}
+    return environment.get_template("report.html.jinja").render(context).encode()
 
 
 def _context(edition: Edition) -> dict[str, Any]:
-    fans, targets = list(edition.fans()), edition.targets
+    fans, targets, past = list(edition.fans()), edition.targets, pasts(edition)
     return {
         "edition": edition,
         "words": words,
@@ -52,8 +61,11 @@ def _context(edition: Edition) -> dict[str, Any]:
         "held": _meters(edition.scores.get("models", {}).get(words.scores_key(edition.decision, edition.scores), {})),
         "targets": targets,
         "horizons": _horizons(edition),
-        "rows": [_row(edition, fan) for fan in fans],
-        "cards": [_card(fan, steps=len(edition.table) <= _MOST_STEPS) for fan in fans],
+        "rows": list(overview.rows(edition, fans)),
+        "cards": [_card(fan, past.get(fan.symbol), steps=len(edition.table) <= _MOST_STEPS) for fan in fans],
+        "calibration": calibration_svg(edition),
+        "gradient": gradient_svg(edition.memory),
+        "networks": [(name, words.model_name(name)) for name in edition.memory.get("curves", {})],
         "levels": [f"{level:.0%}".replace("%", " %") for level in LEVELS],
         "stand_ins": edition.decision.get("fallbacks") or [],
         "beside": words.named(edition.best_baseline) if any(fan.baseline_HQ is not None for fan in fans) else None,
@@ -74,19 +86,7 @@ def _horizons(edition: Edition) -> list[tuple[str, str]]:
     return [("Next session", first)] if count == 1 else [("Next session", first), (f"In {count} sessions", last)]
 
 
-def _row(edition: Edition, fan: Fan) -> dict[str, Any]:
-    steps = [1] if len(fan.targets) == 1 else [1, -1]
-    other = fan.model != edition.model or (fan.model not in BASELINES and fan.model_version != edition.model_version)
-    return {
-        "symbol": fan.symbol,
-        "spark": spark_svg(fan),
-        "last_close": words.price(fan.last_close, words.decimals(*fan.range(80, 1))),
-        "ranges": [(coverage, *words.range_of(fan, coverage, step)) for step in steps for coverage in (80, 90)],
-        "other_model": words.model_name(fan.model, fan.model_version) if other else None,
-    }
-
-
-def _card(fan: Fan, *, steps: bool) -> dict[str, Any]:
+def _card(fan: Fan, past: Past | None, *, steps: bool) -> dict[str, Any]:
     places = words.decimals(*fan.range(80, 1))
     table = [
         (words.short_day(target), [words.price(value, places) for value in row_Q])
@@ -95,6 +95,8 @@ def _card(fan: Fan, *, steps: bool) -> dict[str, Any]:
     return {
         "symbol": fan.symbol,
         "svg": fan_svg(fan),
+        "past": past,
+        "ranges": [(coverage, *words.range_of(fan, coverage, -1)) for coverage in (80, 90)],
         "last_close": words.price(fan.last_close, places),
         "steps": table if steps else None,
     }

@@ -18,7 +18,7 @@ _NAMES = {
     "champion": "Champion",
 }
 NOTHING = "–"
-_PER_CENT = "\N{NO-BREAK SPACE}%"
+PER_CENT = "\N{NO-BREAK SPACE}%"
 # Coverage this close to what was promised (as a fraction) counts as kept, and this far off as wrong.
 _KEPT, _WRONG = 0.015, 0.04
 
@@ -66,7 +66,7 @@ def price(value: float, places: int = 2) -> str:
 
 def percent(value: float) -> str:
     """Return a relative change with its sign, such as +1.6 %."""
-    return f"{value * 100:+.1f}{_PER_CENT}".replace("-", "−")
+    return f"{value * 100:+.1f}{PER_CENT}".replace("-", "−")
 
 
 def price_range(low: float, high: float, places: int) -> str:
@@ -88,7 +88,7 @@ def range_of(fan: Fan, coverage: int, step: int) -> tuple[str, str]:
 def share(value: Any) -> str:
     """Return a fraction as 89.7 %, and a dash for what is not known."""
     fraction = known(value)
-    return NOTHING if fraction is None else f"{fraction * 100:.1f}{_PER_CENT}"
+    return NOTHING if fraction is None else f"{fraction * 100:.1f}{PER_CENT}"
 
 
 def share_range(low: Any, high: Any) -> str:
@@ -107,6 +107,11 @@ def number(value: Any, places: int = 1) -> str:
     """Return a number, and a dash for what is not known."""
     figure = known(value)
     return NOTHING if figure is None else f"{figure:,.{places}f}".replace("-", "−")
+
+
+def power_of_ten(power: int) -> str:
+    """Return 10⁻³ for -3."""
+    return "1" if power == 0 else f"10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
 def middle(scores: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 from pipeline.jobs import folds
 from pipeline.learning.baselines import BASELINES
 from pipeline.runs import Run
-from tests.backtest.walked import COLUMNS, PRICES, Done, part, poison, weights
+from tests.backtest.walked import COLUMNS, PRICES, Done, folder_of, part, poison, weights
 
 
 def test_nothing_after_a_fold_moves_a_byte_of_it_or_of_those_before(done: Done, again: Run) -> None:
@@ -15,18 +15,18 @@ def test_nothing_after_a_fold_moves_a_byte_of_it_or_of_those_before(done: Done, 
     poison(again, done.bars, pd.Timestamp(three["first"]))
     for fold in (one, two, three):
         folds.make(again, fold, None)
-    assert part(again.folder, one) == part(done.folder, one)
-    assert part(again.folder, two) == part(done.folder, two)
-    assert part(again.folder, three) != part(done.folder, three)
+    assert part(folder_of(again), one) == part(done.folder, one)
+    assert part(folder_of(again), two) == part(done.folder, two)
+    assert part(folder_of(again), three) != part(done.folder, three)
 
 
 def test_a_model_has_seen_nothing_of_its_own_fold_and_an_origin_nothing_after_itself(done: Done, again: Run) -> None:
     fold = done.planned["folds"][1]
     poison(again, done.bars, pd.Timestamp("2012-12-12"))  # the fold's first sessions are 10 and 11 December
     folds.make(again, fold, None)
-    assert weights(again.folder, fold) == weights(done.folder, fold)
+    assert weights(folder_of(again), fold) == weights(done.folder, fold)
     before, after = (
-        pd.read_parquet(folder / "folds" / fold["first"] / "part.parquet") for folder in (done.folder, again.folder)
+        pd.read_parquet(folder / "folds" / fold["first"] / "part.parquet") for folder in (done.folder, folder_of(again))
     )
     early = before["as_of"] < date(2012, 12, 12)
     assert early.sum() == 2 * 2 * 3 * (1 + len(BASELINES))

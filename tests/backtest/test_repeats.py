@@ -9,14 +9,14 @@ from pipeline import jobs
 from pipeline.errors import CorruptFile, MissingStep
 from pipeline.jobs import folds
 from pipeline.runs import Run
-from tests.backtest.walked import NOW, Done, part, poison
+from tests.backtest.walked import NOW, Done, folder_of, part, poison
 
 
 def test_done_again_elsewhere_it_gives_the_same_bytes(done: Done, again: Run) -> None:
     for fold in done.planned["folds"]:
         folds.make(again, fold, None)
     for fold in done.planned["folds"]:
-        assert part(again.folder, fold) == part(done.folder, fold)
+        assert part(folder_of(again), fold) == part(done.folder, fold)
 
 
 def test_a_fold_that_was_killed_half_way_does_not_count_as_done_and_gives_the_same_bytes(
@@ -29,7 +29,7 @@ def test_a_fold_that_was_killed_half_way_does_not_count_as_done_and_gives_the_sa
     assert folds.kept(again, fold) is None
     monkeypatch.setattr(Run, "write", write)
     made = folds.make(again, fold, None)
-    assert part(again.folder, fold) == part(done.folder, fold)
+    assert part(folder_of(again), fold) == part(done.folder, fold)
     assert json.loads(json.dumps(made)) == folds.kept(again, fold)
 
 
@@ -45,7 +45,7 @@ def test_a_fold_from_other_prices_or_with_a_changed_byte_does_not_count_as_done(
     fold = done.planned["folds"][0]
     folds.make(again, fold, None)
     assert folds.kept(again, fold) is not None
-    path = again.folder / "folds" / fold["first"] / "part.parquet"
+    path = folder_of(again) / "folds" / fold["first"] / "part.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     assert folds.kept(again, fold) is None
     with pytest.raises(CorruptFile, match="run the backtest"):

@@ -12,7 +12,7 @@ from pipeline import audits, jobs
 from pipeline.jobs import folds
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.runs import Run
-from tests.backtest.walked import FIRST, LAST, NOW, part, plan
+from tests.backtest.walked import FIRST, LAST, NOW, folder_of, part, plan
 
 STEP = date(2012, 12, 11)  # the second session of the second fold
 STEPPED = "AAPL"
@@ -83,7 +83,7 @@ def test_a_step_moves_no_byte_of_the_folds_before_it(new_home: Path, monkeypatch
         jobs.backtest_snapshot(planned["run"], known_at=NOW)
         this = Run.from_dict(planned["run"])
         folds.make(this, planned["folds"][0], None)
-        parts.append(part(this.folder, planned["folds"][0]))
+        parts.append(part(folder_of(this), planned["folds"][0]))
     assert parts[0] == parts[1]
 
 

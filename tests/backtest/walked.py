@@ -67,6 +67,11 @@ def plan(first: date = FIRST, last: date = LAST, **overrides: Any) -> dict[str, 
     return jobs.plan_backtest(key=None, now=NOW, first=first, last=last, overrides=given, provenance={})
 
 
+def folder_of(run: Run) -> Path:
+    """Where a run's results lie while there is no bucket."""
+    return run.settings.home / "runs" / run.key
+
+
 def part(folder: Path, fold: dict[str, Any]) -> bytes:
     return (folder / "folds" / fold["first"] / "part.parquet").read_bytes()
 

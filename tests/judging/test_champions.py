@@ -133,10 +133,12 @@ def test_a_champion_may_read_other_inputs_but_none_that_are_gone(
 def test_a_network_that_knows_the_future_is_stopped_and_the_run_is_marked(damaged: Callable[..., None]) -> None:
     damaged()
     run, honest = judged(DAYS[2])
-    folder = Run.from_dict(run).folder
-    heldout = Heldout.load(folder / "heldout.npz")
+    kept = Run.from_dict(run).kept
+    with kept.reading("heldout.npz") as path:
+        heldout = Heldout.load(path)
     spread = np.linspace(-0.01, 0.01, len(LEVELS))
-    heldout.also("lstm", heldout.actual_NH[..., None] + spread).save(folder / "heldout.npz")
+    with kept.making("heldout.npz") as path:
+        heldout.also("lstm", heldout.actual_NH[..., None] + spread).save(path)
     decision = jobs.judge(run)
     assert not decision["promoted"]
     assert decision["model"] == honest["model"]

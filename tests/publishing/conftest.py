@@ -103,6 +103,26 @@ def make_forecasts() -> Callable[..., pd.DataFrame]:
     return forecasts
 
 
+def recent(symbol: str = "AAPL", days: int = 25, close: float = 100.0) -> pd.DataFrame:
+    """Forecasts of the next session that have come due: every fifth close above all ranges, the rest in the middle."""
+    rows = []
+    for back in range(days, 0, -1):
+        as_of, target = AS_OF - timedelta(days=back), AS_OF - timedelta(days=back - 1)
+        missed = back % 5 == 1
+        keys = {"symbol": symbol, "as_of": as_of, "target_session": target, "last_close": close, "model": "lstm"}
+        range_ = dict(zip(QUANTILES, close * np.exp(SPREAD * 0.01), strict=True))
+        came = {"close": close * (1.05 if missed else 1.0), "crps_bp": 40.0, "baseline_crps_bp": 50.0}
+        held = {f"inside_{each}": not missed for each in (50, 80, 90)}
+        rows.append({**keys, "model_version": "2", "in_time": True, **range_, **came, **held})
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def make_recent() -> Callable[..., pd.DataFrame]:
+    """Return the function that makes a record of forecasts of the next session."""
+    return recent
+
+
 @pytest.fixture
 def live() -> pd.DataFrame:
     """Two published forecasts that have come due: one inside every range, one outside all."""

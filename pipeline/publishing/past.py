@@ -1,0 +1,73 @@
+"""How the last forecasts of the next session did, drawn: a range for each and what came, as a change in per cent.
+
+Legend: N sessions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup, escape
+
+from pipeline.publishing import words
+from pipeline.publishing.edition import Edition
+
+SHOWN = 20
+_WIDTH, _HEIGHT, _LEFT, _PAD = 440, 96, 42, 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """The last forecasts of one symbol that have come due, ready to be shown."""
+
+    svg: Markup
+    count: int
+    inside: Mapping[int, int]  # range -> how many closes it held
+
+    @property
+    def sentence(self) -> str:
+        """What the drawing says, in words."""
+        return (
+            f"{self.inside[80]} of the last {self.count} closes lay inside the 80 % range of the evening before, "
+            f"{self.inside[90]} inside the 90 % range."
+        )
+
+
+def pasts(edition: Edition) -> dict[str, Past]:
+    """Return, by symbol, how its last forecasts of the next session did."""
+    if edition.recent is None or edition.recent.empty:
+        return {}
+    ordered = edition.recent.sort_values(["symbol", "target_session"])
+    return {str(symbol): _past(str(symbol), part.tail(SHOWN)) for symbol, part in ordered.groupby("symbol", sort=False)}
+
+
+def _past(symbol: str, part: pd.DataFrame) -> Past:
+    inside = {each: int(part[f"inside_{each}"].astype(bool).sum()) for each in (50, 80, 90)}
+    columns = ["q0.05", "q0.1", "q0.9", "q0.95", "close"]
+    moves_N5 = part[columns].to_numpy(float) / part[["last_close"]].to_numpy(float) - 1
+    reach = max(float(np.abs(moves_N5).max()) * 1.08, 1e-6)
+    x_N = _LEFT + (_WIDTH - _LEFT - _PAD) * (np.arange(len(part)) + 0.5) / SHOWN
+    y_N5 = _HEIGHT / 2 - moves_N5 / reach * (_HEIGHT / 2 - _PAD)
+    outer, inner = (
+        "".join(f"M{x:.0f} {row[low]:.1f}V{row[high]:.1f}" for x, row in zip(x_N, y_N5, strict=True))
+        for low, high in ((0, 3), (1, 2))
+    )
+    held_N = part["inside_90"].to_numpy(bool)
+    dots = {
+        name: "".join(f"M{x:.0f} {y:.1f}h0" for x, y in zip(x_N[mask], y_N5[mask, 4], strict=True))
+        for name, mask in (("dot", held_N), ("miss", ~held_N))
+    }
+    found = Past(svg=Markup(), count=len(part), inside=inside)
+    first, last = (pd.Timestamp(part["target_session"].iloc[at]).date() for at in (0, -1))
+    label = f"{symbol}, {words.short_day(first)} to {words.short_day(last)}: {found.sentence}"
+    edge = words.percent(reach / 1.08)[1:]
+    parts = [
+        f'<path class="grid" d="M{_LEFT} {_HEIGHT / 2}H{_WIDTH - _PAD}"/>',
+        f'<text class="price" x="{_LEFT - 7}" y="{_PAD + 6}">{edge}</text>',
+        f'<text class="price" x="{_LEFT - 7}" y="{_HEIGHT / 2 + 4:.0f}">0{words.PER_CENT}</text>',
+        f'<path class="bar90" d="{outer}"/><path class="bar80" d="{inner}"/>',
+        *(f'<path class="{name}" d="{path}"/>' for name, path in dots.items() if path),
+    ]
+    start = f'<svg class="past" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}">'
+    return replace(found, svg=Markup(f"{start}{''.join(parts)}</svg>"))  # numbers and escaped text only
