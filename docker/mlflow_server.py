@@ -10,7 +10,8 @@ _SETTINGS = Path("/tmp/basic_auth.ini")
 def main() -> None:
     """Write MLflow's file about users, then become the server."""
     password = quote(os.environ["MLFLOW_DB_PASSWORD"], safe="")
-    server = f"postgresql+psycopg://mlflow:{password}@postgres:5432"
+    host = os.environ.get("MLFLOW_DB_HOST", "postgres")
+    server = f"postgresql+psycopg://mlflow:{password}@{host}:5432"
     _SETTINGS.touch(mode=0o600)
     _SETTINGS.write_text(
         "[mlflow]\n"
