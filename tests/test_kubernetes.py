@@ -186,3 +186,9 @@ def test_the_hook_knows_every_task_that_trains() -> None:
         )
         hook["pod_mutation_hook"](pod)
         assert (base.resources.limits == "small") == (task_id == "plan")
+
+
+def test_the_image_has_what_the_executor_needs() -> None:
+    wanted = (ROOT / "docker" / "airflow.in").read_text().splitlines()
+    assert "apache-airflow-providers-cncf-kubernetes" in wanted
+    assert "\napache-airflow-providers-cncf-kubernetes==" in (ROOT / "docker" / "airflow.txt").read_text()
