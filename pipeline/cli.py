@@ -14,6 +14,7 @@ from rich.table import Table
 
 from pipeline import cli_options as option
 from pipeline.cli_backtest import backtest
+from pipeline.cli_champions import champions_app
 from pipeline.cli_parts import ERR, OUT, ingesting, now, print_json, progress_bar, steps_of, tell
 from pipeline.errors import PipelineError
 
@@ -248,6 +249,7 @@ def publish(planned: Planned, as_json: bool) -> None:
 
 
 app.command()(backtest)
+app.add_typer(champions_app, name="champions")
 
 
 @app.command()

@@ -1,6 +1,8 @@
 """The commands about prices: verdicts for a file, what is held back, and a person's say."""
 
 import json
+import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,28 @@ def test_the_same_ingestion_again_changes_nothing(file: Path) -> None:
     assert first["held_back"] == 1
     assert again["new"] == again["revised"] == again["held_back"] == 0
     assert again["snapshot"]["digest"] == first["snapshot"]["digest"]
+
+
+def test_a_champion_can_be_withdrawn(empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow import MlflowClient
+
+    from pipeline.config import Settings
+    from pipeline.tracking import registry
+
+    shutil.copytree(empty_home, tmp_path / "var")
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "var"))
+    monkeypatch.chdir(tmp_path)
+    assert call("champions", "--json") == []
+    assert "no network has been promoted yet" in call("champions")
+    client = MlflowClient(Settings.load().tracking_uri)
+    client.create_registered_model(registry.MODEL)
+    for version, day in (("1", "2013-02-27"), ("2", "2013-02-28")):
+        tags = {"as_of": day, "network": "lstm", "weights_sha256": "a", "description_sha256": "b", "source": "sample"}
+        client.create_model_version(registry.MODEL, "/nowhere", tags=tags)
+        registry.promote(Settings.load(), version, date.fromisoformat(day))
+    assert [row["version"] for row in call("champions", "--json")] == ["2", "1"]
+    assert "2013-02-28" in call("champions")
+    assert "version 1 (lstm, since 2013-02-27) is champion again" in call("champions", "withdraw", "2")
+    assert call("champions", "withdraw", "1", "--json") == {"withdrawn": "1", "champion": None}
+    with pytest.raises(BadSetting, match="version 1 of daily-forecast is no champion; champions: there is none"):
+        call("champions", "withdraw", "1")

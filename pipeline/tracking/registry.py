@@ -4,8 +4,8 @@ A version is one training: its `as_of` and the SHA-256 of its weights. The pipel
 the versions' tags, never from the aliases, which know only today: `champion_since` is the session from whose gate a
 version came out as champion, `source` is where its prices came from. A run finds only champions of its own source;
 those from before there was the tag count for every source. The aliases follow the tags, for people and for
-`mlflow models serve`; there is one of each, so they follow the last session whatever its source. Taking back a
-promotion means removing the version's `champion_since`.
+`mlflow models serve`; there is one of each, so they follow the last session whatever its source. `withdraw` takes a
+promotion back.
 """
 
 import json
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pipeline.config import Settings
-from pipeline.errors import CorruptFile, MissingStep, PipelineError
+from pipeline.errors import BadSetting, CorruptFile, MissingStep, PipelineError
 from pipeline.files import sha256_file
 from pipeline.tracking.packaging import DESCRIPTION, WEIGHTS, save_package
 from pipeline.tracking.store import addressed, connected
@@ -109,6 +109,30 @@ def promote(settings: Settings, version: str, as_of: date) -> None:
         # Looked at again after each move: another promotion may have come between the look and the move.
         while _alias(client, CHAMPION) != (latest := max(_promoted(client), key=_seniority)).version:
             _point_champion(client, latest.version)
+
+
+def champions(settings: Settings) -> list[Registered]:
+    """Return every version that was promoted, of any source, the last one first; none where there is no model yet."""
+    with connected(settings, "list the champions") as client:
+        return sorted(_promoted(client), key=_seniority, reverse=True)
+
+
+def withdraw(settings: Settings, version: str) -> Registered | None:
+    """Take a promotion back: runs of any session find the champion before it from now on. Return whom the alias names.
+
+    Raises BadSetting for a version that is no champion.
+    """
+    with connected(settings, f"withdraw version {version}") as client:
+        if version not in (known := [one.version for one in _promoted(client)]):
+            names = ", ".join(known) or "there is none"
+            raise BadSetting(f"version {version} of {MODEL} is no champion; champions: {names}")
+        client.delete_model_version_tag(MODEL, version, "champion_since")
+        latest = max(_promoted(client), key=_seniority, default=None)
+        if latest is not None:
+            _point_champion(client, latest.version)
+        elif _alias(client, CHAMPION) is not None:
+            client.delete_registered_model_alias(MODEL, CHAMPION)
+        return latest
 
 
 def download(settings: Settings, registered: Registered, into: Path) -> Path:

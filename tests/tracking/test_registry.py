@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config import Settings
-from pipeline.errors import CorruptFile, MissingStep, PipelineError
+from pipeline.errors import BadSetting, CorruptFile, MissingStep, PipelineError
 from pipeline.tracking import registry
 from tests.tracking.material import AS_OF
 
@@ -260,6 +260,35 @@ def test_the_champions_before_a_session_are_listed_from_the_last_one_back(
         registry.promote(settings, version, day)
     assert [one.version for one in registry.champions_before(settings, DAYS[2])] == [made[1], made[0]]
     assert registry.champions_before(settings, DAYS[0]) == []
+
+
+def test_a_withdrawn_champion_serves_no_run_and_the_one_before_it_does(
+    settings: Settings, versions: Callable[..., str], client: Any
+) -> None:
+    first, second, third = (versions(day, champion_since=str(day)) for day in DAYS[:3])
+    registry.promote(settings, third, DAYS[2])
+    assert [one.version for one in registry.champions(settings)] == [third, second, first]
+    latest = registry.withdraw(settings, third)
+    assert latest is not None
+    assert latest.version == second
+    assert aliases(client)["champion"] == second
+    before = registry.champion_before(settings, DAYS[3])
+    assert before is not None
+    assert before.version == second
+    with pytest.raises(BadSetting, match=f"version {third} of daily-forecast is no champion; champions: "):
+        registry.withdraw(settings, third)
+
+
+def test_without_a_champion_left_there_is_no_alias(
+    settings: Settings, versions: Callable[..., str], client: Any
+) -> None:
+    only = versions(DAYS[0])
+    registry.promote(settings, only, DAYS[0])
+    assert registry.withdraw(settings, only) is None
+    assert aliases(client) == {}
+    assert registry.champions(settings) == []
+    registry.promote(settings, only, DAYS[1])
+    assert aliases(client) == {"champion": only}
 
 
 def test_a_version_cannot_be_champion_of_a_session_before_its_own(

@@ -1,0 +1,31 @@
+"""The models that were promoted, for a person who wants one back: list them, withdraw one."""
+
+from typing import Any
+
+from pipeline.config import Settings
+from pipeline.tracking import registry
+
+
+def listed() -> list[dict[str, Any]]:
+    """Return every champion there has been, the last one first: version, network, sessions, source, MLflow run."""
+    return [_row(one) for one in registry.champions(Settings.load())]
+
+
+def withdraw(version: str) -> dict[str, Any]:
+    """Take a version's promotion back. Return it, and the champion that runs find now (None: a baseline serves).
+
+    Raises BadSetting for a version that is no champion.
+    """
+    latest = registry.withdraw(Settings.load(), version)
+    return {"withdrawn": version, "champion": None if latest is None else _row(latest)}
+
+
+def _row(one: registry.Registered) -> dict[str, Any]:
+    return {
+        "version": one.version,
+        "network": one.network,
+        "champion_since": str(one.champion_since),
+        "trained_as_of": str(one.as_of),
+        "source": one.tags.get("source"),
+        "mlflow_run_id": one.run_id,
+    }
