@@ -8,7 +8,7 @@ _SETTINGS = Path("/tmp/basic_auth.ini")
 
 
 def main() -> None:
-    """Write MLflow's file about users, then become the server."""
+    """Write MLflow's file about users, bring its database to the installed version, then become the server."""
     password = quote(os.environ["MLFLOW_DB_PASSWORD"], safe="")
     host = os.environ.get("MLFLOW_DB_HOST", "postgres")
     server = f"postgresql+psycopg://mlflow:{password}@{host}:5432"
@@ -27,6 +27,10 @@ def main() -> None:
         "MLFLOW_AUTH_CONFIG_PATH": str(_SETTINGS),
         "MLFLOW_BACKEND_STORE_URI": f"{server}/mlflow",
     }
+    # The server itself refuses a database of an older version. In this process: an argument would show the password.
+    from mlflow.cli import cli
+
+    cli(["db", "upgrade", os.environ["MLFLOW_BACKEND_STORE_URI"]], standalone_mode=False)
     os.execvp(
         "mlflow",
         ["mlflow", "server", "--app-name", "basic-auth", "--host", "0.0.0.0", "--port", "5000", "--workers", "2"],

@@ -1,0 +1,32 @@
+"""What the docs promise: messages that are really said, links that lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "kubernetes" / "README.md"]
+# Said by others than this project.
+FOREIGN = {"required variable … is missing a value", "-9"}
+
+
+def said() -> str:
+    """All that the code may say, each text in one line."""
+    files = [path for folder in ("pipeline", "local", "docker", "dags") for path in (ROOT / folder).rglob("*.py")]
+    # A text that goes on in the next line is one text.
+    return re.sub(r'"\s*\n\s*f?"', "", "\n".join(path.read_text() for path in files))
+
+
+def test_every_message_of_the_troubleshooter_is_one_that_is_said() -> None:
+    rows = re.findall(r"^\| [^|]*?`([^`]+)`", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 20
+    code = said()
+    parts = [(row, part.strip()) for row in rows if row not in FOREIGN for part in row.split("…")]
+    assert [(row, part) for row, part in parts if part and part not in code] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
