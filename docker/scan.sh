@@ -8,7 +8,7 @@ set -eu
 found=0
 for image in "$@"; do
     waiting=$(docker run --rm --user 0 --entrypoint sh "$image" -ec \
-        'apt-get update -qq && apt-get --just-print -qq upgrade | grep "^Inst" || true')
+        'apt-get update -qq -o APT::Update::Error-Mode=any; apt-get --just-print -qq upgrade | sed -n "/^Inst/p"')
     if [ -n "$waiting" ]; then
         printf '%s: newer in Debian:\n%s\n' "$image" "$waiting"
         found=1
