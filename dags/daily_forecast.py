@@ -15,7 +15,9 @@ logical date. Switched on, it runs the last complete session at once; sessions m
 | `ingest` | asks the source for prices, one task for each batch of symbols | bars in the database |
 | `audit_and_snapshot` | judges every bar, freezes what was known as of the session | a Parquet file with its SHA-256 |
 | `score` | scores earlier forecasts that have come due against what came | the record in MLflow |
-| `train` | fits the network, scores it beside the baselines on held-out sessions | model and scores on disk |
+| `train` | fits the network and forecasts the held-out sessions with it | the model on disk |
+| `baseline` | forecasts them with a baseline, one task for each, while the network is trained | its forecasts on disk |
+| `compare` | scores all of them on the same sessions | the scores on disk |
 | `upload` | takes model, scores and figures to MLflow | an MLflow run and a model version |
 | `judge` | lets the new model take over only if it beats the champion and the best baseline | the aliases |
 | `forecast` | forecasts with the model that won | the forecast frame |
@@ -33,7 +35,8 @@ the log says what to change: trigger a new run with it changed.
   clear the failed batches once the source answers: what is stored is not asked for again. At most as many batches ask
   at once as the pool `prices` has slots.
 - `audit_and_snapshot`, `score`, `forecast`: the database cannot be reached. Clear the task.
-- `train`: out of memory or time. Give it fewer training steps, or the worker more memory; clear the task.
+- `train`, `baseline`, `compare`: out of memory or time. Give it fewer training steps, or the worker more memory; clear
+  the task.
 - `upload`, `judge`: MLflow is away. Nothing is lost, model and scores are on disk. `upload` keeps trying for about an
   hour; after that clear it, and it goes on where it stopped. Training is not repeated.
 - `publish`: the place to publish to cannot be written. The last published forecasts stay untouched. Clear the task.
@@ -76,6 +79,8 @@ PRICES = Asset(name="prices", uri="closing-bell://prices", group="closing-bell")
 MODEL = Asset(name="model", uri="closing-bell://model", group="closing-bell")
 FORECASTS = Asset(name="forecasts", uri="closing-bell://forecasts", group="closing-bell")
 
+# Those of pipeline.learning.baselines, written out so that reading this file stays cheap; a test compares.
+BASELINES = ["random_walk", "ewma_historical", "garch"]
 SHARED = shared_params()
 # The limits are those of pipeline.config.Settings, written out so that reading this file stays cheap; a test compares.
 PARAMS = {
@@ -184,10 +189,24 @@ def daily_forecast() -> None:
 
     @job(execution_timeout=timedelta(hours=6), queue=TRAIN_QUEUE)
     def train(run: dict[str, Any]) -> Any:
-        """Fit the network and score it beside the baselines on held-out sessions; to disk, MLflow is not touched."""
+        """Fit the network and forecast the held-out sessions with it; to disk, MLflow is not touched."""
         from pipeline import jobs
 
         return jobs.train(run)
+
+    @job(execution_timeout=timedelta(hours=2), map_index_template="{{ task.op_kwargs['name'] }}")
+    def baseline(run: dict[str, Any], name: str) -> Any:
+        """Forecast the held-out sessions with one baseline; several workers do this while another trains."""
+        from pipeline import jobs
+
+        return jobs.baseline(run, name)
+
+    @job(execution_timeout=timedelta(minutes=30))
+    def compare(run: dict[str, Any]) -> Any:
+        """Score the network and every baseline on the same held-out sessions."""
+        from pipeline import jobs
+
+        return jobs.compare(run)
 
     # Nine tries over about an hour: long enough for MLflow to be restarted or moved.
     @job(execution_timeout=timedelta(minutes=30), retries=8)
@@ -226,7 +245,8 @@ def daily_forecast() -> None:
         ingest.partial(run=run).expand(batch=batches)
         >> snapshot(run)
         >> score(run)
-        >> train(run)
+        >> [train(run), baseline.partial(run=run).expand(name=BASELINES)]
+        >> compare(run)
         >> upload(run)
         >> judge(run)
         >> forecast(run)

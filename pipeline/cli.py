@@ -222,7 +222,7 @@ def train(planned: Planned, as_json: bool) -> None:
 
     with progress_bar() as bar:
         task = bar.add_task("train", total=steps_of(planned))
-        result = jobs.train(planned["run"], progress=lambda step, _loss: bar.update(task, completed=step))
+        result = jobs.train_all(planned["run"], progress=lambda step, _loss: bar.update(task, completed=step))
     result["upload"] = jobs.upload(planned["run"])
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result["crps_bp"].items())
     words = f"CRPS in basis points: {scores}" if result["trained"] else result["reason"]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from pipeline import jobs
 from pipeline.config import Settings
-from pipeline.errors import PipelineError, SessionNotAvailable, TrackingUnavailable, UserError
+from pipeline.errors import CorruptFile, MissingStep, PipelineError, SessionNotAvailable, TrackingUnavailable, UserError
+from pipeline.judging.heldout import Heldout
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.publishing.edition import BASELINES
 from pipeline.sessions import Sessions
@@ -78,8 +80,8 @@ def test_a_run_publishes_what_it_promises(new_home: Path) -> None:
     (mlflow_run,) = mlflow_runs(new_home)
     metrics, tags = mlflow_run.data.metrics, mlflow_run.data.tags
     assert {"crps_bp/lstm", *(f"crps_bp/{name}" for name in BASELINES)} <= set(metrics)
-    (training,) = (new_home / "runs").glob("*/training.json")
-    assert json.loads(training.read_text())["baselines"]["garch"]["by_ewma"]["fewer than 250 returns"]["symbols"] == 1
+    (notes,) = (new_home / "runs").glob("*/baseline-garch.json")
+    assert json.loads(notes.read_text())["by_ewma"]["fewer than 250 returns"]["symbols"] == 1
     assert metrics["drift/psi_return"] >= 0
     assert tags["data_sha256"] == results["snapshot"]["digest"]
     assert (tags["as_of"], mlflow_run.info.status) == ("2013-02-26", "FINISHED")
@@ -195,7 +197,7 @@ def test_without_mlflow_nothing_is_lost_and_the_upload_alone_completes(
     jobs.ingest(this, planned["batches"][0], known_at=TODAY)
     jobs.snapshot(this, known_at=TODAY)
     jobs.score(this)
-    jobs.train(this)
+    jobs.train_all(this)
     with pytest.raises(TrackingUnavailable, match=r"127\.0\.0\.1:9"):
         jobs.upload(this)
     weights = (new_home / "runs" / "scheduled__lstm" / "model" / "weights.safetensors").read_bytes()
@@ -272,4 +274,20 @@ def test_a_scheduled_run_takes_the_session_its_interval_ends_with() -> None:
 def test_a_step_before_its_time_names_the_one_to_run() -> None:
     planned = plan()
     with pytest.raises(PipelineError, match="run `ingest`"):
-        jobs.train(planned["run"])
+        jobs.train_all(planned["run"])
+
+
+def test_contenders_made_on_other_windows_are_not_compared(new_home: Path) -> None:
+    planned = plan()
+    this = planned["run"]
+    jobs.ingest_all(planned, known_at=TODAY)
+    jobs.snapshot(this, known_at=TODAY)
+    jobs.score(this)
+    with pytest.raises(MissingStep, match=r"has no heldout-network\.npz yet; run `train`"):
+        jobs.compare(this)
+    jobs.train_all(this)
+    (path,) = (new_home / "runs").glob("*/heldout-garch.npz")
+    heldout = Heldout.load(path)
+    replace(heldout, actual_NH=heldout.actual_NH + 0.01).save(path)
+    with pytest.raises(CorruptFile, match=r"the baseline garch of the run .* was made on other windows"):
+        jobs.compare(this)

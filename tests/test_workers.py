@@ -15,6 +15,7 @@ from pipeline import jobs
 from pipeline.cli import app
 from pipeline.errors import CorruptFile, MissingStep
 from pipeline.judging import gate
+from pipeline.learning.baselines import BASELINES
 from pipeline.runs import Run
 from pipeline.storage import Storage, open_storage
 from tests.small import SMALL
@@ -64,7 +65,9 @@ class Machines:
             "ingest": lambda: jobs.ingest_all(planned, known_at=NOW),
             "snapshot": lambda: jobs.snapshot(run, known_at=NOW),
             "score": lambda: jobs.score(run),
+            **{f"baseline {name}": lambda name=name: jobs.baseline(run, name) for name in BASELINES},
             "train": lambda: jobs.train(run),
+            "compare": lambda: jobs.compare(run),
             "upload": lambda: jobs.upload(run),
             "judge": lambda: jobs.judge(run),
             "forecast": lambda: jobs.forecast(run),

@@ -13,14 +13,17 @@ from pipeline.jobs.backtest import backtest_all, backtest_fold, backtest_snapsho
 from pipeline.jobs.common import Asked, Progress, Summary
 from pipeline.jobs.forecasts import forecast, publish
 from pipeline.jobs.gatekeeping import judge
-from pipeline.jobs.models import train, upload
 from pipeline.jobs.prices import ingest, ingest_all, plan, score, snapshot
+from pipeline.jobs.training import baseline, compare, train, train_all
+from pipeline.jobs.uploading import upload
 
 __all__ = [
     "backtest_all",
     "backtest_fold",
     "backtest_snapshot",
     "backtest_summary",
+    "baseline",
+    "compare",
     "forecast",
     "ingest",
     "ingest_all",
@@ -32,6 +35,7 @@ __all__ = [
     "score",
     "snapshot",
     "train",
+    "train_all",
     "upload",
 ]
 
@@ -56,7 +60,7 @@ def run_all(
     steps: dict[str, Callable[[], Summary]] = {
         "snapshot": lambda: snapshot(run, known_at=known_at),
         "score": lambda: score(run),
-        "train": lambda: train(run, progress=progress),
+        "train": lambda: train_all(run, progress=progress),
         "upload": lambda: upload(run),
         "judge": lambda: judge(run),
         "forecast": lambda: forecast(run),

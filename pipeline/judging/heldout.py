@@ -34,6 +34,17 @@ class Heldout:
         """Return these windows with one more contender."""
         return replace(self, quantiles={**self.quantiles, name: quantiles_NHQ})
 
+    def without_contenders(self) -> "Heldout":
+        """Return the windows alone."""
+        return replace(self, quantiles={})
+
+    def same_windows(self, other: "Heldout") -> bool:
+        """Whether both are of the same windows, with the same outcomes."""
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("symbols_N", "origins_N", "actual_NH")
+        )
+
     def since(self, session: pd.Timestamp) -> "Heldout":
         """Return the windows whose origin is not before `session`."""
         keep = self.origins_N >= np.datetime64(session, "D")

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from pipeline.errors import StoreError
 from tests.dags.running import Outcome, Start, runner
 
-STEPS = ["audit_and_snapshot", "score", "train", "upload", "judge", "forecast", "publish"]
+STEPS = ["audit_and_snapshot", "score", "train", "compare", "upload", "judge", "forecast", "publish"]
 LAST_OF_SAMPLE = "2013-03-01"
 
 
@@ -54,6 +54,7 @@ def test_every_task_succeeds_at_the_first_try(as_it_comes: Outcome):
     assert as_it_comes.tasks == {
         "plan": Counter(success=1),
         "ingest": Counter(success=3),  # five symbols in batches of two
+        "baseline": Counter(success=3),
         **{name: Counter(success=1) for name in STEPS},
     }
     assert set(as_it_comes.tries.values()) == {1}

@@ -106,21 +106,20 @@ def test_a_rate_limit_waits_longer_than_what_is_late_and_an_unknown_symbol_is_no
     assert not UnknownSymbol().retryable  # see `in_airflow_words`
 
 
-def test_one_session_at_a_time_and_one_task_after_another(daily_forecast):
+def test_one_session_at_a_time_and_one_task_after_another_but_for_the_contenders(daily_forecast):
     assert daily_forecast.max_active_runs == 1
-    assert [task.task_id for task in daily_forecast.topological_sort()] == [
-        "plan",
-        "ingest",
-        "audit_and_snapshot",
-        "score",
-        "train",
-        "upload",
-        "judge",
-        "forecast",
-        "publish",
-    ]
+    after = {"plan": set(), "ingest": set(), "audit_and_snapshot": {"ingest"}, "score": {"audit_and_snapshot"}}
+    after |= {"train": {"score"}, "baseline": {"score"}, "compare": {"train", "baseline"}}
+    after |= {"upload": {"compare"}, "judge": {"upload"}, "forecast": {"judge"}, "publish": {"forecast"}}
+    assert {task.task_id: task.upstream_task_ids - {"plan"} for task in daily_forecast.tasks} == after
+    assert all("plan" in task.upstream_task_ids for task in daily_forecast.tasks if task.task_id != "plan")
     assert daily_forecast.get_task("ingest").is_mapped
-    assert daily_forecast.get_task("train").upstream_task_ids == {"plan", "score"}
+
+
+def test_each_baseline_has_a_task_of_its_own(daily_forecast):
+    from pipeline.learning.baselines import BASELINES
+
+    assert daily_forecast.get_task("baseline").op_kwargs_expand_input.value == {"name": list(BASELINES)}
 
 
 def test_a_backfill_means_the_sessions_of_its_dates(daily_forecast):

@@ -39,7 +39,7 @@ def judged(as_of: date, **overrides: Any) -> Any:
     for batch in batches:
         jobs.ingest(run, batch, known_at=NOW)
     jobs.snapshot(run, known_at=NOW)
-    for step in (jobs.score, jobs.train, jobs.upload):
+    for step in (jobs.score, jobs.train_all, jobs.upload):
         step(run)
     return run, jobs.judge(run)
 

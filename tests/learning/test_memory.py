@@ -174,7 +174,7 @@ def test_a_training_run_in_mlflow_has_the_figure_and_the_numbers(home: Path) -> 
     jobs.ingest(planned["run"], planned["batches"][0], known_at=now)
     jobs.snapshot(planned["run"], known_at=now)
     jobs.score(planned["run"])
-    jobs.train(planned["run"])
+    jobs.train_all(planned["run"])
     run_id = jobs.upload(planned["run"])["mlflow_run_id"]
     client = MlflowClient(f"sqlite:///{home / 'mlflow' / 'mlflow.db'}")
     assert "figures/memory.png" in {entry.path for entry in client.list_artifacts(run_id, "figures")}

@@ -1,0 +1,103 @@
+"""The step that takes a training to MLflow, with all that is to be known of its run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.database.engine import open_database
+from pipeline.jobs.common import Summary, snapshot_of
+from pipeline.prices.snapshot import read_snapshot
+from pipeline.runs import Run
+
+
+def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
+    """Take what training left to MLflow: one run there for this run, and the model as the challenger."""
+    from pipeline.tracking import provenance, registry, runs
+
+    this = Run.from_dict(run)
+    settings = this.settings
+    training, scores = this.read("training", made_by="train"), this.read("scores", made_by="train")
+    frozen = snapshot_of(this)
+    card = this.read("model/model", made_by="train") if "not_trained" not in training else {"network": settings.network}
+    tags = provenance.run_tags(
+        settings,
+        as_of=this.as_of,
+        symbols=this.symbols,
+        commit=provenance.git_commit(Path(__file__).parent),
+        provenance=this.provenance,
+        try_number=try_number,
+    )
+    tags |= {name: str(card[name]) for name in ("weights_sha256",) if name in card}
+    run_id = runs.open_run(
+        settings, experiment="daily-forecast", key=this.key, name=f"{this.as_of} {settings.network}", tags=tags
+    )
+    with this.kept.making("figures") as folder:
+        runs.log_training(
+            settings,
+            run_id,
+            training=training,
+            scores=scores,
+            model_info=card,
+            snapshot=frozen.path,
+            data_digest=frozen.digest,
+            address=frozen.address,
+            figures=_draw(training, scores, folder),
+        )
+    runs.log_audit(settings, run_id, this.read("audit", made_by="ingest"))
+    runs.log_metrics(settings, run_id, {f"drift/psi_{name}": value for name, value in training["drift"].items()})
+    if memory := training.get("memory"):
+        runs.log_metrics(settings, run_id, {f"memory/{name}": value for name, value in memory["numbers"].items()})
+    _log_record(this, run_id)
+    version = None
+    if "not_trained" not in training:
+        tags = {"data_digest": frozen.digest, "git_commit": tags["git_commit"]}
+        example = _example(read_snapshot(frozen), settings.context_length)
+        with this.reading("model", made_by="train") as folder:
+            version = registry.register(settings, run_id, model_dir=folder, example=example, tags=tags).version
+    result = {
+        "mlflow_run_id": run_id,
+        "mlflow_url": runs.run_url(settings, run_id),
+        "model_version": version,
+        "git_commit": tags["git_commit"],
+    }
+    this.write("upload", result)
+    return result
+
+
+def _draw(training: Mapping[str, Any], scores: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    from pipeline.publishing import charts, memory_charts
+
+    folder.mkdir(exist_ok=True)
+    figures = {}
+    if scores["models"]:
+        figures["scores"] = charts.scores_chart(scores, folder / "scores.png")
+    if curves := training["curves"]:
+        figures["training"] = charts.training_chart(curves, folder / "training.png", best_step=training["best_step"])
+    if memory := training.get("memory"):
+        figures["memory"] = memory_charts.memory_chart(memory, memory_charts.recall_result(), folder / "memory.png")
+    return figures
+
+
+def _log_record(this: Run, run_id: str) -> None:
+    """Record how earlier forecasts did: in short with the run, and session by session in an experiment of its own."""
+    from pipeline.judging import live
+    from pipeline.judging.record import live_record
+    from pipeline.tracking import runs
+    from pipeline.tracking.live import log_record
+
+    settings, kept = this.settings, this.read("live", made_by="score")
+    shown = {f"{kind}/{name}": value for kind in live.NOTES for name, value in kept.get(kind, {}).items()}
+    runs.log_metrics(settings, run_id, {name: value for name, value in shown.items() if not isinstance(value, str)})
+    record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
+    for kind, part in live.by_kind(record).items():
+        log_record(settings, kind, live.by_session(part), live.by_symbol(part), live.NOTES[kind])
+
+
+def _example(bars: pd.DataFrame, context_length: int) -> pd.DataFrame:
+    """Return a short price history as a stranger would post it."""
+    symbol = bars["symbol"].value_counts().sort_index(kind="stable").idxmax()
+    tail = bars[bars["symbol"] == symbol].tail(2 * context_length)
+    table = tail.rename(columns={"session": "date", "dividend": "dividends", "split_ratio": "splits"})
+    return table.drop(columns="currency").assign(date=table["date"].dt.strftime("%Y-%m-%d")).reset_index(drop=True)
