@@ -10,9 +10,9 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from pipeline.config import LEVELS
+from pipeline.config import BASELINES, LEVELS
 from pipeline.publishing import skill, words
-from pipeline.publishing.edition import BASELINES, Edition, Fan
+from pipeline.publishing.edition import Edition, Fan
 from pipeline.publishing.svg import fan_svg, spark_svg
 
 # A page for a person: beyond this many rows the steps are left to the CSV, and problems to `audit`.
