@@ -86,7 +86,6 @@ def ingest_all(
     total = sum(map(len, batches))
     results, before = [], 0
     for batch in batches:
-
         # What need not be asked for is done before the first that must.
         def told(done: int, todo: int, symbol: str, through: int = before + len(batch)) -> None:
             if progress is not None:

@@ -8,9 +8,10 @@ session never moves it back. In a bucket files are replaced one by one, the mani
 a file that is not the one of the manifest.
 """
 
+import io
 import json
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,27 @@ def read_published(folder: Storage, *, verify: bool = False) -> Published:
     if damaged:
         raise CorruptFile(f"{', '.join(damaged)} in {folder}: not what was published; publish that session again")
     return Published(folder=folder, manifest=manifest, forecasts=_read_json(folder, "forecasts.json"))
+
+
+def read_record(folder: Storage, symbols: Collection[str]) -> list[dict[str, Any]]:
+    """Return the rows of record.parquet of some symbols: how their forecasts of the next session did lately.
+
+    None where an edition of an older version has no such file. Raises CorruptFile if it cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(io.BytesIO(folder.read("record.parquet")), filters=[("symbol", "in", set(symbols))])
+    except FileNotFoundError:
+        return []
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise CorruptFile(
+            f"{folder / 'record.parquet'} cannot be read ({reason}); publish that session again"
+        ) from None
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def _manifest(edition: "Edition", contents: Mapping[str, bytes]) -> bytes:
