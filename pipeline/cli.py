@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import RenderableType
 from rich.table import Table
+from typer._completion_classes import completion_init
 
 from pipeline import cli_options as option
 from pipeline.cli_backtest import backtest
@@ -50,11 +51,12 @@ def main() -> None:
 
 
 def _status() -> int:
+    if asked := VARIABLE in os.environ:  # by a shell, for what completes the words so far
+        completion_init()
     try:
-        # A shell asks for completions under the name that `completion` gives it.
         status = app(
             sys.argv[1:] or ["--help"],
-            prog_name=PROGRAM if VARIABLE in os.environ else "python -m pipeline",
+            prog_name=PROGRAM if asked else "python -m pipeline",
             standalone_mode=False,
         )
     except PipelineError as error:
@@ -64,11 +66,11 @@ def _status() -> int:
         command = "python -m pipeline" if context is None else context.command_path
         return fail(f"{error.format_message().rstrip('.')}; see `{command} --help`", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return fail("interrupted; what was done is kept, the same command goes on from there", _INTERRUPTED)
+        return fail("interrupted", _INTERRUPTED)
     except BrokenPipeError:
         OUT.on_broken_pipe()
     if status == _INTERRUPTED:
-        return fail("interrupted; what was done is kept, the same command goes on from there", _INTERRUPTED)
+        return fail("interrupted", _INTERRUPTED)
     return status if isinstance(status, int) else 0
 
 

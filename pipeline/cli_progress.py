@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.console import Console, RenderableType
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
 _LEAST_SECONDS = 0.05  # of a step that is worth a line of its own once it is done
+
+_BAR_WIDTH = 28
 
 
 class Steps:
@@ -32,12 +35,13 @@ class Steps:
         self._since, self._done = self._clock(), 0
         self._task = self._bar.add_task(name, total=total, note="", left=None, seconds=None)
 
-    def end(self) -> None:
-        """Put a tick and the seconds to the step under way."""
+    def end(self, *, keep: bool = True) -> None:
+        """Put a tick and the seconds to the step under way, or take its line away."""
         if self._task is None:
             return
         seconds = self._clock() - self._since
-        self._bar.update(self._task, completed=1, total=1, seconds=seconds, note="", visible=seconds >= _LEAST_SECONDS)
+        keep = keep and seconds >= _LEAST_SECONDS
+        self._bar.update(self._task, completed=1, total=1, seconds=seconds, note="", visible=keep)
         self._bar.stop_task(self._task)
         self._task = None
 
@@ -67,15 +71,17 @@ class Folds:
         self._steps, self._bar, self._count, self._clock = steps, bar, count, clock
         self._task: TaskID | None = None
         self._taken: list[float] = []
-        self._since, self._done, self._trains = 0.0, 0, False
+        self._began, self._since, self._done, self._trains = 0.0, 0.0, 0, False
 
     def begin(self) -> None:
         """Show that the next fold begins."""
         if self._task is None:
             self._steps.end()
+            self._began = self._clock()
             self._task = self._bar.add_task("folds", total=self._count, note="", left=None, seconds=None)
         else:
             self._close()
+        self._steps.end(keep=False)
         self._since, self._trains = self._clock(), False
         self._tell(0.0)
         self._steps.begin(f"fold {self._done + 1}")
@@ -84,7 +90,9 @@ class Folds:
         """Put a tick to the folds, if any began."""
         if self._task is not None:
             self._close()
-            self._bar.update(self._task, completed=self._count, note=f"{self._done}/{self._count}", left=None)
+            self._steps.end(keep=False)
+            seconds = self._clock() - self._began
+            self._bar.update(self._task, completed=self._done, note=f"{self._done}/{self._count}", seconds=seconds)
             self._task = None
 
     def training(self, steps: int) -> Callable[[int, float], None]:
@@ -144,10 +152,10 @@ def working(quiet: bool = False) -> Iterator[tuple[Steps, Progress]]:
     console = Console(stderr=True)
     shown = console.is_terminal and not console.is_dumb_terminal and not quiet
     columns = (
-        _Mark("dots", finished_text="", table_column=Column(width=1)),
+        _Mark("dots", table_column=Column(width=1)),
         TextColumn("{task.description}", table_column=Column(min_width=9, no_wrap=True)),
-        _Bar(bar_width=28),
-        _Time(table_column=Column(no_wrap=True)),
+        _Time(table_column=Column(min_width=13, no_wrap=True)),
+        _Bar(),
         TextColumn("[dim]{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     bar = Progress(*columns, console=console, transient=True, disable=not shown, redirect_stdout=False)
@@ -155,27 +163,30 @@ def working(quiet: bool = False) -> Iterator[tuple[Steps, Progress]]:
         yield Steps(bar), bar
 
 
+def _is_done(task: Task) -> bool:
+    """Whether the step has ended: a training whose last step is done has still to be scored."""
+    return task.fields["seconds"] is not None
+
+
 class _Mark(SpinnerColumn):
-    def render(self, task: Task) -> Text:
-        if task.finished:
-            return Text("✓", style="green")
-        spinner = super().render(task)
-        return spinner if isinstance(spinner, Text) else Text(str(spinner))
+    def render(self, task: Task) -> RenderableType:
+        return Text("✓", style="green") if _is_done(task) else self.spinner.render(task.get_time())
 
 
-class _Bar(BarColumn):
-    def render(self, task: Task):  # type: ignore[no-untyped-def]  # a bar, or nothing once it is full
-        return Text() if task.finished or task.total is None else super().render(task)
+class _Bar(ProgressColumn):
+    def render(self, task: Task) -> RenderableType:
+        if _is_done(task) or task.total is None:
+            return Text()
+        return ProgressBar(total=max(task.total, 1), completed=task.completed, width=_BAR_WIDTH)
 
 
 class _Time(ProgressColumn):
     max_refresh = 0.5
 
     def render(self, task: Task) -> Text:
-        seconds = task.fields["seconds"]
-        if task.finished:
-            return Text(duration(task.finished_time or 0.0 if seconds is None else seconds), style="dim")
+        if _is_done(task):
+            return Text(duration(task.fields["seconds"]), style="dim")
         left = task.fields["left"] if task.fields["left"] is not None else task.time_remaining
-        if left is None:
-            return Text(duration(task.elapsed or 0.0), style="dim")
-        return Text(f"{duration(left)} left", style="cyan")
+        return (
+            Text(f"{duration(left)} left", style="cyan") if left else Text(duration(task.elapsed or 0.0), style="dim")
+        )

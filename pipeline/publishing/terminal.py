@@ -18,7 +18,7 @@ from pipeline.publishing.shelf import Published
 _LOW, _HIGH = "0.1", "0.9"
 _STANDS_IN = "*"
 _FEW = 30  # symbols that may have two lines each where one does not hold all
-_WIDE = 118  # columns that hold everything in one line
+_WIDE = 122  # columns that hold everything in one line
 _MOST_WITHHELD = 10
 
 
