@@ -4,47 +4,82 @@ Each command takes the settings as options, prints a few lines for people or `--
 status 0 only if it did what it was asked.
 """
 
+import io
 import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import RenderableType
 from rich.table import Table
+from typer._completion_classes import completion_init
 
 from pipeline import cli_options as option
 from pipeline.cli_backtest import backtest
 from pipeline.cli_champions import champions_app
-from pipeline.cli_parts import ERR, OUT, ingesting, now, print_json, progress_bar, steps_of, tell
+from pipeline.cli_completion import PROGRAM, VARIABLE, completion
+from pipeline.cli_parts import OUT, fail, now, print_json, tell
+from pipeline.cli_progress import Steps, working
+from pipeline.cli_show import overview, show
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from pipeline.prices.quarantine import Decision
-    from pipeline.storage import Storage
 
 app = typer.Typer(
     help="Daily forecasts that are judged before they are published.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,  # it would complete `python`; see cli_completion
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
-    """Run the command line; what the pipeline reports becomes one line and status 1."""
+    """Run the command line; whatever keeps it from its answer becomes one line and a status.
+
+    1: the pipeline reports why; 2: the command line is wrong; 130: interrupted. It ends silently when its reader does.
+    """
     # What Matplotlib and MLflow would say about themselves is not an answer to the command.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ▁ and é shows ? in their place
+    sys.exit(_status())
+
+
+def _status() -> int:
+    if asked := VARIABLE in os.environ:  # by a shell, for what completes the words so far
+        completion_init()
     try:
-        app(standalone_mode=True)
+        status = app(
+            sys.argv[1:] or ["--help"],
+            prog_name=PROGRAM if asked else "python -m pipeline",
+            standalone_mode=False,
+        )
     except PipelineError as error:
-        ERR.print(f"{type(error).__name__}: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(1)
+        return fail(error, 1)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = "python -m pipeline" if context is None else context.command_path
+        return fail(f"{error.format_message().rstrip('.')}; see `{command} --help`", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return fail("interrupted", _INTERRUPTED)
+    except BrokenPipeError:
+        OUT.on_broken_pipe()
+    if status == _INTERRUPTED:
+        return fail("interrupted", _INTERRUPTED)
+    return status if isinstance(status, int) else 0
 
 
 Planned = dict[str, Any]
+Answer = tuple[Any, str | RenderableType]  # for programs, and for people
 
 
-def _command(job: Callable[[Planned, bool], None]) -> Callable[..., None]:
+def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
     """Make a command of a job on a planned run: it takes the settings as options and plans the run first."""
 
     @app.command(job.__name__, help=job.__doc__)
@@ -59,9 +94,8 @@ def _command(job: Callable[[Planned, bool], None]) -> Callable[..., None]:
         retrain_every: option.Retrain = None,
         exchange: option.Exchange = None,
         as_json: option.AsJson = False,
+        quiet: option.Quiet = False,
     ) -> None:
-        from pipeline import jobs
-
         overrides = option.overrides_of(
             source,
             files,
@@ -72,36 +106,34 @@ def _command(job: Callable[[Planned, bool], None]) -> Callable[..., None]:
             retrain_every=retrain_every,
             exchange=exchange,
         )
-        job(jobs.plan(key=None, now=now(), as_of=option.date_of(as_of), overrides=overrides, provenance={}), as_json)
+        day = option.date_of(as_of)
+        with working(quiet) as (steps, _bar):
+            steps.begin("plan")
+            from pipeline import jobs
+
+            planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={})
+            steps.begin(job.__name__)
+            result, answer = job(planned, steps)
+        tell(as_json, result, answer)
 
     return command
 
 
 @_command
-def run(planned: Planned, as_json: bool) -> None:
+def run(planned: Planned, steps: Steps) -> Answer:
     """Do the whole daily run in this process: ingest, audit, score, train, judge, forecast, publish."""
     from pipeline import jobs
     from pipeline.runs import Run
 
-    with progress_bar() as bar:
-        total = steps_of(planned)
-        task = bar.add_task("plan", total=None)
-
-        def on_step(name: str) -> None:
-            bar.update(task, description=name, completed=0, total=total if name == "train" else None)
-
-        results = jobs.run_all(
-            planned,
-            known_at=now(),
-            on_step=on_step,
-            asked=ingesting(bar, task),
-            progress=lambda step, _loss: bar.update(task, completed=step),
-        )
-    if as_json:
-        print_json(results)
-        return
     this = Run.from_dict(planned["run"])
-    _show(this.settings.published / f"as_of={this.as_of}")
+    results = jobs.run_all(
+        planned,
+        known_at=now(),
+        on_step=steps.begin,
+        asked=steps.symbols,
+        progress=steps.training(this.settings.training_steps),
+    )
+    return results, overview(this.settings.published / f"as_of={this.as_of}")
 
 
 @app.command()
@@ -113,16 +145,20 @@ def ingest(
     exchange: option.Exchange = None,
     whole: Annotated[bool, typer.Option(help="ask for all history again, not just the new sessions")] = False,
     as_json: option.AsJson = False,
+    quiet: option.Quiet = False,
 ) -> None:
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
-    from pipeline import jobs
-
     overrides = option.overrides_of(source, files, symbols, exchange=exchange)
-    planned = jobs.plan(key=None, now=now(), as_of=option.date_of(as_of), overrides=overrides, provenance={})
-    with progress_bar() as bar:
-        task = bar.add_task("ingest", total=None)
-        result = jobs.ingest_all(planned, known_at=now(), whole=whole, progress=ingesting(bar, task))
-    result["snapshot"] = jobs.snapshot(planned["run"], known_at=now())
+    day = option.date_of(as_of)
+    with working(quiet) as (steps, _bar):
+        steps.begin("plan")
+        from pipeline import jobs
+
+        planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={})
+        steps.begin("ingest")
+        result = jobs.ingest_all(planned, known_at=now(), whole=whole, progress=steps.symbols)
+        steps.begin("snapshot")
+        result["snapshot"] = jobs.snapshot(planned["run"], known_at=now())
     words = f"{result['new']} new bars, {result['revised']} revised, {result['held_back']} held back"
     missing = [f"{row['symbol']}: {row['outcome']}, {row['detail']}" for row in result["problems"]]
     tell(as_json, result, "\n".join([f"{words}; snapshot {result['snapshot']['digest'][:12]}", *missing]))
@@ -207,64 +243,51 @@ def _held(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 
 @_command
-def score(planned: Planned, as_json: bool) -> None:
+def score(planned: Planned, _steps: Steps) -> Answer:
     """Score the forecasts published earlier whose session has come."""
     from pipeline import jobs
 
     result = jobs.score(planned["run"])
-    tell(as_json, result, f"{result['scored_now']} forecasts scored, {result['in_the_record']} in the record")
+    return result, f"{result['scored_now']} forecasts scored, {result['in_the_record']} in the record"
 
 
 @_command
-def train(planned: Planned, as_json: bool) -> None:
+def train(planned: Planned, steps: Steps) -> Answer:
     """Train the network on the session's snapshot, score it beside the baselines, and log it to MLflow."""
     from pipeline import jobs
+    from pipeline.runs import Run
 
-    with progress_bar() as bar:
-        task = bar.add_task("train", total=steps_of(planned))
-        result = jobs.train_all(planned["run"], progress=lambda step, _loss: bar.update(task, completed=step))
+    total = Run.from_dict(planned["run"]).settings.training_steps
+    result = jobs.train_all(planned["run"], progress=steps.training(total))
+    steps.begin("upload")
     result["upload"] = jobs.upload(planned["run"])
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result["crps_bp"].items())
-    words = f"CRPS in basis points: {scores}" if result["trained"] else result["reason"]
-    tell(as_json, result, words)
+    return result, f"CRPS in basis points: {scores}" if result["trained"] else result["reason"]
 
 
 @_command
-def forecast(planned: Planned, as_json: bool) -> None:
+def forecast(planned: Planned, _steps: Steps) -> Answer:
     """Put the trained network through the gate and forecast with what wins."""
     from pipeline import jobs
 
     decision = jobs.judge(planned["run"])
     result = {"decision": decision, **jobs.forecast(planned["run"])}
-    tell(as_json, result, f"{result['symbols']} symbols by {decision['model']}. {decision['reason']}")
+    return result, f"{result['symbols']} symbols by {decision['model']}. {decision['reason']}"
 
 
 @_command
-def publish(planned: Planned, as_json: bool) -> None:
+def publish(planned: Planned, _steps: Steps) -> Answer:
     """Publish the session's forecasts: files, record, and the same files in MLflow."""
     from pipeline import jobs
 
     result = jobs.publish(planned["run"], now=now())
-    tell(as_json, result, f"{result['headline']}\n{result['folder']}")
+    return result, f"{result['headline']}\n{result['folder']}"
 
 
 app.command()(backtest)
 app.add_typer(champions_app, name="champions")
-
-
-@app.command()
-def show(as_of: option.AsOf = None, as_json: option.AsJson = False) -> None:
-    """Show the latest published forecasts, or those of a session."""
-    from pipeline.config import Settings
-    from pipeline.publishing import shelf
-
-    settings = Settings.load()
-    day = option.date_of(as_of)
-    folder = shelf.latest(settings.published) if day is None else settings.published / f"as_of={day}"
-    if as_json:
-        print_json(shelf.read_published(folder, verify=True).forecasts)
-    else:
-        _show(folder)
+app.command()(show)
+app.command()(completion)
 
 
 @app.command()
@@ -282,12 +305,6 @@ def doctor(as_json: option.AsJson = False) -> None:
         OUT.print(table)
     if not all(row["ok"] for row in findings):
         raise typer.Exit(1)
-
-
-def _show(folder: "Storage") -> None:
-    from pipeline.publishing.terminal import show as drawn
-
-    OUT.print(drawn(folder))
 
 
 def _counts(summary: dict[str, Any]) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from pipeline import cli_options as option
-from pipeline.cli_parts import OUT, ingesting, now, print_json, progress_bar, steps_of
+from pipeline.cli_parts import now, tell
+from pipeline.cli_progress import Folds, working
 from pipeline.errors import BadSession
 
 First = Annotated[str, typer.Option("--from", help="first day to forecast from, YYYY-MM-DD")]
@@ -28,37 +29,40 @@ def backtest(
     training_steps: option.Steps = None,
     exchange: option.Exchange = None,
     as_json: option.AsJson = False,
+    quiet: option.Quiet = False,
 ) -> None:
     """Ask "would it have worked?": forecast from every session in between, by models that saw only what lay before."""
-    from pipeline import jobs
-    from pipeline.publishing import backtest_tables, backtest_terminal
-
     begins, ends = option.date_of(first, "--from"), option.date_of(last, "--to")
     if begins is None or ends is None:
         raise BadSession("--from and --to each name a day; write it as 2013-02-28")
-    if out is not None:
-        backtest_tables.check(out)  # before hours of work, not after
     overrides = option.overrides_of(
         source, files, symbols, network=network, horizon=horizon, training_steps=training_steps, exchange=exchange,
         refit_every=refit_every,
     )  # fmt: skip
-    planned = jobs.plan_backtest(key=None, now=now(), first=begins, last=ends, overrides=overrides, provenance={})
-    with progress_bar() as bar:
-        task = bar.add_task("plan", total=None)
+    with working(quiet) as (steps, bar):
+        steps.begin("plan")
+        from pipeline import jobs
+        from pipeline.publishing import backtest_tables, backtest_terminal
+        from pipeline.runs import Run
+
+        if out is not None:
+            backtest_tables.check(out)  # before hours of work, not after
+        planned = jobs.plan_backtest(key=None, now=now(), first=begins, last=ends, overrides=overrides, provenance={})
+        folds = Folds(steps, bar, len(planned["folds"]))
 
         def on_step(name: str) -> None:
-            bar.update(task, description=name, completed=0, total=total if name.startswith("fold") else None)
+            if name.startswith("fold"):
+                folds.begin()
+            else:
+                folds.end()
+                steps.begin(name)
 
-        total = steps_of(planned)
         result = jobs.backtest_all(
             planned,
             known_at=now(),
             out=out,
             on_step=on_step,
-            asked=ingesting(bar, task),
-            progress=lambda step, _loss: bar.update(task, completed=step),
+            asked=steps.symbols,
+            progress=folds.training(Run.from_dict(planned["run"]).settings.training_steps),
         )
-    if as_json:
-        print_json(result)
-    else:
-        OUT.print(backtest_terminal.show(result))
+    tell(as_json, result, backtest_terminal.show(result))

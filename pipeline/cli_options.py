@@ -1,5 +1,6 @@
 """The options that commands share, and what they mean as settings."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,16 +9,65 @@ import typer
 
 from pipeline.errors import BadSession
 
-Source = Annotated[str | None, typer.Option(help="sample, yahoo or files  [PIPELINE_SOURCE]")]
+
+def published_symbols(incomplete: str) -> list[str]:
+    """Return what completes a symbol: those of the newest published session."""
+    *before, begun = incomplete.upper().split(",")
+    names = (each["symbol"] for part in ("forecasts", "withheld") for each in _newest().get(part, ()))
+    return [",".join([*before, name]) for name in names if name.startswith(begun)]
+
+
+def published_sessions(incomplete: str) -> list[str]:
+    """Return what completes a session: those that are published, the newest first."""
+    from pipeline.config import Settings
+    from pipeline.errors import PipelineError
+
+    try:
+        days = [name.removeprefix("as_of=") for name in Settings.load().published.names("as_of=????-??-??")]
+    except (PipelineError, OSError):
+        return []
+    return [day for day in reversed(days) if day.startswith(incomplete)]
+
+
+def _newest() -> dict[str, Any]:
+    from pipeline.config import Settings
+    from pipeline.errors import PipelineError
+    from pipeline.publishing import shelf
+
+    try:
+        return shelf.read_published(shelf.latest(Settings.load().published)).forecasts
+    except (PipelineError, OSError):  # then there is nothing to complete with, and a prompt is no place to say why
+        return {}
+
+
+def _one_of(*values: str) -> Callable[[str], list[str]]:
+    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+
+
+Source = Annotated[
+    str | None,
+    typer.Option(help="sample, yahoo or files  [PIPELINE_SOURCE]", autocompletion=_one_of("sample", "yahoo", "files")),
+]
 Files = Annotated[Path | None, typer.Option(help="CSV or Parquet for the source files  [PIPELINE_FILES]")]
-Symbols = Annotated[str | None, typer.Option(help="symbols, by comma  [PIPELINE_SYMBOLS]")]
-AsOf = Annotated[str | None, typer.Option(help="session to forecast from, YYYY-MM-DD; default: the last complete one")]
-Network = Annotated[str | None, typer.Option(help="lstm, rnn or mlp  [PIPELINE_NETWORK]")]
+Symbols = Annotated[
+    str | None, typer.Option(help="symbols, by comma  [PIPELINE_SYMBOLS]", autocompletion=published_symbols)
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        help="session to forecast from, YYYY-MM-DD; default: the last complete one", autocompletion=published_sessions
+    ),
+]
+Network = Annotated[
+    str | None,
+    typer.Option(help="lstm, rnn or mlp  [PIPELINE_NETWORK]", autocompletion=_one_of("lstm", "rnn", "mlp")),
+]
 Horizon = Annotated[int | None, typer.Option(help="sessions to forecast  [PIPELINE_HORIZON]")]
 Steps = Annotated[int | None, typer.Option(help="training budget in optimizer steps  [PIPELINE_TRAINING_STEPS]")]
 Retrain = Annotated[int | None, typer.Option(help="sessions a champion serves; 1: train now  [PIPELINE_RETRAIN_EVERY]")]
 Exchange = Annotated[str | None, typer.Option(help="calendar code, such as XNYS  [PIPELINE_EXCHANGE]")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")]
 
 
 def overrides_of(source: str | None, files: Path | None, symbols: str | None, **others: Any) -> dict[str, Any]:

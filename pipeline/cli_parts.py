@@ -1,16 +1,24 @@
-"""What the commands share beside their options: the moment, the progress bar, and how an answer is printed."""
+"""What the commands share beside their options: the moment, how an answer is printed, and how a failure is."""
 
 import json
+import math
+import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
 
-OUT, ERR = Console(), Console(stderr=True)
+_PLAIN_WIDTH = 100  # of an answer that goes into a file or another program
+
+
+def _console(*, stderr: bool = False) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    given = stream.isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, width=None if given else _PLAIN_WIDTH, highlight=False)
+
+
+OUT, ERR = _console(), _console(stderr=True)
 
 
 def now() -> datetime:
@@ -18,44 +26,36 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def steps_of(planned: dict[str, Any]) -> int:
-    """Return how many steps one training of a planned run takes."""
-    from pipeline.runs import Run
-
-    return Run.from_dict(planned["run"]).settings.training_steps
-
-
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """Show a progress bar on a terminal, and nothing elsewhere."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description:16}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
-        yield bar
-
-
-def ingesting(bar: Progress, task: TaskID) -> Callable[[int, int, str], None]:
-    """Return what tells the bar how far the ingestion is."""
-
-    def told(done: int, total: int, symbol: str) -> None:
-        bar.update(task, completed=done, total=total, description=f"ingest {symbol}")
-
-    return told
-
-
-def tell(as_json: bool, result: Any, words: str) -> None:
-    """Print the answer as JSON for programs, or a few words for people."""
+def tell(as_json: bool, result: Any, answer: str | RenderableType) -> None:
+    """Print the result as JSON for programs, or the answer for people."""
     if as_json:
         print_json(result)
+    elif isinstance(answer, str):
+        OUT.print(answer, markup=False, soft_wrap=True)
     else:
-        OUT.print(words, markup=False, soft_wrap=True)
+        OUT.print(answer)
 
 
 def print_json(value: Any) -> None:
     """Print JSON to standard output, and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+    try:
+        sys.stdout.write(json.dumps(_finite(value), indent=1, default=str, allow_nan=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        OUT.on_broken_pipe()
+
+
+def fail(error: BaseException | str, status: int) -> int:
+    """Print in one line why a command did not do what it was asked, and return its status."""
+    words = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    ERR.print(" ".join(words.split()), style="red", markup=False, soft_wrap=True)
+    return status
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with null for the numbers that JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value

@@ -21,6 +21,8 @@ PrecisionName = Literal["auto", "fp32", "bf16"]
 
 # Quantile levels of every forecast; the outer pairs are the 90, 80 and 50 % ranges.
 LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+# What a network must beat, by the names under which their forecasts are published.
+BASELINES = ("random_walk", "ewma_historical", "garch")
 
 
 class Settings(BaseSettings):
@@ -160,6 +162,9 @@ class Settings(BaseSettings):
             return cls(**{name: value for name, value in overrides.items() if value is not None})
         except ValidationError as error:
             raise BadSetting("; ".join(_in_words(problem) for problem in error.errors())) from None
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            raise BadSetting(f"{Path('.env').resolve()} cannot be read: {reason}; mend it or take it away") from None
 
     @property
     def sessions(self) -> Sessions:

@@ -7,11 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from pipeline.errors import BadSession, BadSetting
 
 if TYPE_CHECKING:
+    import pandas as pd
     from exchange_calendars import ExchangeCalendar
 
 # exchange_calendars starts 20 years back unless told; price histories go further.
@@ -38,7 +37,7 @@ class Sessions:
         """Whether `day` is a session; False outside the calendar's range."""
         calendar = self._calendar
         inside = calendar.first_session.date() <= day <= calendar.last_session.date()
-        return inside and bool(calendar.is_session(pd.Timestamp(day)))
+        return inside and bool(calendar.is_session(_stamp(day)))
 
     def require_session(self, day: date) -> date:
         """Return `day`, or raise BadSession that names the sessions around it."""
@@ -59,8 +58,8 @@ class Sessions:
     def between(self, first: date, last: date) -> list[date]:
         """Return the sessions from `first` to `last`, both included."""
         calendar = self._calendar
-        start = max(pd.Timestamp(first), calendar.first_session)
-        end = min(pd.Timestamp(last), calendar.last_session)
+        start = max(_stamp(first), calendar.first_session)
+        end = min(_stamp(last), calendar.last_session)
         if end < start:
             return []
         return [stamp.date() for stamp in calendar.sessions_in_range(start, end)]
@@ -72,7 +71,7 @@ class Sessions:
 
     def shift(self, session: date, count: int) -> date:
         """Return the session `count` sessions after `session` (before it where negative)."""
-        shifted: date = self._calendar.session_offset(pd.Timestamp(session), count).date()
+        shifted: date = self._calendar.session_offset(_stamp(session), count).date()
         return shifted
 
     def following(self, session: date, count: int) -> list[date]:
@@ -82,17 +81,23 @@ class Sessions:
 
     def complete_at(self, session: date) -> datetime:
         """Return the moment (UTC) from which the session's bar counts as complete: its close plus the delay."""
-        close: datetime = self._calendar.session_close(pd.Timestamp(session)).to_pydatetime()
+        close: datetime = self._calendar.session_close(_stamp(session)).to_pydatetime()
         return close.astimezone(UTC) + self.close_delay
 
     def last_complete(self, now: datetime) -> date:
         """Return the last session that is complete at `now`."""
         day = now.astimezone(UTC).date() + timedelta(days=1)  # exchanges east of Greenwich are a day ahead
-        stamp = self._calendar.date_to_session(min(pd.Timestamp(day), self._calendar.last_session), "previous")
+        stamp = self._calendar.date_to_session(min(_stamp(day), self._calendar.last_session), "previous")
         session: date = stamp.date()
         while self.complete_at(session) > now:
             session = self.shift(session, -1)
         return session
+
+
+def _stamp(day: date) -> "pd.Timestamp":
+    import pandas as pd  # a third of a second, which who reads only the settings does not need to wait
+
+    return pd.Timestamp(day)
 
 
 @lru_cache(maxsize=64)

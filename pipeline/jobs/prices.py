@@ -86,10 +86,10 @@ def ingest_all(
     total = sum(map(len, batches))
     results, before = [], 0
     for batch in batches:
-
-        def told(done: int, _all: int, symbol: str, before: int = before) -> None:
+        # What need not be asked for is done before the first that must.
+        def told(done: int, todo: int, symbol: str, through: int = before + len(batch)) -> None:
             if progress is not None:
-                progress(before + done, total, symbol)
+                progress(through - todo + done, total, symbol)
 
         results.append(ingest(planned["run"], list(batch), known_at=known_at, whole=whole, progress=told))
         before += len(batch)

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.config import BASELINES
 from pipeline.files import write_atomic
-from pipeline.publishing.edition import BASELINES, Fan
+from pipeline.publishing.edition import Fan
 from pipeline.publishing.layout import HEIGHT, WIDTH, Layout, fan_layout
 from pipeline.publishing.words import known, model_name, number
 

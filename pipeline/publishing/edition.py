@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.config import LEVELS
+from pipeline.config import BASELINES, LEVELS
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,7 +33,6 @@ RANGES = {
     90: (0, len(LEVELS) - 1),
 }
 MEDIAN = LEVELS.index(0.5)
-BASELINES = ("random_walk", "ewma_historical", "garch")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from pipeline.config import BASELINES
 from pipeline.publishing import words
-from pipeline.publishing.edition import BASELINES, Edition
+from pipeline.publishing.edition import Edition
 from pipeline.publishing.memory_charts import shares
 
 Points = Sequence[tuple[float, float]]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.config import BASELINES
 from pipeline.publishing import words
-from pipeline.publishing.edition import BASELINES, Edition, Fan
+from pipeline.publishing.edition import Edition, Fan
 from pipeline.publishing.svg import spark_svg
 
 # Live coverage of the 90 % range that far off, with so many forecasts due, is told as a warning.

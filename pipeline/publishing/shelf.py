@@ -8,20 +8,20 @@ session never moves it back. In a bucket files are replaced one by one, the mani
 a file that is not the one of the manifest.
 """
 
+import io
 import json
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BucketFailed, CorruptFile, MissingStep, StoreError
 from pipeline.files import sha256_bytes
 from pipeline.publishing import words
-from pipeline.publishing.charts import fan_pngs
-from pipeline.publishing.edition import Edition
-from pipeline.publishing.report import as_html
-from pipeline.publishing.tables import as_csv, as_json, as_parquet, dump, record_as_parquet
 from pipeline.storage import Storage
+
+if TYPE_CHECKING:
+    from pipeline.publishing.edition import Edition
 
 MANIFEST, POINTER = "manifest.json", "latest.json"
 _FOLDER = "as_of=????-??-??"
@@ -46,7 +46,7 @@ class Published:
     forecasts: dict[str, Any]
 
 
-def publish(edition: Edition, root: Storage) -> Publication:
+def publish(edition: "Edition", root: Storage) -> Publication:
     """Put an edition on the shelf; doing it twice changes nothing, not even a time stamp.
 
     Raises StoreError if it cannot be written: then everything published before stands as it was. Only in a bucket the
@@ -69,8 +69,13 @@ def publish(edition: Edition, root: Storage) -> Publication:
     return Publication(folder=folder, manifest_sha256=sha256_bytes(contents[MANIFEST]), changed=changed)
 
 
-def render(edition: Edition) -> dict[str, bytes]:
+def render(edition: "Edition") -> dict[str, bytes]:
     """Return every file of an edition by its relative name, the manifest last."""
+    # Only here: who reads what is published needs neither Matplotlib nor pandas.
+    from pipeline.publishing.charts import fan_pngs
+    from pipeline.publishing.report import as_html
+    from pipeline.publishing.tables import as_csv, as_json, as_parquet, record_as_parquet
+
     contents = {
         "forecasts.parquet": as_parquet(edition),
         "forecasts.csv": as_csv(edition),
@@ -110,7 +115,30 @@ def read_published(folder: Storage, *, verify: bool = False) -> Published:
     return Published(folder=folder, manifest=manifest, forecasts=_read_json(folder, "forecasts.json"))
 
 
-def _manifest(edition: Edition, contents: Mapping[str, bytes]) -> bytes:
+def read_record(folder: Storage, symbols: Collection[str]) -> list[dict[str, Any]]:
+    """Return the rows of record.parquet of some symbols: how their forecasts of the next session did lately.
+
+    None where an edition of an older version has no such file. Raises CorruptFile if it cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(io.BytesIO(folder.read("record.parquet")), filters=[("symbol", "in", set(symbols))])
+    except FileNotFoundError:
+        return []
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise CorruptFile(
+            f"{folder / 'record.parquet'} cannot be read ({reason}); publish that session again"
+        ) from None
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _manifest(edition: "Edition", contents: Mapping[str, bytes]) -> bytes:
+    from pipeline.publishing.tables import dump
+
     return dump(
         {
             "as_of": edition.as_of.isoformat(),
@@ -156,6 +184,8 @@ def _point(root: Storage) -> None:
 
 
 def _pointer(folder: Storage) -> bytes:
+    from pipeline.publishing.tables import dump
+
     as_of = folder.name.removeprefix("as_of=")
     return dump({"as_of": as_of, "folder": folder.name, "manifest_sha256": _digest(folder, MANIFEST)})
 

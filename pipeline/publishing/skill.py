@@ -6,8 +6,9 @@ No score stands alone: CRPS beside the baselines', each comparison with its test
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.config import BASELINES
 from pipeline.publishing import words
-from pipeline.publishing.edition import BASELINES, Edition
+from pipeline.publishing.edition import Edition
 
 Models = Mapping[str, Mapping[str, Any]]
 

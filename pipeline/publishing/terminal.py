@@ -1,72 +1,120 @@
-"""The newest forecasts as a table in the terminal, from nothing but a published folder."""
+"""The newest forecasts as a table in the terminal, from nothing but a published folder. As wide as the terminal is."""
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.publishing import words
-from pipeline.publishing.edition import BASELINES
-from pipeline.publishing.shelf import read_published
-from pipeline.storage import Storage
+from pipeline.config import BASELINES
+from pipeline.publishing import glyphs, words
+from pipeline.publishing.shelf import Published
 
 _LOW, _HIGH = "0.1", "0.9"
+_STANDS_IN = "*"
+_FEW = 30  # symbols that may have two lines each where one does not hold all
+_WIDE = 122  # columns that hold everything in one line
+_MOST_WITHHELD = 10
 
 
-def show(folder: Storage) -> RenderableType:
-    """Return a published folder as a heading, the model and its reason, the 80 % ranges, and where the report lies.
+def order(forecasts: Sequence[dict[str, Any]], by: str, top: int | None) -> list[dict[str, Any]]:
+    """Return the forecasts by symbol, or the widest ranges first, or the largest moves of the last session first."""
+    keys: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "symbol": lambda each: each["symbol"],
+        "width": lambda each: (-_width(each), each["symbol"]),
+        "change": lambda each: (-abs(moved(each) or 0.0), each["symbol"]),
+    }
+    return sorted(forecasts, key=keys[by])[:top]
 
-    Raises MissingStep if nothing is published there, CorruptFile if it cannot be read.
-    """
-    published = read_published(folder)
+
+def moved(forecast: dict[str, Any]) -> float | None:
+    """Return the change of the last session's close, None where the close before it is not known."""
+    closes = forecast.get("recent_closes", ())
+    return closes[-1] / closes[-2] - 1 if len(closes) > 1 else None
+
+
+def heading(published: Published) -> Iterator[RenderableType]:
+    """Yield which day it is, which model is published, and why."""
     forecasts, manifest = published.forecasts, published.manifest
     as_of = date.fromisoformat(forecasts["as_of"])
-    reason = str(manifest["decision"].get("reason") or "")
-    parts: list[RenderableType] = [
-        Text(f"Closing Bell · {forecasts['exchange']} · after the close of {words.day(as_of)}", style="bold"),
-        Text(manifest["verdict"], style="yellow" if forecasts["model"] in BASELINES else "cyan"),
-        Text(reason, style="dim"),
-        Padding(_table(forecasts), (1, 0)),
-        *(Text(f"{each['symbol']}: no forecast, {each['reason']}", style="yellow") for each in forecasts["withheld"]),
-        Text("A range of 80 % is one that eight closes in ten should fall into. No advice.", style="dim"),
-        Text(f"Report: {folder / 'report.html'}", style="dim", overflow="fold"),
-    ]
-    return Group(*parts)
+    yield Text(f"Closing Bell · {forecasts['exchange']} · after the close of {words.day(as_of)}", style="bold")
+    yield Text(manifest["verdict"], style="yellow" if forecasts["model"] in BASELINES else "cyan")
+    yield Text(str(manifest["decision"].get("reason") or ""), style="dim")
 
 
-def _table(forecasts: dict[str, Any]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """A published folder as a heading, the model and its reason, the 80 % ranges, and where the report lies."""
+
+    published: Published
+    sort: str = "symbol"
+    top: int | None = None
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        forecasts, folder = self.published.forecasts, self.published.folder
+        rows = order(forecasts["forecasts"], self.sort, self.top)
+        yield from heading(self.published)
+        yield Padding(_table(rows, forecasts["model"], options.max_width), (1, 0))
+        if left := len(forecasts["forecasts"]) - len(rows):
+            yield Text(f"and {left} more", style="dim")
+        yield from _stand_ins(rows, forecasts["model"])
+        withheld = forecasts["withheld"]
+        for each in withheld[:_MOST_WITHHELD]:
+            yield Text(f"{each['symbol']}: no forecast, {each['reason']}", style="yellow")
+        if len(withheld) > _MOST_WITHHELD:
+            yield Text(f"and {len(withheld) - _MOST_WITHHELD} more without a forecast: see --json", style="yellow")
+        yield Text("A range of 80 % is one that eight closes in ten should fall into. No advice.", style="dim")
+        yield Text(f"Report: {folder / 'report.html'}", style="dim", overflow="fold")
+
+
+def _table(rows: Sequence[dict[str, Any]], model: str, width: int) -> Table:
+    """One line for each symbol where the terminal is wide; else two, or without the change where there are many."""
+    wide = width >= _WIDE
+    beside: str | None = "  " if wide else "\n" if len(rows) <= _FEW else None
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     table.add_column("Symbol", style="bold", no_wrap=True)
+    table.add_column("Closes", no_wrap=True)
     table.add_column("Last close", justify="right", no_wrap=True)
-    longest = max((each["steps"] for each in forecasts["forecasts"]), key=len)
+    longest: list[Any] = max((each["steps"] for each in rows), key=len, default=[])
     for place in _places(longest):
         target = words.short_day(date.fromisoformat(longest[place]["target_session"]))
         table.add_column(f"{target}, 80 %", justify="right", no_wrap=True)
-    mixed = any(each["model"] != forecasts["model"] for each in forecasts["forecasts"])
-    if mixed:
-        table.add_column("Model", no_wrap=True)
-    for each in forecasts["forecasts"]:
-        model = [Text(words.model_name(each["model"], each["model_version"]))] if mixed else []
-        table.add_row(Text(each["symbol"]), *_cells(each), *model)
+    for each in rows:
+        close = Text(glyphs.sparkline(each.get("recent_closes", ()), 20 if wide else 12), style="yellow")
+        mark = _STANDS_IN if each["model"] != model else ""
+        table.add_row(Text(f"{each['symbol']}{mark}"), close, *_cells(each, beside))
     return table
 
 
+def _stand_ins(rows: Sequence[dict[str, Any]], model: str) -> Iterator[Text]:
+    others = {(each["model"], each["model_version"]): None for each in rows if each["model"] != model}
+    if others:
+        names = " or ".join(words.model_name(*other) for other in others)
+        yield Text(f"{_STANDS_IN} another model stands in: {names}; `show SYMBOL` says why", style="yellow")
+
+
 def _places(steps: list[Any]) -> list[int]:
-    return [0] if len(steps) == 1 else [0, -1]
+    return [0, -1][: len(steps)]
 
 
-def _cells(forecast: dict[str, Any]) -> list[Text]:
-    """The last close, then each range with its change beneath: two lines fit where two columns would not."""
+def _cells(forecast: dict[str, Any], beside: str | None) -> list[Text]:
     close, steps = forecast["last_close"], forecast["steps"]
     quantiles = [steps[place]["quantiles"] for place in _places(steps)]
     ranges = [(each[_LOW], each[_HIGH]) for each in quantiles]
     decimals = words.decimals(*ranges[0])
     cells = [Text(words.price(close, decimals))]
     for low, high in ranges:
-        price, change = words.price_range(low, high, decimals), words.change(low, high, close)
-        cells.append(Text.assemble((price, "cyan"), "\n", (change, "dim")))
+        price = words.price_range(low, high, decimals)
+        change = Text() if beside is None else Text(f"{beside}{words.change(low, high, close):>18}", style="dim")
+        cells.append(Text.assemble((price, "cyan"), change))
     return cells
+
+
+def _width(forecast: dict[str, Any]) -> float:
+    quantiles = forecast["steps"][0]["quantiles"]
+    return float(quantiles[_HIGH] - quantiles[_LOW]) / float(forecast["last_close"])

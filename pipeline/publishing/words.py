@@ -4,9 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.publishing.edition import BASELINES, Edition, Fan
+from pipeline.config import BASELINES
+
+if TYPE_CHECKING:  # pandas, which a table in the terminal does without
+    from pipeline.publishing.edition import Edition, Fan
 
 _NAMES = {
     "lstm": "LSTM",
@@ -79,7 +82,7 @@ def change(low: float, high: float, close: float) -> str:
     return f"{percent(low / close - 1)} to {percent(high / close - 1)}"
 
 
-def range_of(fan: Fan, coverage: int, step: int) -> tuple[str, str]:
+def range_of(fan: "Fan", coverage: int, step: int) -> tuple[str, str]:
     """Return a range as `price_range` and as `change`, with the decimals that suit the symbol."""
     low, high = fan.range(coverage, step)
     return price_range(low, high, decimals(*fan.range(80, 1))), change(low, high, fan.last_close)
@@ -149,7 +152,7 @@ class Verdict:
     calibration: str
 
 
-def verdict(edition: Edition) -> Verdict:
+def verdict(edition: "Edition") -> Verdict:
     """Return which model is published today, why, and how far its ranges can be believed."""
     baseline = edition.model in BASELINES
     return Verdict(
@@ -161,7 +164,7 @@ def verdict(edition: Edition) -> Verdict:
     )
 
 
-def headline(edition: Edition) -> str:
+def headline(edition: "Edition") -> str:
     """Return the edition in one line, for logs and the terminal."""
     count = len(edition.symbols)
     withheld = f", {len(edition.withheld)} withheld" if edition.withheld else ""
@@ -172,14 +175,14 @@ def headline(edition: Edition) -> str:
     )
 
 
-def advantage(edition: Edition, name: str) -> float | None:
+def advantage(edition: "Edition", name: str) -> float | None:
     """Return by which fraction a model's CRPS lies below the best baseline's; None where one is unknown."""
     models = edition.scores.get("models", {})
     mine, baseline = (known(models.get(each, {}).get("crps_bp")) for each in (name, edition.best_baseline or ""))
     return 1 - mine / baseline if mine is not None and baseline else None
 
 
-def _title(edition: Edition, baseline: bool) -> str:
+def _title(edition: "Edition", baseline: bool) -> str:
     if baseline:
         return f"No network beat the best baseline beyond chance, so it is published: {model_name(edition.model)}"
     name = model_name(edition.model, edition.model_version)
@@ -190,12 +193,12 @@ def _title(edition: Edition, baseline: bool) -> str:
     return f"The champion{trained} is published: {name}"
 
 
-def _published_scores(edition: Edition) -> Mapping[str, Any]:
+def _published_scores(edition: "Edition") -> Mapping[str, Any]:
     scores: Mapping[str, Any] = edition.scores.get("models", {}).get(scores_key(edition.decision, edition.scores), {})
     return scores
 
 
-def _evidence(edition: Edition) -> str:
+def _evidence(edition: "Edition") -> str:
     scores, mine = edition.scores, _published_scores(edition)
     if known(mine.get("crps_bp")) is None:
         return "There are no held-out scores for it."

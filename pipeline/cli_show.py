@@ -1,0 +1,118 @@
+"""The command `show`: what is published, as a table, or some symbols in detail."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+
+from pipeline import cli_options as option
+from pipeline.cli_parts import print_json, tell
+from pipeline.errors import BadSymbol
+
+if TYPE_CHECKING:
+    from pipeline.publishing.shelf import Published
+    from pipeline.storage import Storage
+
+
+class Sort(StrEnum):
+    """By what the table of `show` is sorted."""
+
+    SYMBOL = "symbol"
+    WIDTH = "width"
+    CHANGE = "change"
+
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SYMBOL]...", help="symbols to show in detail", autocompletion=option.published_symbols),
+]
+By = Annotated[Sort, typer.Option(help="symbol, width (of the range, widest first) or change (of the last close)")]
+Top = Annotated[int | None, typer.Option(min=1, help="show only so many")]
+
+
+def show(
+    symbols: Names = None,
+    as_of: option.AsOf = None,
+    sort: By = Sort.SYMBOL,
+    top: Top = None,
+    as_json: option.AsJson = False,
+) -> None:
+    """Show the latest published forecasts, or those of a session; with symbols, these in detail."""
+    from pipeline.config import Settings
+    from pipeline.publishing import shelf, terminal
+
+    published_at = Settings.load().published
+    day = option.date_of(as_of)
+    folder = shelf.latest(published_at) if day is None else published_at / f"as_of={day}"
+    published = shelf.read_published(folder, verify=as_json)
+    if symbols:
+        names = _found(published, symbols)
+        record = shelf.read_record(folder, names)
+        tell(as_json, _chosen(published, names, record), "" if as_json else _details(published, names, record))
+    elif as_json:
+        rows = terminal.order(published.forecasts["forecasts"], sort.value, top)
+        print_json({**published.forecasts, "forecasts": rows})
+    else:
+        tell(False, None, terminal.Overview(published=published, sort=sort.value, top=top))
+
+
+def overview(folder: "Storage") -> RenderableType:
+    """Return a published folder as a table. Raises MissingStep if nothing is published there."""
+    from pipeline.publishing import shelf, terminal
+
+    return terminal.Overview(published=shelf.read_published(folder))
+
+
+def _found(published: "Published", words: Sequence[str]) -> list[str]:
+    """Return the symbols asked for, in capitals. Raises BadSymbol, with near ones, for one that is not there."""
+    from difflib import get_close_matches
+
+    there = [each["symbol"] for part in ("forecasts", "withheld") for each in published.forecasts[part]]
+    names = list(dict.fromkeys(name.upper() for word in words for name in word.replace(",", " ").split()))
+    for name in names:
+        if name not in there:
+            near = get_close_matches(name, there, n=3, cutoff=0.5)
+            hint = f"near it: {', '.join(near)}" if near else "`python -m pipeline show` lists those that are there"
+            raise BadSymbol(f"nothing of {name} is published for {published.forecasts['as_of']}; {hint}")
+    return names
+
+
+def _chosen(published: "Published", names: Sequence[str], record: list[dict[str, Any]]) -> dict[str, Any]:
+    parts = {
+        part: [each for each in published.forecasts[part] if each["symbol"] in names]
+        for part in ("forecasts", "withheld")
+    }
+    return {**published.forecasts, **parts, "record": record}
+
+
+def _details(published: "Published", names: Sequence[str], record: list[dict[str, Any]]) -> RenderableType:
+    from datetime import date
+
+    from rich.text import Text
+
+    from pipeline.publishing.terminal_symbol import Detail
+
+    forecasts, decision = published.forecasts, published.manifest["decision"]
+    by_symbol = {each["symbol"]: each for each in forecasts["forecasts"]}
+    withheld = {each["symbol"]: each["reason"] for each in forecasts["withheld"]}
+    stand_ins = {each["symbol"]: each["reason"] for each in decision.get("fallbacks", ())}
+    parts: list[RenderableType] = []
+    for name in names:
+        if parts:
+            parts.append("")
+        if name in withheld:
+            parts.append(Text(f"{name}: no forecast, {withheld[name]}", style="yellow"))
+            continue
+        parts.append(
+            Detail(
+                forecast=by_symbol[name],
+                record=[row for row in record if row["symbol"] == name],
+                as_of=date.fromisoformat(forecasts["as_of"]),
+                model=forecasts["model"],
+                reason=f"{published.manifest['verdict']}. {decision.get('reason') or ''}".rstrip(),
+                stand_in=stand_ins.get(name),
+            )
+        )
+    return Group(*parts)
