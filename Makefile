@@ -91,7 +91,7 @@ check: $(INSTALLED_DEV) ## ruff, mypy and import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-audit: ## look the locked packages up among known weaknesses (pip-audit, which asks pypi.org)
+audit: ## look the locked packages up among known weaknesses (pip-audit)
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(PYTHON) -m venv "$$tools"; "$$tools/bin/python" -m pip --disable-pip-version-check -qq install pip-audit; \
 	for lock in requirements.txt docker/airflow.txt docker/mlflow.txt; do \
