@@ -1,6 +1,7 @@
 """The cases of the price store, a process each: `python -m benchmarks.prices CASE ...` prints JSON."""
 
 import argparse
+import importlib
 import json
 import resource
 import sys
@@ -228,8 +229,7 @@ def _whole() -> dict[str, float]:
 
 def _warm_up(place: Place) -> None:
     """Import and open what is opened once in a process, so that small cases show what they do."""
-    import adbc_driver_manager.dbapi  # noqa: F401
-
+    importlib.import_module("adbc_driver_manager.dbapi")
     place.store.recent(place.names[:1], None)
     _ = place.market().days
 

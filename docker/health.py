@@ -46,12 +46,14 @@ def _worker() -> str | None:
     hear of a task again.
     """
     from celery import Celery
+    from kombu.exceptions import KombuError
+    from redis.exceptions import RedisError
 
     broker = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"])
     name = f"celery@{socket.gethostname()}"
     try:
         heard = broker.control.ping(destination=[name], timeout=5)
-    except Exception as error:  # noqa: BLE001 - whatever it was is told; no answer was asked for yet, so it is no reason to end the worker
+    except (OSError, KombuError, RedisError) as error:  # nobody was asked yet, so it is no reason to end the worker
         return f"the broker: {error}"
     if heard:
         _MISSED.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.learning.forecaster import Forecaster
 
 
+# MLflow's own signature of `predict` has a context and parameters; a model may leave them out, and mypy cannot know.
 class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
     """Forecasts from the last date of the prices it is given; what it needs of them is in the model's signature."""
 

@@ -146,7 +146,11 @@ def test_a_scheduled_run_and_backfills_at_once_agree(
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_an_answer_from_before_a_split_does_not_go_on_in_the_history_after_it(
-    opened: Callable[[], Engine], address: str, stored: bool, request: pytest.FixtureRequest
+    opened: Callable[[], Engine],
+    address: str,
+    stored: bool,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One run has its answer; another asks after the split and stores it; then the first comes to store its own."""
     request.addfinalizer(believing().undo)
@@ -164,7 +168,7 @@ def test_an_answer_from_before_a_split_does_not_go_on_in_the_history_after_it(
             ask(quick, source, DAYS[42], 2)
         return append(*words, **options)
 
-    slow.append = overtake  # type: ignore[method-assign]
+    monkeypatch.setattr(slow, "append", overtake)
     ask(slow, source, DAYS[45], 3)
     found = read(slow.engine, "fire", NAMES, DAYS[-1], LATE)
     history = found[found["symbol"] == "AAA"].reset_index(drop=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from pipeline.config import LEVELS, Settings
 from pipeline.errors import BadSetting
@@ -65,7 +66,7 @@ def trained(features: Features, network: str = "lstm", **options: Any) -> Fitted
     return fit(features, FOLD, shape, recipe)
 
 
-def weights(fitted: Fitted) -> np.ndarray:  # type: ignore[type-arg]
+def weights(fitted: Fitted) -> NDArray[np.float32]:
     return np.concatenate([value.numpy().ravel() for value in fitted.network.state_dict().values()])
 
 

@@ -67,7 +67,7 @@ class Exchange:
 NOTHING = Exchange(failure="nothing was asked")
 
 
-class Wire(requests.Session):  # type: ignore[type-arg]
+class Wire(requests.Session[requests.Response]):
     """A session as yfinance makes one, with a memory, a time limit, and `base_url` in place of Yahoo's hosts."""
 
     def __init__(self, base_url: str = "", *, timeout: float = TIMEOUT) -> None:
