@@ -29,7 +29,14 @@ CONFIGURATION = Path(__file__).with_name("supervisord.conf")
 LOG_LINES = 12
 HEALTHY = {"RUNNING", "STARTING"}
 # What a running service has read once and keeps: with any of it changed, services are started anew.
-READ_AT_START = ("pipeline/**/*.py", "plugins/**/*.py", "local/place.py", "local/supervisord.conf", "requirements.txt")
+READ_AT_START = (
+    "pipeline/**/*.py",
+    "pipeline/**/*.js",
+    "plugins/**/*.py",
+    "local/place.py",
+    "local/supervisord.conf",
+    "requirements.txt",
+)
 SETTINGS = ("PIPELINE_", "AIRFLOW_", "MLFLOW_")
 
 

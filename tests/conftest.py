@@ -24,6 +24,7 @@ os.environ |= {
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "signs the tokens of the tests and of nobody else, sixty-four bytes",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
@@ -60,6 +61,14 @@ def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("empty") / "var"
     ping(Settings.load(home=home))
     return home
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """An empty database of Airflow, made once: its migrations take seconds."""
+    from airflow.utils.db import initdb
+
+    initdb()
 
 
 @pytest.fixture(scope="session")

@@ -87,6 +87,12 @@ def test_workers_have_no_key_that_they_have_no_use_for() -> None:
             assert not {"PIPELINE_DATABASE_URL", "MLFLOW_TRACKING_PASSWORD"} & set(service.get("environment", {}))
 
 
+def test_the_api_server_reads_what_is_published_and_writes_none_of_it() -> None:
+    server = SERVICES["api-server"]
+    assert "state:/var/lib/closing-bell:ro" in server["volumes"]
+    assert {"PIPELINE_HOME", "PIPELINE_PUBLISH_URI", "AWS_ENDPOINT_URL"} <= set(server["environment"])
+
+
 def test_every_setting_reaches_the_workers() -> None:
     given = set(SERVICES["worker"]["environment"])
     wanted = {variable(field) for field in Settings.model_fields}

@@ -60,7 +60,7 @@ def fan_layout(fan: Fan, *, shown: int = SHOWN_SESSIONS) -> Layout:
         right=WIDTH - _RIGHT,
         top=_TOP,
         bottom=HEIGHT - _BOTTOM,
-        prices=[(float(shape(value)), price(value, _places(ys))) for value in ys],
+        prices=[(float(shape(value)), price(value, places_of(ys))) for value in ys],
         days=_days(sessions, x_N, fan.targets, x_H, labelled=len(fan.sessions) > 0),
         ends=_apart([(float(shape(last_Q[at])), price(last_Q[at], places)) for at in (-1, MEDIAN, 0)]),
     )
@@ -93,11 +93,20 @@ def _scale(fan: Fan, closes_N: Floats, top: float, bottom: float) -> tuple[_Shap
     low, high = float(every.min()), float(every.max())
     pad = max((high - low) * 0.05, high * 1e-4)
     low, high = low - pad, high + pad
+    return _Shape(low, high, top, bottom), round_values(low, high)
+
+
+def round_values(low: float, high: float) -> list[float]:
+    """Return two to five round values between two others, for grid lines."""
     rough = (high - low) / 5
     power = 10 ** math.floor(math.log10(rough))
     grid = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough)
-    ticks = [count * grid for count in range(math.ceil(low / grid), math.floor(high / grid) + 1)]
-    return _Shape(low, high, top, bottom), ticks
+    return [count * grid for count in range(math.ceil(low / grid), math.floor(high / grid) + 1)]
+
+
+def places_of(values: Sequence[float]) -> int:
+    """Return the fewest decimals that tell round values apart."""
+    return next((few for few in range(6) if all(abs(round(value, few) - value) < 1e-9 for value in values)), 6)
 
 
 def _across(past: int, horizon: int, left: float, right: float) -> tuple[Floats, Floats]:
@@ -106,11 +115,6 @@ def _across(past: int, horizon: int, left: float, right: float) -> tuple[Floats,
     origin = right - ahead
     x_N = np.linspace(left, origin, past) if past > 1 else np.array([origin])
     return x_N, origin + ahead * np.arange(1, horizon + 1) / horizon
-
-
-def _places(ticks: Sequence[float]) -> int:
-    """Return the fewest decimals that tell the grid lines apart."""
-    return next((few for few in range(6) if all(abs(round(tick, few) - tick) < 1e-9 for tick in ticks)), 6)
 
 
 def _edges(start: tuple[float, float], x_H: Floats, quantiles_HQ: Floats, coverage: int, shape: _Shape) -> list[Points]:

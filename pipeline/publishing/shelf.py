@@ -12,7 +12,9 @@ import io
 import json
 import string
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BucketFailed, CorruptFile, MissingStep, StoreError
@@ -21,6 +23,8 @@ from pipeline.publishing import words
 from pipeline.storage import Storage
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pipeline.publishing.edition import Edition
 
 MANIFEST, POINTER = "manifest.json", "latest.json"
@@ -53,7 +57,7 @@ def publish(edition: "Edition", root: Storage) -> Publication:
     same session's edition may be half replaced, which `read_published` tells by the manifest.
     """
     contents = render(edition)
-    folder = root / f"as_of={edition.as_of}"
+    folder = root / folder_name(edition.as_of)
     try:
         with root.alone():
             changed = not _stands(folder, contents)
@@ -93,11 +97,25 @@ def file_name(symbol: str) -> str:
     return f"_2e{safe[1:]}" if safe.startswith(".") else safe
 
 
+def folder_name(as_of: date) -> str:
+    """Return the name of a session's folder below the root."""
+    return f"as_of={as_of}"
+
+
+def published_sessions(root: Storage) -> list[date]:
+    """Return the sessions that have a folder, oldest first."""
+    days = []
+    for name in root.names(_FOLDER):
+        with suppress(ValueError):  # a folder that only looks like ours
+            days.append(date.fromisoformat(name.removeprefix("as_of=")))
+    return days
+
+
 def latest(root: Storage) -> Storage:
     """Return the folder of the newest published session; raises MissingStep where nothing is published."""
-    for name in reversed(root.names(_FOLDER)):
-        if root.exists(f"{name}/{MANIFEST}"):
-            return root / name
+    for day in reversed(published_sessions(root)):
+        if root.exists(f"{folder_name(day)}/{MANIFEST}"):
+            return root / folder_name(day)
     raise MissingStep(f"nothing is published in {root} yet; run `python -m pipeline run` first")
 
 
@@ -106,13 +124,18 @@ def read_published(folder: Storage, *, verify: bool = False) -> Published:
 
     Raises MissingStep if nothing is published there, CorruptFile if a file is missing or not what was written.
     """
-    if not folder.exists(MANIFEST):
-        raise MissingStep(f"nothing is published in {folder}; run `python -m pipeline run` for that session first")
-    manifest = _read_json(folder, MANIFEST)
+    manifest = read_manifest(folder)
     damaged = _damaged(folder, manifest["files"]) if verify else []
     if damaged:
         raise CorruptFile(f"{', '.join(damaged)} in {folder}: not what was published; publish that session again")
     return Published(folder=folder, manifest=manifest, forecasts=_read_json(folder, "forecasts.json"))
+
+
+def read_manifest(folder: Storage) -> dict[str, Any]:
+    """Return what a published folder says of itself. Raises MissingStep, or CorruptFile if it cannot be read."""
+    if not folder.exists(MANIFEST):
+        raise MissingStep(f"nothing is published in {folder}; run `python -m pipeline run` for that session first")
+    return _read_json(folder, MANIFEST)
 
 
 def read_record(folder: Storage, symbols: Collection[str]) -> list[dict[str, Any]]:
@@ -120,20 +143,28 @@ def read_record(folder: Storage, symbols: Collection[str]) -> list[dict[str, Any
 
     None where an edition of an older version has no such file. Raises CorruptFile if it cannot be read.
     """
+    rows: list[dict[str, Any]] = record_table(folder, symbols).to_pylist()
+    return rows
+
+
+def record_table(folder: Storage, symbols: Collection[str] | None = None) -> "pa.Table":
+    """Return record.parquet of some symbols, or of all, as it lies there: the columns of `tables.RECORD_SCHEMA`."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    wanted = None if symbols is None else pc.field("symbol").isin(pa.array(symbols, pa.string()))
     try:
-        table = pq.read_table(io.BytesIO(folder.read("record.parquet")), filters=[("symbol", "in", set(symbols))])
+        return pq.read_table(io.BytesIO(folder.read("record.parquet")), filters=wanted)
     except FileNotFoundError:
-        return []
+        from pipeline.publishing.tables import RECORD_SCHEMA
+
+        return RECORD_SCHEMA.empty_table()
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
         raise CorruptFile(
             f"{folder / 'record.parquet'} cannot be read ({reason}); publish that session again"
         ) from None
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
 
 
 def _manifest(edition: "Edition", contents: Mapping[str, bytes]) -> bytes:

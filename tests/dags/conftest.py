@@ -1,4 +1,4 @@
-"""Airflow for the tests of the DAGs: the DAGs as its own loader reads them, and a database where one is run."""
+"""Airflow for the tests of the DAGs: the DAGs as its own loader reads them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +23,3 @@ def dag_bag(read_dags: Callable[[], BundleDagBag]) -> BundleDagBag:
 @pytest.fixture(scope="session")
 def daily_forecast(dag_bag: BundleDagBag) -> DAG:
     return dag_bag.dags["daily_forecast"]
-
-
-@pytest.fixture(scope="session")
-def airflow_database() -> None:
-    """An empty database of Airflow, made once: its migrations take seconds."""
-    from airflow.utils.db import initdb
-
-    initdb()

@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.errors import BadFile, CorruptFile
 from pipeline.files import sha256_bytes
 from pipeline.publishing import backtest_charts, backtest_tables, backtest_terminal
-from tests.publishing.conftest import forecasts, score
+from tests.editions import forecasts, score
 
 
 def result(**changes: Any) -> dict[str, Any]:

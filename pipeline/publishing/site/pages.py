@@ -1,0 +1,245 @@
+"""What each page says; the templates beside this file are how it looks.
+
+Whatever came from outside (symbols, reasons) is escaped by jinja; only our own SVG and script are marked as safe.
+`base` is the address that all links of the site begin with, no slash at the end.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+
+from pipeline.config import BASELINES
+from pipeline.errors import MissingStep
+from pipeline.publishing import shelf, words
+from pipeline.publishing.site import charts, history
+from pipeline.storage import Storage
+
+_HERE = Path(__file__).parent
+SESSIONS_ON_A_PAGE, _RECENT = 60, 20
+_DOWNLOADS = {"forecasts.csv": "CSV", "forecasts.json": "JSON", "forecasts.parquet": "Parquet"}
+_SCRIPT = (_HERE / "site.js").read_text(encoding="utf-8")
+# What a page may do: run its own script, show the report in a frame, and nothing else.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        f"script-src 'sha256-{base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()}'",
+        "frame-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+        "base-uri 'none'",
+    )
+)
+
+
+def report_page(root: Storage, base: str, as_of: date | None = None) -> str:
+    """Return the page around a session's report, the newest where none is named.
+
+    Raises MissingStep where that session, or nothing at all, is published; CorruptFile where it cannot be read.
+    """
+    folder = shelf.latest(root) if as_of is None else root / shelf.folder_name(as_of)
+    published = shelf.read_published(folder)
+    manifest, provenance = published.manifest, published.manifest["provenance"]
+    day = date.fromisoformat(manifest["as_of"])
+    days = shelf.published_sessions(root)
+    return _render(
+        "report_page",
+        base,
+        here="report" if as_of is None else "sessions",
+        day=day,
+        headline=manifest["headline"],
+        before=max((one for one in days if one < day), default=None),
+        after=min((one for one in days if one > day), default=None),
+        files=f"{base}/files/{day}",
+        downloads=[(name, label) for name, label in _DOWNLOADS.items() if name in manifest["files"]],
+        mlflow_url=_web(provenance.get("mlflow_url")),
+        airflow_url=_airflow_run(base, provenance),
+    )
+
+
+def sessions_page(root: Storage, base: str, before: date | None = None) -> str:
+    """Return the list of published sessions, newest first, those before a day where one is named."""
+    days = [day for day in reversed(shelf.published_sessions(root)) if before is None or day < before]
+    shown = days[:SESSIONS_ON_A_PAGE]
+    came = _came(root)
+    return _render(
+        "sessions_page",
+        base,
+        here="sessions",
+        rows=[_session(root, day, came.get(day)) for day in shown],
+        older=shown[-1] if len(days) > len(shown) else None,
+    )
+
+
+def record_page(root: Storage, base: str) -> str:
+    """Return how published forecasts of the next session did: in time and replayed, by session and by symbol."""
+    record = history.read_history(root)
+    return _render(
+        "record_page",
+        base,
+        here="record",
+        kinds=[_kind(kind, part) for kind, part in history.by_kind(record)],
+    )
+
+
+def symbol_page(root: Storage, base: str, symbol: str) -> str:
+    """Return one symbol: its newest range, and what came of those before it.
+
+    Raises MissingStep where no published session knows the symbol.
+    """
+    newest = shelf.read_published(shelf.latest(root))
+    forecast = next((each for each in newest.forecasts["forecasts"] if each["symbol"] == symbol), None)
+    withheld = next((each for each in newest.forecasts["withheld"] if each["symbol"] == symbol), None)
+    record = history.read_history(root, symbol)
+    if forecast is None and withheld is None and not len(record):
+        raise MissingStep(f"no published session knows the symbol {symbol}")
+    rows = record.to_pylist()
+    return _render(
+        "symbol_page",
+        base,
+        here="symbols",
+        symbol=symbol,
+        day=date.fromisoformat(newest.manifest["as_of"]),
+        steps=[] if forecast is None else _steps(forecast),
+        last_close=None if forecast is None else words.price(forecast["last_close"]),
+        model=None if forecast is None else words.model_name(forecast["model"], forecast["model_version"]),
+        withheld=None if withheld is None else withheld["reason"],
+        kinds=[(history.KINDS[kind], history.rates(part)) for kind, part in history.by_kind(record)],
+        chart=charts.ranges_svg(symbol, rows) if rows else None,
+        rows=[_came_true(row) for row in reversed(rows[-_RECENT:])],
+        count=len(rows),
+    )
+
+
+def symbols_page(root: Storage, base: str) -> str:
+    """Return the list of symbols of the newest session, each with its newest range and how its last ones did."""
+    newest = shelf.read_published(shelf.latest(root))
+    record = history.read_history(root)
+    rates = history.rates_by(record, "symbol") if len(record) else {}
+    rows = [
+        {
+            "symbol": each["symbol"],
+            "steps": _steps(each)[:1],
+            "last_close": words.price(each["last_close"]),
+            "rates": rates.get(each["symbol"]),
+        }
+        for each in newest.forecasts["forecasts"]
+    ]
+    day = date.fromisoformat(newest.manifest["as_of"])
+    return _render("symbols_page", base, here="symbols", day=day, rows=rows, withheld=newest.forecasts["withheld"])
+
+
+def message_page(base: str, title: str, text: str) -> str:
+    """Return a page that says one thing, such as that nothing is published yet."""
+    return _render("message_page", base, here="", title=title, text=text)
+
+
+def _render(template: str, base: str, **context: Any) -> str:
+    return _environment().get_template(f"{template}.html.jinja").render(base=base, **context)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([_HERE, _HERE.parent]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"words": words, "script": Markup(_SCRIPT)}
+    return environment
+
+
+def _session(root: Storage, day: date, came: history.Rates | None) -> dict[str, Any]:
+    manifest = shelf.read_manifest(root / shelf.folder_name(day))
+    decision = manifest["decision"]
+    return {
+        "day": day,
+        "verdict": manifest["verdict"],
+        "reason": decision["reason"],
+        "model": words.model_name(decision["model"], decision.get("model_version")),
+        "network": decision["model"] not in BASELINES,
+        "symbols": manifest["symbols"],
+        "withheld": manifest["withheld"],
+        "came": came,
+    }
+
+
+def _came(root: Storage) -> dict[date, history.Rates]:
+    record = history.read_history(root)
+    return history.rates_by(record, "as_of") if len(record) else {}
+
+
+def _kind(kind: str, part: Any) -> dict[str, Any]:
+    sessions = history.rates_by(part, "target_session")
+    return {
+        "title": history.KINDS[kind],
+        "total": history.rates(part),
+        "chart": charts.saved_svg(sessions),
+        "sessions": list(reversed(sessions.items()))[:_RECENT],
+        "made": len(sessions),
+        "symbols": sorted(history.rates_by(part, "symbol").items(), key=lambda each: each[1].held[80]),
+    }
+
+
+def _steps(forecast: Mapping[str, Any]) -> list[dict[str, str]]:
+    close = forecast["last_close"]
+    first = forecast["steps"][0]["quantiles"]
+    places = words.decimals(first["0.1"], first["0.9"])
+    return [
+        {
+            "day": words.short_day(date.fromisoformat(step["target_session"])),
+            **{
+                f"range_{coverage}": words.price_range(step["quantiles"][low], step["quantiles"][high], places)
+                for coverage, low, high in ((80, "0.1", "0.9"), (90, "0.05", "0.95"))
+            },
+            "change": words.change(step["quantiles"]["0.1"], step["quantiles"]["0.9"], close),
+            "median": words.price(step["quantiles"]["0.5"], places),
+        }
+        for step in forecast["steps"]
+    ]
+
+
+def _came_true(row: Mapping[str, Any]) -> dict[str, Any]:
+    places = words.decimals(row["q0.1"], row["q0.9"])
+    return {
+        "as_of": row["as_of"],
+        "target": row["target_session"],
+        "model": words.model_name(row["model"], row["model_version"]),
+        "range": words.price_range(row["q0.1"], row["q0.9"], places),
+        "close": words.price(row["close"], places),
+        "where": _where(row),
+        "missed": not row["inside_90"],
+        "crps": words.number(row["crps_bp"]),
+        "baseline": words.number(row["baseline_crps_bp"]),
+        "replayed": not row["in_time"],
+    }
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    for coverage in (50, 80, 90):
+        if row[f"inside_{coverage}"]:
+            return f"inside {coverage}{words.PER_CENT}"
+    return "above" if row["close"] > row["q0.5"] else "below"
+
+
+def _web(address: Any) -> str | None:
+    text = str(address or "")
+    return text if text.startswith(("http://", "https://")) else None
+
+
+def _airflow_run(base: str, provenance: Mapping[str, Any]) -> str | None:
+    """The run's page in the Airflow that serves these pages: it lies beside them."""
+    if not (provenance.get("dag_id") and provenance.get("run_id")):
+        return None
+    beside = base.rpartition("/")[0]
+    return f"{beside}/dags/{quote(str(provenance['dag_id']), safe='')}/runs/{quote(str(provenance['run_id']), safe='')}"

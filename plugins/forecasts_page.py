@@ -1,0 +1,43 @@
+"""The entry "Forecasts" in Airflow's navigation.
+
+Every process of Airflow loads this file, and only the API server has a use for the pages themselves and for what they
+import (a second, 40 MiB): they are a file of their own.
+"""
+
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from airflow.configuration import conf
+from airflow.plugins_manager import AirflowPlugin
+
+PREFIX = "/forecasts"
+# A fan of a forecast, as the entry's picture.
+_ICON = (
+    "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 20 20' fill='none' stroke='{ink}' "
+    "stroke-width='1.6' stroke-linejoin='round' stroke-linecap='round'><path d='M2 12l3-4 3 3 3-2' />"
+    "<path d='M11 9l7-6v13z' fill='{ink}' fill-opacity='.25' /></svg>"
+)
+
+
+class ForecastsPagePlugin(AirflowPlugin):
+    """Puts the pages beside Airflow's own, and the entry into its navigation."""
+
+    name = "forecasts_page"
+    external_views: ClassVar[list[Any]] = [
+        {
+            "name": "Forecasts",
+            "href": f"{urlsplit(conf.get('api', 'base_url', fallback='')).path.rstrip('/')}{PREFIX}/",
+            "destination": "nav",
+            "url_route": "forecasts",
+            "nav_top_level": True,
+            "icon": _ICON.format(ink="%231f2d5a"),
+            "icon_dark_mode": _ICON.format(ink="white"),
+        }
+    ]
+
+    @property
+    def fastapi_apps(self) -> list[dict[str, Any]]:
+        """The pages, for the API server."""
+        from forecasts_app import app
+
+        return [{"app": app, "url_prefix": PREFIX, "name": "Forecasts"}]

@@ -1,0 +1,188 @@
+"""The pages over the shelf: what they say, what they leave out, and how they put several records together."""
+
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipeline.errors import MissingStep
+from pipeline.publishing import shelf, words
+from pipeline.publishing.edition import Edition
+from pipeline.publishing.site import charts, history, pages
+from pipeline.storage import Folder
+from tests.editions import AS_OF, forecasts
+
+BASE = "/airflow/forecasts"
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "published")
+
+
+@pytest.fixture
+def put(root: Folder, make_edition: Callable[..., Edition]) -> Callable[..., None]:
+    """Return a function that publishes a session without its charts, which no page shows."""
+
+    def publish(as_of: date = AS_OF, **fields: Any) -> None:
+        edition = make_edition(as_of=as_of, **fields)
+        root.replace(shelf.folder_name(as_of), shelf.render(edition))
+
+    return publish
+
+
+@pytest.fixture(autouse=True)
+def _no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.publishing.charts.fan_pngs", lambda fans: [])
+
+
+def test_the_newest_report_is_framed_by_where_to_go_from_it(put: Callable[..., None], root: Folder) -> None:
+    provenance = {"dag_id": "daily_forecast", "run_id": "manual__1+0", "mlflow_url": "http://127.0.0.1:5000/#/runs/r1"}
+    put(AS_OF - timedelta(days=1))
+    put(AS_OF, provenance=provenance)
+    page = pages.report_page(root, BASE)
+    for target in (
+        f"{BASE}/sessions/2013-02-28",
+        f"{BASE}/files/2013-03-01/report.html",
+        f"{BASE}/files/2013-03-01/forecasts.csv",
+        "http://127.0.0.1:5000/#/runs/r1",
+        "/airflow/dags/daily_forecast/runs/manual__1%2B0",
+    ):
+        assert f'"{target}"' in page
+
+
+def test_an_older_report_leads_to_the_one_after(put: Callable[..., None], root: Folder) -> None:
+    put(AS_OF - timedelta(days=1))
+    put(AS_OF)
+    page = pages.report_page(root, BASE, AS_OF - timedelta(days=1))
+    assert f"{BASE}/sessions/2013-03-01" in page
+    assert f"{BASE}/files/2013-02-28/report.html" in page
+
+
+def test_an_address_that_is_no_web_address_is_no_link(put: Callable[..., None], root: Folder) -> None:
+    put(provenance={"mlflow_url": "javascript:alert(1)"})
+    assert "javascript:" not in pages.report_page(root, BASE)
+
+
+def test_a_session_that_was_never_published_is_not_there(put: Callable[..., None], root: Folder) -> None:
+    put()
+    with pytest.raises(MissingStep, match="nothing is published"):
+        pages.report_page(root, BASE, AS_OF - timedelta(days=3))
+
+
+def test_sessions_are_listed_newest_first_with_what_came(
+    put: Callable[..., None], root: Folder, make_recent: Callable[..., pd.DataFrame]
+) -> None:
+    days = [AS_OF - timedelta(days=back) for back in (2, 1, 0)]
+    for day in days:
+        put(day, recent=make_recent() if day == AS_OF else None)
+    page = pages.sessions_page(root, BASE)
+    listed = re.findall(rf"{BASE}/sessions/(2013-\d\d-\d\d)", page)
+    assert listed == [day.isoformat() for day in reversed(days)]
+    # The forecast of the evening before was the one that every range missed; 40 bp against 50.
+    assert words.share(0.0) in page
+    assert words.percent(40 / 50 - 1) in page
+
+
+def test_a_long_list_has_pages(put: Callable[..., None], root: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "SESSIONS_ON_A_PAGE", 2)
+    for back in range(3):
+        put(AS_OF - timedelta(days=back))
+    first = pages.sessions_page(root, BASE)
+    assert "?before=2013-02-28" in first
+    second = pages.sessions_page(root, BASE, date(2013, 2, 28))
+    assert "/sessions/2013-02-27" in second
+    assert "/sessions/2013-03-01" not in second
+    assert "before=" not in second
+
+
+def test_the_record_tells_live_forecasts_from_replays(
+    put: Callable[..., None], root: Folder, make_recent: Callable[..., pd.DataFrame]
+) -> None:
+    replayed = make_recent("IBM", days=5).assign(in_time=False, crps_bp=60.0)
+    put(recent=pd.concat([make_recent("AAPL", days=10), replayed]))
+    page = pages.record_page(root, BASE)
+    live, _, replays = page.partition("no live record")
+    assert "10 that have come due, for 10 sessions" in live
+    assert "5 that have come due, for 5 sessions" in replays
+    assert words.percent(40 / 50 - 1) in live
+    assert words.percent(60 / 50 - 1) in replays
+    assert "Error saved against the baseline over 10 sessions: 100 bp" in live
+    assert "Error saved against the baseline over 5 sessions: −50 bp" in replays
+
+
+def test_a_record_that_is_empty_says_so(put: Callable[..., None], root: Folder) -> None:
+    put()
+    assert "None has come due yet" in pages.record_page(root, BASE)
+
+
+def test_records_of_several_editions_are_put_together_and_nothing_counts_twice(
+    put: Callable[..., None], root: Folder, make_recent: Callable[..., pd.DataFrame]
+) -> None:
+    """An older edition's record goes on where the newer one ends; where both have a day the newer one's counts."""
+    newest = make_recent(days=10)
+    older = make_recent(days=25).assign(crps_bp=1.0)
+    put(AS_OF - timedelta(days=10), recent=older)
+    put(AS_OF - timedelta(days=4), recent=older)
+    put(AS_OF, recent=newest)
+    record = history.read_history(root)
+    assert record["as_of"].to_pylist() == sorted(set(older["as_of"]))
+    assert record["crps_bp"].to_pylist() == [1.0] * 15 + [40.0] * 10
+
+
+def test_a_symbol_has_its_range_and_what_came_of_those_before(
+    put: Callable[..., None], root: Folder, make_recent: Callable[..., pd.DataFrame]
+) -> None:
+    put(recent=pd.concat([make_recent("AAPL", days=25), make_recent("^GSPC", days=3, close=1500.0)]))
+    page = pages.symbol_page(root, BASE, "AAPL")
+    assert "25 that have come due" in page
+    assert "The last 20 of 25" in page
+    assert "AAPL: 20 of 25 closes lay inside the 80 % range" in page
+    assert "1,5" not in page, "another symbol's prices"
+    assert "Last 20" not in pages.symbol_page(root, BASE, "^GSPC")
+
+
+def test_a_symbol_that_was_withheld_says_why(put: Callable[..., None], root: Folder) -> None:
+    put(withheld=[{"symbol": "IBM", "reason": f"too little history {EVIL}"}])
+    page = pages.symbol_page(root, BASE, "IBM")
+    assert "too little history &lt;script&gt;" in page
+    assert EVIL not in page
+
+
+def test_a_symbol_nobody_knows_is_not_there(put: Callable[..., None], root: Folder) -> None:
+    put()
+    with pytest.raises(MissingStep, match="MSFT"):
+        pages.symbol_page(root, BASE, "MSFT")
+
+
+def test_symbols_are_listed_with_their_links_escaped(put: Callable[..., None], root: Folder) -> None:
+    put(forecasts=forecasts(("AAPL", "^GSPC", EVIL)))
+    page = pages.symbols_page(root, BASE)
+    assert f'href="{BASE}/symbols/%5EGSPC"' in page
+    assert EVIL not in page
+
+
+def test_every_page_may_run_its_own_script_alone(put: Callable[..., None], root: Folder) -> None:
+    put()
+    scripts = re.findall(r"<script>(.*?)</script>", pages.report_page(root, BASE), re.DOTALL)
+    assert scripts == [pages._SCRIPT]
+    assert "sha256-" in pages.POLICY
+    assert "unsafe-inline" not in pages.POLICY.partition("script-src")[2].partition(";")[0]
+
+
+def test_what_a_single_session_saved_is_no_curve() -> None:
+    one = history.Rates(forecasts=1, crps_bp=1.0, baseline_crps_bp=2.0, held={50: 1.0, 80: 1.0, 90: 1.0})
+    assert charts.saved_svg({AS_OF: one}) is None
+    assert charts.saved_svg({AS_OF: one, AS_OF + timedelta(days=1): one}) is not None
+
+
+def test_a_model_like_its_baseline_saves_nothing_and_is_drawn() -> None:
+    same = history.Rates(forecasts=1, crps_bp=2.0, baseline_crps_bp=2.0, held={50: 1.0, 80: 1.0, 90: 1.0})
+    drawn = charts.saved_svg({AS_OF: same, AS_OF + timedelta(days=1): same})
+    assert drawn is not None
+    assert "nan" not in drawn
