@@ -51,6 +51,7 @@ from _closing_bell import (
     shared_params,
 )
 from airflow.sdk import Param, dag
+from mlflow_run_link import leave_mlflow_run, with_mlflow_run
 
 SHARED = shared_params()
 PARAMS = {
@@ -139,7 +140,9 @@ def backtest() -> None:
         """
         from pipeline import jobs
 
-        return jobs.backtest_fold(run, fold, try_number=ti.try_number)
+        made = jobs.backtest_fold(run, fold, try_number=ti.try_number)
+        leave_mlflow_run(made["mlflow_url"], ti)
+        return made
 
     @job(execution_timeout=timedelta(hours=1), retries=8)
     def summary(run: dict[str, Any], folds: list[dict[str, Any]], *, ti: Any = None) -> Any:
@@ -147,13 +150,15 @@ def backtest() -> None:
         from pipeline import jobs
 
         result = jobs.backtest_summary(run, folds, try_number=ti.try_number)
+        leave_mlflow_run(result["mlflow_url"], ti)
         return {name: result[name] for name in ("file", "folder", "rows", "windows", "mlflow_run_id", "mlflow_url")}
 
     batches = plan()
     run = batches["run"]
     folds = snapshot(run, batches["folds"])
     ingest.partial(run=run).expand(batch=batches) >> folds
-    fold.partial(run=run).expand(fold=folds) >> summary(run, folds)
+    folded = with_mlflow_run(fold.partial(run=run).expand(fold=folds))
+    folded >> with_mlflow_run(summary(run, folds))
 
 
 backtest()

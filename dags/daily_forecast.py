@@ -73,6 +73,7 @@ from _closing_bell import (
     shared_params,
 )
 from airflow.sdk import Asset, Param, dag
+from mlflow_run_link import leave_mlflow_run, with_mlflow_run
 from session_timetable import ExchangeSessionTimetable
 
 PRICES = Asset(name="prices", uri="closing-bell://prices", group="closing-bell")
@@ -214,7 +215,9 @@ def daily_forecast() -> None:
         """Take parameters, curves, scores, figures and the model to MLflow: one run there, however often tried."""
         from pipeline import jobs
 
-        return jobs.upload(run, try_number=ti.try_number)
+        uploaded = jobs.upload(run, try_number=ti.try_number)
+        leave_mlflow_run(uploaded["mlflow_url"], ti, "train", "compare")
+        return uploaded
 
     @job(execution_timeout=timedelta(minutes=30), outlets=[MODEL])
     def judge(run: dict[str, Any], *, outlet_events: Any = None) -> Any:
@@ -245,12 +248,12 @@ def daily_forecast() -> None:
         ingest.partial(run=run).expand(batch=batches)
         >> snapshot(run)
         >> score(run)
-        >> [train(run), baseline.partial(run=run).expand(name=BASELINES)]
-        >> compare(run)
-        >> upload(run)
-        >> judge(run)
+        >> [with_mlflow_run(train(run)), baseline.partial(run=run).expand(name=BASELINES)]
+        >> with_mlflow_run(compare(run))
+        >> with_mlflow_run(upload(run))
+        >> with_mlflow_run(judge(run), made_by="upload")
         >> forecast(run)
-        >> publish(run)
+        >> with_mlflow_run(publish(run), made_by="upload")
     )
 
 

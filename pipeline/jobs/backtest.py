@@ -78,13 +78,14 @@ def backtest_fold(
 
     A fold that is kept whole, made by the same code from the same prices and settings, is not made again.
     """
+    from pipeline.tracking import runs
     from pipeline.tracking.backtests import log_fold
 
     this = Run.from_dict(run)
     kept = one_fold.kept(this, fold)
     made = kept or one_fold.make(this, fold, progress)
     frozen = snapshot_of(this)
-    log_fold(
+    run_id = log_fold(
         this.settings,
         this.key,
         fold,
@@ -95,7 +96,8 @@ def backtest_fold(
         address=frozen.address,
     )
     crps = {name: round(values["crps_bp"], 2) for name, values in made["scores"]["models"].items()}
-    return {"trained": made["trained"], "reason": made["reason"], "anew": kept is None, "crps_bp": crps}
+    told = {"trained": made["trained"], "reason": made["reason"], "anew": kept is None, "crps_bp": crps}
+    return {**told, "mlflow_url": runs.run_url(this.settings, run_id)}
 
 
 def backtest_summary(

@@ -69,7 +69,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     A forecast whose session has closed by `now` is kept as a replay.
     """
     from pipeline.judging import record
-    from pipeline.publishing import shelf
+    from pipeline.publishing import shelf, words
     from pipeline.tracking import runs
 
     this = Run.from_dict(run)
@@ -88,8 +88,14 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     with settings.published.reading(published.folder.name) as folder:
         runs.log_published(settings, uploaded["mlflow_run_id"], folder)
     runs.finish(settings, uploaded["mlflow_run_id"])
-    headline = f"{this.as_of}: {edition.model} for {len(edition.symbols)} symbols. {edition.decision['reason']}"
-    return {"folder": str(published.folder), "changed": published.changed, "headline": headline}
+    return {
+        "as_of": this.as_of.isoformat(),
+        "folder": str(published.folder),
+        "changed": published.changed,
+        "headline": words.headline(edition),
+        "verdict": words.verdict(edition).title,
+        "mlflow_url": uploaded.get("mlflow_url"),
+    }
 
 
 def _by_network(

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from airflow.models import dagrun
+from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
+from mlflow_run_link import KEY
 
 SMALL = {
     "TRAINING_STEPS": "20",
@@ -21,6 +23,7 @@ SMALL = {
     "HOLDOUT_SESSIONS": "40",
     "VALIDATION_SESSIONS": "40",
     "INGEST_BATCH": "2",
+    "MLFLOW_LINK": "https://mlflow.example",
 }
 
 
@@ -32,6 +35,8 @@ class Outcome:
     tasks: dict[str, Counter[str]]  # task → how many of its instances ended in which state
     tries: dict[str, int]
     run_id: str
+    note: str | None
+    links: dict[tuple[str, int], str]  # task and map index → where its button "MLflow run" leads to
     home: Path
 
 
@@ -70,4 +75,8 @@ def _outcome(run: dagrun.DagRun, home: Path) -> Outcome:
         for instance in run.get_task_instances(session=session):
             tasks.setdefault(instance.task_id, Counter())[str(instance.state)] += 1
             tries[instance.task_id] = max(tries.get(instance.task_id, 0), instance.try_number)
-    return Outcome(str(run.state), tasks, tries, run.run_id, home)
+        ended = session.get(dagrun.DagRun, run.id)
+        note = ended.note
+        found = session.scalars(XComModel.get_many(run_id=run.run_id, key=KEY, dag_ids=run.dag_id)).all()
+        links = {(one.task_id, one.map_index): str(one.value).strip('"') for one in found}
+    return Outcome(str(run.state), tasks, tries, run.run_id, note, links, home)

@@ -1,5 +1,6 @@
 """The whole DAG on the sample's real prices, run by Airflow itself with a small network."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -86,6 +87,18 @@ def test_its_assets_say_for_which_session_they_are(as_it_comes: Outcome):
     assert dict(map(tuple, events)) == {name: {"as_of": LAST_OF_SAMPLE} for name in ("prices", "model", "forecasts")}
 
 
+def test_a_note_on_the_run_says_what_was_published_and_where(as_it_comes: Outcome):
+    first, last = as_it_comes.note.splitlines()
+    assert first.startswith("**Published.** 2013-03-01 XNYS: 5 symbols, 5 sessions ahead, by ")
+    assert last.startswith("[Report](/plugin/forecasts/forecasts/sessions/2013-03-01) · [MLflow run](https://mlflow.")
+
+
+def test_each_training_task_leads_to_the_mlflow_run(as_it_comes: Outcome):
+    assert {task_id for task_id, _ in as_it_comes.links} == {"train", "compare", "upload", "judge", "publish"}
+    (address,) = set(as_it_comes.links.values())
+    assert re.fullmatch(r"https://mlflow\.example/#/experiments/\d+/runs/[0-9a-f]{32}", address)
+
+
 def test_one_symbol_and_an_earlier_session_by_a_run_without_a_logical_date(start: Start):
     asked = {"symbols": "IBM", "as_of": "2012-11-23", "network": "mlp", "horizon": 2}
 
@@ -117,6 +130,7 @@ def test_a_scheduled_run_after_the_last_session_of_the_source_is_skipped(start: 
     assert ended.tasks == {**ones, "baseline": Counter(skipped=3)}
     assert len(said) == 1
     assert said[0].startswith("nothing to do for 2013-03-04")
+    assert ended.note is None
     assert list(ended.home.iterdir()) == []
 
 
@@ -135,6 +149,7 @@ def test_a_mistake_fails_at_once_and_says_what_is_wrong(start: Start, said, aske
     assert ended.tasks["plan"] == Counter(failed=1)
     assert ended.tries["plan"] == 1
     assert ended.tasks["train"] == Counter(upstream_failed=1)
+    assert ended.note.startswith("**Stopped.** Failed: plan.")
     (sentence,) = said
     assert "\n" not in sentence
     assert all(word in sentence for word in words)
