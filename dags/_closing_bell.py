@@ -3,6 +3,7 @@
 Nothing of the pipeline is imported while a DAG file is read: a task imports what it needs when it runs.
 """
 
+import functools
 import hashlib
 import inspect
 import logging
@@ -112,11 +113,33 @@ def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return the decorator of a task that calls the pipeline; its docstring becomes the task's page in the UI."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        # Named here, since a mapped task does not take its docstring by itself.
-        own = timed()(in_airflow_words()(function))
-        return task(multiple_outputs=False, doc_md=inspect.getdoc(function), **options)(own)
+        own = timed()(in_airflow_words()(told(function)))
+        # The docstring is named here, since a mapped task does not take its own; what is returned is told in words.
+        named = {"multiple_outputs": False, "doc_md": inspect.getdoc(function), "show_return_value_in_logs": False}
+        return task(**named, **options)(own)
 
     return decorate
+
+
+def told(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a task's function, one that also tells the task's log what it did."""
+
+    @functools.wraps(function)
+    def telling(*args: Any, **options: Any) -> Any:
+        result = function(*args, **options)
+        if isinstance(result, Mapping):
+            tell(function.__name__, result)
+        return result
+
+    return telling
+
+
+def tell(step: str, result: Mapping[str, Any]) -> None:
+    """Tell the task's log in a few lines what a step of the pipeline did."""
+    from pipeline.jobs import story
+
+    for line in story.lines(step, result):
+        logging.getLogger(__name__).info(line)
 
 
 @contextmanager
@@ -156,6 +179,12 @@ def log_progress(done: int, total: int, symbol: str) -> None:
         )
 
 
+def log_training(step: int, loss: float) -> None:
+    """Tell the task's log now and then how far the training is."""
+    if step % 250 == 0:
+        logging.getLogger(__name__).info("step %d, loss %.4f", step, loss)
+
+
 def filled_in(params: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the form that were filled in.
 
@@ -184,6 +213,7 @@ def request_of(dag_run: Any) -> dict[str, Any]:
 
 def handed_on(planned: Mapping[str, Any], ti: Any) -> list[list[str]]:
     """Return the batches of symbols of a plan; all else of it becomes XComs of the same names for the later tasks."""
+    tell("plan", planned)
     for name, value in planned.items():
         if name != "batches":
             ti.xcom_push(key=name, value=value)

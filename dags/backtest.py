@@ -47,6 +47,7 @@ from _closing_bell import (
     handed_on,
     job,
     log_progress,
+    log_training,
     request_of,
     shared_params,
 )
@@ -140,7 +141,7 @@ def backtest() -> None:
         """
         from pipeline import jobs
 
-        made = jobs.backtest_fold(run, fold, try_number=ti.try_number)
+        made = jobs.backtest_fold(run, fold, progress=log_training, try_number=ti.try_number)
         leave_mlflow_run(made["mlflow_url"], ti)
         return made
 

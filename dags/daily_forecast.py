@@ -69,6 +69,7 @@ from _closing_bell import (
     handed_on,
     job,
     log_progress,
+    log_training,
     request_of,
     shared_params,
 )
@@ -193,7 +194,7 @@ def daily_forecast() -> None:
         """Fit the network and forecast the held-out sessions with it; to disk, MLflow is not touched."""
         from pipeline import jobs
 
-        return jobs.train(run)
+        return jobs.train(run, progress=log_training)
 
     @job(execution_timeout=timedelta(hours=2), map_index_template="{{ task.op_kwargs['name'] }}")
     def baseline(run: dict[str, Any], name: str) -> Any:

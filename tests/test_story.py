@@ -1,0 +1,85 @@
+"""What the tasks' logs tell: every step of a run in a few lines that a person can read."""
+
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import jobs
+from pipeline.jobs import story
+from tests.small import SMALL
+
+NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def results(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What each step of two runs in a row returned, the second run's."""
+    home = Path(shutil.copytree(empty_home, tmp_path_factory.mktemp("told") / "var"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIPELINE_HOME", str(home))
+        patch.chdir(home.parent)
+        for day in (date(2013, 2, 26), date(2013, 2, 27)):
+            planned = jobs.plan(key=None, now=NOW, as_of=day, overrides=SMALL, provenance={})
+            made = jobs.run_all(planned, known_at=NOW)
+    made |= {"baseline": {"baseline": "garch", "windows": 120}, "compare": made["train"], "plan": planned}
+    return {**made, "ingest": made["ingest"]["batches"][0]}
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ("plan", "forecasts from 2013-02-27: 3 symbols in 1 batch"),
+        ("ingest", "bars of 3 symbols: "),
+        ("snapshot", "bars frozen as "),
+        ("score", "3 forecasts have come due now, 3 are in the record"),
+        ("score", "replays, lately: 90 % ranges held"),
+        ("train", "trained in "),
+        ("baseline", "the GARCH baseline has forecast 120 held-out windows"),
+        ("compare", "CRPS on the same held-out sessions, in basis points, best first: "),
+        ("upload", "registered as version 2"),
+        ("judge", "to be published: "),
+        ("forecast", "3 symbols forecast, 0 withheld"),
+        ("publish", "2013-02-27 XNYS: 3 symbols, 5 sessions ahead, by "),
+    ],
+)
+def test_a_step_tells_what_it_did(results: dict[str, Any], step: str, told: str) -> None:
+    lines = story.lines(step, results[step])
+    assert 1 <= len(lines) <= 4
+    assert told in "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
+    assert not any(brace in line for line in lines for brace in "{}")
+
+
+def test_every_task_of_the_dags_has_a_story(results: dict[str, Any]) -> None:
+    dags = Path(__file__).resolve().parent.parent / "dags"
+    tasks = {
+        line.split("def ")[1].split("(")[0]
+        for path in dags.glob("[a-z]*.py")
+        for line in path.read_text().splitlines()
+        if line.startswith("    def ")
+    }
+    assert tasks == set(story._STORIES)
+
+
+def test_what_went_wrong_is_named_and_a_long_list_cut_short() -> None:
+    row = {"outcome": "unknown", "detail": "Yahoo does not know it"}
+    problems = [{"symbol": f"X{number}", **row} for number in range(14)]
+    told = story.lines(
+        "ingest", {"symbols": 14, "new": 0, "revised": 0, "held_back": 0, "skipped": 0, "problems": problems}
+    )
+    assert told[1] == "X0: unknown, Yahoo does not know it"
+    assert len(told) == 12
+    assert told[-1] == "and 4 more"
+
+
+def test_a_fold_that_was_there_says_so() -> None:
+    fold = {"anew": False, "trained": False, "reason": "too little history", "crps_bp": {"garch": 120.5, "lstm": 119.0}}
+    first, scores = story.lines("fold", fold)
+    assert first == "the fold was there already; no network: too little history"
+    assert scores.endswith("LSTM 119.00, GARCH baseline 120.50")
+
+
+def test_a_step_without_a_story_tells_none() -> None:
+    assert story.lines("nothing", {}) == []
