@@ -96,7 +96,6 @@ def _card(fan: Fan, past: Past | None, *, steps: bool) -> dict[str, Any]:
         "symbol": fan.symbol,
         "svg": fan_svg(fan),
         "past": past,
-        "ranges": [(coverage, *words.range_of(fan, coverage, -1)) for coverage in (80, 90)],
         "last_close": words.price(fan.last_close, places),
         "steps": table if steps else None,
     }
