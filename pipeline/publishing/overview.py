@@ -18,12 +18,12 @@ _LEAST, _MOST, _ENOUGH = 0.8, 0.97, 20
 _DOUBTS = ("quarantine", "reject")
 
 
-def rows(edition: Edition, fans: list[Fan]) -> Iterator[dict[str, Any]]:
+def rows(edition: Edition) -> Iterator[dict[str, Any]]:
     """Yield one row for each symbol."""
     before = yesterday(edition)
     skills = skill_by_symbol(edition)
     doubts = _doubts(edition.audit)
-    for fan in fans:
+    for fan in edition.fans:
         steps = [1] if len(fan.targets) == 1 else [1, -1]
         against = _against(fan, before.get(fan.symbol))
         skill = None if fan.model in BASELINES else skills.get(fan.symbol)

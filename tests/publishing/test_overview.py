@@ -14,7 +14,7 @@ from pipeline.publishing.overview import rows, skill_by_symbol, yesterday
 def table(make_edition: Callable[..., Edition]) -> Callable[..., dict[str, dict[str, Any]]]:
     def made(**fields: Any) -> dict[str, dict[str, Any]]:
         edition = make_edition(**fields)
-        return {row["symbol"]: row for row in rows(edition, list(edition.fans()))}
+        return {row["symbol"]: row for row in rows(edition)}
 
     return made
 
