@@ -6,8 +6,9 @@ from datetime import date
 import pandas as pd
 import pytest
 
+from pipeline.config import BASELINES
 from pipeline.learning import baselines
-from pipeline.publishing.edition import BASELINES, COLUMNS, Edition
+from pipeline.publishing.edition import COLUMNS, Edition
 from pipeline.publishing.words import model_name
 
 
