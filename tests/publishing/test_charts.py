@@ -26,6 +26,12 @@ def test_every_symbol_has_its_chart_and_the_same_one_again(make_edition: Callabl
     assert first["AAPL"] != first["^GSPC"]
 
 
+def test_a_chart_does_not_depend_on_those_drawn_before_it(make_edition: Callable[..., Edition]) -> None:
+    fans = make_edition().fans
+    alone = {symbol: png for fan in fans for symbol, png in charts.fan_pngs([fan])}
+    assert dict(charts.fan_pngs(fans)) == dict(charts.fan_pngs(reversed(fans))) == alone
+
+
 def test_a_png_holds_no_date_and_no_software(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
     data = charts.fan_chart(make_edition().fans[0], tmp_path / "fan.png").read_bytes()
     assert not [chunk for chunk in (b"tEXt", b"iTXt", b"zTXt", b"tIME") if chunk in data]
