@@ -1,4 +1,9 @@
-"""Fan charts as inline SVG. Colours are CSS classes of the report, so one drawing serves light and dark."""
+"""Fan charts as inline SVG, and what every drawing of the report is made with.
+
+Colours are CSS classes of the report, so one drawing serves light and dark.
+"""
+
+from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
@@ -20,10 +25,10 @@ def fan_svg(fan: Fan) -> Markup:
             for at, text in chart.prices
         ),
         f'<path class="origin" d="M{x:g} {chart.top:g}V{chart.bottom:g}"/>',
-        *(f'<path class="b{coverage}" d="{_path(points)}Z"/>' for coverage, points in chart.bands.items()),
-        *(f'<path class="beside" d="{_path(points)}"/>' for points in chart.baseline),
-        f'<path class="median" d="{_path(chart.median)}"/>',
-        f'<path class="close" d="{_path(chart.closes)}"/>',
+        *(f'<path class="b{coverage}" d="{path(points)}Z"/>' for coverage, points in chart.bands.items()),
+        *(f'<path class="beside" d="{path(points)}"/>' for points in chart.baseline),
+        f'<path class="median" d="{path(chart.median)}"/>',
+        f'<path class="close" d="{path(chart.closes)}"/>',
         f'<circle class="now" cx="{x:g}" cy="{y:.1f}" r="2.6"/>',
         *(f'<text class="day" x="{at:g}" y="{HEIGHT - 8}">{escape(text)}</text>' for at, text in chart.days),
         *(
@@ -31,8 +36,7 @@ def fan_svg(fan: Fan) -> Markup:
             for place, (at, text) in enumerate(chart.ends)
         ),
     ]
-    start = f'<svg class="fan" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(_sentence(fan))}">'
-    return Markup(f"{start}{''.join(parts)}</svg>")  # numbers and escaped text only
+    return drawing("fan", WIDTH, HEIGHT, _sentence(fan), parts)
 
 
 def spark_svg(fan: Fan) -> Markup:
@@ -40,11 +44,18 @@ def spark_svg(fan: Fan) -> Markup:
     closes, ribbon = spark_layout(fan, _SPARK_WIDTH, _SPARK_HEIGHT)
     return Markup(
         f'<svg class="spark" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" aria-hidden="true">'
-        f'<path class="b80" d="{_path(ribbon)}Z"/><path class="close" d="{_path(closes)}"/></svg>'
+        f'<path class="b80" d="{path(ribbon)}Z"/><path class="close" d="{path(closes)}"/></svg>'
     )
 
 
-def _path(points: Points) -> str:
+def drawing(kind: str, width: int, height: int, label: str, parts: Iterable[str]) -> Markup:
+    """Return parts, which hold numbers and escaped text only, as one drawing, with a label for who cannot see it."""
+    start = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
+    return Markup(f"{start}{''.join(parts)}</svg>")
+
+
+def path(points: Points) -> str:
+    """Return a line through points, as the `d` of a path."""
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
 
 

@@ -14,8 +14,9 @@ def test_the_last_twenty_are_counted_and_drawn(
     make_edition: Callable[..., Edition], make_recent: Callable[..., pd.DataFrame]
 ) -> None:
     past = pasts(make_edition(recent=make_recent()))["AAPL"]
-    assert (past.count, past.inside) == (20, {50: 16, 80: 16, 90: 16})
-    assert past.sentence.startswith("16 of the last 20 closes lay inside the 80 % range")
+    assert past.sentence == (
+        "16 of the last 20 closes lay inside the 80 % range of the evening before, 16 inside the 90 % range."
+    )
     paths = {path.get("class"): path.get("d") or "" for path in ElementTree.fromstring(past.svg).iter("path")}
     assert paths["bar90"].count("M") == paths["bar80"].count("M") == 20
     assert (paths["dot"].count("M"), paths["miss"].count("M")) == (16, 4)
@@ -34,7 +35,7 @@ def test_what_lies_higher_is_drawn_higher(
 def test_few_forecasts_are_no_reason_to_fail_and_none_is_nothing(
     make_edition: Callable[..., Edition], make_recent: Callable[..., pd.DataFrame]
 ) -> None:
-    assert pasts(make_edition(recent=make_recent(days=2)))["AAPL"].count == 2
+    assert " of the last 2 closes " in pasts(make_edition(recent=make_recent(days=2)))["AAPL"].sentence
     assert pasts(make_edition()) == pasts(make_edition(recent=make_recent().iloc[:0])) == {}
 
 
