@@ -3,7 +3,7 @@
 Legend: H steps of the horizon, Q quantile levels, N sessions of history.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -81,6 +81,8 @@ class Edition:
     recent: pd.DataFrame | None = None
     # How forecasts did lately, one row per symbol: those published in time ("live") and replays ("replayed").
     live_by_symbol: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    # The symbols of which the live 90 % ranges were judged to have held too little or too much lately.
+    out_of_bounds: Collection[str] = ()
     # Counts of the verdicts, and `problems`.
     audit: Mapping[str, Any] = field(default_factory=dict)
     # Population stability index of each input: the last quarter against the sessions trained on.
