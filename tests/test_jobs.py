@@ -170,6 +170,19 @@ def test_a_forecast_published_in_time_is_live_and_has_a_record_of_its_own(new_ho
     assert everything(new_home / "mlflow" / "artifacts" / "live-scores") == before
 
 
+def test_a_symbol_judged_out_of_bounds_is_marked_in_the_report(new_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.judging import live
+
+    monkeypatch.setattr(live, "out_of_bounds", lambda _record: {"IBM": "its 90 % ranges held 50 %"})
+    for day in DAYS[:2]:
+        run(day, now=NEW_YORK.complete_at(day) + timedelta(minutes=5))
+    first, second = (
+        (new_home / "published" / f"as_of={day}" / "report.html").read_text(encoding="utf-8") for day in DAYS[:2]
+    )
+    assert first.count("90 % range held ") == 0, "nothing has come due"
+    assert second.count("90 % range held ") == 1
+
+
 def test_a_young_champion_serves_until_the_next_is_due_or_its_ranges_no_longer_hold(
     new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,6 +179,7 @@ def _edition(this: Run) -> "Edition":
     frozen = snapshot_of(this)
     bars = read_snapshot(frozen)
     record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
+    kinds = live.by_kind(record)
     return Edition(
         as_of=this.as_of,
         exchange=settings.exchange,
@@ -189,7 +190,8 @@ def _edition(this: Run) -> "Edition":
         decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},
         live=record,
         recent=live.next_session(record),
-        live_by_symbol={kind: live.by_symbol(part) for kind, part in live.by_kind(record).items()},
+        live_by_symbol={kind: live.by_symbol(part) for kind, part in kinds.items()},
+        out_of_bounds=tuple(live.out_of_bounds(kinds["live"])) if "live" in kinds else (),
         audit=this.read("audit", made_by="ingest"),
         drift=training.get("drift", {}),
         memory=training.get("memory") or {},

@@ -5,9 +5,10 @@ quantiles of the held-out windows; `compare` puts them together.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import LEVELS
 from pipeline.errors import CorruptFile, TrackingUnavailable
 from pipeline.jobs.common import Progress, Summary, digest_of, features_of, training_precision
 from pipeline.runs import Run
@@ -20,18 +21,19 @@ if TYPE_CHECKING:
 _NETWORK = "network"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Windows:
+    """What a contender gets: the features, what is trained on, and the held-out windows with what came."""
+
+    features: "Features"
+    fold: "Fold"
+    heldout: "Heldout"  # no contender is in it yet
+
+
 def baseline(run: Mapping[str, Any], name: str) -> Summary:
     """Forecast the held-out sessions with one baseline, and keep what it has to say of itself."""
-    from pipeline.learning.baselines import BASELINES
-
     this = Run.from_dict(run)
-    features = features_of(this)
-    fold, heldout = _windows(features, this.settings)
-    notes: dict[str, Any] = {}
-    quantiles_NHQ = BASELINES[name](features, fold.test, horizon=this.settings.horizon, levels=LEVELS, notes=notes)
-    _keep(this, name, heldout.also(name, quantiles_NHQ))
-    this.write(f"baseline-{name}", notes)
-    return {"baseline": name, "windows": len(heldout.actual_NH), **notes}
+    return _forecast_by(this, _windows(this), name)
 
 
 def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
@@ -40,37 +42,8 @@ def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summar
     With too little history, or while the champion is young enough (`retrain_every`), nothing is trained and the reason
     is kept.
     """
-    from pipeline.learning import folds
-    from pipeline.learning.drift import input_drift
-    from pipeline.learning.memory import memory_of
-    from pipeline.learning.retraining import parameters, retrain
-
     this = Run.from_dict(run)
-    settings = this.settings
-    features = features_of(this)
-    fold, heldout = _windows(features, settings)
-    not_trained = folds.too_little(fold) or _not_due(this)
-    if not_trained is None:
-        trained = retrain(
-            features,
-            fold,
-            settings,
-            as_of=this.as_of,
-            data_digest=digest_of(this),
-            precision=training_precision(settings),
-            progress=progress,
-        )
-        with this.kept.making("model") as folder:
-            trained.forecaster.save(folder)
-        training = trained.story
-        training["memory"] = memory_of(trained.forecaster, features, fold.test)
-        heldout = heldout.also(settings.network, trained.forecaster.quantiles(features, fold.test))
-    else:
-        training = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
-    training["drift"] = input_drift(features, fold.train)
-    _keep(this, _NETWORK, heldout)
-    this.write("training", training)
-    return {"trained": not_trained is None, "reason": not_trained, "seconds": training["seconds"]}
+    return _train(this, _windows(this), progress)
 
 
 def compare(run: Mapping[str, Any]) -> Summary:
@@ -104,18 +77,21 @@ def train_all(run: Mapping[str, Any], *, progress: Progress | None = None) -> Su
     """Do all of this in this process, one after the other."""
     from pipeline.learning.baselines import BASELINES
 
+    this = Run.from_dict(run)
+    windows = _windows(this)
     for name in BASELINES:
-        baseline(run, name)
-    return {**train(run, progress=progress), **compare(run)}
+        _forecast_by(this, windows, name)
+    return {**_train(this, windows, progress), **compare(run)}
 
 
-def _windows(features: "Features", settings: Settings) -> "tuple[Fold, Heldout]":
-    """Return what is trained on and what is held out, and the held-out windows with what came and no contender yet."""
+def _windows(this: Run) -> _Windows:
     from pipeline.judging.heldout import Heldout
     from pipeline.learning import folds
     from pipeline.learning.features import future_returns
     from pipeline.learning.windows import usable_origins, with_targets
 
+    settings = this.settings
+    features = features_of(this)
     panel = features.panel
     future_STH = future_returns(panel.return_ST, settings.horizon)
     fold = folds.split(
@@ -126,12 +102,56 @@ def _windows(features: "Features", settings: Settings) -> "tuple[Fold, Heldout]"
         validation=settings.validation_sessions,
     )
     test = fold.test
-    return fold, Heldout(
+    heldout = Heldout(
         symbols_N=panel.symbols_array[test.s_N],
         origins_N=panel.days(test.s_N, test.t_N),
         actual_NH=future_STH[test.s_N, test.t_N],
         quantiles={},
     )
+    return _Windows(features=features, fold=fold, heldout=heldout)
+
+
+def _forecast_by(this: Run, windows: _Windows, name: str) -> Summary:
+    from pipeline.learning.baselines import BASELINES
+
+    features, test = windows.features, windows.fold.test
+    notes: dict[str, Any] = {}
+    quantiles_NHQ = BASELINES[name](features, test, horizon=this.settings.horizon, levels=LEVELS, notes=notes)
+    _keep(this, name, windows.heldout.also(name, quantiles_NHQ))
+    this.write(f"baseline-{name}", notes)
+    return {"baseline": name, "windows": len(windows.heldout.actual_NH), **notes}
+
+
+def _train(this: Run, windows: _Windows, progress: Progress | None) -> Summary:
+    from pipeline.learning import folds
+    from pipeline.learning.drift import input_drift
+    from pipeline.learning.memory import memory_of
+    from pipeline.learning.retraining import parameters, retrain
+
+    settings = this.settings
+    features, fold, heldout = windows.features, windows.fold, windows.heldout
+    not_trained = folds.too_little(fold) or _not_due(this)
+    if not_trained is None:
+        trained = retrain(
+            features,
+            fold,
+            settings,
+            as_of=this.as_of,
+            data_digest=digest_of(this),
+            precision=training_precision(settings),
+            progress=progress,
+        )
+        with this.kept.making("model") as folder:
+            trained.forecaster.save(folder)
+        training = trained.story
+        training["memory"] = memory_of(trained.forecaster, features, fold.test)
+        heldout = heldout.also(settings.network, trained.forecaster.quantiles(features, fold.test))
+    else:
+        training = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
+    training["drift"] = input_drift(features, fold.train)
+    _keep(this, _NETWORK, heldout)
+    this.write("training", training)
+    return {"trained": not_trained is None, "reason": not_trained, "seconds": training["seconds"]}
 
 
 def _keep(this: Run, name: str, heldout: "Heldout") -> None:

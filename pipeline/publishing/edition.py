@@ -3,7 +3,7 @@
 Legend: H steps of the horizon, Q quantile levels, N sessions of history.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -81,6 +81,8 @@ class Edition:
     recent: pd.DataFrame | None = None
     # How forecasts did lately, one row per symbol: those published in time ("live") and replays ("replayed").
     live_by_symbol: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    # The symbols of which the live 90 % ranges were judged to have held too little or too much lately.
+    out_of_bounds: Collection[str] = ()
     # Counts of the verdicts, and `problems`.
     audit: Mapping[str, Any] = field(default_factory=dict)
     # Population stability index of each input: the last quarter against the sessions trained on.
@@ -127,12 +129,13 @@ class Edition:
         """The sessions forecast, in order."""
         return sorted(set(self.table["target_session"]))
 
-    def fans(self) -> Iterator[Fan]:
-        """Yield one Fan per symbol, in the order of `symbols`."""
+    @cached_property
+    def fans(self) -> tuple[Fan, ...]:
+        """One Fan per symbol, in the order of `symbols`."""
         history = dict(iter(self.history.groupby("symbol", sort=False)))
         beside = _by_symbol(self.baselines.get(self.best_baseline or ""))
-        for symbol, rows in self.table.groupby("symbol", sort=False):
-            yield _fan(rows, history.get(symbol), beside.get(symbol))
+        tables = self.table.groupby("symbol", sort=False)
+        return tuple(_fan(rows, history.get(symbol), beside.get(symbol)) for symbol, rows in tables)
 
 
 def canonical(forecasts: pd.DataFrame) -> pd.DataFrame:

@@ -3,17 +3,16 @@
 The forecast gets a wider scale than the past: five sessions beside sixty would be a sliver. A line parts the two.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
-from pipeline.publishing.edition import MEDIAN, RANGES, Fan, Floats
+from pipeline.publishing.drawing import Floats, Points, Scale, places_of, points, round_values
+from pipeline.publishing.edition import MEDIAN, RANGES, Fan
 from pipeline.publishing.words import decimals, price, short_day
 
-Points = list[tuple[float, float]]
 WIDTH, HEIGHT = 440, 230
 SHOWN_SESSIONS = 60
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 60.0, 10.0, 26.0
@@ -45,24 +44,24 @@ def fan_layout(fan: Fan, *, shown: int = SHOWN_SESSIONS) -> Layout:
     if not len(closes_N):
         sessions, closes_N = (fan.targets[0],), np.array([fan.last_close])
     x_N, x_H = _across(len(closes_N), len(fan.targets), _LEFT, WIDTH - _RIGHT)
-    shape, ys = _scale(fan, closes_N, _TOP, HEIGHT - _BOTTOM)
-    start = (round(float(x_N[-1]), 1), round(float(shape(fan.last_close)), 1))
-    ribbons = {coverage: _ribbon(start, x_H, fan.quantiles_HQ, coverage, shape) for coverage in (90, 80, 50)}
+    down, ys = _scale(fan, closes_N, _TOP, HEIGHT - _BOTTOM)
+    start = (round(float(x_N[-1]), 1), round(float(down(fan.last_close)), 1))
+    ribbons = {coverage: _ribbon(start, x_H, fan.quantiles_HQ, coverage, down) for coverage in (90, 80, 50)}
     last_Q = fan.quantiles_HQ[-1]
     places = decimals(last_Q[0], last_Q[-1])
     return Layout(
-        closes=_points(x_N, shape(closes_N)),
+        closes=points(x_N, down(closes_N)),
         bands=ribbons,
-        median=[start, *_points(x_H, shape(fan.quantiles_HQ[:, MEDIAN]))],
-        baseline=[] if fan.baseline_HQ is None else _edges(start, x_H, fan.baseline_HQ, 90, shape),
+        median=[start, *points(x_H, down(fan.quantiles_HQ[:, MEDIAN]))],
+        baseline=[] if fan.baseline_HQ is None else _edges(start, x_H, fan.baseline_HQ, 90, down),
         origin=start,
         left=_LEFT,
         right=WIDTH - _RIGHT,
         top=_TOP,
         bottom=HEIGHT - _BOTTOM,
-        prices=[(float(shape(value)), price(value, places_of(ys))) for value in ys],
+        prices=[(float(down(value)), price(value, places_of(ys))) for value in ys],
         days=_days(sessions, x_N, fan.targets, x_H, labelled=len(fan.sessions) > 0),
-        ends=_apart([(float(shape(last_Q[at])), price(last_Q[at], places)) for at in (-1, MEDIAN, 0)]),
+        ends=_apart([(float(down(last_Q[at])), price(last_Q[at], places)) for at in (-1, MEDIAN, 0)]),
     )
 
 
@@ -70,43 +69,19 @@ def spark_layout(fan: Fan, width: float, height: float, *, shown: int = 30) -> t
     """Return the closes and the 80 % ribbon of a chart the size of a word."""
     closes_N = fan.closes_N[-shown:] if len(fan.closes_N) else np.array([fan.last_close])
     x_N, x_H = _across(len(closes_N), len(fan.targets), 1, width - 1)
-    shape, _ = _scale(fan, closes_N, 3, height - 3)
-    start = (round(float(x_N[-1]), 1), round(float(shape(fan.last_close)), 1))
-    return _points(x_N, shape(closes_N)), _ribbon(start, x_H, fan.quantiles_HQ, 80, shape)
+    down, _ = _scale(fan, closes_N, 3, height - 3)
+    start = (round(float(x_N[-1]), 1), round(float(down(fan.last_close)), 1))
+    return points(x_N, down(closes_N)), _ribbon(start, x_H, fan.quantiles_HQ, 80, down)
 
 
-class _Shape:
-    """Prices to pixels, linear and downward."""
-
-    def __init__(self, low: float, high: float, top: float, bottom: float) -> None:
-        self.high, self.top = high, top
-        self.factor = (bottom - top) / max(high - low, 1e-12)
-
-    def __call__(self, value: float | Floats) -> Floats:
-        return np.asarray(self.top + (self.high - value) * self.factor, dtype=float)
-
-
-def _scale(fan: Fan, closes_N: Floats, top: float, bottom: float) -> tuple[_Shape, list[float]]:
+def _scale(fan: Fan, closes_N: Floats, top: float, bottom: float) -> tuple[Scale, list[float]]:
     """Return the map from prices to pixels, and round prices for two to five grid lines."""
     beside = np.empty(0) if fan.baseline_HQ is None else fan.baseline_HQ.ravel()
     every = np.concatenate([closes_N, fan.quantiles_HQ.ravel(), beside, np.array([fan.last_close])])
     low, high = float(every.min()), float(every.max())
     pad = max((high - low) * 0.05, high * 1e-4)
     low, high = low - pad, high + pad
-    return _Shape(low, high, top, bottom), round_values(low, high)
-
-
-def round_values(low: float, high: float) -> list[float]:
-    """Return two to five round values between two others, for grid lines."""
-    rough = (high - low) / 5
-    power = 10 ** math.floor(math.log10(rough))
-    grid = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= rough)
-    return [count * grid for count in range(math.ceil(low / grid), math.floor(high / grid) + 1)]
-
-
-def places_of(values: Sequence[float]) -> int:
-    """Return the fewest decimals that tell round values apart."""
-    return next((few for few in range(6) if all(abs(round(value, few) - value) < 1e-9 for value in values)), 6)
+    return Scale(high, low, top, bottom), round_values(low, high)
 
 
 def _across(past: int, horizon: int, left: float, right: float) -> tuple[Floats, Floats]:
@@ -117,17 +92,13 @@ def _across(past: int, horizon: int, left: float, right: float) -> tuple[Floats,
     return x_N, origin + ahead * np.arange(1, horizon + 1) / horizon
 
 
-def _edges(start: tuple[float, float], x_H: Floats, quantiles_HQ: Floats, coverage: int, shape: _Shape) -> list[Points]:
-    return [[start, *_points(x_H, shape(quantiles_HQ[:, column]))] for column in reversed(RANGES[coverage])]
+def _edges(start: tuple[float, float], x_H: Floats, quantiles_HQ: Floats, coverage: int, down: Scale) -> list[Points]:
+    return [[start, *points(x_H, down(quantiles_HQ[:, column]))] for column in reversed(RANGES[coverage])]
 
 
-def _ribbon(start: tuple[float, float], x_H: Floats, quantiles_HQ: Floats, coverage: int, shape: _Shape) -> Points:
-    upper, lower = _edges(start, x_H, quantiles_HQ, coverage, shape)
+def _ribbon(start: tuple[float, float], x_H: Floats, quantiles_HQ: Floats, coverage: int, down: Scale) -> Points:
+    upper, lower = _edges(start, x_H, quantiles_HQ, coverage, down)
     return [*upper, *reversed(lower[1:])]
-
-
-def _points(xs: Floats, ys: Floats) -> Points:
-    return [(round(float(x), 1), round(float(y), 1)) for x, y in zip(xs, ys, strict=True)]
 
 
 def _days(

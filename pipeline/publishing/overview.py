@@ -13,17 +13,15 @@ from pipeline.publishing import words
 from pipeline.publishing.edition import Edition, Fan
 from pipeline.publishing.svg import spark_svg
 
-# Live coverage of the 90 % range that far off, with so many forecasts due, is told as a warning.
-_LEAST, _MOST, _ENOUGH = 0.8, 0.97, 20
 _DOUBTS = ("quarantine", "reject")
 
 
-def rows(edition: Edition, fans: list[Fan]) -> Iterator[dict[str, Any]]:
+def rows(edition: Edition) -> Iterator[dict[str, Any]]:
     """Yield one row for each symbol."""
     before = yesterday(edition)
     skills = skill_by_symbol(edition)
     doubts = _doubts(edition.audit)
-    for fan in fans:
+    for fan in edition.fans:
         steps = [1] if len(fan.targets) == 1 else [1, -1]
         against = _against(fan, before.get(fan.symbol))
         skill = None if fan.model in BASELINES else skills.get(fan.symbol)
@@ -112,10 +110,7 @@ def _doubts(audit: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _live_coverage(edition: Edition, symbol: str) -> list[str]:
-    table = edition.live_by_symbol.get("live")
-    if table is None or symbol not in table.index:
+    if symbol not in edition.out_of_bounds:
         return []
-    held, count = (float(value) for value in table.loc[[symbol], ["coverage_90", "forecasts"]].iloc[0])
-    if count < _ENOUGH or _LEAST <= held <= _MOST:
-        return []
+    held = edition.live_by_symbol["live"]["coverage_90"][symbol]
     return [f"90 % range held {words.share(held)} lately"]

@@ -3,14 +3,14 @@
 Legend: N sessions.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pipeline.publishing import words
+from pipeline.publishing.drawing import Scale, drawing, ranges_and_closes
 from pipeline.publishing.edition import Edition
 
 SHOWN = 20
@@ -19,19 +19,10 @@ _WIDTH, _HEIGHT, _LEFT, _PAD = 440, 96, 42, 8
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """The last forecasts of one symbol that have come due, ready to be shown."""
+    """The last forecasts of one symbol that have come due, drawn and in words."""
 
     svg: Markup
-    count: int
-    inside: Mapping[int, int]  # range -> how many closes it held
-
-    @property
-    def sentence(self) -> str:
-        """What the drawing says, in words."""
-        return (
-            f"{self.inside[80]} of the last {self.count} closes lay inside the 80 % range of the evening before, "
-            f"{self.inside[90]} inside the 90 % range."
-        )
+    sentence: str
 
 
 def pasts(edition: Edition) -> dict[str, Past]:
@@ -43,31 +34,26 @@ def pasts(edition: Edition) -> dict[str, Past]:
 
 
 def _past(symbol: str, part: pd.DataFrame) -> Past:
-    inside = {each: int(part[f"inside_{each}"].astype(bool).sum()) for each in (50, 80, 90)}
+    held = {each: int(part[f"inside_{each}"].astype(bool).sum()) for each in (80, 90)}
+    sentence = (
+        f"{held[80]} of the last {len(part)} closes lay inside the 80 % range of the evening before, "
+        f"{held[90]} inside the 90 % range."
+    )
+    first, last = (pd.Timestamp(part["target_session"].iloc[at]).date() for at in (0, -1))
+    label = f"{symbol}, {words.short_day(first)} to {words.short_day(last)}: {sentence}"
+    return Past(svg=drawing("past", _WIDTH, _HEIGHT, label, _parts(part)), sentence=sentence)
+
+
+def _parts(part: pd.DataFrame) -> list[str]:
     columns = ["q0.05", "q0.1", "q0.9", "q0.95", "close"]
     moves_N5 = part[columns].to_numpy(float) / part[["last_close"]].to_numpy(float) - 1
     reach = max(float(np.abs(moves_N5).max()) * 1.08, 1e-6)
     x_N = _LEFT + (_WIDTH - _LEFT - _PAD) * (np.arange(len(part)) + 0.5) / SHOWN
-    y_N5 = _HEIGHT / 2 - moves_N5 / reach * (_HEIGHT / 2 - _PAD)
-    outer, inner = (
-        "".join(f"M{x:.0f} {row[low]:.1f}V{row[high]:.1f}" for x, row in zip(x_N, y_N5, strict=True))
-        for low, high in ((0, 3), (1, 2))
-    )
-    held_N = part["inside_90"].to_numpy(bool)
-    dots = {
-        name: "".join(f"M{x:.0f} {y:.1f}h0" for x, y in zip(x_N[mask], y_N5[mask, 4], strict=True))
-        for name, mask in (("dot", held_N), ("miss", ~held_N))
-    }
-    found = Past(svg=Markup(), count=len(part), inside=inside)
-    first, last = (pd.Timestamp(part["target_session"].iloc[at]).date() for at in (0, -1))
-    label = f"{symbol}, {words.short_day(first)} to {words.short_day(last)}: {found.sentence}"
+    y_N5 = Scale(0, reach, _HEIGHT / 2, _PAD)(moves_N5)
     edge = words.percent(reach / 1.08)[1:]
-    parts = [
+    return [
         f'<path class="grid" d="M{_LEFT} {_HEIGHT / 2}H{_WIDTH - _PAD}"/>',
         f'<text class="price" x="{_LEFT - 7}" y="{_PAD + 6}">{edge}</text>',
         f'<text class="price" x="{_LEFT - 7}" y="{_HEIGHT / 2 + 4:.0f}">0{words.PER_CENT}</text>',
-        f'<path class="bar90" d="{outer}"/><path class="bar80" d="{inner}"/>',
-        *(f'<path class="{name}" d="{path}"/>' for name, path in dots.items() if path),
+        *ranges_and_closes(x_N, dict(zip(columns, y_N5.T, strict=True)), part["inside_90"].to_numpy(bool)),
     ]
-    start = f'<svg class="past" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}">'
-    return replace(found, svg=Markup(f"{start}{''.join(parts)}</svg>"))  # numbers and escaped text only

@@ -53,7 +53,7 @@ def as_html(edition: Edition) -> bytes:
 
 
 def _context(edition: Edition) -> dict[str, Any]:
-    fans, targets, past = list(edition.fans()), edition.targets, pasts(edition)
+    fans, targets, past = edition.fans, edition.targets, pasts(edition)
     return {
         "edition": edition,
         "words": words,
@@ -61,7 +61,7 @@ def _context(edition: Edition) -> dict[str, Any]:
         "held": _meters(edition.scores.get("models", {}).get(words.scores_key(edition.decision, edition.scores), {})),
         "targets": targets,
         "horizons": _horizons(edition),
-        "rows": list(overview.rows(edition, fans)),
+        "rows": list(overview.rows(edition)),
         "cards": [_card(fan, past.get(fan.symbol), steps=len(edition.table) <= _MOST_STEPS) for fan in fans],
         "calibration": calibration_svg(edition),
         "gradient": gradient_svg(edition.memory),
@@ -96,7 +96,6 @@ def _card(fan: Fan, past: Past | None, *, steps: bool) -> dict[str, Any]:
         "symbol": fan.symbol,
         "svg": fan_svg(fan),
         "past": past,
-        "ranges": [(coverage, *words.range_of(fan, coverage, -1)) for coverage in (80, 90)],
         "last_close": words.price(fan.last_close, places),
         "steps": table if steps else None,
     }

@@ -87,7 +87,7 @@ def render(edition: "Edition") -> dict[str, bytes]:
         "record.parquet": record_as_parquet(edition),
         "report.html": as_html(edition),
     }
-    contents |= {f"charts/{file_name(symbol)}.png": png for symbol, png in fan_pngs(edition.fans())}
+    contents |= {f"charts/{file_name(symbol)}.png": png for symbol, png in fan_pngs(edition.fans)}
     return contents | {MANIFEST: _manifest(edition, contents)}
 
 

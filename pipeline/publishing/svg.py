@@ -2,8 +2,9 @@
 
 from markupsafe import Markup, escape
 
+from pipeline.publishing.drawing import drawing, path
 from pipeline.publishing.edition import Fan
-from pipeline.publishing.layout import HEIGHT, WIDTH, Points, fan_layout, spark_layout
+from pipeline.publishing.layout import HEIGHT, WIDTH, fan_layout, spark_layout
 from pipeline.publishing.words import decimals, price, short_day
 
 _SPARK_WIDTH, _SPARK_HEIGHT = 120, 34
@@ -20,10 +21,10 @@ def fan_svg(fan: Fan) -> Markup:
             for at, text in chart.prices
         ),
         f'<path class="origin" d="M{x:g} {chart.top:g}V{chart.bottom:g}"/>',
-        *(f'<path class="b{coverage}" d="{_path(points)}Z"/>' for coverage, points in chart.bands.items()),
-        *(f'<path class="beside" d="{_path(points)}"/>' for points in chart.baseline),
-        f'<path class="median" d="{_path(chart.median)}"/>',
-        f'<path class="close" d="{_path(chart.closes)}"/>',
+        *(f'<path class="b{coverage}" d="{path(line)}Z"/>' for coverage, line in chart.bands.items()),
+        *(f'<path class="beside" d="{path(line)}"/>' for line in chart.baseline),
+        f'<path class="median" d="{path(chart.median)}"/>',
+        f'<path class="close" d="{path(chart.closes)}"/>',
         f'<circle class="now" cx="{x:g}" cy="{y:.1f}" r="2.6"/>',
         *(f'<text class="day" x="{at:g}" y="{HEIGHT - 8}">{escape(text)}</text>' for at, text in chart.days),
         *(
@@ -31,8 +32,7 @@ def fan_svg(fan: Fan) -> Markup:
             for place, (at, text) in enumerate(chart.ends)
         ),
     ]
-    start = f'<svg class="fan" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(_sentence(fan))}">'
-    return Markup(f"{start}{''.join(parts)}</svg>")  # numbers and escaped text only
+    return drawing("fan", WIDTH, HEIGHT, _sentence(fan), parts)
 
 
 def spark_svg(fan: Fan) -> Markup:
@@ -40,12 +40,8 @@ def spark_svg(fan: Fan) -> Markup:
     closes, ribbon = spark_layout(fan, _SPARK_WIDTH, _SPARK_HEIGHT)
     return Markup(
         f'<svg class="spark" viewBox="0 0 {_SPARK_WIDTH} {_SPARK_HEIGHT}" aria-hidden="true">'
-        f'<path class="b80" d="{_path(ribbon)}Z"/><path class="close" d="{_path(closes)}"/></svg>'
+        f'<path class="b80" d="{path(ribbon)}Z"/><path class="close" d="{path(closes)}"/></svg>'
     )
-
-
-def _path(points: Points) -> str:
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
 
 
 def _sentence(fan: Fan) -> str:

@@ -74,7 +74,7 @@ def as_csv(edition: Edition) -> bytes:
 
 def as_json(edition: Edition) -> bytes:
     """Return the table as JSON: one entry per symbol, within it one per step."""
-    closes = {fan.symbol: fan.closes_N[-_CLOSES:].tolist() for fan in edition.fans()}
+    closes = {fan.symbol: fan.closes_N[-_CLOSES:].tolist() for fan in edition.fans}
     document = {
         "as_of": edition.as_of.isoformat(),
         "exchange": edition.exchange,

@@ -6,8 +6,9 @@ from datetime import date
 import pandas as pd
 import pytest
 
+from pipeline.config import BASELINES
 from pipeline.learning import baselines
-from pipeline.publishing.edition import BASELINES, COLUMNS, Edition
+from pipeline.publishing.edition import COLUMNS, Edition
 from pipeline.publishing.words import model_name
 
 
@@ -53,7 +54,7 @@ def test_what_nobody_may_publish_is_refused(
 
 
 def test_a_fan_gives_the_ranges_of_its_symbol(make_edition: Callable[..., Edition]) -> None:
-    fan = next(make_edition().fans())
+    fan = make_edition().fans[0]
     assert fan.symbol == "AAPL"
     low, high = fan.range(80, 1)
     assert low < fan.last_close < high
@@ -67,14 +68,14 @@ def test_a_baseline_is_not_drawn_beside_itself(
     published = make_forecasts(model="ewma_historical", version="ab12")
     decision = {"model": "ewma_historical", "model_version": "ab12", "best_baseline": "ewma_historical"}
     edition = make_edition(forecasts=published, decision=decision)
-    assert all(fan.baseline_HQ is None for fan in edition.fans())
-    assert all(fan.baseline_HQ is not None for fan in make_edition().fans())
+    assert all(fan.baseline_HQ is None for fan in edition.fans)
+    assert all(fan.baseline_HQ is not None for fan in make_edition().fans)
 
 
 def test_a_symbol_without_history_has_a_fan_all_the_same(make_edition: Callable[..., Edition]) -> None:
     edition = make_edition()
     without = make_edition(history=edition.history[edition.history["symbol"] != "AAPL"])
-    assert [len(fan.sessions) for fan in without.fans()] == [0, 80, 80]
+    assert [len(fan.sessions) for fan in without.fans] == [0, 80, 80]
 
 
 def test_every_baseline_that_is_made_is_known_as_one_and_has_a_name_for_people() -> None:
