@@ -59,6 +59,11 @@ class Airflow:
             ) from None
         return user, password
 
+    def token(self) -> str:
+        """Return the token that signs this user's requests; sign in where there is none yet."""
+        self._token = self._token or self._sign_in()
+        return self._token
+
     def get(self, path: str) -> Any:
         """Return the JSON of /api/v2/`path`."""
         return self._signed_in("GET", path)
@@ -72,14 +77,14 @@ class Airflow:
         return self._signed_in("PATCH", path, body)
 
     def _signed_in(self, method: Method, path: str, body: dict[str, Any] | None = None) -> Any:
-        self._token = self._token or self._sign_in()
+        self.token()
         try:
             return self._send(method, f"/api/v2/{path}", body)
         except Refused as refused:
             if refused.status != 401:
                 raise
         self._token = ""  # the server was restarted with another key, or the token is a day old
-        self._token = self._sign_in()
+        self.token()
         return self._send(method, f"/api/v2/{path}", body)
 
     def _sign_in(self) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -71,22 +72,30 @@ class Stack:
         passwords.write_text(json.dumps({"admin": self.values["AIRFLOW_ADMIN_PASSWORD"]}))
         self.airflow = Airflow(url=f"http://127.0.0.1:{self.airflow_port}", passwords=passwords)
 
-    def compose(self, *words: str, check: bool = True) -> str:
+    def compose(self, *words: str, check: bool = True, stdin: Path | None = None) -> str:
         """Run `docker compose` on this stack and return what it printed. Raises AssertionError with its words."""
-        done = self.run(*words)
+        done = self.run(*words, stdin=stdin)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
         return done.stdout
 
-    def run(self, *words: str, timeout_s: float = 1200) -> subprocess.CompletedProcess[str]:
-        """Run `docker compose` on this stack and return how it ended."""
+    def run(self, *words: str, stdin: Path | None = None, timeout_s: float = 1200) -> subprocess.CompletedProcess[str]:
+        """Run `docker compose` on this stack, which reads the file `stdin` where one is named; return how it ended."""
         project = ["--project-name", self.name, "--env-file", str(self.env_file)]
         command = ["docker", "compose", *self.files, *project, *words]
         # Whatever else is set where the tests run must not reach the file: only what the env file says.
         environment = {name: value for name, value in os.environ.items() if name in _PASSED}
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=timeout_s
-        )
+        with nullcontext() if stdin is None else stdin.open("rb") as given:
+            return subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=given,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout_s,
+            )
 
     def up(self) -> None:
         """Start everything and wait until it is well."""
@@ -102,10 +111,7 @@ class Stack:
 
     def copy_in(self, service: str, file: Path, place: str) -> None:
         """Write a file into a volume of a service: `docker cp` cannot, with a read-only root file system."""
-        project = ["--project-name", self.name, "--env-file", str(self.env_file)]
-        with file.open("rb") as content:
-            words = ["exec", "-T", service, "sh", "-c", f"cat > {place}"]
-            subprocess.run(["docker", "compose", *self.files, *project, *words], stdin=content, check=True, cwd=ROOT)
+        self.compose("exec", "-T", service, "sh", "-c", f"cat > {place}", stdin=file)
 
     def crash(self, container: str) -> None:
         """End a container as a power cut would, from outside: Docker takes `docker kill` for somebody's wish."""

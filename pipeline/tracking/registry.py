@@ -106,9 +106,7 @@ def promote(settings: Settings, version: str, as_of: date) -> None:
             raise ValueError(f"version {version} has seen {registered.as_of}, it cannot be champion since {as_of}")
         if registered.champion_since is None or registered.champion_since > as_of:
             client.set_model_version_tag(MODEL, version, "champion_since", as_of.isoformat())
-        # Looked at again after each move: another promotion may have come between the look and the move.
-        while _alias(client, CHAMPION) != (latest := max(_promoted(client), key=_seniority)).version:
-            _point_champion(client, latest.version)
+        _follow_champion(client)
 
 
 def champions(settings: Settings) -> list[Registered]:
@@ -127,12 +125,7 @@ def withdraw(settings: Settings, version: str) -> Registered | None:
             names = ", ".join(known) or "there is none"
             raise BadSetting(f"version {version} of {MODEL} is no champion; champions: {names}")
         client.delete_model_version_tag(MODEL, version, "champion_since")
-        latest = max(_promoted(client), key=_seniority, default=None)
-        if latest is not None:
-            _point_champion(client, latest.version)
-        elif _alias(client, CHAMPION) is not None:
-            client.delete_registered_model_alias(MODEL, CHAMPION)
-        return latest
+        return _follow_champion(client)
 
 
 def download(settings: Settings, registered: Registered, into: Path) -> Path:
@@ -240,15 +233,30 @@ def _link(client: "MlflowClient", run_id: str, registered: Registered) -> None:
         client.set_tag(run_id, "model_version", registered.version)
 
 
-def _point_champion(client: "MlflowClient", version: str) -> None:
-    """Point the alias at the version. MLflow refuses the slower of two processes that make the alias at once."""
+def _follow_champion(client: "MlflowClient") -> Registered | None:
+    """Have the alias name the champion of the last session, nobody where there is none, and return whom it names.
+
+    Looked at again after each move: another promotion or withdrawal may have come between the look and the move.
+    """
+    while True:
+        named = _alias(client, CHAMPION)
+        latest = max(_promoted(client), key=_seniority, default=None)
+        if named == (latest and latest.version):
+            return latest
+        _move_champion(client, named, latest)
+
+
+def _move_champion(client: "MlflowClient", named: str | None, latest: Registered | None) -> None:
+    """Move the alias, which was seen to name `named`. MLflow may refuse the slower of two processes that move it."""
     from mlflow.exceptions import MlflowException
 
-    before = _alias(client, CHAMPION)
     try:
-        client.set_registered_model_alias(MODEL, CHAMPION, version)
+        if latest is None:
+            client.delete_registered_model_alias(MODEL, CHAMPION)
+        else:
+            client.set_registered_model_alias(MODEL, CHAMPION, latest.version)
     except MlflowException:
-        if before is not None or _alias(client, CHAMPION) is None:
+        if _alias(client, CHAMPION) == named:  # nobody was quicker
             raise
 
 

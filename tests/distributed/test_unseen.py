@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-import subprocess
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -59,18 +59,13 @@ def test_no_log_of_a_service_tells_a_secret(stack: Stack, canaries: dict[str, st
     ],
 )
 def test_no_file_holds_a_secret(
-    stack: Stack, canaries: dict[str, str], failed_run: str, service: str, folders: list[str], has: str
+    stack: Stack, canaries: dict[str, str], failed_run: str, tmp_path: Path, service: str, folders: list[str], has: str
 ) -> None:
     assert has in stack.compose("exec", "-T", service, "find", *folders)
-    command = ["exec", "-T", service, "grep", "-rlaF", "-f", "-", *folders]
-    done = subprocess.run(
-        ["docker", "compose", "--project-name", stack.name, "--env-file", str(stack.env_file), *command],
-        input="\n".join(canaries.values()).encode(),
-        capture_output=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert done.returncode == 1, f"{done.stdout.decode()} {done.stderr.decode()}"
+    sought = tmp_path / "sought"
+    sought.write_text("\n".join(canaries.values()))
+    done = stack.run("exec", "-T", service, "grep", "-rlaF", "-f", "-", *folders, stdin=sought)
+    assert done.returncode == 1, f"{done.stdout} {done.stderr}"
 
 
 @pytest.mark.parametrize("database", DATABASES)
@@ -83,8 +78,7 @@ def test_no_row_holds_a_secret(stack: Stack, canaries: dict[str, str], failed_ru
 def test_no_page_of_airflow_shows_a_secret(
     stack: Stack, canaries: dict[str, str], first_run: str, failed_run: str
 ) -> None:
-    stack.airflow.get("dags")  # signs in
-    signed = {"Authorization": f"Bearer {stack.airflow._token}"}
+    signed = {"Authorization": f"Bearer {stack.airflow.token()}"}
     shown = []
     for method, route in routes_of(stack):
         for run_id, task_id in ((first_run, "train"), (failed_run, "ingest")):

@@ -67,6 +67,7 @@ def airflow(server: Server, tmp_path: Path) -> Airflow:
 
 
 def test_signs_in_once_with_the_generated_password(airflow: Airflow, server: Server) -> None:
+    assert airflow.token() == "token 1"
     assert [airflow.get("dags/a")["path"], airflow.get("dags/b")["path"]] == ["/api/v2/dags/a", "/api/v2/dags/b"]
     assert server.tokens == 1
 

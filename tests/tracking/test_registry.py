@@ -279,6 +279,24 @@ def test_a_withdrawn_champion_serves_no_run_and_the_one_before_it_does(
         registry.withdraw(settings, third)
 
 
+def test_of_two_withdrawals_at_once_neither_leaves_the_alias_with_the_others_version(
+    settings: Settings, versions: Callable[..., str], client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (versions(day, champion_since=str(day)) for day in DAYS[:3])
+    registry.promote(settings, third, DAYS[2])
+    move = registry._move_champion
+
+    def moved_late(*arguments: Any) -> None:
+        monkeypatch.setattr(registry, "_move_champion", move)
+        registry.withdraw(settings, second)  # by another process, between the look and the move
+        move(*arguments)
+
+    monkeypatch.setattr(registry, "_move_champion", moved_late)
+    latest = registry.withdraw(settings, third)
+    assert latest is not None
+    assert aliases(client)["champion"] == latest.version == first
+
+
 def test_without_a_champion_left_there_is_no_alias(
     settings: Settings, versions: Callable[..., str], client: Any
 ) -> None:
