@@ -276,7 +276,8 @@ def _alias(client: "MlflowClient", alias: str) -> str | None:
 
 def _promoted(client: "MlflowClient") -> list[Registered]:
     versions = client.search_model_versions(f"name = '{MODEL}' and tags.champion_since != ''")
-    promoted = [_read(version) for version in versions]
+    # MLflow asks its database for the versions and then for their tags: one withdrawn in between comes without any.
+    promoted = [_read(version) for version in versions if "champion_since" in version.tags]
     return [one for one in promoted if one.champion_since is not None and one.as_of <= one.champion_since]
 
 
