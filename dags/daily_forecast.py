@@ -22,6 +22,7 @@ logical date. Switched on, it runs the last complete session at once; sessions m
 | `judge` | lets the new model take over only if it beats the champion and the best baseline | the aliases |
 | `forecast` | forecasts with the model that won | the forecast frame |
 | `publish` | report, charts, Parquet, CSV, JSON; then points "latest" at them | the published folder |
+| `tell` | tells by e-mail, Slack or a web address what came of the run; there only where one is set | |
 
 Other DAGs can wait for the assets `prices`, `model` and `forecasts`; their events carry `as_of`.
 
@@ -40,6 +41,8 @@ the log says what to change: trigger a new run with it changed.
 - `upload`, `judge`: MLflow is away. Nothing is lost, model and scores are on disk. `upload` keeps trying for about an
   hour; after that clear it, and it goes on where it stopped. Training is not repeated.
 - `publish`: the place to publish to cannot be written. The last published forecasts stay untouched. Clear the task.
+- `tell`: the mail server, Slack or the address cannot be reached, or its connection is wrong (*Admin*, *Connections*,
+  or `AIRFLOW_CONN_…`). The run is none the worse for it; clear the task to tell again.
 
 #### By hand
 The form's fields are all optional: left empty, a field is as set in the `PIPELINE_*` settings, and the run is for the
@@ -61,6 +64,7 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import _notices
 from _closing_bell import (
     DEFAULT_ARGS,
     INGESTING,
@@ -73,7 +77,8 @@ from _closing_bell import (
     request_of,
     shared_params,
 )
-from airflow.sdk import Asset, Param, dag
+from airflow.sdk import Asset, Param, dag, get_current_context
+from airflow.sdk.exceptions import AirflowSkipException
 from mlflow_run_link import leave_mlflow_run, with_mlflow_run
 from session_timetable import ExchangeSessionTimetable
 
@@ -118,16 +123,20 @@ PARAMS = {
 }
 
 
+EXCHANGE = os.environ.get("PIPELINE_EXCHANGE") or "XNYS"
+
+
 @dag(
     dag_id="daily_forecast",
     description="Prices in after the close; a judged range for the next sessions out",
     doc_md=__doc__,
     schedule=ExchangeSessionTimetable(
-        exchange=os.environ.get("PIPELINE_EXCHANGE") or "XNYS",
+        exchange=EXCHANGE,
         close_delay_minutes=int(os.environ.get("PIPELINE_CLOSE_DELAY_MINUTES") or 30),
     ),
     catchup=False,
     max_active_runs=1,
+    deadline=_notices.deadline(EXCHANGE),
     default_args=DEFAULT_ARGS,
     params=PARAMS,
     tags=["closing-bell", "forecast"],
@@ -243,8 +252,17 @@ def daily_forecast() -> None:
         outlet_events[FORECASTS].extra["as_of"] = run["as_of"]
         return jobs.publish(run, now=datetime.now(UTC))
 
+    # Last, whatever came of the others, and without a say in what becomes of the run.
+    @job(execution_timeout=timedelta(minutes=5), map_index_template="{{ task.op_kwargs['channel'] }}")
+    def tell(channel: str) -> None:
+        """Tell those who want to be told what came of the run, over one channel."""
+        told = _notices.tell(channel, get_current_context())
+        if told is None:
+            raise AirflowSkipException("this run has found nothing to do, and so there is nothing to tell")
+
     batches = plan()
     run = batches["run"]
+    published = with_mlflow_run(publish(run), made_by="upload")
     (
         ingest.partial(run=run).expand(batch=batches)
         >> snapshot(run)
@@ -254,8 +272,10 @@ def daily_forecast() -> None:
         >> with_mlflow_run(upload(run))
         >> with_mlflow_run(judge(run), made_by="upload")
         >> forecast(run)
-        >> with_mlflow_run(publish(run), made_by="upload")
+        >> published
     )
+    if channels := _notices.channels():
+        published >> tell.expand(channel=channels).as_teardown()
 
 
 daily_forecast()

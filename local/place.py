@@ -156,6 +156,7 @@ class Place:
             "AIRFLOW__API__BASE_URL": self.airflow_url,
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.airflow_home / "logs"),
             "MLFLOW_TRACKING_URI": self.mlflow_url,
+            "PIPELINE_AIRFLOW_LINK": self.airflow_url,
             "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         }

@@ -1,5 +1,6 @@
 """The settings: one frozen object, read from `PIPELINE_*` variables or `.env`, checked when it is made."""
 
+import re
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -98,6 +99,12 @@ class Settings(BaseSettings):
     mlflow_link: str = Field(
         "", description="MLflow's address for people, where it is another one than MLFLOW_TRACKING_URI"
     )
+    airflow_link: str = Field("", description="Airflow's address for people, for links to runs and reports")
+    notify_email: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="who gets an e-mail about each run, by comma; sent by Airflow's connection `smtp_default`"
+    )
+    notify_slack: str = Field("", description="Airflow's connection of a Slack webhook that is told of each run")
+    notify_webhook: str = Field("", description="Airflow's connection of a web address that is told of each run")
 
     @field_validator("symbols", mode="before")
     @classmethod
@@ -145,7 +152,16 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().resolve() if value is not None else None
 
-    @field_validator("mlflow_link", mode="after")
+    @field_validator("notify_email", mode="before")
+    @classmethod
+    def _read_addresses(cls, value: Any) -> tuple[str, ...]:
+        names = [name.strip() for name in value.split(",")] if isinstance(value, str) else list(value)
+        wrong = [name for name in names if name and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", name)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} is no e-mail address")
+        return tuple(name for name in names if name)
+
+    @field_validator("mlflow_link", "airflow_link", mode="after")
     @classmethod
     def _names_nobody(cls, value: str) -> str:
         if "@" in value.partition("://")[2].partition("/")[0]:

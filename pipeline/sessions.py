@@ -84,6 +84,11 @@ class Sessions:
         close: datetime = self._calendar.session_close(_stamp(session)).to_pydatetime()
         return close.astimezone(UTC) + self.close_delay
 
+    def opens_at(self, session: date) -> datetime:
+        """Return the moment (UTC) at which the session opens."""
+        opens: datetime = self._calendar.session_open(_stamp(session)).to_pydatetime()
+        return opens.astimezone(UTC)
+
     def last_complete(self, now: datetime) -> date:
         """Return the last session that is complete at `now`."""
         day = now.astimezone(UTC).date() + timedelta(days=1)  # exchanges east of Greenwich are a day ahead

@@ -1,0 +1,105 @@
+"""What those who want to be told hear of a run: one message, as text, as HTML and for programs.
+
+What comes from outside is escaped for each: HTML by markupsafe, Slack's signs by its own rules.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+from urllib.parse import quote
+
+from markupsafe import escape
+
+from pipeline.publishing import words
+
+Event = Literal["published", "stopped", "late"]
+_ADVICE = "A range is no advice."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """One message; `links` are titles and web addresses."""
+
+    event: Event
+    session: str | None
+    subject: str
+    lines: tuple[str, ...]
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The message as plain text."""
+        return "\n".join((*self.lines, *(f"{title}: {address}" for title, address in self.links.items())))
+
+    @property
+    def html(self) -> str:
+        """The message as HTML, without anything that a mail program would have to fetch."""
+        links = " · ".join(f'<a href="{escape(address)}">{escape(title)}</a>' for title, address in self.links.items())
+        body = "".join(f"<p>{escape(line)}</p>" for line in self.lines)
+        return f"<h3>{escape(self.subject)}</h3>{body}<p>{links}</p>"
+
+    @property
+    def slack(self) -> str:
+        """The message in Slack's own marks."""
+        links = " · ".join(f"<{address}|{_slack(title)}>" for title, address in self.links.items())
+        return "\n".join((f"*{_slack(self.subject)}*", *map(_slack, self.lines), links)).strip()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The message for programs."""
+        return {
+            "event": self.event,
+            "session": self.session,
+            "subject": self.subject,
+            "text": self.text,
+            "links": dict(self.links),
+        }
+
+
+def published(result: Mapping[str, Any], *, run: str | None, airflow: str) -> Notice:
+    """Return the message of a run that has published; `result` is what the step `publish` returned."""
+    pages = f"{airflow.rstrip('/')}/plugin/forecasts/forecasts/sessions/{result['as_of']}" if airflow else None
+    return Notice(
+        event="published",
+        session=str(result["as_of"]),
+        subject=f"Closing Bell {result['headline']}",
+        lines=(f"{result['verdict']}.", _ADVICE),
+        links=_known({"Report": pages, "MLflow run": result.get("mlflow_url"), "Airflow run": run}),
+    )
+
+
+def stopped(session: str | None, failed: list[str], *, run: str | None) -> Notice:
+    """Return the message of a run in which tasks failed."""
+    at = ", ".join(failed)
+    whose = f" of {session}" if session else ""
+    return Notice(
+        event="stopped",
+        session=session,
+        subject=f"Closing Bell: the run{whose} stopped at {at}",
+        lines=("What was published before stands. The last line of the task's log says what happened and what to do.",),
+        links=_known({"Airflow run": run}),
+    )
+
+
+def late(session: str, opens: date, *, run: str | None) -> Notice:
+    """Return the message that the exchange has opened again and nothing has been published since `session`."""
+    return Notice(
+        event="late",
+        session=session,
+        subject=f"Closing Bell: no forecast from {session} before the open of {words.day(opens)}",
+        lines=("The run has not ended, or has failed. What was published before stands.",),
+        links=_known({"Airflow run": run}),
+    )
+
+
+def run_page(airflow: str, dag_id: str, run_id: str) -> str | None:
+    """Return the address of a run's page in Airflow, None where nobody has said where Airflow is."""
+    return f"{airflow.rstrip('/')}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}" if airflow else None
+
+
+def _known(links: Mapping[str, str | None]) -> dict[str, str]:
+    return {title: address for title, address in links.items() if address}
+
+
+def _slack(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
