@@ -50,7 +50,7 @@ def tell(channel: str, context: Mapping[str, Any]) -> "Notice | None":
     from pipeline.publishing import notice
 
     settings, ti, dag_run = Settings.load(), context["ti"], context["dag_run"]
-    run = notice.run_page(settings.airflow_link, dag_run.dag_id, dag_run.run_id)
+    run = settings.airflow_run(dag_run.dag_id, dag_run.run_id)
     states = ti.get_task_states(dag_id=dag_run.dag_id, run_ids=[dag_run.run_id]).get(dag_run.run_id, {})
     failed = sorted({_task_of(name, context) for name, state in states.items() if state == "failed"})
     if failed:
@@ -77,7 +77,7 @@ def missed(exchange: str, context: Mapping[str, Any]) -> None:
     told = notice.late(
         began.date().isoformat(),
         next_open(exchange, began).date(),
-        run=notice.run_page(settings.airflow_link, run["dag_id"], run["dag_run_id"]),
+        run=settings.airflow_run(run["dag_id"], run["dag_run_id"]),
     )
     problem: Exception | None = None
     for channel in channels():

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -208,6 +209,12 @@ class Settings(BaseSettings):
     def known_by(self, as_of: date) -> datetime:
         """The moment (UTC) up to which what became known belongs to `as_of`: when the next session is complete."""
         return self.sessions.complete_at(self.sessions.shift(as_of, 1))
+
+    def airflow_run(self, dag_id: str, run_id: str) -> str | None:
+        """The address of a run's page in Airflow, None where nobody has said where Airflow is."""
+        if not self.airflow_link:
+            return None
+        return f"{self.airflow_link.rstrip('/')}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
 
     @property
     def database(self) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
-from urllib.parse import quote
 
 from markupsafe import escape
 
@@ -90,11 +89,6 @@ def late(session: str, opens: date, *, run: str | None) -> Notice:
         lines=("The run has not ended, or has failed. What was published before stands.",),
         links=_known({"Airflow run": run}),
     )
-
-
-def run_page(airflow: str, dag_id: str, run_id: str) -> str | None:
-    """Return the address of a run's page in Airflow, None where nobody has said where Airflow is."""
-    return f"{airflow.rstrip('/')}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}" if airflow else None
 
 
 def _known(links: Mapping[str, str | None]) -> dict[str, str]:

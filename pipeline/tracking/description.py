@@ -124,10 +124,36 @@ def _prices(tags: Mapping[str, str], dataset: Mapping[str, Any]) -> str:
 
 def _code(tags: Mapping[str, str]) -> str:
     origin = {name.removeprefix("airflow."): value for name, value in tags.items() if name.startswith("airflow.")}
+    url = origin.pop("url", None)
     by = ", ".join(f"{name.replace('_', ' ')} `{value}`" for name, value in sorted(origin.items()))
+    airflow = f"[Airflow]({url})" if url else "Airflow"
     return f"Git commit `{tags.get('git_commit', '?')}`. " + (
-        f"Airflow: {by}." if by else "Started from the command line."
+        f"{airflow}: {by}." if by else "Started from the command line."
     )
+
+
+def version_note(tags: Mapping[str, str], scores: Scores, decision: Mapping[str, Any], run_url: str | None) -> str:
+    """Return the description of a registered version in Markdown: how good it was, against what, and what was decided.
+
+    `tags` are those of the run that made it, `scores` and `decision` what the gate saw.
+    """
+    network = tags.get("network", "")
+    best = best_baseline(scores, network)
+    mine = scores["models"].get(network)
+    trained = "{network}, trained on {symbol_count} symbols of {source} up to {as_of}."
+    told = [trained.format_map(_Known(tags))]
+    if mine is not None and best is not None:
+        skill = 100 * (1 - mine["crps_bp"] / scores["models"][best]["crps_bp"])
+        told.append(
+            f"On {scores.get('sessions')} sessions held out from training ({scores.get('first')} to "
+            f"{scores.get('last')}): CRPS {mine['crps_bp']:.2f} bp, the best baseline {best} "
+            f"{scores['models'][best]['crps_bp']:.2f}: skill {skill:+.2f} %. "
+            f"90 % ranges held {100 * mine['coverage_90']:.1f} %."
+        )
+    told.append(f"Gate: {gate(decision)}. {_sentence(decision['reason'])}")
+    links = {"MLflow run": run_url, "Airflow run": tags.get("airflow.url")}
+    told.append(" · ".join(f"[{title}]({url})" for title, url in links.items() if url))
+    return "\n\n".join(text for text in told if text)
 
 
 class _Known(dict[str, Any]):

@@ -42,6 +42,8 @@ def run_tags(
     origin = {f"airflow.{name}": str(value) for name, value in provenance.items() if value}
     if origin:
         origin["airflow.try"] = str(try_number)
+    if url := settings.airflow_run(provenance.get("dag_id", ""), provenance.get("run_id", "")) if origin else None:
+        origin["airflow.url"] = url
     return {
         "as_of": as_of.isoformat(),
         "network": settings.network,

@@ -33,8 +33,11 @@ MODEL = "daily-forecast"
 _SOURCE = "models:/"  # and the id of the model that a version stands for
 CHAMPION, CHALLENGER = "champion", "challenger"
 _DESCRIPTION_TEXT = (
-    "The range of tomorrow's prices: a price history goes in, quantiles of the next sessions' closes come out. "
-    "`champion` is the version that passed the gate last, `challenger` the one trained last, whatever their source."
+    "The range of tomorrow's prices: a price history goes in, quantiles of the next sessions' closes come out.\n\n"
+    "`champion` is the version that passed the gate last, `challenger` the one trained last, whatever their source. A "
+    "version passes if on sessions kept from training it beats the champion and the best baseline, beyond chance.\n\n"
+    "`mlflow models serve -m models:/daily-forecast@champion --env-manager local` answers forecasts over HTTP. "
+    "A forecast is no advice."
 )
 # What model.json tells of a model, and each version carries as a tag.
 _FACTS = ("as_of", "network", "horizon", "context_length", "hidden_size", "training_steps", "seed", "data_digest")

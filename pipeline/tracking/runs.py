@@ -18,7 +18,8 @@ from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.dataset import dataset_input, dataset_profile
-from pipeline.tracking.description import describe, gate
+from pipeline.tracking.description import describe, gate, version_note
+from pipeline.tracking.registry import MODEL
 from pipeline.tracking.scores import Scores
 from pipeline.tracking.store import address, connected, experiment_id, is_server
 
@@ -103,7 +104,8 @@ def log_training(
 
 
 def log_decision(settings: Settings, run_id: str, *, scores: Scores, decision: Mapping[str, Any]) -> None:
-    """Record what the gate decided: the champion's scores, the tags `gate`, `published_…`, and the run's description.
+    """Record what the gate decided: the champion's scores, the tags `gate`, `published_…`, and in words with the run
+    and with the version that it registered.
 
     `scores` is scores.json once judged (with `champion`, where there is one), `decision` is decision.json.
     """
@@ -122,6 +124,9 @@ def log_decision(settings: Settings, run_id: str, *, scores: Scores, decision: M
         }
         _set_tags(client, run_id, tags)
         _describe(client, run_id, scores, decision)
+        if version := run.data.tags.get("model_version"):
+            page = _page(settings, run.info.experiment_id, run_id)
+            client.update_model_version(MODEL, version, version_note(run.data.tags, scores, decision, page))
 
 
 def log_metrics(settings: Settings, run_id: str, values: Mapping[str, float | None]) -> None:
@@ -134,14 +139,14 @@ def log_metrics(settings: Settings, run_id: str, values: Mapping[str, float | No
 
 
 def log_audit(settings: Settings, run_id: str, audit: Mapping[str, Any]) -> None:
-    """Record what was held back and what is missing: numbers `audit/…`, the tag `held_back`, and all of it as a file.
+    """Record what was held back and what is missing: numbers `prices/…`, the tag `held_back`, and all of it as a file.
 
     `audit` is audit.json.
     """
     with connected(settings, f"record the audit in run {run_id}") as client:
-        numbers = {f"audit/{name}": value for name, value in audit.items() if score_names.is_number(value)}
+        numbers = {f"prices/{name}": value for name, value in audit.items() if score_names.is_number(value)}
         doubtful = [row["symbol"] for row in audit["doubtful"]]
-        _log_numbers(client, client.get_run(run_id), numbers | {"audit/doubtful": len(doubtful)})
+        _log_numbers(client, client.get_run(run_id), numbers | {"prices/doubtful": len(doubtful)})
         words = f"{audit['quarantine']} quarantined, {audit['reject']} rejected, {audit['gaps']} missing"
         names = f"; no forecast for {', '.join(doubtful)}" if doubtful else ""
         _set_tags(client, run_id, {"held_back": words + names})
@@ -165,6 +170,11 @@ def run_url(settings: Settings, run_id: str) -> str | None:
 
     Runs in a database opened directly are shown by the one-machine server, if `MLFLOW_PORT` says where that is.
     """
+    with connected(settings, f"find run {run_id}") as client:
+        return _page(settings, client.get_run(run_id).info.experiment_id, run_id)
+
+
+def _page(settings: Settings, experiment: str, run_id: str) -> str | None:
     port = os.environ.get("MLFLOW_PORT")
     if settings.mlflow_link:
         base = settings.mlflow_link.rstrip("/")
@@ -174,8 +184,7 @@ def run_url(settings: Settings, run_id: str) -> str | None:
         base = f"http://127.0.0.1:{port}"
     else:
         return None
-    with connected(settings, f"find run {run_id}") as client:
-        return f"{base}/#/experiments/{client.get_run(run_id).info.experiment_id}/runs/{run_id}"
+    return f"{base}/#/experiments/{experiment}/runs/{run_id}"
 
 
 def _runs_of(client: "MlflowClient", experiment: str, key: str) -> list["Run"]:

@@ -1,4 +1,8 @@
-"""Held-out scores as MLflow shows them: metrics named `<score>/<model>`, which it groups into one chart for each score.
+"""Held-out scores as MLflow shows them: a few numbers by which runs compare, and a chart for each score.
+
+`crps_bp`, `crps_bp_best_baseline`, `skill_percent`, `skill_p` and `coverage_90` are those of the network that was
+trained, whichever it was: the columns to compare runs by. Metrics named `<score>/<model>` stand beside each other in
+one chart. Everything else lies in the tables.
 
 `scores` is what `scores.json` holds: `{"models": {name: {score: number, "by_step": [...], "by_symbol": {...}}}}`, with
 `comparisons` of each trained model with each baseline, and `suspect`, the alarms of each model that has any.
@@ -14,38 +18,51 @@ from typing import Any, TypeGuard
 Scores = Mapping[str, Any]
 
 CHAMPION = "champion"
+_CHARTED = ("crps_bp", "coverage_50", "coverage_80", "coverage_90", "mae_over_random_walk", "direction", "rank_ic")
+_BY_STEP = ("crps_bp", "coverage_50", "coverage_80", "coverage_90")
 
 
 def metrics(scores: Scores, network: str) -> dict[str, float]:
-    """Return every single-number score as `<score>/<model>`, and the network's skill over each baseline in per cent.
+    """Return the network's own numbers, the scores of every model as `<score>/<model>`, and the network's skill.
 
-    Skill is 100 (1 - CRPS / CRPS of the baseline): above 0 the network is the better one. `dm_t`, `dm_p` and
-    `dm_p_holm` say whether that is chance (`pipeline.judging.significance`). `suspect/<model>` is there where an alarm
-    went off.
+    Skill is 100 (1 - CRPS / CRPS of the baseline): above 0 the network is the better one. `skill_p` says whether that
+    is chance (`pipeline.judging.significance`). `suspect/<model>` is there where an alarm went off.
     """
     named = {
-        f"{score}/{model}": float(value)
+        f"{score}/{model}": float(values[score])
         for model, values in scores["models"].items()
-        for score, value in values.items()
-        if is_number(value)
+        for score in _CHARTED
+        if is_number(values.get(score))
     }
-    named |= {f"crps_skill_percent/vs_{name}": value for name, value in _skills(scores, network).items()}
-    for row in scores.get("comparisons", []):
-        if row["model"] == network:
-            tested = {f"dm_{name}/vs_{row['baseline']}": row[name] for name in ("t", "p", "p_holm")}
-            named |= {name: float(value) for name, value in tested.items() if is_number(value)}
-    return named | {f"suspect/{model}": 1.0 for model in scores.get("suspect", {})}
+    named |= {f"skill_percent/vs_{name}": value for name, value in _skills(scores, network).items()}
+    named |= {f"suspect/{model}": 1.0 for model in scores.get("suspect", {})}
+    return named | _summary(scores, network)
+
+
+def _summary(scores: Scores, network: str) -> dict[str, float]:
+    """The columns to compare runs by; those that are not known are left out."""
+    models, best = scores["models"], best_baseline(scores, network)
+    mine, beside = models.get(network, {}), models.get(best or "", {})
+    tested = (row for row in scores.get("comparisons", []) if (row["model"], row["baseline"]) == (network, best))
+    found = {
+        "crps_bp": mine.get("crps_bp"),
+        "crps_bp_best_baseline": beside.get("crps_bp"),
+        "skill_percent": _skills(scores, network).get(best or ""),
+        "skill_p": next((row["p"] for row in tested), None),
+        "coverage_90": mine.get("coverage_90"),
+    }
+    return {name: float(value) for name, value in found.items() if is_number(value)}
 
 
 def by_step(scores: Scores) -> Iterator[tuple[str, int, float]]:
-    """Yield `(<score>_by_step/<model>, step, value)`: the curve of each score over the steps of the forecast.
+    """Yield `(<score>_by_step/<model>, step, value)`: the curve of a score over the steps of the forecast.
 
-    Pinball loss level by level is left to the tables: it would be seven more charts that say what CRPS says.
+    CRPS and coverage: the other scores by step are in the tables.
     """
     for model, values in scores["models"].items():
         for row in values.get("by_step", []):
-            for score, value in row.items():
-                if score != "step" and not score.startswith("pinball_") and is_number(value):
+            for score in _BY_STEP:
+                if is_number(value := row.get(score)):
                     yield f"{score}_by_step/{model}", int(row["step"]), float(value)
 
 
@@ -83,14 +100,11 @@ def write_tables(scores: Scores, folder: Path) -> None:
 
 def _skills(scores: Scores, network: str) -> dict[str, float]:
     models = scores["models"]
-    best = best_baseline(scores, network)
-    if network not in models or best is None:
+    if network not in models or best_baseline(scores, network) is None:
         return {}
-    against = {name: name for name in models if name != network} | {"best_baseline": best}
     own = models[network]["crps_bp"]
-    return {
-        label: 100 * (1 - own / models[name]["crps_bp"]) for label, name in against.items() if models[name]["crps_bp"]
-    }
+    against = {name: values["crps_bp"] for name, values in models.items() if name != network}
+    return {name: 100 * (1 - own / crps) for name, crps in against.items() if crps}
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

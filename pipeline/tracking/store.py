@@ -89,8 +89,8 @@ def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            note = {"mlflow.note.content": _NOTES.get(name, "")}
-            return str(client.create_experiment(name, _artifact_location(settings, name), note))
+            tags = {**_KIND, "mlflow.note.content": _NOTES.get(name, "")}
+            return str(client.create_experiment(name, _artifact_location(settings, name), tags))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                 raise
@@ -104,11 +104,18 @@ def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
     return str(found.experiment_id)
 
 
+# MLflow's pages for models that are trained, and not those for language models.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _NOTES = {
     "daily-forecast": "One run for each session and network: what it was trained on, how good it is beside the "
-    "baselines, and whether it was published.",
-    "live-scores": "Published forecasts, scored against what came.",
-    "backtest": "Walk-forward folds over past sessions.",
+    "baselines, and whether it was published.\n\nColumns to compare runs by: `crps_bp` (the error on held-out "
+    "sessions, lower is better), `crps_bp_best_baseline` (on the same sessions), `skill_percent` (above 0: better than "
+    "every baseline), `skill_p` (the chance of that without any skill), `coverage_90` (should be 0.9), and the tag "
+    "`gate`. A run's description has all of it in tables; `figures/`, `scores/` and `published/report.html` are among "
+    "its artifacts.",
+    "live-scores": "Published forecasts, scored against what came: a run for those published in time, one for replays. "
+    "`skill_percent` and `coverage_90` session by session, `rolling_…` over the last quarter.",
+    "backtest": "Walk-forward folds over past sessions: a run for each backtest, one for each of its folds below it.",
 }
 
 

@@ -301,7 +301,7 @@ def test_what_was_held_back_is_in_the_run(
     record(run_id)
     runs.log_decision(settings, run_id, scores=JUDGED, decision=decision())
     run = client.get_run(run_id)
-    assert (run.data.metrics["audit/quarantine"], run.data.metrics["audit/doubtful"]) == (3, 1)
+    assert (run.data.metrics["prices/quarantine"], run.data.metrics["prices/doubtful"]) == (3, 1)
     assert run.data.tags["held_back"] == "3 quarantined, 1 rejected, 4 missing; no forecast for IBM"
     assert run.data.tags["held_back"] in run.data.tags["mlflow.note.content"]
     assert "audit.json" in artifacts(client, run_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.tracking.description import describe, gate
+from pipeline.tracking.description import describe, gate, version_note
 from pipeline.tracking.scores import best_baseline, by_step, metrics, write_tables
 from tests.tracking.material import decision, scores
 
@@ -28,9 +28,17 @@ def test_each_score_stands_beside_the_other_models() -> None:
 
 def test_skill_is_positive_where_the_network_is_better() -> None:
     named = metrics(TABLE, "lstm")
-    assert named["crps_skill_percent/vs_random_walk"] == pytest.approx(100 * (1 - 82 / 85))
-    assert named["crps_skill_percent/vs_best_baseline"] == pytest.approx(100 * (1 - 82 / 83))
-    assert named["crps_skill_percent/vs_champion"] < 0
+    assert named["skill_percent/vs_random_walk"] == pytest.approx(100 * (1 - 82 / 85))
+    assert named["skill_percent"] == named["skill_percent/vs_ewma_historical"] == pytest.approx(100 * (1 - 82 / 83))
+    assert named["skill_percent/vs_champion"] < 0
+
+
+def test_runs_compare_by_the_same_few_columns_whatever_was_trained() -> None:
+    few = {"crps_bp", "crps_bp_best_baseline", "skill_percent", "coverage_90"}
+    for network in ("lstm", "rnn"):
+        named = metrics(scores(**{network: 82.0}, ewma_historical=83.0), network)
+        assert {name for name in named if "/" not in name} == few
+        assert (named["crps_bp"], named["crps_bp_best_baseline"]) == (82.0, 83.0)
 
 
 def test_the_champion_is_no_baseline() -> None:
@@ -46,7 +54,7 @@ def test_without_a_trained_network_the_baselines_stand_alone() -> None:
 
 def test_what_is_not_a_finite_number_is_no_metric() -> None:
     odd = {"models": {"lstm": {"crps_bp": 1.0, "mae_bp": float("nan"), "note": "x", "passed": True, "direction": None}}}
-    assert metrics(odd, "lstm") == {"crps_bp/lstm": 1.0}
+    assert metrics(odd, "lstm") == {"crps_bp/lstm": 1.0, "crps_bp": 1.0}
 
 
 def test_curves_run_over_the_steps() -> None:
@@ -57,7 +65,7 @@ TESTED: dict[str, Any] = {
     **TABLE,
     "comparisons": [
         {
-            "model": model, "baseline": "random_walk", "skill_percent": 3.5, "t": 2.0, "p": 0.02, "p_holm": None,
+            "model": model, "baseline": "ewma_historical", "skill_percent": 3.5, "t": 2.0, "p": 0.02, "p_holm": None,
             "sessions": 245,
         }
         for model in ("lstm", "champion")
@@ -68,7 +76,7 @@ TESTED: dict[str, Any] = {
 
 def test_the_tests_of_the_network_are_metrics_and_a_suspect_is_marked() -> None:
     added = {name: value for name, value in metrics(TESTED, "lstm").items() if name not in metrics(TABLE, "lstm")}
-    assert added == {"dm_t/vs_random_walk": 2.0, "dm_p/vs_random_walk": 0.02, "suspect/lstm": 1.0}
+    assert added == {"skill_p": 0.02, "suspect/lstm": 1.0}
 
 
 def test_pinball_loss_by_level_is_a_table_and_no_curve() -> None:
@@ -85,9 +93,21 @@ def test_the_comparisons_are_a_table_of_their_own(tmp_path: Path) -> None:
 
 def test_the_description_tells_the_tests_and_what_is_suspect() -> None:
     text = describe({"network": "lstm"}, {}, TESTED, decision(suspect=TESTED["suspect"]))
-    assert "| lstm against random_walk | +3.50 | 2.00 | 0.020 | – |" in text
+    assert "| lstm against ewma_historical | +3.50 | 2.00 | 0.020 | – |" in text
     assert "**Suspect: lstm.** Its direction over all steps is right in 60.0 %." in text
     assert "Suspect" not in describe({"network": "lstm"}, {}, TABLE, decision())
+
+
+def test_a_version_says_how_good_it_was_what_was_decided_and_where_it_comes_from() -> None:
+    tags = {"network": "lstm", "as_of": "2013-03-01", "source": "sample", "symbol_count": "5"}
+    links = {"airflow.url": "https://airflow.example/dags/daily_forecast/runs/1"}
+    note = version_note({**tags, **links}, TABLE, decision(), "https://mlflow.example/#/experiments/1/runs/2")
+    assert note.startswith("lstm, trained on 5 symbols of sample up to 2013-03-01.")
+    assert "CRPS 82.00 bp, the best baseline ewma_historical 83.00: skill +1.20 %." in note
+    assert "Gate: challenger promoted." in note
+    assert "[MLflow run](https://mlflow.example/" in note
+    assert "[Airflow run](https://airflow.example/" in note
+    assert "](" not in version_note(tags, {"models": {}}, decision(), None)
 
 
 def test_the_tag_of_a_suspect_run_begins_with_the_word() -> None:
