@@ -66,3 +66,12 @@ def snapshot(tmp_path: Path, prices: pd.DataFrame) -> Path:
     path = tmp_path / "snapshot.parquet"
     prices.assign(session=pd.to_datetime(prices["date"]).dt.date).drop(columns="date").to_parquet(path)
     return path
+
+
+@pytest.fixture
+def history() -> pd.DataFrame:
+    days = pd.bdate_range("2012-06-01", "2013-02-28")
+    wave = pd.Series(range(len(days))) % 7
+    one = pd.DataFrame({"date": days.strftime("%Y-%m-%d"), "open": 100.0 + wave, "volume": 1000 + wave})
+    one = one.assign(high=one["open"] + 2, low=one["open"] - 2, close=one["open"] + 1 - wave % 2)
+    return pd.concat([one.assign(symbol=symbol) for symbol in ("AAPL", "IBM")], ignore_index=True)

@@ -1,7 +1,15 @@
 """What training and the gate leave on disk, made up: the same shape, small."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
+
+import torch
+
+from pipeline.config import LEVELS
+from pipeline.inputs import INPUTS
+from pipeline.learning.forecaster import Forecaster, ModelCard
+from pipeline.learning.networks import build
 
 AS_OF = date(2013, 2, 28)
 
@@ -23,6 +31,14 @@ def model_card(as_of: date = AS_OF) -> dict[str, Any]:
         "data_digest": "d" * 64,
         "weights_sha256": "e" * 64,
     }
+
+
+def save_forecaster(folder: Path) -> None:
+    """Leave a small untrained network as a training does."""
+    card = ModelCard(**{**model_card(), "levels": LEVELS, "context_length": 20, "hidden_size": 8, "features": INPUTS})
+    torch.manual_seed(0)
+    start = torch.linspace(-1, 1, len(LEVELS)).repeat(card.horizon, 1)
+    Forecaster(card, build(card.shape, start)).save(folder)
 
 
 def scores(**crps: float) -> dict[str, Any]:

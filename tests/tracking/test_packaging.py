@@ -10,16 +10,13 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-import torch
 import yaml
 
 from pipeline.config import LEVELS
-from pipeline.inputs import INPUTS
-from pipeline.learning.forecaster import Forecaster, ModelCard
-from pipeline.learning.networks import build
+from pipeline.learning.forecaster import Forecaster
 from pipeline.learning.serving import forecast_from_prices
 from pipeline.tracking import packaging
-from tests.tracking.material import model_card
+from tests.tracking.material import save_forecaster
 
 STRANGER = """
 import json, sys
@@ -36,20 +33,8 @@ print(json.dumps({"rows": answer.to_dict("records"), "code": pipeline.__file__, 
 
 
 @pytest.fixture
-def history() -> pd.DataFrame:
-    days = pd.bdate_range("2012-06-01", "2013-02-28")
-    wave = pd.Series(range(len(days))) % 7
-    one = pd.DataFrame({"date": days.strftime("%Y-%m-%d"), "open": 100.0 + wave, "volume": 1000 + wave})
-    one = one.assign(high=one["open"] + 2, low=one["open"] - 2, close=one["open"] + 1 - wave % 2)
-    return pd.concat([one.assign(symbol=symbol) for symbol in ("AAPL", "IBM")], ignore_index=True)
-
-
-@pytest.fixture
 def package(tmp_path: Path, history: pd.DataFrame) -> Path:
-    card = ModelCard(**{**model_card(), "levels": LEVELS, "context_length": 20, "hidden_size": 8, "features": INPUTS})
-    torch.manual_seed(0)
-    start = torch.linspace(-1, 1, len(LEVELS)).repeat(card.horizon, 1)
-    Forecaster(card, build(card.shape, start)).save(tmp_path / "model")
+    save_forecaster(tmp_path / "model")
     about = SimpleNamespace(artifact_location=str(tmp_path), source_run_id="a" * 32, model_id="m-1")
     packaging.save_package(
         tmp_path / "package", model_dir=tmp_path / "model", example=history.tail(40), exchange="XNYS", model=about
