@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline.config import Settings
 from pipeline.errors import PipelineError, TrackingUnavailable
 from pipeline.files import only_writer
+from pipeline.tracking.saved_view import view_tag
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,9 +88,10 @@ def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
+    shown = {**_KIND, **(view_tag() if name in _WITH_SCORES else {})}
     if found is None:
         try:
-            tags = {**_KIND, "mlflow.note.content": _NOTES.get(name, "")}
+            tags = {**shown, "mlflow.note.content": _NOTES.get(name, "")}
             return str(client.create_experiment(name, _artifact_location(settings, name), tags))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
@@ -101,14 +103,19 @@ def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
             f"the MLflow experiment {name!r} was deleted; bring it back with "
             f"`mlflow experiments restore --experiment-id {number}` and retry"
         )
+    for tag, value in shown.items():  # an experiment that an older version made
+        if tag not in found.tags:
+            client.set_experiment_tag(found.experiment_id, tag, value)
     return str(found.experiment_id)
 
 
+_WITH_SCORES = ("daily-forecast", "backtest")
 # MLflow's pages for models that are trained, and not those for language models.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _NOTES = {
     "daily-forecast": "One run for each session and network: what it was trained on, how good it is beside the "
-    "baselines, and whether it was published.\n\nColumns to compare runs by: `crps_bp` (the error on held-out "
+    "baselines, and whether it was published.\n\nThe view *Scores* has the columns to compare runs by: `crps_bp` (the "
+    "error on held-out "
     "sessions, lower is better), `crps_bp_best_baseline` (on the same sessions), `skill_percent` (above 0: better than "
     "every baseline), `skill_p` (the chance of that without any skill), `coverage_90` (should be 0.9), and the tag "
     "`gate`. A run's description has all of it in tables; `figures/`, `scores/` and `published/report.html` are among "

@@ -1,10 +1,13 @@
 """How MLflow is reached, and what is said when it is not."""
 
+import base64
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ import pytest
 from pipeline.config import Settings
 from pipeline.errors import PipelineError, TrackingUnavailable
 from pipeline.tracking import registry, runs, store
-from tests.tracking.material import AS_OF
+from pipeline.tracking.scores import metrics
+from tests.tracking.material import AS_OF, scores
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,3 +93,19 @@ def test_importing_the_package_does_not_import_mlflow() -> None:
         "sys.exit(any(name in sys.modules for name in ('mlflow', 'torch')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_an_experiment_has_its_view_and_its_kind_also_one_that_an_older_version_made(
+    settings: Settings, client: Any
+) -> None:
+    older = client.create_experiment("daily-forecast")
+    with store.connected(settings, "find it") as connected:
+        assert store.experiment_id(connected, settings, "daily-forecast") == older
+        store.experiment_id(connected, settings, "live-scores")
+    tags = client.get_experiment(older).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    view = json.loads(tags["mlflow.sharedViewState.scores"])
+    state = json.loads(zlib.decompress(base64.b64decode(view["state"].removeprefix("deflate;"))))
+    named = metrics(scores(lstm=82.0, ewma_historical=83.0), "lstm") | {"skill_p": 0.1}
+    assert {column.split("`")[1] for column in state["selectedColumns"] if column.startswith("metrics.")} <= set(named)
+    assert "mlflow.sharedViewState.scores" not in client.get_experiment_by_name("live-scores").tags
