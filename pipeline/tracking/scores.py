@@ -18,8 +18,8 @@ from typing import Any, TypeGuard
 Scores = Mapping[str, Any]
 
 CHAMPION = "champion"
-_CHARTED = ("crps_bp", "coverage_50", "coverage_80", "coverage_90", "mae_over_random_walk", "direction", "rank_ic")
-_BY_STEP = ("crps_bp", "coverage_50", "coverage_80", "coverage_90")
+_CHARTED = ("crps_bp", "coverage_90", "mae_over_random_walk", "direction", "rank_ic")
+_BY_STEP = ("crps_bp", "coverage_90")
 
 
 def metrics(scores: Scores, network: str) -> dict[str, float]:
