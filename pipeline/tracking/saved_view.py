@@ -1,7 +1,7 @@
 """A view of an experiment's runs that is there from the start: the few columns by which runs compare.
 
-It is what MLflow's own *Save as new view* writes, a tag of the experiment. MLflow 3.17 lists it under *Views*, and opens
-it for `viewStateShareKey=scores` in an address. A version that knows no such tag shows its runs as ever.
+It is what MLflow's own *Save as new view* writes, a tag of the experiment. MLflow 3.17 lists it under *Views*, and
+opens it for `viewStateShareKey=scores` in an address. A version that knows no such tag shows its runs as ever.
 """
 
 import base64
