@@ -19,7 +19,7 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 
 COMPOSE := COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)" docker compose
 
-.PHONY: help run stop status install secrets up down backup restore test test-fire test-distributed bench bench-store bench-training bench-skill bench-stack check audit scan lock
+.PHONY: help run stop status install secrets up down backup restore test test-fire test-browser test-distributed bench bench-store bench-training bench-skill bench-stack check audit scan lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -61,6 +61,9 @@ test: $(INSTALLED_DEV) ## run the tests; ARGS='-k gate' is passed on to pytest
 
 test-fire: $(INSTALLED_DEV) ## the store under fire: kill -9, full disks, many writers, a real PostgreSQL
 	@$(BIN)/python -m pytest -m fire $(ARGS)
+
+test-browser: $(INSTALLED_DEV) ## Airflow and MLflow as a person sees them, in a headless Chromium; two minutes
+	@$(BIN)/python -m pytest -m browser $(ARGS)
 
 test-distributed: $(INSTALLED_DEV) ## docker-compose.yml's stack with plugs pulled; half an hour, needs a Docker engine
 	@$(BIN)/python -m pytest -m distributed $(ARGS)
