@@ -30,8 +30,8 @@ class ForecastsPagePlugin(AirflowPlugin):
             "destination": "nav",
             "url_route": "forecasts",
             "nav_top_level": True,
-            "icon": _ICON.format(ink="%231f2d5a"),
-            "icon_dark_mode": _ICON.format(ink="white"),
+            "icon": _ICON.format(ink="%23bf7d10"),  # readable on the bar, and on the dark field of the chosen entry
+            "icon_dark_mode": _ICON.format(ink="%23dda548"),
         }
     ]
 
