@@ -41,6 +41,7 @@ def test_a_holiday_is_named_with_the_sessions_around_it() -> None:
 def test_a_session_is_complete_after_its_close_and_the_delay() -> None:
     thanksgiving_friday = date(2026, 11, 27)  # closes at 13:00 in New York
     assert NEW_YORK.complete_at(thanksgiving_friday) == datetime(2026, 11, 27, 18, 30, tzinfo=UTC)
+    assert NEW_YORK.opens_at(thanksgiving_friday) == datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
     just_before = datetime(2026, 11, 27, 18, 29, 59, tzinfo=UTC)
     assert NEW_YORK.last_complete(just_before) == date(2026, 11, 25)
     assert NEW_YORK.last_complete(just_before + timedelta(seconds=1)) == thanksgiving_friday

@@ -90,9 +90,9 @@ def log_training(
     with connected(settings, f"record the training in run {run_id}") as client, _score_files(scores) as folder:
         run = client.get_run(run_id)
         _log_parameters(client, run, _parameters(training, model_info))
-        _log_curves(client, run, training["curves"])
         numbers = score_names.metrics(scores, str(model_info["network"]))
         _log_numbers(client, run, {**numbers, "training_seconds": float(training["seconds"])})
+        _log_curves(client, run, training["curves"])
         client.log_inputs(run_id, [dataset_input(snapshot, data_digest, settings, address)])
         (folder / "training.json").write_text(json.dumps(training, indent=1, default=str), encoding="utf-8")
         (folder / "figures").mkdir()

@@ -28,15 +28,14 @@ def metrics(scores: Scores, network: str) -> dict[str, float]:
     Skill is 100 (1 - CRPS / CRPS of the baseline): above 0 the network is the better one. `skill_p` says whether that
     is chance (`pipeline.judging.significance`). `suspect/<model>` is there where an alarm went off.
     """
-    named = {
+    named = _summary(scores, network) | {  # in this order MLflow lists them
         f"{score}/{model}": float(values[score])
         for model, values in scores["models"].items()
         for score in _CHARTED
         if is_number(values.get(score))
     }
     named |= {f"skill_percent/vs_{name}": value for name, value in _skills(scores, network).items()}
-    named |= {f"suspect/{model}": 1.0 for model in scores.get("suspect", {})}
-    return named | _summary(scores, network)
+    return named | {f"suspect/{model}": 1.0 for model in scores.get("suspect", {})}
 
 
 def _summary(scores: Scores, network: str) -> dict[str, float]:

@@ -115,9 +115,6 @@ def test_a_training_leads_to_its_mlflow_run_with_curves_model_and_report(page: P
     if os.environ.get("BROWSER_PICTURES"):
         mlflow.get_by_role("button", name="Close").first.click()  # MLflow's assistant
         mlflow.get_by_text("Show more").first.click()
-        mlflow.get_by_role("heading", name="Decision").scroll_into_view_if_needed()
-        mlflow.mouse.move(600, 600)
-        mlflow.mouse.wheel(0, 500)
         keep(mlflow, "mlflow")
 
     mlflow.get_by_role("tab", name="Model metrics").click()

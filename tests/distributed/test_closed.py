@@ -97,6 +97,19 @@ def test_the_reader_changes_nothing(stack: Stack) -> None:
         assert refused.value.code == 403, path
 
 
+@pytest.mark.usefixtures("first_run")
+def test_who_may_read_the_dag_reads_the_forecasts(stack: Stack) -> None:
+    """The API server reads them from the workers' volume, and FAB says who may."""
+    signed_in = {"Authorization": f"Bearer {stack.airflow.token()}"}
+    for page in ("/", "/sessions", "/symbols", "/record"):
+        status, _, said = asked(f"{stack.airflow.url}/forecasts{page}", signed_in)
+        assert (status, b"Closing Bell" in said) == (200, True), page
+    _, _, said = asked(f"{stack.airflow.url}/forecasts/", signed_in)
+    (report,) = set(re.findall(r"/forecasts/files/[-\d]+/report.html", said.decode()))
+    status, _, said = asked(stack.airflow.url + report, signed_in)
+    assert (status, b"Where prices may close" in said) == (200, True)
+
+
 def test_a_database_user_enters_its_own_alone(stack: Stack) -> None:
     words = ["psql", "-h", "127.0.0.1", "-U", "pipeline", "-c", "SELECT 1"]
     password = f"PGPASSWORD={stack.values['PIPELINE_DB_PASSWORD']}"

@@ -1,0 +1,55 @@
+"""What people are told of a run: the same in every form, escaped for each."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from pipeline.publishing import notice
+
+EVIL = "<script>alert(1)</script> & {{ 7 * 7 }}"
+RESULT: dict[str, Any] = {
+    "as_of": "2013-03-01",
+    "headline": f"2013-03-01 XNYS: {EVIL}",
+    "verdict": "Today's network is published: LSTM, version 1",
+    "mlflow_url": "https://mlflow.example/#/experiments/1/runs/r1",
+}
+
+
+def test_what_was_published_is_told_with_its_links() -> None:
+    told = notice.published(RESULT, run="https://airflow.example/dags/d/runs/r", airflow="https://airflow.example/")
+    assert (told.event, told.session) == ("published", "2013-03-01")
+    assert dict(told.links) == {
+        "Report": "https://airflow.example/plugin/forecasts/forecasts/sessions/2013-03-01",
+        "MLflow run": RESULT["mlflow_url"],
+        "Airflow run": "https://airflow.example/dags/d/runs/r",
+    }
+    assert "Today's network is published" in told.text
+    assert "no advice" in told.text
+
+
+def test_what_comes_from_outside_is_escaped_in_each_form() -> None:
+    told = notice.published(RESULT, run=None, airflow="")
+    assert "<script" not in told.html
+    assert "&lt;script&gt;" in told.html
+    assert "<script" not in told.slack
+    assert "&amp; {{ 7 * 7 }}" in told.slack, "nobody takes it for a template"
+    assert told.to_dict()["subject"] == f"Closing Bell {RESULT['headline']}"
+
+
+def test_where_nobody_knows_an_address_there_is_no_link() -> None:
+    told = notice.published({**RESULT, "mlflow_url": None}, run=None, airflow="")
+    assert dict(told.links) == {}
+    assert "<a " not in told.html
+
+
+@pytest.mark.parametrize(("session", "subject"), [("2013-03-01", "the run of 2013-03-01"), (None, "the run stopped")])
+def test_where_a_run_stopped_is_in_the_subject(session: str | None, subject: str) -> None:
+    told = notice.stopped(session, ["plan", "train"], run=None)
+    assert subject in told.subject
+    assert told.subject.endswith("stopped at plan, train")
+
+
+def test_a_missed_open_names_both_days() -> None:
+    told = notice.late("2013-03-01", date(2013, 3, 4), run=None)
+    assert told.subject == "Closing Bell: no forecast from 2013-03-01 before the open of Monday 4 March 2013"
