@@ -27,9 +27,9 @@ logical date. Switched on, it runs the last complete session at once; sessions m
 Other DAGs can wait for the assets `prices`, `model` and `forecasts`; their events carry `as_of`.
 
 #### Where to look
-*Forecasts* in the navigation shows the newest report, every session before it, each symbol's ranges with what came of them,
-and the live record. A note on each run says what it published, or where it stopped. The log of a task tells in a few lines
-what it did; the *Details* of `train`, `compare`, `upload`, `judge` and `publish` lead to the MLflow run.
+*Forecasts* in the navigation shows the newest report, every session before it, each symbol's ranges with what came of
+them, and the live record. A note on each run says what it published, or where it stopped. The log of a task tells in a
+few lines what it did; the *Details* of `train`, `compare`, `upload`, `judge` and `publish` lead to the MLflow run.
 
 #### When a task fails
 Each task may be tried again at any time: done twice equals done once. Airflow retries by itself, with growing pauses.
