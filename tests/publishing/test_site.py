@@ -89,6 +89,14 @@ def test_sessions_are_listed_newest_first_with_what_came(
     assert words.percent(40 / 50 - 1) in page
 
 
+def test_a_session_that_is_just_being_written_is_not_listed(put: Callable[..., None], root: Folder) -> None:
+    put()
+    (root.path / "as_of=2013-03-04").mkdir()
+    (root.path / "as_of=yesterday!").mkdir()
+    assert "2013-03-04" not in pages.sessions_page(root, BASE)
+    assert "2013-03-01" in pages.report_page(root, BASE)
+
+
 def test_a_long_list_has_pages(put: Callable[..., None], root: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "SESSIONS_ON_A_PAGE", 2)
     for back in range(3):

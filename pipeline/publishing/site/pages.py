@@ -74,7 +74,7 @@ def sessions_page(root: Storage, base: str, before: date | None = None) -> str:
         "sessions_page",
         base,
         here="sessions",
-        rows=[_session(root, day, came.get(day)) for day in shown],
+        rows=[row for day in shown if (row := _session(root, day, came.get(day)))],
         older=shown[-1] if len(days) > len(shown) else None,
     )
 
@@ -159,8 +159,12 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _session(root: Storage, day: date, came: history.Rates | None) -> dict[str, Any]:
-    manifest = shelf.read_manifest(root / shelf.folder_name(day))
+def _session(root: Storage, day: date, came: history.Rates | None) -> dict[str, Any] | None:
+    """What the list says of a session; None for one that is just being written."""
+    try:
+        manifest = shelf.read_manifest(root / shelf.folder_name(day))
+    except MissingStep:
+        return None
     decision = manifest["decision"]
     return {
         "day": day,
