@@ -166,6 +166,13 @@ def _frame_of(this: Run, name: str) -> pd.DataFrame:
         return pd.read_parquet(path)
 
 
+def _airflow_url(this: Run) -> dict[str, str]:
+    """Where Airflow shows the run, if it was Airflow's and somebody has said where that is."""
+    made_by = this.provenance
+    url = this.settings.airflow_run(made_by["dag_id"], made_by["run_id"]) if "run_id" in made_by else None
+    return {"airflow_url": url} if url else {}
+
+
 def _edition(this: Run) -> "Edition":
     from pipeline.judging import live
     from pipeline.judging.record import live_record
@@ -204,6 +211,7 @@ def _edition(this: Run) -> "Edition":
             "last_session": str(bars["session"].max().date()),
             "run_key": this.key,
             **this.provenance,
+            **_airflow_url(this),
             **{name: uploaded[name] for name in ("mlflow_run_id", "mlflow_url", "git_commit") if uploaded.get(name)},
         },
     )

@@ -24,7 +24,10 @@ from pipeline.publishing.svg import fan_svg
 _MOST_STEPS, _MOST_PROBLEMS, _MOST_SESSIONS = 400, 20, 5
 _DRIFTED = 0.25  # the field's rule of thumb for "much has changed"
 _SEVERITY = {"reject": 0, "quarantine": 1, "warn": 2}
+# What leads somewhere, and by which name the address is known.
+_LINKS = {"mlflow_run_id": "mlflow_url", "run_id": "airflow_url"}
 _LABELS = {
+    "model": "Model",
     "source": "Source of prices",
     "data_digest": "SHA-256 of the prices",
     "snapshot_sessions": "Sessions in the snapshot",
@@ -75,7 +78,9 @@ def _context(edition: Edition) -> dict[str, Any]:
         "live": _live(edition),
         "audit": _audit(edition.audit),
         "drift": _drift(edition.drift),
-        "provenance": list(_provenance(edition.provenance)),
+        "provenance": list(
+            _provenance({"model": words.model_name(edition.model, edition.model_version), **edition.provenance})
+        ),
     }
 
 
@@ -194,9 +199,9 @@ def _drift(drift: Mapping[str, float]) -> str | None:
 def _provenance(provenance: Mapping[str, Any]) -> Iterator[dict[str, str | None]]:
     """Yield label, text and link (http and https only) of everything that is known."""
     for name, value in provenance.items():
-        if value is None or value == "" or name == "mlflow_url":
+        if value is None or value == "" or name in _LINKS.values():
             continue
         parts = [f"{part} {version}" for part, version in value.items()] if isinstance(value, Mapping) else [str(value)]
-        url = str(provenance.get("mlflow_url") or "") if name == "mlflow_run_id" else ""
+        url = str(provenance.get(_LINKS.get(name, "")) or "")
         link = url if url.startswith(("http://", "https://")) else None
         yield {"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": ", ".join(parts), "link": link}

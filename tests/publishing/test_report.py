@@ -41,13 +41,15 @@ def page(make_edition: Callable[..., Edition]) -> Callable[..., Page]:
 
 
 def test_the_page_asks_for_nothing_from_outside(page: Callable[..., Page], live: pd.DataFrame) -> None:
-    shown = page(live=live, provenance={"mlflow_run_id": "r1", "mlflow_url": "http://127.0.0.1:5000/#/runs/r1"})
+    links = {"mlflow_url": "http://127.0.0.1:5000/#/runs/r1", "airflow_url": "http://127.0.0.1:8080/dags/d/runs/m"}
+    shown = page(live=live, provenance={"mlflow_run_id": "r1", "run_id": "m", **links})
     assert not {tag for tag, _ in shown.tags} & {"link", "iframe", "img", "object", "embed"}
     for tag, attributes in shown.tags:
         assert not set(attributes) & {"src", "srcset", "data", "action", "background", "xlink:href"}
         assert not [name for name in attributes if name.startswith("on")]
         href = attributes.get("href")
-        assert href is None or (tag == "a" and (href.startswith("#") or href == "http://127.0.0.1:5000/#/runs/r1"))
+        assert href is None or (tag == "a" and (href.startswith("#") or href in links.values()))
+    assert set(links.values()) <= {attributes.get("href") for _, attributes in shown.tags}
     policy = next(attributes["content"] for _, attributes in shown.tags if attributes.get("http-equiv"))
     assert policy.startswith("default-src 'none'")
 
@@ -90,7 +92,14 @@ def test_what_came_from_outside_is_escaped_everywhere(
             "warn": 1,
             "problems": [dict.fromkeys(("symbol", "session", "verdict", "rule", "detail"), HOSTILE)],
         },
-        provenance={"source": HOSTILE, HOSTILE: HOSTILE, "mlflow_run_id": HOSTILE, "mlflow_url": "javascript:alert(1)"},
+        provenance={
+            "source": HOSTILE,
+            HOSTILE: HOSTILE,
+            "mlflow_run_id": HOSTILE,
+            "mlflow_url": "javascript:alert(1)",
+            "run_id": HOSTILE,
+            "airflow_url": "javascript:alert(2)",
+        },
     )
     html = as_html(edition).decode()
     assert html.count("<script") == 1  # its own
