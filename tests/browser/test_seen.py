@@ -89,13 +89,14 @@ def test_sessions_symbols_and_the_record_are_a_click_away(page: Page, site: Site
     page.wait_for_url("**/plugin/forecasts/forecasts/symbols/IBM")
 
 
-def test_the_report_leads_to_mlflow_out_of_airflows_frame(page: Page, site: Site, run_url: str) -> None:
+def test_the_report_leads_to_both_runs_out_of_airflows_frame(page: Page, site: Site, run_url: str) -> None:
     page.goto(f"{site.airflow}/plugin/forecasts")
     report = page.frame_locator("iframe[title=Forecasts]").frame_locator("iframe")
-    with page.context.expect_page() as opened:
-        report.locator("dd a").first.click()
-    assert opened.value.url.startswith(f"{site.mlflow}/#/experiments/")
-    opened.value.close()
+    for target in (f"{site.mlflow}/#/experiments/", f"{site.airflow}/dags/daily_forecast/runs/"):
+        with page.context.expect_page() as opened:
+            report.locator(f"dd a[href^='{target}']").click()
+        assert opened.value.url.startswith(target)
+        opened.value.close()
 
 
 def test_the_log_of_a_training_tells_what_it_did(page: Page, run_url: str) -> None:
