@@ -83,6 +83,12 @@ def test_mlflow_has_one_run_with_a_nested_one_for_each_fold(three_folds: Outcome
     assert parent.data.tags["airflow.run_id"] == three_folds.run_id
 
 
+def test_each_fold_leads_to_its_own_mlflow_run_and_the_summary_to_theirs(three_folds: Outcome):
+    assert set(three_folds.links) == {*(("fold", at) for at in range(3)), ("summary", -1)}
+    assert len(set(three_folds.links.values())) == 4
+    assert all(link.startswith("https://mlflow.example/#/experiments/") for link in three_folds.links.values())
+
+
 def test_one_fold_and_one_batch_are_handed_on_as_many_are(start: Start):
     asked = {"from": "2012-12-03", "to": "2012-12-04", "symbols": "IBM", "network": "mlp", "training_steps": 1}
 
