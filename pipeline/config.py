@@ -1,6 +1,7 @@
 """The settings: one frozen object, read from `PIPELINE_*` variables or `.env`, checked when it is made."""
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,17 @@ PrecisionName = Literal["auto", "fp32", "bf16"]
 LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
 # What a network must beat, by the names under which their forecasts are published.
 BASELINES = ("random_walk", "ewma_historical", "garch")
+
+# What may differ between the tasks of one run: where things are, who is notified, and what a machine can do. Every
+# other setting is frozen when a run is planned; so is a new one until it is listed here.
+PER_PROCESS = frozenset(
+    {
+        *("home", "database_url", "store_uri", "publish_uri", "yahoo_url", "mlflow_tracking_uri"),  # addresses
+        *("mlflow_link", "airflow_link"),  # addresses for people
+        *("notify_email", "notify_slack", "notify_webhook"),  # who is notified
+        *("threads", "ingest_batch"),  # how work is divided; training records the number of threads it had
+    }
+)
 
 
 class Settings(BaseSettings):
@@ -175,8 +187,24 @@ class Settings(BaseSettings):
 
         Raises BadSetting that names the variable, what it was and what is allowed.
         """
+        return cls._checked({name: value for name, value in overrides.items() if value is not None})
+
+    @classmethod
+    def thaw(cls, frozen: Mapping[str, Any], *, symbols: Sequence[str]) -> Self:
+        """Return the settings of a planned run: what `frozen` recorded, and the environment for PER_PROCESS alone.
+
+        A frozen None stays None, whatever the environment says now. Raises BadSetting like `load`.
+        """
+        return cls._checked({**frozen, "symbols": symbols})
+
+    def frozen(self) -> dict[str, Any]:
+        """Return, as JSON has it, every setting that a run keeps from plan to publication, symbols left out."""
+        return self.model_dump(mode="json", exclude={*PER_PROCESS, "symbols"})
+
+    @classmethod
+    def _checked(cls, values: Mapping[str, Any]) -> Self:
         try:
-            return cls(**{name: value for name, value in overrides.items() if value is not None})
+            return cls(**values)
         except ValidationError as error:
             raise BadSetting("; ".join(_in_words(problem) for problem in error.errors())) from None
         except (OSError, UnicodeDecodeError) as error:

@@ -12,27 +12,6 @@ from pipeline.prices.sources import Source, open_source
 from pipeline.runs import Run
 from pipeline.sessions import Sessions
 
-# Settings that change what a run computes: two requests that differ in one of them are two runs.
-_TELLING = (
-    "source",
-    "files",
-    "exchange",
-    "horizon",
-    "inputs",
-    "context_length",
-    "training_steps",
-    "retrain_every",
-    "champion_expires_after",
-    "gate_level",
-    "batch_size",
-    "learning_rate",
-    "hidden_size",
-    "precision",
-    "holdout_sessions",
-    "validation_sessions",
-    "seed",
-)
-
 
 def plan_run(
     *,
@@ -54,12 +33,14 @@ def plan_run(
     symbols = settings.symbols or source.symbols()
     source.require(symbols)
     session = _resolve(settings.sessions, source, now, as_of, None if manual else interval_end)
-    name = key or f"terminal__{session}__{_digest(settings, symbols)}"
+    frozen = settings.frozen()
+    name = key or f"terminal__{session}"
     return Run(
-        key=f"{name}__{settings.network}",
+        key=f"{name}__{_digest(session, symbols, frozen)}__{settings.network}",
         as_of=session,
         symbols=symbols,
         overrides=dict(overrides),
+        frozen=frozen,
         provenance=dict(provenance),
     )
 
@@ -98,6 +79,7 @@ def _checked(sessions: Sessions, source: Source, now: datetime, as_of: date) -> 
     return as_of
 
 
-def _digest(settings: Settings, symbols: tuple[str, ...]) -> str:
-    telling = {name: str(getattr(settings, name)) for name in _TELLING}
-    return hashlib.sha256(json.dumps([telling, symbols]).encode()).hexdigest()[:8]
+def _digest(as_of: date, symbols: tuple[str, ...], frozen: Mapping[str, Any]) -> str:
+    """Return a name for what a request was resolved to: a run planned again under other settings is another run."""
+    resolved = json.dumps([as_of.isoformat(), symbols, frozen], sort_keys=True)
+    return hashlib.sha256(resolved.encode()).hexdigest()[:8]

@@ -1,7 +1,8 @@
 """A run: what is to be done for one session, and the place in which its steps leave what the next ones need.
 
-That place is the only thing that passes between tasks besides a few words, so each step can be repeated alone, and on
-another machine.
+That place and the run itself are all that passes between tasks, so each step can be repeated alone, and on another
+machine. A run carries every setting that affects its numbers or labels, frozen when it was planned: a later task does
+not read them from its own environment.
 """
 
 import json
@@ -22,10 +23,13 @@ from pipeline.storage import Storage
 class Run:
     """One run, settled once at its beginning. It travels between tasks as a plain dict."""
 
-    key: str  # one for each Airflow run and network, or for each request from a terminal; safe as a file name
+    # Names the request and, by a digest, all that it was resolved to: another session, symbol or setting is another
+    # run, even under the same Airflow run id. Safe as a file name.
+    key: str
     as_of: date
     symbols: tuple[str, ...]
-    overrides: Mapping[str, Any] = field(default_factory=dict)  # settings that the request changes
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # settings that the request changed, for people to read
+    frozen: Mapping[str, Any] = field(default_factory=dict)  # all settings of `Settings.frozen`, the request's included
     provenance: Mapping[str, str] = field(default_factory=dict)  # Airflow's dag_id, run_id …
 
     def to_dict(self) -> dict[str, Any]:
@@ -39,8 +43,10 @@ class Run:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings of the environment with the request's over them."""
-        return Settings.load(**self.overrides)
+        """The settings as they were when the run was planned; the environment's only where tasks may differ."""
+        if not self.frozen:  # planned by a version that did not freeze them
+            return Settings.load(**self.overrides)
+        return Settings.thaw(self.frozen, symbols=self.symbols)
 
     @cached_property
     def kept(self) -> Storage:

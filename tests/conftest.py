@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,9 +15,33 @@ import pytest_socket
 ROOT = Path(__file__).resolve().parent.parent
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="closing-bell-airflow-"))
 
-# Nothing set by whoever starts the tests may change what they see.
-for name in [name for name in os.environ if name.startswith(("PIPELINE_", "MLFLOW_", "AIRFLOW_"))]:
+# Nothing set by whoever starts the tests may change what they see: settings, a proxy between this machine and itself,
+# the size and colours of a terminal, how Python prints and warns.
+SETTINGS = ("PIPELINE_", "MLFLOW_", "AIRFLOW_")
+TERMINAL = {
+    "COLUMNS",
+    "LINES",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "TTY_COMPATIBLE",
+    "PYTHONWARNINGS",
+}
+for name in [
+    name
+    for name in os.environ
+    if name.startswith(SETTINGS) or name in TERMINAL or name.lower().endswith("_proxy") or name == "PYTHONPATH"
+]:
     del os.environ[name]
+os.environ["TERM"] = "dumb"
+
+# A shell that starts tests in the background (`&`, `nohup`) has them ignore signals, and so would every process that
+# they start; tests send these signals and look at what comes of them.
+for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
+    if signal.getsignal(ignored) == signal.SIG_IGN:
+        signal.signal(ignored, signal.default_int_handler if ignored == signal.SIGINT else signal.SIG_DFL)
+os.umask(0o022)
 
 # Airflow reads these once, when it is first imported; pytest reads this file before any test module.
 os.environ |= {

@@ -213,12 +213,12 @@ def test_without_mlflow_nothing_is_lost_and_the_upload_alone_completes(
     jobs.train_all(this)
     with pytest.raises(TrackingUnavailable, match=r"127\.0\.0\.1:9"):
         jobs.upload(this)
-    weights = (new_home / "runs" / "scheduled__lstm" / "model" / "weights.safetensors").read_bytes()
+    weights = (new_home / "runs" / this["key"] / "model" / "weights.safetensors").read_bytes()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     for step in (jobs.upload, jobs.judge, jobs.forecast):
         step(this)
     jobs.publish(this, now=TODAY)
-    assert (new_home / "runs" / "scheduled__lstm" / "model" / "weights.safetensors").read_bytes() == weights
+    assert (new_home / "runs" / this["key"] / "model" / "weights.safetensors").read_bytes() == weights
     assert len(versions(new_home)) == 1
 
 

@@ -177,14 +177,14 @@ def test_a_snapshot_that_is_gone_or_changed_is_refused(machines: Callable[[str],
     mine.do(lambda: jobs.ingest_all(planned, known_at=NOW))
     mine.do(lambda: jobs.snapshot(planned["run"], known_at=NOW))
     store = open_storage(os.environ["PIPELINE_STORE_URI"], mine.shared.parent / "look")
-    name = json.loads(store.read("runs/k__lstm/snapshot.json"))["name"]
+    name = json.loads(store.read(f"runs/{planned['run']['key']}/snapshot.json"))["name"]
     store.write(name, b"another")
     with pytest.raises(CorruptFile, match=f"s3://bell/kept/{name} is not what was written"):
         mine.do(lambda: jobs.score(planned["run"]))
     store.remove(name)
     with pytest.raises(MissingStep, match=f"s3://bell/kept/{name} is gone; run ingest and snapshot"):
         mine.do(lambda: jobs.score(planned["run"]))
-    with pytest.raises(MissingStep, match=r"the run k__lstm has no heldout\.npz yet; run `train`"):
+    with pytest.raises(MissingStep, match=r"the run k__[0-9a-f]{8}__lstm has no heldout\.npz yet; run `train`"):
         mine.do(lambda: Run.from_dict(planned["run"]).reading("heldout.npz", made_by="train").__enter__())
 
 

@@ -210,6 +210,7 @@ def _edition(this: Run) -> "Edition":
             "first_session": str(bars["session"].min().date()),
             "last_session": str(bars["session"].max().date()),
             "run_key": this.key,
+            "settings": dict(this.frozen),
             **this.provenance,
             **_airflow_url(this),
             **{name: uploaded[name] for name in ("mlflow_run_id", "mlflow_url", "git_commit") if uploaded.get(name)},

@@ -36,6 +36,7 @@ _LABELS = {
     "dag_id": "DAG",
     "run_id": "Airflow run",
     "run_key": "Run",
+    "settings": "Settings of the run",
 }
 
 

@@ -27,6 +27,7 @@ from pipeline.learning.windows import Origins
 
 ROOT = Path(__file__).resolve().parents[2]
 SYMBOLS, SESSIONS, CONTEXT, HORIZON = 4, 200, 15, 3
+NEEDS_BF16 = pytest.mark.skipif(not precision.has_bf16(), reason="this processor has no bf16")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_what_a_worker_raises_is_raised() -> None:
         workers.each(lambda part: 1 // part, [1, 0])
 
 
-@pytest.mark.skipif(not precision.has_bf16(), reason="this processor has no bf16")
+@NEEDS_BF16
 def test_bf16_trains_to_about_the_same_weights(features: Features) -> None:
     fp32, bf16 = trained(features), trained(features, precision="bf16")
     assert weights(fp32).tobytes() != weights(bf16).tobytes()
@@ -134,7 +135,11 @@ def test_the_optimizer_is_torch_s_adamw_on_one_cycle(steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("used", "spared"), [("fp32", ("torch._dynamo", "pandas")), ("bf16", ("torch._dynamo", "pandas", "numba"))]
+    ("used", "spared"),
+    [
+        ("fp32", ("torch._dynamo", "pandas")),
+        pytest.param("bf16", ("torch._dynamo", "pandas", "numba"), marks=NEEDS_BF16),
+    ],
 )
 def test_training_does_not_import_what_it_has_no_use_for(used: str, spared: tuple[str, ...]) -> None:
     """torch's compiler takes two seconds and 70 MiB in every training process, pandas 65 MiB, compiled cells 120."""
