@@ -224,12 +224,13 @@ class Settings(BaseSettings):
     @property
     def store(self) -> Storage:
         """Where snapshots are kept, and what the steps of a run hand to each other."""
-        return open_storage(self.store_uri or self.home, self.home / "cache")
+        return open_storage(self.store_uri or self.home, self.home / "cache", shared=bool(self.store_uri))
 
     @property
     def published(self) -> Storage:
         """Where published forecasts are kept."""
-        return open_storage(self.publish_uri or self.home / "published", self.home / "cache")
+        address = self.publish_uri or self.home / "published"
+        return open_storage(address, self.home / "cache", shared=bool(self.publish_uri))
 
     @property
     def tracking_uri(self) -> str:
