@@ -22,6 +22,7 @@ from local.rest import Airflow
 from local.watch import show_progress
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.files import private
 from pipeline.storage import Storage
 
 INTERRUPTED = 130
@@ -104,7 +105,8 @@ def main() -> None:
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
     try:
-        app()
+        with private():
+            app()
     except (LocalError, PipelineError) as error:
         complaints.print(f"error: {error}", markup=False)
         sys.exit(1)

@@ -1,7 +1,9 @@
 """Where the one-machine set-up lives: its folders, its two ports, and the environment of every process it starts."""
 
 import hashlib
+import json
 import os
+import secrets
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -14,11 +16,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from local.errors import LocalError
 from pipeline.config import Settings
+from pipeline.files import make_private, private, write_atomic
 
 REPO = Path(__file__).resolve().parent.parent
 
 # Each process we start, and each one those start, carries this variable; `stop` ends whoever carries our home in it.
 MARKER = "CLOSING_BELL_HOME"
+
+WAYS = ("http", "https")
 
 # A Unix socket's path has about 104 bytes, and supervisord binds a longer, temporary name first.
 LONGEST_SOCKET_PATH = 88
@@ -100,14 +105,34 @@ class Place:
         return f"http://127.0.0.1:{self.mlflow_port}"
 
     def prepare(self) -> None:
-        """Make the folders; Airflow's is for its owner alone, because it holds the password and the signing key."""
-        for folder in (self.home, self.mlflow_home, self.logs, self.run):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.airflow_home.mkdir(mode=0o700, exist_ok=True)
+        """Make the folders and Airflow's password; everything is for its owner alone, older files included."""
+        with private():
+            for folder in (self.home, *self._folders):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._tighten()
+            make_password(self.passwords)
         if self.socket.parent != self.run:
             self.socket.parent.mkdir(mode=0o700, exist_ok=True)
             if self.socket.parent.is_symlink() or self.socket.parent.stat().st_uid != os.getuid():
                 raise LocalError(f"{self.socket.parent} belongs to somebody else: set PIPELINE_HOME to a shorter path")
+
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        return self.airflow_home, self.mlflow_home, self.logs, self.run
+
+    def _tighten(self) -> None:
+        """Take the rights of others from what an earlier version, or another umask, has left.
+
+        Of a home that also holds other things (a user's own, a folder around this checkout) only what is ours.
+        """
+        ours = self.home.resolve() not in (Path.home().resolve(), REPO, *REPO.parents)
+        paths = [self.home] if ours else [*self._folders, *self.home.glob("pipeline.db*"), self.home / "published"]
+        for path in paths:
+            make_private(path)
+            for folder, folders, names in os.walk(path):  # what vanishes meanwhile is skipped
+                for name in (*folders, *names):
+                    make_private(Path(folder, name))
+        make_private(REPO / ".env")  # may hold passwords
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """Return the services' environment: `base`, our defaults where it is silent, and what has to be so.
@@ -131,6 +156,7 @@ class Place:
             "CLOSING_BELL_REPO": str(REPO),
             "CLOSING_BELL_SOCKET": str(self.socket),
             "CLOSING_BELL_MLFLOW_PORT": str(self.mlflow_port),
+            **self._hosts(base),
             "PIPELINE_HOME": str(self.home),
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), base.get("PATH", os.defpath))),
             "PYTHONPATH": str(REPO),
@@ -155,16 +181,46 @@ class Place:
             "AIRFLOW__API__PORT": str(self.airflow_port),
             "AIRFLOW__API__BASE_URL": self.airflow_url,
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.airflow_home / "logs"),
+            # Airflow gives logs their rights itself, whatever the umask.
+            "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+            "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
             "MLFLOW_TRACKING_URI": self.mlflow_url,
             "PIPELINE_AIRFLOW_LINK": self.airflow_url,
             "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
+        }
+
+    def _hosts(self, base: Mapping[str, str]) -> dict[str, str]:
+        """The names that both servers answer to: this machine's own, and those in AIRFLOW_HOSTS and MLFLOW_HOSTS."""
+        own = ("127.0.0.1", "localhost")
+        airflow, mlflow = (_names(base.get(name, "")) for name in ("AIRFLOW_HOSTS", "MLFLOW_HOSTS"))
+        at_port = [f"{name}:{self.mlflow_port}" for name in own]
+        origins = [f"http://{name}" for name in at_port] + [f"{way}://{name}" for name in mlflow for way in WAYS]
+        return {
+            "CLOSING_BELL_AIRFLOW_HOSTS": ",".join((*own, *airflow)),
+            "CLOSING_BELL_MLFLOW_HOSTS": ",".join((*at_port, *mlflow)),
+            "CLOSING_BELL_MLFLOW_ORIGINS": ",".join(origins),
         }
 
     @property
     def passwords(self) -> Path:
-        """The file in which Airflow leaves the password that it generated."""
+        """The file that holds the password of Airflow's user."""
         return self.airflow_home / "simple_auth_manager_passwords.json.generated"
+
+
+def make_password(path: Path) -> None:
+    """Write a password for the user `admin` where there is none; one that Airflow makes itself lands in its log."""
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):  # none yet, or half a file
+        known = None
+    if not (isinstance(known, dict) and known.get("admin")):
+        write_atomic(path, json.dumps({"admin": secrets.token_urlsafe(12)}) + "\n")
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in (part.strip() for part in text.split(",")) if name]
 
 
 # Defaults that a person may change in the environment.

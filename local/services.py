@@ -22,6 +22,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from local import processes
 from local.errors import LocalError, PortInUse, ServiceFailed
 from local.place import REPO, Place
+from pipeline.files import private
 
 Say = Callable[[str], None]
 
@@ -46,20 +47,25 @@ def start(place: Place, environment: Mapping[str, str], say: Say) -> bool:
     Services that run with the same settings and code are left running. Raises PortInUse, ServiceFailed or LocalError;
     then, and when it is interrupted, nothing that it started is left.
     """
-    place.prepare()
-    with alone(place):
-        if _reusable(place, environment):
-            return False
-        if stop(place):
-            say("restarting the services: they ran with other settings or code, or were left over from a crash")
-        require_free(place)
-        try:
-            migrate(place, environment, say)
-            _launch(place, environment)
-            _remember(place, environment)
-        except BaseException:
-            stop(place)
-            raise
+    with private():
+        place.prepare()
+        with alone(place):
+            return _start(place, environment, say)
+
+
+def _start(place: Place, environment: Mapping[str, str], say: Say) -> bool:
+    if _reusable(place, environment):
+        return False
+    if stop(place):
+        say("restarting the services: they ran with other settings or code, or were left over from a crash")
+    require_free(place)
+    try:
+        migrate(place, environment, say)
+        _launch(place, environment)
+        _remember(place, environment)
+    except BaseException:
+        stop(place)
+        raise
     return True
 
 

@@ -23,6 +23,7 @@ from pipeline.cli_parts import OUT, fail, now, print_json, tell
 from pipeline.cli_progress import Steps, working
 from pipeline.cli_show import overview, show
 from pipeline.errors import PipelineError
+from pipeline.files import private
 
 if TYPE_CHECKING:
     from pipeline.prices.quarantine import Decision
@@ -48,7 +49,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ▁ and é shows ? in their place
-    sys.exit(_status())
+    with private():
+        sys.exit(_status())
 
 
 def _status() -> int:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.errors import BadSetting
 from pipeline.inputs import INPUTS
+from pipeline.links import web_link
 from pipeline.markets import market_of
 from pipeline.sessions import Sessions
 from pipeline.storage import Storage, check_address, open_storage, shown
@@ -176,9 +177,11 @@ class Settings(BaseSettings):
 
     @field_validator("mlflow_link", "airflow_link", mode="after")
     @classmethod
-    def _names_nobody(cls, value: str) -> str:
+    def _is_a_link(cls, value: str) -> str:
         if "@" in value.partition("://")[2].partition("/")[0]:
             raise ValueError("is shown to everybody: leave the user and the password out")
+        if value and web_link(value) is None:
+            raise ValueError("is no web address: write it as https://HOST or http://HOST:PORT")
         return value
 
     @classmethod
@@ -252,12 +255,13 @@ class Settings(BaseSettings):
     @property
     def store(self) -> Storage:
         """Where snapshots are kept, and what the steps of a run hand to each other."""
-        return open_storage(self.store_uri or self.home, self.home / "cache")
+        return open_storage(self.store_uri or self.home, self.home / "cache", shared=bool(self.store_uri))
 
     @property
     def published(self) -> Storage:
         """Where published forecasts are kept."""
-        return open_storage(self.publish_uri or self.home / "published", self.home / "cache")
+        address = self.publish_uri or self.home / "published"
+        return open_storage(address, self.home / "cache", shared=bool(self.publish_uri))
 
     @property
     def tracking_uri(self) -> str:

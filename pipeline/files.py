@@ -9,18 +9,63 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ASIDE = ".aside"
 _REPLACED = ".replaced"
+PRIVATE = 0o077
+# The umask of whoever started us, for folders that are shared on purpose; child processes inherit it.
+CALLERS_UMASK = "CLOSING_BELL_UMASK"
 # The kernel's names for "swap these two names in one step", and what it answers where that is unknown.
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 _CANNOT_SWAP = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+@contextmanager
+def private() -> Iterator[None]:
+    """Create files and folders for their owner alone, in this process and in those that it starts.
+
+    The caller's umask is remembered for `shared`. The outermost `with` counts, across processes.
+    """
+    before = os.umask(PRIVATE)
+    outermost = CALLERS_UMASK not in os.environ
+    if outermost:
+        os.environ[CALLERS_UMASK] = f"{before:03o}"
+    try:
+        yield
+    finally:
+        os.umask(before)
+        if outermost:
+            os.environ.pop(CALLERS_UMASK, None)
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """Create files and folders with the umask that this program was started with."""
+    text = os.environ.get(CALLERS_UMASK, "")
+    if re.fullmatch("0?[0-7]{1,3}", text) is None:
+        yield
+        return
+    before = os.umask(int(text, 8))
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def make_private(path: Path) -> None:
+    """Take every right of group and others from a file or folder; links and what is not ours are left alone."""
+    with suppress(FileNotFoundError, PermissionError):
+        status = path.lstat()
+        if status.st_mode & PRIVATE and not stat.S_ISLNK(status.st_mode):
+            path.chmod(stat.S_IMODE(status.st_mode) & ~PRIVATE)
 
 
 def sha256_bytes(data: bytes) -> str:

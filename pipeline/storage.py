@@ -12,7 +12,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -95,16 +95,20 @@ class Storage(ABC):
 
 @dataclass(frozen=True)
 class Folder(Storage):
-    """A folder on a disk, or on a volume that several machines share."""
+    """A folder on a disk, or on a volume that several machines share.
+
+    In a `shared` one files get the rights that whoever started the program wants them to have; see `files.private`.
+    """
 
     path: Path
+    shared: bool = False
     swaps = True
 
     def __str__(self) -> str:
         return str(self.path)
 
     def __truediv__(self, name: str) -> Self:
-        return type(self)(self.path / name)
+        return type(self)(self.path / name, self.shared)
 
     @property
     def name(self) -> str:
@@ -115,8 +119,9 @@ class Folder(Storage):
 
     def write(self, name: str, data: bytes) -> None:
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_atomic(path, data)
+        with self._rights():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_atomic(path, data)
 
     def remove(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)
@@ -128,7 +133,8 @@ class Folder(Storage):
         return sorted(path.name for path in self.path.glob(pattern))
 
     def replace(self, name: str, contents: Mapping[str, bytes]) -> None:
-        files.replace_folder(self.path / name, contents)
+        with self._rights():
+            files.replace_folder(self.path / name, contents)
 
     def local(self, name: str, sha256: str) -> Path:  # noqa: ARG002  whoever reads it checks it
         return self._there(name)
@@ -140,14 +146,18 @@ class Folder(Storage):
     @contextmanager
     def making(self, name: str) -> Iterator[Path]:
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield path
+        with self._rights():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield path
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        with files.only_writer(self.path):
+        with self._rights(), files.only_writer(self.path):
             files.clear_litter(self.path)
             yield
+
+    def _rights(self) -> AbstractContextManager[None]:
+        return files.shared() if self.shared else nullcontext()
 
     def _there(self, name: str) -> Path:
         if not (self.path / name).exists():
@@ -288,14 +298,16 @@ class Bucket(Storage):
         return {str(key).removeprefix(self.url.path).lstrip("/"): key for key in system.find(self.url.path)}
 
 
-def open_storage(address: str | Path, cache: Path) -> Storage:
+def open_storage(address: str | Path, cache: Path, *, shared: bool = False) -> Storage:
     """Return the storage at a path or URL; `cache` is a folder for what is fetched from a bucket.
+
+    A folder is `shared` where other users may read it: see `Folder`.
 
     Raises BadSetting for a URL that no installed package can reach. Nothing is asked or made yet.
     """
     protocol, separator, rest = str(address).partition("://")
     if not separator or protocol in _ON_DISK:
-        return Folder(Path(rest or address).expanduser().resolve())
+        return Folder(Path(rest or address).expanduser().resolve(), shared)
     from upath import UPath
 
     return Bucket(UPath(check_address(str(address))), cache)

@@ -32,8 +32,9 @@ class MlflowRunLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Return the address for a task that ends now, empty where nobody knows it yet; called in its worker."""
-        address = ti_key.xcom_pull(task_ids=self.made_by or operator.task_id, key=KEY)
-        return str(address or "")
+        from pipeline.links import web_link
+
+        return web_link(ti_key.xcom_pull(task_ids=self.made_by or operator.task_id, key=KEY)) or ""
 
 
 def with_mlflow_run(task: Any, *, made_by: str | None = None) -> Any:

@@ -85,3 +85,19 @@ def test_settings_come_from_the_environment_and_overrides_win(home: Path, monkey
     assert settings.symbols == ("AAPL", "IBM")
     assert settings.horizon == 7
     assert settings.home == home
+
+
+@pytest.mark.parametrize("variable", ["PIPELINE_AIRFLOW_LINK", "PIPELINE_MLFLOW_LINK"])
+@pytest.mark.parametrize(
+    "address",
+    ["javascript:alert(1)", "airflow.example", "//airflow.example", "ftp://airflow.example", "https://", "x y"],
+)
+def test_a_link_is_a_web_address(home: Path, monkeypatch: pytest.MonkeyPatch, variable: str, address: str) -> None:
+    monkeypatch.setenv(variable, address)
+    with pytest.raises(BadSetting, match=f"{variable}=.*is no web address"):
+        Settings.load()
+
+
+def test_a_link_may_have_a_port_and_a_path(home: Path) -> None:
+    address = "https://bell.example:8443/airflow/"
+    assert Settings.load(airflow_link=address, mlflow_link=address).airflow_link == address

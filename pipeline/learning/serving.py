@@ -1,60 +1,103 @@
-"""A forecast straight from a stranger's price history: what a served model answers with."""
+"""A forecast straight from client-supplied prices: what a served model answers with."""
 
+from datetime import date
+
+import numpy as np
 import pandas as pd
 
-from pipeline.errors import BadFile, NothingToForecast
+from pipeline.errors import NothingToForecast, UserError
 from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.features import make_features
 from pipeline.learning.forecaster import Forecaster
-from pipeline.learning.frame import forecast_frame
+from pipeline.learning.frame import forecast_frame, quantile_column
+from pipeline.learning.posted import read_posted
 from pipeline.learning.windows import usable_origins
-from pipeline.prices.frames import PRICES, as_bars
 from pipeline.sessions import Sessions
-from pipeline.symbols import parse_symbol
 
-_NEEDED = ("symbol", "date", *PRICES, "volume")
+NOTE = "note"
+_LONGEST = 500  # characters of a refusal
 
 
 def forecast_from_prices(
-    forecaster: Forecaster, prices: pd.DataFrame, *, exchange: str = "XNYS", model_version: str = ""
+    forecaster: Forecaster,
+    prices: pd.DataFrame,
+    *,
+    exchange: str = "XNYS",
+    model_version: str = "",
+    latest: date | None = None,
 ) -> pd.DataFrame:
-    """Return the forecast frame for a long table `symbol, date, open, high, low, close, volume`.
+    """Return the forecast frame for a long table `symbol, date, open, high, low, close, volume`, and a column `note`.
 
-    `dividends` (per share) and `splits` (2 for 2:1) are used where present. The forecast is made from the table's
-    last date. Raises BadFile for missing columns, NothingToForecast where no symbol has a whole context.
+    `dividends` (per share) and `splits` (2 for 2:1) are used where present. Each symbol is forecast from the last date
+    that the table has of its market. `note` says what was left out of a symbol's rows. A symbol that was left out has
+    one row, with the reason and no numbers, after all others. `latest` is the last day that is not in the future.
+
+    Raises BadFile for a table that cannot be read, NothingToForecast where no symbol is left.
     """
-    missing = [name for name in _NEEDED if name not in prices]
-    if missing:
-        raise BadFile(f"the price table has no column {', '.join(missing)}; needed are {', '.join(_NEEDED)}")
-    bars = as_bars(
-        prices.assign(
-            symbol=[parse_symbol(str(name)) for name in prices["symbol"]],
-            session=pd.to_datetime(prices["date"]).dt.tz_localize(None).dt.normalize(),
-            dividend=_numbers(prices, "dividends", 0.0),
-            split_ratio=_numbers(prices, "splits", 1.0).replace(0.0, 1.0),
-        )
-    )
-    features = make_features(panel_from_bars(bars))
-    last = features.panel.last
-    origins = usable_origins(features, forecaster.card.context_length).at(last)
-    if not len(origins):
-        raise NothingToForecast(
-            f"no symbol has {forecaster.card.context_length} whole sessions after its warm-up, up to the last date"
-        )
-    as_of = features.panel.day(0, last)
-    return forecast_frame(
-        [features.panel.symbols[s] for s in origins.s_N],
-        features.panel.close_ST[origins.s_N, origins.t_N],
-        forecaster.quantiles(features, origins),
+    posted = read_posted(prices, exchange=exchange, latest=latest)
+    left_out, frames = dict(posted.left_out), []
+    for code, bars in posted.bars.items():
+        try:
+            frames.append(_of_one_market(forecaster, bars, code, model_version, left_out))
+        except (UserError, ValueError, IndexError, KeyError) as error:  # a calendar that has ended
+            reason = str(error) if isinstance(error, UserError) else f"the calendar {code} has no sessions after it"
+            left_out |= dict.fromkeys(bars["symbol"].unique(), reason)
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        raise NothingToForecast(_nothing(left_out, posted.left_out, forecaster.card.context_length))
+    made = pd.concat(frames, ignore_index=True)
+    made[NOTE] = [posted.notes.get(name) for name in made["symbol"]]
+    return _with_left_out(made, left_out)
+
+
+def _of_one_market(
+    forecaster: Forecaster, bars: pd.DataFrame, code: str, model_version: str, left_out: dict[str, str]
+) -> pd.DataFrame:
+    """Return the forecasts of the symbols with a whole context, and put the others into `left_out`."""
+    card = forecaster.card
+    panel = panel_from_bars(bars)
+    features = make_features(panel)
+    last = panel.last
+    as_of = panel.day(0, last)
+    origins = usable_origins(features, card.context_length).at(last)
+    targets = Sessions(code).following(as_of, card.horizon)
+    frame = forecast_frame(
+        [panel.symbols[s] for s in origins.s_N],
+        panel.close_ST[origins.s_N, origins.t_N],
+        forecaster.quantiles(features, origins) if len(origins) else np.empty((0, card.horizon, len(card.levels))),
         as_of=as_of,
-        targets=[Sessions(exchange).following(as_of, forecaster.card.horizon)] * len(origins),
-        levels=forecaster.card.levels,
-        model=forecaster.card.network,
+        targets=[targets] * len(origins),
+        levels=card.levels,
+        model=card.network,
         model_version=model_version,
     )
+    lasts = bars.groupby("symbol")["session"].max()
+    for name in sorted({*panel.symbols} - {*frame["symbol"]}):
+        its_own = lasts[name].date()
+        short = f"fewer than {card.context_length} whole sessions after its warm-up, up to {as_of}"
+        late = f"its last date is {its_own}, that of others on {code} is {as_of}"
+        left_out[name] = short if its_own == as_of else late
+    prices_NQ = frame[[quantile_column(level) for level in card.levels]].to_numpy(float)
+    unsound = frame.loc[~(np.isfinite(prices_NQ) & (prices_NQ > 0)).all(axis=1), "symbol"].unique()
+    left_out |= dict.fromkeys(unsound, "its prices lead to a forecast that is not a price")
+    sound: pd.DataFrame = frame[~frame["symbol"].isin(unsound)]
+    return sound
 
 
-def _numbers(prices: pd.DataFrame, name: str, otherwise: float) -> pd.Series:
-    if name not in prices:
-        return pd.Series(otherwise, index=prices.index)
-    return prices[name].astype(float).fillna(otherwise)
+def _nothing(left_out: dict[str, str], unread: dict[str, str], context_length: int) -> str:
+    """Say in one sentence why nothing is forecast."""
+    if not unread:
+        return f"no symbol has {context_length} whole sessions after its warm-up, up to the last date"
+    reasons = list(
+        dict.fromkeys(reason if name in reason else f"{name}: {reason}" for name, reason in left_out.items())
+    )
+    text = f"nothing can be forecast: {'; '.join(reasons[:2])}"
+    text += f"; and {len(reasons) - 2} more" if len(reasons) > 2 else ""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _with_left_out(made: pd.DataFrame, left_out: dict[str, str]) -> pd.DataFrame:
+    if not left_out:
+        return made
+    rows = pd.DataFrame({"symbol": list(left_out), NOTE: [f"left out: {reason}" for reason in left_out.values()]})
+    return pd.concat([made.astype({"step": "Int64"}), rows.astype("str")], ignore_index=True)[list(made.columns)]

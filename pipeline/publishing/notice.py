@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from markupsafe import escape
 
+from pipeline.links import web_link
 from pipeline.publishing import words
 
 Event = Literal["published", "stopped", "late"]
@@ -18,13 +19,18 @@ _ADVICE = "A range is no advice."
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """One message; `links` are titles and web addresses."""
+    """One message; `links` are titles and web addresses. What is no http or https address is left out everywhere."""
 
     event: Event
     session: str | None
     subject: str
     lines: tuple[str, ...]
     links: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        safe = {title: web_link(address) for title, address in self.links.items()}
+        object.__setattr__(self, "subject", " ".join(self.subject.split()))  # it becomes a mail's header
+        object.__setattr__(self, "links", {title: address for title, address in safe.items() if address})
 
     @property
     def text(self) -> str:
@@ -41,7 +47,7 @@ class Notice:
     @property
     def slack(self) -> str:
         """The message in Slack's own marks."""
-        links = " · ".join(f"<{address}|{_slack(title)}>" for title, address in self.links.items())
+        links = " · ".join(f"<{_slack(address)}|{_slack(title)}>" for title, address in self.links.items())
         return "\n".join((f"*{_slack(self.subject)}*", *map(_slack, self.lines), links)).strip()
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,4 +102,5 @@ def _known(links: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _slack(text: str) -> str:
+    """Escape as Slack asks for: its own marks for links, mentions and channels begin with an angle bracket."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -14,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.config import LEVELS
+from pipeline.links import web_link
 from pipeline.publishing import overview, skill, words
 from pipeline.publishing.edition import Edition, Fan
 from pipeline.publishing.figures import calibration_svg, gradient_svg
@@ -203,6 +204,5 @@ def _provenance(provenance: Mapping[str, Any]) -> Iterator[dict[str, str | None]
         if value is None or value == "" or name in _LINKS.values():
             continue
         parts = [f"{part} {version}" for part, version in value.items()] if isinstance(value, Mapping) else [str(value)]
-        url = str(provenance.get(_LINKS.get(name, "")) or "")
-        link = url if url.startswith(("http://", "https://")) else None
+        link = web_link(provenance.get(_LINKS.get(name, "")))
         yield {"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": ", ".join(parts), "link": link}

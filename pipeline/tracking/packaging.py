@@ -3,6 +3,7 @@
 Nothing in it is pickled, and nothing is inferred or tried out while saving: that alone would take seconds.
 """
 
+import ast
 import json
 import logging
 import shutil
@@ -24,9 +25,8 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 # What the served code imports. Versions are those installed here: the ones it was trained with.
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "torch", "safetensors", "pyarrow", "pandera", "exchange_calendars")
-# The part of this package that travels: learning, and what lies below it.
-_MODULES = ("__init__", "config", "errors", "files", "inputs", "memory", "sessions", "storage", "symbols")
-_TRAVELS = ("learning", "prices", *(f"{name}.py" for name in _MODULES))
+# The part of this package that travels: these two folders, and every module beside them that they import.
+_FOLDERS = ("learning", "prices")
 
 
 def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange: str, model: "LoggedModel") -> None:
@@ -56,17 +56,18 @@ def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange
 def signature() -> "ModelSignature":
     """Return what goes in and out: a long table of daily bars, and one row for each symbol and step.
 
-    A date may be `YYYY-MM-DD` or any date type, a volume whole or not: MLflow would refuse half of these by type.
+    Columns of any type: `pipeline.learning.posted` reads them cell by cell, while MLflow would refuse a table for one
+    cell, and repeat all of it.
     """
     from mlflow.models import ModelSignature
 
-    prices = {"symbol": "string", "date": "any", **dict.fromkeys(PRICES, "double"), "volume": "any"}
-    wanted = [{"name": name, "type": kind, "required": True} for name, kind in prices.items()]
-    wanted += [{"name": name, "type": "double", "required": False} for name in ("dividends", "splits")]
+    needed, optional = ("symbol", "date", *PRICES, "volume"), ("dividends", "splits")
+    wanted = [{"name": name, "type": "any", "required": name in needed} for name in (*needed, *optional)]
     forecasts = {"symbol": "string", "as_of": "string", "step": "long", "target_session": "string"}
     forecasts |= {"last_close": "double", "model": "string", "model_version": "string"}
     forecasts |= {f"q{level:g}": "double" for level in LEVELS}
-    answered = [{"name": name, "type": kind, "required": True} for name, kind in forecasts.items()]
+    answered = [{"name": name, "type": kind, "required": name == "symbol"} for name, kind in forecasts.items()]
+    answered.append({"name": "note", "type": "string", "required": False})
     schemas = {"inputs": json.dumps(wanted), "outputs": json.dumps(answered)}
     described: ModelSignature = ModelSignature.from_dict(schemas)
     return described
@@ -81,9 +82,33 @@ def _package(folder: Path) -> Path:
     """Copy what travels of this package's sources, without caches."""
     copy, source = folder / "pipeline", Path(__file__).parents[1]
     copy.mkdir()
-    for name in _TRAVELS:
-        if (source / name).is_dir():
-            shutil.copytree(source / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copyfile(source / name, copy / name)
+    for name in _FOLDERS:
+        shutil.copytree(source / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in _beside(source):
+        shutil.copyfile(path, copy / path.name)
     return copy
+
+
+def _beside(source: Path) -> list[Path]:
+    """Return the modules at the package's root that the folders import, directly or through each other."""
+    waiting = [path for name in _FOLDERS for path in (source / name).rglob("*.py")]
+    found = {source / "__init__.py"}
+    while waiting:
+        imported = {source / f"{name}.py" for name in _imported(waiting.pop())}
+        new = {path for path in imported - found if path.is_file()}
+        found |= new
+        waiting += new
+    return sorted(found)
+
+
+def _imported(path: Path) -> set[str]:
+    """Return the first part of every name that a file imports from this package: `config` for `pipeline.config`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "pipeline":
+            names |= {f"pipeline.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return {name.split(".")[1] for name in names if name.startswith("pipeline.")}

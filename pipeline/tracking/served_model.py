@@ -6,17 +6,43 @@ the package travels with it as `code/pipeline`. Run it with
     mlflow models serve -m models:/daily-forecast@champion
 """
 
+import logging
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow.pyfunc
 import pandas as pd
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from pipeline.learning.forecaster import Forecaster
+
+_SCORING_SERVER = "mlflow.pyfunc.scoring_server"
+_LONGEST = 500
+
+
+class Refused(MlflowException):
+    """An answer of one sentence. MLflow puts the client's whole table before a message; this one stays as it is."""
+
+    def __init__(self, sentence: str, error_code: int = INVALID_PARAMETER_VALUE) -> None:
+        self._sentence = " ".join(sentence.split())[:_LONGEST]
+        super().__init__(self._sentence, error_code=error_code)
+
+    @property
+    def message(self) -> str:
+        """The sentence."""
+        return self._sentence
+
+    @message.setter
+    def message(self, value: str) -> None:
+        """Leave the sentence as it is."""
 
 
 # MLflow's own signature of `predict` has a context and parameters; a model may leave them out, and mypy cannot know.
@@ -32,20 +58,68 @@ class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defin
 
         self.forecaster = Forecaster.load(Path(context.artifacts["weights"]).parent)
         self.exchange = (context.model_config or {}).get("exchange", "XNYS")
+        _answer_in_one_sentence()
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
-        """Return one row for each symbol and step; dates as `YYYY-MM-DD`, so that they survive JSON."""
+        """Return one row for each symbol and step, and one for each symbol left out; dates as `YYYY-MM-DD`."""
         from pipeline.learning.serving import forecast_from_prices
 
         version = self.forecaster.card.weights_sha256[:12]  # the registry's number is not known in here
         try:
             forecasts: pd.DataFrame = forecast_from_prices(
-                self.forecaster, model_input, exchange=self.exchange, model_version=version
+                self.forecaster, model_input, exchange=self.exchange, model_version=version, latest=_tomorrow()
             )
-        except PipelineError as error:  # what a client should read, without our stack
-            raise MlflowException.invalid_parameter_value(str(error)) from error
-        dates = {name: forecasts[name].astype(str) for name in ("as_of", "target_session")}
-        return forecasts.assign(**dates)
+        except PipelineError as error:
+            raise Refused(str(error)) from None
+        except Exception:
+            logging.getLogger(__name__).exception("a forecast failed")
+            raise Refused("the forecast failed; the server's log says why", INTERNAL_ERROR) from None
+        dates = {name: forecasts[name].dt.strftime("%Y-%m-%d") for name in ("as_of", "target_session")}
+        forecasts = forecasts.assign(**dates)
+        if not forecasts.isna().to_numpy().any():
+            return forecasts
+        return forecasts.astype(object).where(forecasts.notna(), None)  # JSON has no NaN
+
+
+def _tomorrow() -> date:
+    """Return the last day that may be a session somewhere on Earth."""
+    return (datetime.now(UTC) + timedelta(days=1)).date()
+
+
+def _answer_in_one_sentence() -> None:
+    """Have the scoring server of this process, if it is one, refuse in one sentence what never gets to the model.
+
+    It has no setting for that: a body it cannot read is answered with its stack trace, and a table that does not fit
+    with all of the table.
+    """
+    server = sys.modules.get(_SCORING_SERVER)
+    answer = getattr(server, "invocations", None)
+    if answer is not None and not hasattr(answer, "refuses"):
+        server.invocations = _refusing(answer)  # type: ignore[union-attr]
+
+
+def _refusing(answer: Callable[..., Any]) -> Callable[..., Any]:
+    def invocations(data: Any, content_type: str | None, *others: Any, **named: Any) -> Any:
+        kind = (content_type or "").partition(";")[0].strip().lower()
+        if kind not in ("application/json", "application/vnd.apache.parquet"):
+            raise Refused(f"{kind or 'a body without a type'} is not taken; post JSON, as application/json")
+        try:
+            return answer(data, content_type, *others, **named)
+        except Refused:
+            raise
+        except MlflowException as error:
+            raise Refused(_first_sentence(error.message)) from None
+        except RecursionError:
+            raise Refused("the JSON is nested too deeply; post a table") from None
+
+    invocations.refuses = True  # type: ignore[attr-defined]
+    return invocations
+
+
+def _first_sentence(message: str) -> str:
+    cause = message.rpartition("Error: ")[2] if "Failed to" in message else message.removeprefix("Invalid input. ")
+    first = re.split(r"\.\s|\n", cause.strip())[0].rstrip(".")
+    return f'{first}; post a table, as {{"dataframe_split": {{"columns": …, "data": …}}}}'
 
 
 mlflow.models.set_model(ForecastModel())

@@ -1,5 +1,6 @@
 """Where things lie and what the services are told: ours where it must be, the user's where it may be."""
 
+import json
 import socket
 import stat
 from dataclasses import replace
@@ -63,8 +64,71 @@ def test_marks_the_services_but_not_the_users_own_commands(place: Place) -> None
     assert MARKER not in place.unmarked(environment)
 
 
-def test_keeps_password_and_keys_from_others(place: Place) -> None:
-    assert stat.S_IMODE(place.airflow_home.stat().st_mode) == 0o700
+def rights(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_nothing_in_a_home_is_for_others(place: Place) -> None:
+    """Older files included: those of a set-up from before, and what another umask has left."""
+    database, log = place.home / "pipeline.db-wal", place.logs / "deep" / "mlflow.log"
+    log.parent.mkdir(mode=0o755)
+    for path in (database, log):
+        path.touch(mode=0o644)
+        path.chmod(0o644)
+    for folder in (place.home, place.logs):
+        folder.chmod(0o755)
+    place.prepare()
+    found = {path: rights(path) for path in (place.home, *place.home.rglob("*"))}
+    assert {path for path, mode in found.items() if mode & 0o077} == set()
+    assert (rights(database), rights(log), rights(log.parent)) == (0o600, 0o600, 0o700)
+
+
+def test_what_links_lead_to_keeps_its_rights(place: Place, tmp_path: Path) -> None:
+    (elsewhere := tmp_path / "elsewhere").mkdir(mode=0o755)
+    (elsewhere / "mine").touch(mode=0o644)
+    (place.home / "link").symlink_to(elsewhere)
+    (place.home / "to-a-file").symlink_to(elsewhere / "mine")
+    place.prepare()
+    assert (rights(elsewhere), rights(elsewhere / "mine")) == (0o755, 0o644)
+
+
+def test_in_a_home_that_holds_more_only_ours_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "public").mkdir()
+    for path in (tmp_path, tmp_path / "public"):
+        path.chmod(0o755)
+    place = Place(home=tmp_path, airflow_port=1, mlflow_port=2)
+    place.prepare()
+    assert (rights(tmp_path), rights(tmp_path / "public")) == (0o755, 0o755)
+    assert {rights(path) for path in (place.airflow_home, place.mlflow_home, place.logs, place.run)} == {0o700}
+
+
+def test_the_password_is_made_beforehand_so_that_airflow_prints_none(place: Place) -> None:
+    made = json.loads(place.passwords.read_text())
+    assert list(made) == ["admin"]
+    assert len(made["admin"]) >= 16
+    assert rights(place.passwords) == 0o600
+    place.prepare()
+    assert json.loads(place.passwords.read_text()) == made
+    place.passwords.write_text('{"admin": "mine"}')
+    place.prepare()
+    assert json.loads(place.passwords.read_text()) == {"admin": "mine"}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"admin": ""}'])
+def test_half_a_password_file_is_made_whole(place: Place, content: str) -> None:
+    place.passwords.write_text(content)
+    place.prepare()
+    assert json.loads(place.passwords.read_text())["admin"]
+
+
+def test_both_servers_answer_to_their_own_names(place: Place) -> None:
+    environment = place.environment({"MLFLOW_HOSTS": "mlflow.example", "AIRFLOW_HOSTS": "bell.example, bell"})
+    port = place.mlflow_port
+    assert environment["CLOSING_BELL_MLFLOW_HOSTS"] == f"127.0.0.1:{port},localhost:{port},mlflow.example"
+    assert environment["CLOSING_BELL_AIRFLOW_HOSTS"] == "127.0.0.1,localhost,bell.example,bell"
+    own = f"http://127.0.0.1:{port},http://localhost:{port}"
+    assert environment["CLOSING_BELL_MLFLOW_ORIGINS"] == f"{own},http://mlflow.example,https://mlflow.example"
 
 
 @pytest.mark.parametrize("depth", [0, 12])

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -103,6 +104,35 @@ def configured(place: Place, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     options.configfile = str(services.CONFIGURATION)
     options.process_config(do_usage=False)
     return [program for group in options.process_group_configs for program in group.process_configs]
+
+
+def test_what_services_write_is_for_their_owner_alone(place: Place, one_service: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        (place.logs / "from-before.log").touch(mode=0o644)
+        code = "import os, signal; os.mkdir('made'); open('made/x', 'w'); signal.pause()"
+        one_service.write_text(SERVICE.format(code=code, startsecs=0).replace("minfds=64", "minfds=64\numask=077"))
+        start(place)
+        made = place.home / "made" / "x"
+        deadline = time.monotonic() + 10
+        while not made.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        open_to_others = [path for path in (place.home, *place.home.rglob("*")) if path.stat().st_mode & 0o077]
+        assert made.exists()
+        assert open_to_others == []
+    finally:
+        services.stop(place)
+        assert os.umask(before) == 0o022, "the caller's own stays as it was"
+
+
+def test_the_configuration_keeps_others_out(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in place.environment(os.environ).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(place.home)
+    options = ServerOptions()
+    options.configfile = str(services.CONFIGURATION)
+    options.process_config(do_usage=False)
+    assert options.umask == 0o077
 
 
 def test_starts_stops_and_leaves_nothing(place: Place, one_service: Path) -> None:

@@ -43,6 +43,40 @@ def test_where_nobody_knows_an_address_there_is_no_link() -> None:
     assert "<a " not in told.html
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(document.cookie)",
+        "JaVaScRiPt:alert(1)",
+        "java\nscript:alert(1)",
+        " javascript:alert(1)",
+        "data:text/html,<script>alert(1)</script>",
+        "vbscript:x",
+        "//evil.example",
+        "https://mlflow.example@evil.example/",
+        "file:///etc/passwd",
+    ],
+)
+def test_only_web_addresses_are_links(address: str) -> None:
+    told = notice.published({**RESULT, "mlflow_url": address}, run=address, airflow=address)
+    assert dict(told.links) == {}
+    assert "href" not in told.html
+    for form in (told.text, told.slack, str(told.to_dict())):
+        assert address not in form
+
+
+def test_an_address_cannot_leave_its_place() -> None:
+    told = notice.stopped(None, ["x"], run='https://airflow.example/"><script>|<!channel>')
+    assert "<script" not in told.html
+    assert "<!channel" not in told.slack
+    assert told.slack.count("|") == 1
+
+
+def test_a_subject_is_one_line() -> None:
+    told = notice.published({**RESULT, "headline": "a\r\nBcc: all@evil.example"}, run=None, airflow="")
+    assert told.subject == "Closing Bell a Bcc: all@evil.example"
+
+
 @pytest.mark.parametrize(("session", "subject"), [("2013-03-01", "the run of 2013-03-01"), (None, "the run stopped")])
 def test_where_a_run_stopped_is_in_the_subject(session: str | None, subject: str) -> None:
     told = notice.stopped(session, ["plan", "train"], run=None)

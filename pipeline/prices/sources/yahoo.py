@@ -176,6 +176,11 @@ def _checked(text: str) -> str:
 
 def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: Exception) -> Exception:
     """Return what a failure means, by the last exchange on the wire: Failed where asking again may help."""
+    if exchange.redirect:
+        return BadUpstream(
+            f"{symbol}: the answer is a redirect to {exchange.redirect}, which is not followed: prices are taken from "
+            "one host only; check PIPELINE_YAHOO_URL"
+        )
     if exchange.failure:
         return Failed(BadUpstream(f"{symbol}: no answer from Yahoo ({exchange.failure}: {_named(error)}); try later"))
     if exchange.status in _TOO_MANY:

@@ -15,22 +15,28 @@ from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from curl_cffi import requests
 
 CHART_PATH = "/v8/finance/chart/"
 TIMEOUT = 10.0  # seconds, for the connection and for the answer
+MOST_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+_BODY = ("data", "json", "content", "files")
+_PORTS = {"http": "80", "https": "443"}
+_ODD = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request about prices and what came back: a status and a text, or the failure in words."""
+    """One request about prices and what came back: a status and a text, the failure in words, or a refused redirect."""
 
     status: int = 0
     text: str = ""
     retry_after: float = 0.0
     failure: str = ""
+    redirect: str = ""  # where it would have led, on a host that prices are not taken from
 
     @cached_property
     def chart(self) -> dict[str, Any]:
@@ -64,11 +70,18 @@ class Exchange:
         return meta if isinstance(meta, dict) else {}
 
 
+class ForeignRedirect(Exception):
+    """An answer leads to a host that prices are not taken from; it was not followed."""
+
+
 NOTHING = Exchange(failure="nothing was asked")
 
 
 class Wire(requests.Session[requests.Response]):
-    """A session as yfinance makes one, with a memory, a time limit, and `base_url` in place of Yahoo's hosts."""
+    """A session as yfinance makes one, with a memory, a time limit, and `base_url` in place of Yahoo's hosts.
+
+    Redirects are followed within the origin of `base_url`, or within yahoo.com over HTTPS where there is none.
+    """
 
     def __init__(self, base_url: str = "", *, timeout: float = TIMEOUT) -> None:
         super().__init__(impersonate="chrome")
@@ -86,7 +99,10 @@ class Wire(requests.Session[requests.Response]):
         kwargs["timeout"] = min(given, self.limit) if isinstance(given, (int, float)) else self.limit
         about_prices = urlsplit(url).path.startswith(CHART_PATH)
         try:
-            response = super().request(method, self._elsewhere(url), *args, **kwargs)
+            response = self._follow(method, self._elsewhere(url), *args, **kwargs)
+        except ForeignRedirect as error:
+            self.last = Exchange(redirect=str(error))
+            raise
         except Exception as error:
             if about_prices:
                 self.last = Exchange(failure=type(error).__name__)
@@ -95,12 +111,49 @@ class Wire(requests.Session[requests.Response]):
             self.last = Exchange(response.status_code, response.text, _seconds_to_wait(response.headers))
         return response
 
+    def _follow(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
+        """Send a request and those that its answer leads to, as a browser would; raises ForeignRedirect."""
+        follows = kwargs.get("allow_redirects") is not False
+        kwargs["allow_redirects"] = False
+        for _ in range(MOST_REDIRECTS + 1):
+            response = super().request(method, url, *args, **kwargs)
+            location = response.headers.get("Location")
+            if not follows or response.status_code not in _REDIRECTS or not location:
+                return response
+            came_from, url = url, urljoin(url, location)
+            if not self._is_ours(came_from, url):
+                raise ForeignRedirect(_origin(url))
+            args, kwargs["params"] = (), None  # the new address is complete
+            if response.status_code == 303 or (response.status_code < 303 and method == "POST"):
+                method, kwargs = "GET", {name: value for name, value in kwargs.items() if name not in _BODY}
+        raise requests.exceptions.TooManyRedirects(f"more than {MOST_REDIRECTS} redirects")
+
+    def _is_ours(self, came_from: str, url: str) -> bool:
+        """Whether a redirect stays where prices are taken from; an upgrade to HTTPS does."""
+        if _ODD.search(url) or "@" in urlsplit(url).netloc:  # which two parsers may read as two hosts
+            return False
+        if not self.base_url:
+            return urlsplit(url).scheme == "https" and _is_yahoo(url)
+        upgraded = _origin(came_from).replace("http://", "https://", 1)
+        return _origin(url) in (_origin(came_from), upgraded)
+
     def _elsewhere(self, url: str) -> str:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if not self.base_url or not (host == "yahoo.com" or host.endswith(".yahoo.com")):
+        if not self.base_url or not _is_yahoo(url):
             return url
+        parts = urlsplit(url)
         return self.base_url + parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+def _is_yahoo(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host == "yahoo.com" or host.endswith(".yahoo.com")
+
+
+def _origin(url: str) -> str:
+    """Return scheme, host and port as text, the port only where it is not the scheme's own."""
+    parts = urlsplit(url)
+    host, _, port = parts.netloc.lower().rpartition("@")[2].partition(":")
+    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != _PORTS.get(parts.scheme) else "")
 
 
 def _seconds_to_wait(headers: Any) -> float:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from pipeline.config import BASELINES
 from pipeline.errors import MissingStep
+from pipeline.links import web_link
 from pipeline.publishing import shelf, words
 from pipeline.publishing.site import charts, history
 from pipeline.storage import Storage
@@ -60,7 +61,7 @@ def report_page(root: Storage, base: str, as_of: date | None = None) -> str:
         after=min((one for one in days if one > day), default=None),
         files=f"{base}/files/{day}",
         downloads=[(name, label) for name, label in _DOWNLOADS.items() if name in manifest["files"]],
-        mlflow_url=_web(provenance.get("mlflow_url")),
+        mlflow_url=web_link(provenance.get("mlflow_url")),
         airflow_url=_airflow_run(base, provenance),
     )
 
@@ -234,11 +235,6 @@ def _where(row: Mapping[str, Any]) -> str:
         if row[f"inside_{coverage}"]:
             return f"inside {coverage}{words.PER_CENT}"
     return "above" if row["close"] > row["q0.5"] else "below"
-
-
-def _web(address: Any) -> str | None:
-    text = str(address or "")
-    return text if text.startswith(("http://", "https://")) else None
 
 
 def _airflow_run(base: str, provenance: Mapping[str, Any]) -> str | None:
