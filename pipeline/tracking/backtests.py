@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Settings
+from pipeline.markdown import escape
 from pipeline.tracking import runs
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.store import connected
@@ -158,11 +159,11 @@ def _in_words(result: Mapping[str, Any]) -> str:
         "| model | CRPS, bp | in the 90 % range |",
         "| --- | ---: | ---: |",
         *(
-            f"| {name} | {values['crps_bp']:.2f} | {100 * values['coverage_90']:.1f} % |"
+            f"| {escape(name)} | {values['crps_bp']:.2f} | {100 * values['coverage_90']:.1f} % |"
             for name, values in sorted(models.items(), key=lambda item: item[1]["crps_bp"])
         ),
         "",
-        *(f"Without a network: {fold['first']} to {fold['last']}, {fold['reason']}." for fold in untrained),
+        *(f"Without a network: {fold['first']} to {fold['last']}, {escape(fold['reason'])}." for fold in untrained),
     ]
     return "\n".join(lines).strip()
 
@@ -170,7 +171,7 @@ def _in_words(result: Mapping[str, Any]) -> str:
 def _fold_in_words(fold: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     first, last = fold["first"], fold["last"]
     if not made["trained"]:
-        return f"Fold {fold['number']}: no network forecasts {first} to {last}; {made['reason']}."
+        return f"Fold {fold['number']}: no network forecasts {first} to {last}; {escape(made['reason'])}."
     training = made["training"]
     seen = f"{training['train']['first']} to {training['validation']['last']}"
     return f"Fold {fold['number']}: the model learnt from windows of {seen} and forecasts from {first} to {last}."

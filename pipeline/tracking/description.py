@@ -1,11 +1,14 @@
 """A run's page in words: which prices, which code, how good, against what, and what was decided.
 
-Text in, text out. What is told comes from the run's own tags and dataset, so the words and the tags cannot differ.
+Text in, Markdown out. What it says comes from the run's own tags and dataset, so that both always agree; each value is
+escaped, because symbols, reasons and names may come from a price file or a vendor.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.links import web_link
+from pipeline.markdown import code, escape, link
 from pipeline.tracking.scores import CHAMPION, Scores, best_baseline
 
 _COLUMNS = {
@@ -55,11 +58,11 @@ def _decision(decision: Mapping[str, Any] | None) -> str:
         return "The gate has not decided yet."
     champion = decision.get("champion")
     registered = decision["promoted"] or _is_champion(decision)
-    published = f"**{decision['model']}**" + (
-        f", daily-forecast version {decision['model_version']}" if registered else ""
+    published = f"**{escape(decision['model'])}**" + (
+        f", daily-forecast version {escape(decision['model_version'])}" if registered else ""
     )
     before = (
-        f"The champion before was version {champion['version']} ({champion['network']}, as of {champion['as_of']})."
+        "The champion before was version {version} ({network}, as of {as_of}).".format_map(_Known(champion))
         if champion
         else "There was no champion before."
     )
@@ -73,8 +76,8 @@ def _quality(scores: Scores, network: str, decision: Mapping[str, Any] | None) -
     rows = [_row(name, values, _role(name, network, best, decision)) for name, values in scores["models"].items()]
     head = ["model", *(title for title, _, _ in _COLUMNS.values())]
     return (
-        f"Held out from training: {scores.get('first')} to {scores.get('last')}, {scores.get('sessions')} sessions, "
-        f"{scores.get('windows')} windows; the same for every model. Lower CRPS is better.\n\n"
+        "Held out from training: {first} to {last}, {sessions} sessions, {windows} windows; the same for every model. "
+        "Lower CRPS is better.\n\n".format_map(_Known(scores))
         + "\n".join([_line(head), _line(["---"] + ["---:"] * len(_COLUMNS)), *rows])
         + "".join(f"\n\n{part}" for part in (_comparisons(scores), _suspects(scores)) if part)
     )
@@ -84,7 +87,7 @@ def _comparisons(scores: Scores) -> str:
     """Each trained model against each baseline, with the test of the difference."""
     rows = [
         _line([
-            f"{row['model']} against {row['baseline']}",
+            f"{escape(row['model'])} against {escape(row['baseline'])}",
             *(_cell(row[name], form, 1) for name, form in _TESTED.items()),
         ])
         for row in scores.get("comparisons", [])
@@ -96,13 +99,14 @@ def _comparisons(scores: Scores) -> str:
 def _suspects(scores: Scores) -> str:
     """What is too good to be true, model by model."""
     return "\n\n".join(
-        f"**Suspect: {name}.** {_sentence(' and '.join(words))}" for name, words in scores.get("suspect", {}).items()
+        f"**Suspect: {escape(name)}.** {_sentence(' and '.join(alarms))}"
+        for name, alarms in scores.get("suspect", {}).items()
     )
 
 
 def _row(name: str, values: Mapping[str, Any], role: str) -> str:
     cells = (_cell(values.get(score), form, factor) for score, (_, form, factor) in _COLUMNS.items())
-    return _line([f"{name} ({role})" if role else name, *cells])
+    return _line([f"{escape(name)} ({role})" if role else escape(name), *cells])
 
 
 def _role(name: str, network: str, best: str | None, decision: Mapping[str, Any] | None) -> str:
@@ -110,24 +114,24 @@ def _role(name: str, network: str, best: str | None, decision: Mapping[str, Any]
         return "challenger"
     champion = (decision or {}).get("champion")
     if name == CHAMPION:
-        return f"version {champion['version']}" if champion else ""
+        return f"version {escape(champion['version'])}" if champion else ""
     return "best baseline" if name == best else "baseline"
 
 
 def _prices(tags: Mapping[str, str], dataset: Mapping[str, Any]) -> str:
-    held_back = f" Bars held back: {tags['held_back']}." if "held_back" in tags else ""
+    held_back = f" Bars held back: {escape(tags['held_back'])}." if "held_back" in tags else ""
     return (
-        "Source `{source}`, exchange {exchange}, known as of {as_of}: {symbol_count} symbols ({symbols}), "
-        "sessions {first} to {last}, {rows} rows. Snapshot SHA-256 `{data_sha256}`."
-    ).format_map(_Known({**tags, **dataset})) + held_back
+        "Source {source}, exchange {exchange}, known as of {as_of}: {symbol_count} symbols ({symbols}), "
+        "sessions {first} to {last}, {rows} rows. Snapshot SHA-256 {data_sha256}."
+    ).format_map(_Known({**tags, **dataset}, as_code=("source", "data_sha256"))) + held_back
 
 
 def _code(tags: Mapping[str, str]) -> str:
     origin = {name.removeprefix("airflow."): value for name, value in tags.items() if name.startswith("airflow.")}
     url = origin.pop("url", None)
-    by = ", ".join(f"{name.replace('_', ' ')} `{value}`" for name, value in sorted(origin.items()))
-    airflow = f"[Airflow]({url})" if url else "Airflow"
-    return f"Git commit `{tags.get('git_commit', '?')}`. " + (
+    by = ", ".join(f"{escape(name.replace('_', ' '))} {code(value)}" for name, value in sorted(origin.items()))
+    airflow = link("Airflow", url)
+    return f"Git commit {code(tags.get('git_commit', '?'))}. " + (
         f"{airflow}: {by}." if by else "Started from the command line."
     )
 
@@ -145,22 +149,27 @@ def version_note(tags: Mapping[str, str], scores: Scores, decision: Mapping[str,
     if mine is not None and best is not None:
         skill = 100 * (1 - mine["crps_bp"] / scores["models"][best]["crps_bp"])
         told.append(
-            f"On {scores.get('sessions')} sessions held out from training ({scores.get('first')} to "
-            f"{scores.get('last')}): CRPS {mine['crps_bp']:.2f} bp, the best baseline {best} "
+            f"On {escape(scores.get('sessions'))} sessions held out from training ({escape(scores.get('first'))} to "
+            f"{escape(scores.get('last'))}): CRPS {mine['crps_bp']:.2f} bp, the best baseline {escape(best)} "
             f"{scores['models'][best]['crps_bp']:.2f}: skill {skill:+.2f} %. "
             f"90 % ranges held {100 * mine['coverage_90']:.1f} %."
         )
     told.append(f"Gate: {gate(decision)}. {_sentence(decision['reason'])}")
     links = {"MLflow run": run_url, "Airflow run": tags.get("airflow.url")}
-    told.append(" · ".join(f"[{title}]({url})" for title, url in links.items() if url))
+    told.append(" · ".join(link(title, url) for title, url in links.items() if web_link(url)))
     return "\n\n".join(text for text in told if text)
 
 
 class _Known(dict[str, Any]):
-    """What is known, and a question mark for the rest."""
+    """Values as Markdown, escaped or as code spans, and a question mark for what is not known."""
 
-    def __missing__(self, key: str) -> str:
-        return "?"
+    def __init__(self, values: Mapping[str, Any], as_code: Sequence[str] = ()) -> None:
+        super().__init__(values)
+        self.as_code = as_code
+
+    def __getitem__(self, key: str) -> str:
+        value = self.get(key, "?")
+        return code(value) if key in self.as_code else escape(value)
 
 
 def _cell(value: Any, form: str, factor: int) -> str:
@@ -173,5 +182,5 @@ def _line(cells: Sequence[str]) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip()
-    text = text[:1].upper() + text[1:]
+    text = escape(text[:1].upper() + text[1:])
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,75 @@
+"""What a run's page in MLflow says is read as text, whatever symbols, reasons and names are called."""
+
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+
+from pipeline.tracking.description import describe, version_note
+
+GFM = MarkdownIt("gfm-like", {"html": True, "linkify": True})
+ATTACKS = ["<img src=x>", "[a](javascript:alert(1))", "https://evil.example", "a | b\n\n# c", "`x`", "*y*", "@octocat"]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_value_of_a_run_is_markup(attack: str) -> None:
+    names = ("source", "exchange", "as_of", "symbols", "git_commit", "network", "held_back", "airflow.dag_id")
+    champion = {"version": attack, "network": attack, "as_of": attack}
+    numbers = {"crps_bp": 1.0, "coverage_90": 0.9}
+    scores: dict[str, Any] = {
+        "first": attack,
+        "last": attack,
+        "sessions": attack,
+        "windows": attack,
+        "models": {attack: numbers, "champion": numbers, "garch": numbers},
+        "comparisons": [{"model": attack, "baseline": attack, "skill_percent": 1, "t": 1, "p": 1, "p_holm": 1}],
+        "suspect": {attack: [attack, attack]},
+    }
+    decision = {"promoted": True, "model": attack, "model_version": attack, "champion": champion, "reason": attack}
+    harmless, wicked = (
+        [
+            describe(tags, dict.fromkeys(("first", "last", "rows"), value), told, chosen),
+            version_note(tags, told, chosen, None),
+        ]
+        for value, tags, told, chosen in (
+            ("x", dict.fromkeys(names, "x"), _plain(scores, attack), _plain(decision, attack)),
+            (attack, dict.fromkeys(names, attack), scores, decision),
+        )
+    )
+    for plain, attacked in zip(harmless, wicked, strict=True):
+        assert _tags(attacked) == _tags(plain)
+
+
+@pytest.mark.parametrize(
+    ("address", "links"), [("https://airflow.example/dags/x", 1), ("javascript:alert(1)", 0), ("//evil.example", 0)]
+)
+def test_only_web_addresses_are_links(address: str, links: int) -> None:
+    scores: dict[str, Any] = {"models": {}}
+    decision = {"promoted": False, "model": "garch", "model_version": None, "reason": "x"}
+    tags = {"airflow.url": address, "airflow.dag_id": "daily"}
+    assert GFM.render(describe(tags, {}, scores, decision)).count("<a ") == links
+    assert GFM.render(version_note(tags, scores, decision, address)).count("<a ") == 2 * links
+
+
+def _plain(value: Any, attack: str) -> Any:
+    """The same values with a harmless word for each attack."""
+    if isinstance(value, dict):
+        return {_plain(name, attack): _plain(inner, attack) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner, attack) for inner in value]
+    return "x" if value == attack else value
+
+
+def _tags(text: str) -> list[str]:
+    from html.parser import HTMLParser
+
+    class Tags(HTMLParser):
+        found: list[str]
+
+        def handle_starttag(self, tag: str, attrs: Any) -> None:
+            self.found.append(tag)
+
+    parser = Tags()
+    parser.found = []
+    parser.feed(GFM.render(text))
+    return parser.found
