@@ -13,11 +13,15 @@ from typing import Any
 
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
+from structlog import DropEvent, get_config
 
 REASON = "reason"
 _LONGEST = 4000
-# What Airflow logs, with a traceback, when a task ends in an exception.
-_AIRFLOWS_LINE = "Task failed with exception"
+Entry = MutableMapping[str, Any]
+
+# What Airflow logs at the end of a task, in its words.
+_FAILED, _SKIPPED = "Task failed with exception", "Skipping task."
+_GROUP, _END_OF_GROUP = "::group::Post Execute", "::endgroup::"
 
 
 def ending_with_reason(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,7 +33,7 @@ def ending_with_reason(function: Callable[..., Any]) -> Callable[..., Any]:
             with in_airflow_words():
                 return function(*args, **options)
         except (Exception, AirflowTaskTimeout) as error:
-            log_failures_as_reasons()
+            log_ending_as_reason()
             leave_reason(reason_of(error))
             raise
 
@@ -71,25 +75,45 @@ def leave_reason(reason: str) -> None:
         logging.getLogger(__name__).warning("the run's note will lack the reason: %s", error)
 
 
-def log_failures_as_reasons() -> None:
-    """Have Airflow log the failure of the running task as its reason, in place of a general line with a traceback.
+def log_ending_as_reason() -> None:
+    """Have Airflow log the end of the running task as its reason: not as a general line with a traceback.
 
     Airflow offers no setting for it; its log's processors are those of structlog in the task's own process.
     """
-    import structlog
-
-    processors = structlog.get_config()["processors"]
-    if _as_reason not in processors:
-        processors.insert(0, _as_reason)
+    processors = get_config()["processors"]
+    if not any(isinstance(one, ReasonLast) for one in processors):
+        processors.insert(0, ReasonLast())
 
 
-def _as_reason(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace Airflow's line by the reason. A traceback stays only for what the pipeline did not expect."""
+class ReasonLast:
+    """A processor of log entries that makes the reason the last line of a task that fails or is skipped.
+
+    Airflow's line around it goes: the heading of a group that would hide a skip's reason, and what closes the group. A
+    traceback stays only for an error that the pipeline did not expect.
+    """
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, _logger: Any, _method: str, entry: Entry) -> Entry:
+        """Return the entry, rewritten where it is Airflow's word on the end of the task."""
+        error, event = sys.exc_info()[1], entry.get("event")
+        if event == _GROUP and error is not None:
+            self._told = True
+            raise DropEvent
+        if event == _END_OF_GROUP and self._told:
+            self._told = False
+            raise DropEvent
+        if event == _FAILED and error is not None:
+            return _failed(entry, error)
+        if event == _SKIPPED and entry.get("reason"):
+            entry["event"] = f"Skipped: {entry.pop('reason')}"
+        return entry
+
+
+def _failed(entry: Entry, error: BaseException) -> Entry:
     from pipeline.errors import PipelineError
 
-    error = sys.exc_info()[1]
-    if entry.get("event") != _AIRFLOWS_LINE or error is None:
-        return entry
     entry["event"] = reason_of(error)
     if isinstance(error, PipelineError | AirflowFailException):
         entry.pop("exc_info", None)

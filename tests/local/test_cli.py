@@ -74,7 +74,8 @@ def test_run_refuses_a_symbol_that_the_file_does_not_have(home: Path, monkeypatc
 
 
 def test_checking_a_request_imports_neither_torch_nor_mlflow_nor_airflow() -> None:
-    code = "import sys; from local import cli; cli.require_possible({'as_of': '2013-02-28'}, files=''); print(*sys.modules)"
+    code = "import sys; from local.cli import require_possible as check; check({'as_of': '2013-02-28'}, files='')"
+    code += "; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
     assert not {"torch", "mlflow", "airflow"} & set(done.stdout.split())
 
