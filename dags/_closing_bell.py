@@ -1,4 +1,4 @@
-"""What the DAGs share: a task that ends in Airflow's words when the pipeline reports something, and the name of a run.
+"""What the DAGs share: the decorator of their tasks, the fields of their forms, and the name of a run.
 
 Nothing of the pipeline is imported while a DAG file is read: a task imports what it needs when it runs.
 """
@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from _endings import ending_with_reason
 from airflow.sdk import ExceptionRetryPolicy, Param, RetryRule, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from form_checks import format_of
 
-# A task waits 30 s, 1, 2 … minutes between its tries; what a retry cannot mend fails at once (see `in_airflow_words`).
+# A task waits 30 s, 1, 2 … minutes between its tries; what a retry cannot fix fails at once (see `_endings`).
 DEFAULT_ARGS = {
     "owner": "closing-bell",
     "retries": 3,
@@ -46,30 +47,34 @@ INGESTING = {
     "retry_policy": LATER,
 }
 
-# As pipeline.symbols has it, 20 signs at the most; a test compares.
-SYMBOL = r"(?=[^\s,]{1,20}(?:[\s,]|$))\^?[A-Za-z0-9]+([.=-][A-Za-z0-9]+)*"
 AS_SET = {"null": "as set in the settings"}
+
+
+def checked(field: str) -> dict[str, Any]:
+    """Return what makes Airflow check a field of the form by `pipeline.trigger_form`, whoever makes the run."""
+    return {"allOf": [{"format": format_of(field)}]}
 
 
 def shared_params() -> dict[str, Param]:
     """Return the fields that more than one form has; each DAG gets its own, since a run leaves its values in them.
 
-    The limits are those of pipeline.config.Settings, written out so that reading a DAG stays cheap; a test compares.
+    Their limits are in the descriptions only: the form would change a number silently to the nearest one that a schema
+    allows, and show a pattern to whoever did not match it. `checked` has `pipeline.trigger_form` refuse in words.
     """
     return {
         "symbols": Param(
             None,
             type=["null", "string"],
-            pattern=rf"^\s*{SYMBOL}([\s,]+{SYMBOL})*\s*$",
+            **checked("symbols"),
             title="Symbols",
-            description="By commas, such as AAPL, IBM. Empty: as set in the settings, or all that the source has.",
+            description="Comma-separated, such as AAPL, IBM; at most 20,000. Empty: as set in the settings, or all "
+            "that the source has.",
             section="What to forecast",
         ),
         "horizon": Param(
             None,
             type=["null", "integer"],
-            minimum=1,
-            maximum=60,
+            **checked("horizon"),
             title="Horizon",
             description="How many sessions to forecast, 1 to 60. Empty: as set in the settings.",
             section="What to forecast",
@@ -78,6 +83,7 @@ def shared_params() -> dict[str, Param]:
             None,
             type=["null", "string"],
             enum=[None, "sample", "yahoo", "files"],
+            **checked("source"),
             values_display=AS_SET
             | {
                 "sample": "sample: real prices of five shares, 2000 to 2013",
@@ -92,6 +98,7 @@ def shared_params() -> dict[str, Param]:
             None,
             type=["null", "string"],
             enum=[None, "lstm", "rnn", "mlp"],
+            **checked("network"),
             values_display=AS_SET,
             title="Network",
             description="Which network to train.",
@@ -100,8 +107,7 @@ def shared_params() -> dict[str, Param]:
         "training_steps": Param(
             None,
             type=["null", "integer"],
-            minimum=1,
-            maximum=100_000,
+            **checked("training_steps"),
             title="Training steps",
             description="The training budget, 1 to 100000 steps of the optimizer. Empty: as set in the settings.",
             section="How",
@@ -113,7 +119,7 @@ def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return the decorator of a task that calls the pipeline; its docstring becomes the task's page in the UI."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        own = timed()(in_airflow_words()(told(function)))
+        own = ending_with_reason(timed()(told(function)))
         # The docstring is named here, since a mapped task does not take its own; what is returned is told in words.
         named = {"multiple_outputs": False, "doc_md": inspect.getdoc(function), "show_return_value_in_logs": False}
         return task(**named, **options)(own)
@@ -150,25 +156,6 @@ def timed() -> Iterator[None]:
         yield
     finally:
         logging.getLogger(__name__).info("worked for %.1f s", time.monotonic() - began)
-
-
-@contextmanager
-def in_airflow_words() -> Iterator[None]:
-    """Turn what the pipeline raises into what Airflow does.
-
-    Nothing to do for the session skips the task, and so all that follow it. A mistake that no retry can mend fails it
-    at once, with one line. Everything else passes, and is tried again.
-    """
-    from pipeline.errors import PipelineError, SessionNotAvailable
-
-    try:
-        yield
-    except SessionNotAvailable as reason:
-        raise AirflowSkipException(str(reason)) from None
-    except PipelineError as error:
-        if error.retryable:
-            raise
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from None
 
 
 def log_progress(done: int, total: int, symbol: str) -> None:

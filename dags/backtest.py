@@ -43,6 +43,7 @@ from _closing_bell import (
     DEFAULT_ARGS,
     INGESTING,
     TRAIN_QUEUE,
+    checked,
     filled_in,
     handed_on,
     job,
@@ -59,6 +60,7 @@ PARAMS = {
     "from": Param(
         type="string",
         format="date",
+        **checked("from"),
         title="From",
         description="The first day to forecast from, such as 2012-06-01.",
         section="What to forecast",
@@ -66,6 +68,7 @@ PARAMS = {
     "to": Param(
         type="string",
         format="date",
+        **checked("to"),
         title="To",
         description="The last day to forecast from, such as 2012-12-31. No price after it is read, none scored.",
         section="What to forecast",
@@ -75,8 +78,7 @@ PARAMS = {
     "refit_every": Param(
         None,
         type=["null", "integer"],
-        minimum=1,
-        maximum=2000,
+        **checked("refit_every"),
         title="Refit every",
         description="How many sessions one model forecasts, 1 to 2000. Empty: as set in the settings.",
         section="How",

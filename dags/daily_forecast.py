@@ -74,6 +74,7 @@ from _closing_bell import (
     DEFAULT_ARGS,
     INGESTING,
     TRAIN_QUEUE,
+    checked,
     filled_in,
     handed_on,
     job,
@@ -94,13 +95,13 @@ FORECASTS = Asset(name="forecasts", uri="closing-bell://forecasts", group="closi
 # Those of pipeline.learning.baselines, written out so that reading this file stays cheap; a test compares.
 BASELINES = ["random_walk", "ewma_historical", "garch"]
 SHARED = shared_params()
-# The limits are those of pipeline.config.Settings, written out so that reading this file stays cheap; a test compares.
 PARAMS = {
     "symbols": SHARED["symbols"],
     "as_of": Param(
         None,
         type=["null", "string"],
         format="date",
+        **checked("as_of"),
         title="As of",
         description="The last session the model may see, such as 2013-02-28. Empty: the last complete one.",
         section="What to forecast",
@@ -110,6 +111,7 @@ PARAMS = {
     "whole_history": Param(
         None,
         type=["null", "boolean"],
+        **checked("whole_history"),
         title="Whole history",
         description="Ask for all history again, not just the new sessions, to find what was changed deep in the past.",
         section="How",
@@ -118,8 +120,7 @@ PARAMS = {
     "retrain_every": Param(
         None,
         type=["null", "integer"],
-        minimum=1,
-        maximum=252,
+        **checked("retrain_every"),
         title="Retrain every",
         description="Sessions a champion serves before a network is trained again, 1 to 252; 1: train in this run.",
         section="How",

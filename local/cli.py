@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,7 +23,9 @@ from local.watch import show_progress
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.files import private
+from pipeline.planning import plan_run
 from pipeline.storage import Storage
+from pipeline.trigger_form import check_form
 
 INTERRUPTED = 130
 
@@ -37,7 +39,7 @@ console = Console(highlight=False, soft_wrap=True)
 complaints = Console(stderr=True, highlight=False, soft_wrap=True)
 
 AsOf = Annotated[str, typer.Option(envvar="AS_OF", help="last session the model may see; empty: the source's last")]
-Symbols = Annotated[str, typer.Option(envvar="SYMBOLS", help="symbols, by comma; empty: as set, or all")]
+Symbols = Annotated[str, typer.Option(envvar="SYMBOLS", help="comma-separated symbols; empty: as set, or all")]
 Source = Annotated[str, typer.Option(envvar="SOURCE", help="where prices come from: sample, files")]
 Files = Annotated[str, typer.Option(envvar="FILES", help="a CSV or Parquet table of prices; sets the source to files")]
 Network = Annotated[str, typer.Option(envvar="NETWORK", help="the network to train: lstm, rnn, mlp")]
@@ -50,9 +52,7 @@ def run(as_of: AsOf = "", symbols: Symbols = "", source: Source = "", files: Fil
     conf = request(as_of=as_of, symbols=symbols, source=source, network=network)
     if files and not Path(files).expanduser().is_file():
         raise LocalError(f"FILES={files}: there is no such file")
-    settings = Settings.load(
-        source=source or None, files=files or None, symbols=symbols or None, network=network or None
-    )
+    settings = require_possible(conf, files=files)
     with _services(files) as (place, airflow):
         run_id = daily.trigger(airflow, conf)
         session = _follow(place, airflow, run_id)
@@ -121,6 +121,19 @@ def request(*, as_of: str, symbols: str, source: str, network: str) -> dict[str,
             raise LocalError(f"AS_OF={as_of!r} is not a date: write it as 2013-02-28") from None
     given = {"as_of": as_of, "symbols": symbols, "source": source, "network": network}
     return {name: value for name, value in given.items() if value}
+
+
+def require_possible(conf: Mapping[str, Any], *, files: str) -> Settings:
+    """Return the settings that a run with `conf` has. Raises a UserError for a run that `plan` would refuse.
+
+    It is the same check as in the run's first task: session, symbols, limits. Here it costs no start of the services.
+    """
+    now = datetime.now(UTC)
+    check_form(conf, known=conf, now=now)
+    overrides = {name: value for name, value in conf.items() if name != "as_of"} | ({"files": files} if files else {})
+    as_of = date.fromisoformat(conf["as_of"]) if "as_of" in conf else None
+    plan_run(key=None, now=now, as_of=as_of, interval_end=None, manual=True, overrides=overrides, provenance={})
+    return Settings.load(**overrides)
 
 
 def _given(files: str = "") -> dict[str, str]:

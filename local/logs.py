@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 LINES = 5
+# How `dags/_endings.py` begins the last line of a skipped task.
+SKIPPED = "Skipped: "
 # Airflow's own words around what the pipeline says.
 WRAPPERS = {"AirflowFailException", "AirflowSkipException"}
 
@@ -21,8 +23,8 @@ def log_file(airflow_home: Path, dag: str, run_id: str, task: str, map_index: in
 def last_words(log: Path, lines: int = LINES) -> list[str]:
     """Return what the last errors of a task's log say, oldest first; empty where the log cannot be read.
 
-    Airflow writes one JSON object per line; an exception is told as `Kind: message`. A log without errors gives the
-    reason of a skip, or else whatever it says last.
+    Airflow writes one JSON object per line; an exception becomes `Kind: message`. A log without errors gives the reason
+    of a skip, or else whatever it says last.
     """
     try:
         records = [_record(line) for line in log.read_text(errors="replace").splitlines() if line.strip()]
@@ -30,7 +32,7 @@ def last_words(log: Path, lines: int = LINES) -> list[str]:
         return []
     told = [record for record in records if not str(record.get("event")).startswith("::")]
     errors = [record for record in told if record.get("level") in ("error", "critical")]
-    reasons = [record for record in told if record.get("reason")]
+    reasons = [record for record in told if record.get("reason") or str(record.get("event")).startswith(SKIPPED)]
     return [words for record in (errors or reasons or told)[-lines:] if (words := _in_words(record))]
 
 

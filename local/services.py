@@ -35,6 +35,7 @@ READ_AT_START = (
     "pipeline/**/*.js",
     "plugins/**/*.py",
     "local/place.py",
+    "local/airflow_database.py",
     "local/supervisord.conf",
     "requirements.txt",
 )

@@ -11,6 +11,7 @@ from pipeline.errors import BadSession, SessionNotAvailable
 from pipeline.prices.sources import Source, open_source
 from pipeline.runs import Run
 from pipeline.sessions import Sessions
+from pipeline.trigger_form import require_complete
 
 
 def plan_run(
@@ -64,13 +65,7 @@ def _resolve(
 
 
 def _checked(sessions: Sessions, source: Source, now: datetime, as_of: date) -> date:
-    if as_of > now.date():
-        raise BadSession(f"as_of {as_of} is in the future; the last complete session is {sessions.last_complete(now)}")
-    sessions.require_session(as_of)
-    if sessions.complete_at(as_of) > now:
-        raise BadSession(
-            f"as_of {as_of} is not complete yet; the last complete session is {sessions.last_complete(now)}"
-        )
+    require_complete(sessions, now, as_of)
     first, last = source.first_session(), source.last_session()
     if first is not None and as_of < first:
         raise BadSession(f"as_of {as_of} is before the history of the source `{source.name}`, which begins on {first}")

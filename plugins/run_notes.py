@@ -1,6 +1,7 @@
-"""A note on each run of the daily forecast that says in a line what came of it, and where to look.
+"""A note on each run: what it published, or which task stopped it and why.
 
-The scheduler writes it when the run ends. A note that a person has written stays.
+The scheduler writes it when the run ends, from what the tasks left as XComs: `reason` where one failed or was skipped
+(`dags/_endings.py`), otherwise what the last task returned. A note that a person has written is left alone.
 """
 
 import json
@@ -13,9 +14,13 @@ from airflow.configuration import conf
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
-_DAG = "daily_forecast"
-_PUBLISHED, _STOPPED = "**Published.**", "**Stopped.**"
+# The task of each DAG whose result the note is about.
+_LAST = {"daily_forecast": "publish", "backtest": "summary"}
+_PUBLISHED, _DONE, _SKIPPED, _STOPPED = "**Published.**", "**Done.**", "**Skipped.**", "**Stopped.**"
+_REASON = "reason"
+_NO_REASON = "no reason was recorded; its process was ended, so see the end of its log, and the memory it had"
 _LONGEST = 1000  # Airflow's own limit
+_ELLIPSIS = " …"
 
 
 class RunNotes:
@@ -23,47 +28,99 @@ class RunNotes:
 
     @hookimpl
     def on_dag_run_success(self, dag_run: Any) -> None:
-        """Write the headline of what was published; a run that was skipped has published nothing."""
-        if dag_run.dag_id != _DAG:
+        """Write what the run published, or why it skipped everything."""
+        if dag_run.dag_id not in _LAST:
             return
         with _attached(dag_run) as (run, session):
-            if published := _returned(run, "publish", session):
-                _write(run, _PUBLISHED, f"{published['headline']}. {published['verdict']}.", _links(published))
+            if result := _returned(run, _LAST[run.dag_id], session):
+                _write(run, *_of_result(run.dag_id, result))
+            elif reasons := _reasons(run, "skipped", session):
+                _write(run, _SKIPPED, reasons[0].partition(": ")[2], "")
 
     @hookimpl
     def on_dag_run_failed(self, dag_run: Any) -> None:
-        """Write which tasks failed."""
-        if dag_run.dag_id != _DAG:
+        """Write which tasks failed and why."""
+        if dag_run.dag_id not in _LAST:
             return
         with _attached(dag_run) as (run, session):
-            failed = sorted({one.task_id for one in run.get_task_instances(["failed"], session=session)})
-            told = f"Failed: {', '.join(failed)}. The last line of its log says what happened and what to do."
-            _write(run, _STOPPED, told if failed else "The run was ended by hand.", "")
+            reasons = _reasons(run, "failed", session)
+            _write(run, _STOPPED, "; ".join(reasons) or "The run was ended by hand.", "")
+
+
+def _of_result(dag_id: str, result: dict[str, Any]) -> tuple[str, str, str]:
+    if dag_id == "daily_forecast":
+        return _PUBLISHED, f"{result['headline']}. {result['verdict']}.", _links(result)
+    return _DONE, f"{result['rows']:,} rows in {result['file']}.", _mlflow(result)
 
 
 def _write(run: Any, mark: str, text: str, links: str) -> None:
-    if run.note and not run.note.startswith((_PUBLISHED, _STOPPED)):
+    if run.note and not run.note.startswith((_PUBLISHED, _DONE, _SKIPPED, _STOPPED)):
         return
     room = _LONGEST - len(mark) - len(links) - 2
-    run.note = f"{mark} {text[:room]}\n{links}".strip()
+    run.note = f"{mark} {_fitted(text, room)}\n{links}".strip()
+
+
+def _fitted(text: str, room: int) -> str:
+    """Escape `text` for Markdown; where that is too long for the room, leave out its end, never half an escape."""
+    from pipeline.markdown import escape
+
+    if len(escape(text)) <= room:
+        return escape(text)
+    kept = min(len(text), room)
+    while len(escape(text[:kept])) + len(_ELLIPSIS) > room:
+        kept -= 1
+    return escape(text[:kept]) + _ELLIPSIS
 
 
 def _links(published: dict[str, Any]) -> str:
-    beside = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-    links = [f"[Report]({beside}/plugin/forecasts/forecasts/sessions/{quote(published['as_of'])})"]
-    if published["mlflow_url"]:
-        links.append(f"[MLflow run]({published['mlflow_url']})")
-    return " · ".join(links)
+    root = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
+    report = f"[Report]({root}/plugin/forecasts/forecasts/sessions/{quote(published['as_of'])})"
+    return " · ".join(filter(None, (report, _mlflow(published))))
+
+
+def _mlflow(result: dict[str, Any]) -> str:
+    from pipeline.markdown import link
+
+    return link("MLflow run", result["mlflow_url"]) if result.get("mlflow_url") else ""
+
+
+def _reasons(run: Any, state: str, session: Any) -> list[str]:
+    """Return `task: reason` for each task in the state that says why, in the order in which they ended.
+
+    Instances of a mapped task with the same reason are one line. Of skipped tasks only the one that decided so has a
+    reason; a failed one without it was killed.
+    """
+    left = _left(run, _REASON, session)
+    ended = sorted(run.get_task_instances([state], session=session), key=lambda one: (str(one.end_date), one.map_index))
+    counts: dict[tuple[str, str], int] = {}
+    for one in ended:
+        reason = left.get((one.task_id, one.map_index)) or (_NO_REASON if state == "failed" else "")
+        if reason:
+            counts[one.task_id, reason] = counts.get((one.task_id, reason), 0) + 1
+    return [f"{task}{f' ×{count}' if count > 1 else ''}: {reason}" for (task, reason), count in counts.items()]
 
 
 def _returned(run: Any, task_id: str, session: Any) -> dict[str, Any] | None:
-    """What a task of the run returned; None where it did not come to that."""
+    """Return what a task of the run returned; None where it did not come to that."""
+    value = _left(run, "return_value", session, task_id).get((task_id, -1))
+    return value if isinstance(value, dict) else None
+
+
+def _left(run: Any, key: str, session: Any, task_id: str | None = None) -> dict[tuple[str, int], Any]:
+    """Return the XComs of the run under a key, by task and map index."""
     from airflow.models.xcom import XComModel
 
-    query = XComModel.get_many(run_id=run.run_id, key="return_value", dag_ids=_DAG, task_ids=task_id)
-    found = session.execute(query.with_only_columns(XComModel.value)).first()
-    value = None if found is None else found.value
-    return json.loads(value) if isinstance(value, str) else value
+    query = XComModel.get_many(run_id=run.run_id, key=key, dag_ids=run.dag_id, task_ids=task_id)
+    rows = session.execute(query.with_only_columns(XComModel.task_id, XComModel.map_index, XComModel.value))
+    return {(row.task_id, row.map_index): _read(row.value) for row in rows}
+
+
+def _read(value: Any) -> Any:
+    """Return an XCom's value; PostgreSQL gives it read, SQLite as text."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 @contextmanager

@@ -137,7 +137,6 @@ def test_the_form_has_the_limits_of_the_settings_and_asks_for_no_more_than_the_t
     assert form.keys() - {"from", "to"} <= limits.keys()
     for name in ("horizon", "training_steps", "refit_every"):
         least, most = limits[name]["minimum"], limits[name]["maximum"]
-        assert (form[name]["minimum"], form[name]["maximum"]) == (least, most), name
         assert f"{least} to {most}" in dag.params.get_param(name).description
     assert form["source"]["enum"] == [None, *get_args(SourceName)]
     assert form["network"]["enum"] == [None, *get_args(NetworkName)]

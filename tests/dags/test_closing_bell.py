@@ -9,6 +9,14 @@ from pipeline import errors
 
 
 @pytest.fixture(autouse=True)
+def endings(dag_bag):
+    """How tasks end, from the same folder."""
+    import _endings
+
+    return _endings
+
+
+@pytest.fixture(autouse=True)
 def shared(dag_bag):
     """What the DAGs share, from the folder that reading them put on the path."""
     import _closing_bell
@@ -24,20 +32,20 @@ def kinds(*, retryable):
 
 
 @pytest.mark.parametrize("kind", kinds(retryable=False))
-def test_what_no_retry_can_mend_fails_at_once_with_its_name_and_its_words(shared, kind):
-    with pytest.raises(AirflowFailException, match=rf"^{kind.__name__}: NOPE is unknown$"), shared.in_airflow_words():
+def test_what_no_retry_can_fix_fails_at_once_with_its_name_and_its_words(endings, kind):
+    with pytest.raises(AirflowFailException, match=rf"^{kind.__name__}: NOPE is unknown$"), endings.in_airflow_words():
         raise kind("NOPE is unknown")
 
 
 @pytest.mark.parametrize("kind", [*kinds(retryable=True), OSError, ValueError])
-def test_everything_else_is_left_to_be_tried_again(shared, kind):
-    with pytest.raises(kind) as caught, shared.in_airflow_words():
+def test_everything_else_is_left_to_be_tried_again(endings, kind):
+    with pytest.raises(kind) as caught, endings.in_airflow_words():
         raise kind("away")
     assert type(caught.value) is kind
 
 
-def test_nothing_to_do_is_a_skip_with_its_reason(shared):
-    with pytest.raises(AirflowSkipException, match="ends on 2013-03-01"), shared.in_airflow_words():
+def test_nothing_to_do_is_a_skip_with_its_reason(endings):
+    with pytest.raises(AirflowSkipException, match="ends on 2013-03-01"), endings.in_airflow_words():
         raise errors.SessionNotAvailable("the source ends on 2013-03-01")
 
 

@@ -14,6 +14,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from pipeline.errors import StoreError
+from pipeline.markdown import escape
 from tests.dags.running import Outcome, Start, runner
 
 STEPS = ["audit_and_snapshot", "score", "train", "compare", "upload", "judge", "forecast", "publish"]
@@ -34,13 +35,12 @@ def published(home: Path) -> pd.DataFrame:
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the tasks say in the log when they end early."""
-    import _closing_bell
+    """The reasons of the tasks that end early."""
+    import _endings
 
     words: list[str] = []
-    for name in ("AirflowSkipException", "AirflowFailException"):
-        ending = getattr(_closing_bell, name)
-        monkeypatch.setattr(_closing_bell, name, lambda text, ending=ending: words.append(text) or ending(text))
+    leave = _endings.leave_reason
+    monkeypatch.setattr(_endings, "leave_reason", lambda reason: words.append(reason) or leave(reason))
     return words
 
 
@@ -130,7 +130,7 @@ def test_a_scheduled_run_after_the_last_session_of_the_source_is_skipped(start: 
     assert ended.tasks == {**ones, "baseline": Counter(skipped=3)}
     assert len(said) == 1
     assert said[0].startswith("nothing to do for 2013-03-04")
-    assert ended.note is None
+    assert ended.note == f"**Skipped.** {escape(said[0])}"
     assert list(ended.home.iterdir()) == []
 
 
@@ -138,7 +138,8 @@ def test_a_scheduled_run_after_the_last_session_of_the_source_is_skipped(start: 
     ("asked", "words"),
     [
         ({"symbols": "IBM, NOPE"}, ["BadSymbol", "NOPE"]),
-        ({"as_of": "2012-11-22"}, ["BadSession", "2012-11-22 is not a session", "2012-11-23"]),
+        ({"as_of": "2013-03-04"}, ["BadSession", "2013-03-04 is after the end of the source `sample`"]),
+        ({"symbols": "NOPE.A"}, ["BadSymbol", "NOPE.A"]),
         ({"simbols": "IBM"}, ["BadSetting", "no such parameter: simbols"]),
     ],
 )
@@ -149,11 +150,28 @@ def test_a_mistake_fails_at_once_and_says_what_is_wrong(start: Start, said, aske
     assert ended.tasks["plan"] == Counter(failed=1)
     assert ended.tries["plan"] == 1
     assert ended.tasks["train"] == Counter(upstream_failed=1)
-    assert ended.note.startswith("**Stopped.** Failed: plan.")
     (sentence,) = said
+    assert ended.note == f"**Stopped.** plan: {escape(sentence)}"
     assert "\n" not in sentence
     assert all(word in sentence for word in words)
     assert list(ended.home.iterdir()) == []
+
+
+def test_an_error_that_nobody_expected_is_named_with_its_cause_in_the_note(start: Start, monkeypatch):
+    from pipeline import jobs
+
+    def fail(_run: dict[str, object]) -> None:
+        raise KeyError("no such column: 'close'\nin <frame> *1*")
+
+    monkeypatch.setattr(jobs, "score", fail)
+
+    ended = start(run_conf={"symbols": "IBM", "training_steps": 1, "network": "mlp"})
+
+    assert ended.state == "failed"
+    assert ended.tries["score"] == 4
+    assert ended.note.startswith("**Stopped.** score: KeyError: ")
+    assert "\n" not in ended.note
+    assert "&lt;frame&gt; \\*1\\*" in ended.note
 
 
 def test_what_may_pass_is_tried_again_and_the_run_goes_on(start: Start, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 from local import cli, processes
 from local.errors import LocalError
 from local.place import REPO, Place
-from pipeline.errors import BadSetting
+from pipeline.errors import UserError
 
 
 def local(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -40,7 +40,15 @@ def test_run_ends_with_one_line_where_a_port_is_taken(place: Place) -> None:
     [
         ("AS_OF", "28.2.2013", "AS_OF='28.2.2013' is not a date"),
         ("SYMBOLS", "IBM,../x", "'../x' is not a symbol"),
-        ("SOURCE", "bloomberg", "PIPELINE_SOURCE='bloomberg'"),
+        ("AS_OF", "2013-03-02", "2013-03-02 is not a session of XNYS (weekend or holiday)"),
+        ("AS_OF", "2012-11-22", "2012-11-22 is not a session of XNYS (weekend or holiday)"),
+        ("AS_OF", "2999-01-04", "as_of 2999-01-04 is in the future"),
+        ("AS_OF", "2013-03-04", "as_of 2013-03-04 is after the end of the source `sample`"),
+        ("AS_OF", "1999-12-31", "as_of 1999-12-31 is before the history of the source `sample`"),
+        ("SYMBOLS", "IBM,NOPE", "has no NOPE"),
+        ("SYMBOLS", "A," * 20_001, "20,001 are more than one run takes"),
+        ("SOURCE", "bloomberg", "source: 'bloomberg' is not allowed; use one of sample, yahoo, files"),
+        ("NETWORK", "transformer", "network: 'transformer' is not allowed; use one of lstm, rnn, mlp"),
         ("FILES", "/nowhere/prices.csv", "FILES=/nowhere/prices.csv: there is no such file"),
     ],
 )
@@ -48,9 +56,28 @@ def test_run_refuses_what_makes_no_sense_before_it_starts_anything(
     home: Path, setting: str, value: str, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(setting, value)
-    with pytest.raises((LocalError, BadSetting), match=re.escape(named)):
+    with pytest.raises((LocalError, UserError), match=re.escape(named)):
         cli.app(["run"], standalone_mode=False)
     assert not home.exists()
+
+
+def test_run_refuses_a_symbol_that_the_file_does_not_have(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("prices.csv").write_text(
+        "date,symbol,open,high,low,close,volume\n"
+        "2013-02-27,IBM,1,1,1,1,1\n2013-02-28,IBM,1,1,1,1,1\n2013-03-01,IBM,1,1,1,1,1\n"
+    )
+    for name, value in {"FILES": "prices.csv", "SYMBOLS": "IBM,NOPE"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=r"has no NOPE"):
+        cli.app(["run"], standalone_mode=False)
+    assert not home.exists()
+
+
+def test_checking_a_request_imports_neither_torch_nor_mlflow_nor_airflow() -> None:
+    code = "import sys; from local.cli import require_possible as check; check({'as_of': '2013-02-28'}, files='')"
+    code += "; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
+    assert not {"torch", "mlflow", "airflow"} & set(done.stdout.split())
 
 
 def test_stop_has_nothing_to_do_where_nothing_runs(home: Path) -> None:

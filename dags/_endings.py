@@ -1,0 +1,120 @@
+"""How a task ends: in a state that Airflow understands, with the reason as the last line of its log and as an XCom.
+
+The XCom `reason` is what the scheduler reads for the note on the run (`plugins/run_notes.py`). It reaches it through
+the task's own API, so the executor makes no difference. Airflow removes it when the task is tried again.
+"""
+
+import functools
+import logging
+import sys
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
+from structlog import DropEvent, get_config
+
+REASON = "reason"
+_LONGEST = 4000
+Entry = MutableMapping[str, Any]
+
+# What Airflow logs at the end of a task, in its words.
+_FAILED, _SKIPPED = "Task failed with exception", "Skipping task."
+_GROUP, _END_OF_GROUP = "::group::Post Execute", "::endgroup::"
+
+
+def ending_with_reason(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a task's function that ends in Airflow's terms, logs a failure as its reason, and leaves the reason."""
+
+    @functools.wraps(function)
+    def ending(*args: Any, **options: Any) -> Any:
+        try:
+            with in_airflow_words():
+                return function(*args, **options)
+        except (Exception, AirflowTaskTimeout) as error:
+            log_ending_as_reason()
+            leave_reason(reason_of(error))
+            raise
+
+    return ending
+
+
+@contextmanager
+def in_airflow_words() -> Iterator[None]:
+    """Turn the pipeline's errors into Airflow's.
+
+    Nothing to do for the session skips the task and all that follow. An error that no retry can fix fails the task at
+    once. Everything else passes, and the task is tried again.
+    """
+    from pipeline.errors import PipelineError, SessionNotAvailable
+
+    try:
+        yield
+    except SessionNotAvailable as reason:
+        raise AirflowSkipException(str(reason)) from None
+    except PipelineError as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from None
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an exception says, on one line: its message if the pipeline worded it, else with its type."""
+    words = " ".join(str(error).split())
+    if isinstance(error, AirflowFailException | AirflowSkipException) and words:
+        return words
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def leave_reason(reason: str) -> None:
+    """Leave the reason as an XCom of the running task; a task that cannot is not worse off for it."""
+    try:
+        get_current_context()["ti"].xcom_push(key=REASON, value=reason[:_LONGEST])
+    except Exception as error:  # noqa: BLE001  the reason is still logged, and must not be hidden by this error
+        logging.getLogger(__name__).warning("the run's note will lack the reason: %s", error)
+
+
+def log_ending_as_reason() -> None:
+    """Have Airflow log the end of the running task as its reason: not as a general line with a traceback.
+
+    Airflow offers no setting for it; its log's processors are those of structlog in the task's own process.
+    """
+    processors = get_config()["processors"]
+    if not any(isinstance(one, ReasonLast) for one in processors):
+        processors.insert(0, ReasonLast())
+
+
+class ReasonLast:
+    """A processor of log entries that makes the reason the last line of a task that fails or is skipped.
+
+    Airflow's line around it goes: the heading of a group that would hide a skip's reason, and what closes the group. A
+    traceback stays only for an error that the pipeline did not expect.
+    """
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, _logger: Any, _method: str, entry: Entry) -> Entry:
+        """Return the entry, rewritten where it is Airflow's word on the end of the task."""
+        error, event = sys.exc_info()[1], entry.get("event")
+        if event == _GROUP and error is not None:
+            self._told = True
+            raise DropEvent
+        if event == _END_OF_GROUP and self._told:
+            self._told = False
+            raise DropEvent
+        if event == _FAILED and error is not None:
+            return _failed(entry, error)
+        if event == _SKIPPED and entry.get("reason"):
+            entry["event"] = f"Skipped: {entry.pop('reason')}"
+        return entry
+
+
+def _failed(entry: Entry, error: BaseException) -> Entry:
+    from pipeline.errors import PipelineError
+
+    entry["event"] = reason_of(error)
+    if isinstance(error, PipelineError | AirflowFailException):
+        entry.pop("exc_info", None)
+    return entry

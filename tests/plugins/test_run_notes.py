@@ -1,0 +1,86 @@
+"""The note on a run: escaped, within Airflow's limit, and never over one that a person has written."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import run_notes
+
+from pipeline.markdown import escape
+
+
+def run_with(note: str | None, states: dict[str, list[tuple[str, int]]] | None = None) -> Any:
+    def instances(wanted: list[str], session: Any) -> list[Any]:
+        return [
+            SimpleNamespace(task_id=task, map_index=at, end_date=order)
+            for state in wanted
+            for order, (task, at) in enumerate((states or {}).get(state, []))
+        ]
+
+    return SimpleNamespace(note=note, dag_id="daily_forecast", run_id="manual", get_task_instances=instances)
+
+
+@pytest.mark.parametrize("text", ["short", "*" * 3000, "_x_ " * 600, "<b>&" * 400, "1. " * 500, "a\\" * 900])
+@pytest.mark.parametrize("links", ["", "[Report](/x)"])
+def test_a_note_fits_and_no_escape_is_cut_in_half(text: str, links: str) -> None:
+    run = run_with(None)
+
+    run_notes._write(run, "**Stopped.**", text, links)
+
+    assert len(run.note) <= 1000
+    assert run.note.endswith(links)
+    shown = run.note.removesuffix(links).rstrip().removeprefix("**Stopped.** ")
+    kept = shown.removesuffix(" …")
+    assert any(kept == escape(text[:end]) for end in range(len(text) + 1))
+    assert (kept == shown) is (escape(text) == shown)
+
+
+@pytest.mark.parametrize(("note", "stays"), [("mine", True), ("**Stopped.** plan", False), (None, False), ("", False)])
+def test_a_note_of_a_person_stays(note: str | None, stays: bool) -> None:
+    run = run_with(note)
+
+    run_notes._write(run, "**Published.**", "new", "")
+
+    assert run.note == (note if stays else "**Published.** new")
+
+
+@pytest.mark.parametrize(
+    ("failed", "left", "reasons"),
+    [
+        ([("plan", -1)], {("plan", -1): "BadSymbol: a: b"}, ["plan: BadSymbol: a: b"]),
+        (
+            [("ingest", 0), ("ingest", 1), ("ingest", 2)],
+            {("ingest", 0): "RateLimited: x", ("ingest", 1): "NoData: y", ("ingest", 2): "RateLimited: x"},
+            ["ingest ×2: RateLimited: x", "ingest: NoData: y"],
+        ),
+        ([("train", -1)], {}, [f"train: {run_notes._NO_REASON}"]),  # killed: nobody was left to say why
+        ([], {("score", -1): "of a try that was repeated"}, []),
+    ],
+)
+def test_each_failed_task_is_named_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, failed: Any, left: Any, reasons: list[str]
+) -> None:
+    monkeypatch.setattr(run_notes, "_left", lambda *_: left)
+
+    assert run_notes._reasons(run_with(None, {"failed": failed}), "failed", None) == reasons
+
+
+def test_of_skipped_tasks_only_the_one_that_decided_it_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_notes, "_left", lambda *_: {("plan", -1): "nothing to do"})
+    run = run_with(None, {"skipped": [("plan", -1), ("train", -1), ("publish", -1)]})
+
+    assert run_notes._reasons(run, "skipped", None) == ["plan: nothing to do"]
+
+
+@pytest.mark.parametrize(
+    ("published", "links"),
+    [
+        ({"as_of": "2013-03-01", "mlflow_url": None}, "[Report](/plugin/forecasts/forecasts/sessions/2013-03-01)"),
+        (
+            {"as_of": "2013-03-01", "mlflow_url": "javascript:alert(1)"},
+            "[Report](/plugin/forecasts/forecasts/sessions/2013-03-01) · MLflow run",
+        ),
+    ],
+)
+def test_links_lead_to_the_report_and_to_the_mlflow_run(published: dict[str, Any], links: str) -> None:
+    assert run_notes._links(published) == links
