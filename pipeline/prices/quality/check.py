@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.prices.frames import COLUMNS, VALUES
+from pipeline.prices.quality.applied import look_at_applied, note_unclear
 from pipeline.prices.quality.calendar import look_at_calendar
 from pipeline.prices.quality.dividends import look_at_dividends
 from pipeline.prices.quality.findings import SEVERITY, Findings, Note
@@ -55,6 +56,8 @@ def check_bars(
     wrong = look_at_levels(panel, doubtful, found)
     look_at_moves(panel, wrong, found)
     look_at_dividends(panel, wrong, daily, found)
+    look_at_applied(panel, found)
+    note_unclear(panel, found)
     return _by_verdict(bars, found)
 
 

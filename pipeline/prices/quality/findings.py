@@ -52,4 +52,5 @@ MEANING = {
     "dividend_mismatch": "dividend and adjusted close differ",
     "dividend_twice": "the same dividend again within ten days",
     "capital_gain_twice": "the adjusted close counts a capital gain twice",
+    "dividends_in_prices": "the prices are already adjusted for the dividends listed next to them: not counted again",
 }
