@@ -2,8 +2,8 @@
 
 Such prices do not fall on ex-dates: their price return is the total return, and adding the dividend counts it twice.
 Two kinds of evidence are added up as log odds. Ex-dates: did the price fall overnight by the dividend, measured in the
-series' own overnight moves (Student's t, three degrees of freedom)? Price grid: traded prices have few decimals; a price
-multiplied by a dividend factor has many, up to the last ex-date and not after it.
+series' own overnight moves (Student's t, three degrees of freedom)? Price grid: traded prices have few decimals; those
+multiplied by a dividend factor have many, up to the last ex-date and not after it.
 
 Only the rows given are used: the caller cuts them at the session, so a later row cannot change an earlier answer.
 """
@@ -23,7 +23,7 @@ Answer = Literal["applied", "not_applied", "unclear"]
 _LEAST, _MOST = 5e-4, 0.10
 # Log odds to decide: e⁵ is 150 to one. A few dates may be chance, so two of them must agree.
 _DECISIVE, _EVENTS = 5.0, 3
-# What the grid adds: off it before the last ex-date and on it after; off it everywhere (or adjusted for a split); on it.
+# What the grid adds: off it before the last ex-date and on it after; off it everywhere (a split does that too); on it.
 _GRID_BREAKS, _GRID_OFF, _GRID_ON = 8.0, 3.0, -4.0
 _GRID_BARS = 5
 # Four decimals below 20, one fewer for each power of ten: the rounding of float32 must not fill the space between.
@@ -134,13 +134,13 @@ def _fits(move: Array, pays: NDArray[np.bool_], events: Rows, share: Array) -> A
 
 
 def _is_stale(events: Rows, opened: Array, close: Array, split_ratio: Array) -> NDArray[np.bool_]:
-    """Where nothing was traded at a new price: an adjusted price would have risen, so this is no missing fall."""
+    """Where nothing was traded at a new price: an adjusted price would have risen, so no fall is missing."""
     before = close[events - 1] / split_ratio[events]
     return np.asarray(np.isclose(opened[events], before, rtol=1e-6, atol=0))
 
 
 def _adjusted_tells(close: Array, adjusted: Array, share: Array, split_ratio: Array, events: Rows) -> bool:
-    """Whether an adjusted close steps by the dividends against the close: then the close itself does not contain them."""
+    """Whether an adjusted close steps by the dividends against the close: then the close does not contain them."""
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = adjusted / close
         implied = 1 - split_ratio[events] * factor[events - 1] / factor[events]
@@ -149,7 +149,7 @@ def _adjusted_tells(close: Array, adjusted: Array, share: Array, split_ratio: Ar
 
 
 def _grid(close: Array, last: int, split: int) -> float:
-    """Return what the decimals of the closes before and after the last ex-date say; a split explains those before it."""
+    """Return what the decimals before and after the last ex-date say; a split explains those before it."""
     unit = 10.0 ** (np.clip(np.ceil(np.log10(close / _GRID_FROM)), 0, None) - _GRID_DECIMALS)
     on = np.abs(close - np.round(close / unit) * unit) <= _FLOAT32 * close
     if on[:last].mean() > _GRID_MOST:

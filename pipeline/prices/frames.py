@@ -5,8 +5,8 @@ none is given), `dividend` (per share, on the ex-date), `split_ratio` (new share
 Prices are raw or split-adjusted, never adjusted for dividends.
 
 A source may add what speaks for or against a bar. `quality` reads it, the store does not keep it: `adjusted_close`
-(for splits and dividends, as the vendor has it), `capital_gain` (per share, funds), `listed_split` and `listed_dividend`
-(the split or dividend that the vendor lists for prices which it has adjusted for it already).
+(for splits and dividends, as the vendor has it), `capital_gain` (per share, funds), `listed_split` and
+`listed_dividend` (that the vendor lists for prices which it has adjusted for it already).
 """
 
 import pandas as pd

@@ -1,7 +1,7 @@
 """Dividends that the prices contain already: they are not counted, and that is said once for each symbol.
 
-The source has decided it (see `pipeline.prices.applied_dividends`) and gives such a dividend as `listed_dividend`. Where
-it could not be decided the dividends are counted, and where that may matter it is said as well.
+The source decides it (see `pipeline.prices.applied_dividends`) and gives such a dividend as `listed_dividend`. Where it
+cannot be decided the dividends are counted, and where that may matter it is said as well.
 """
 
 import numpy as np

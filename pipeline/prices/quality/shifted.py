@@ -20,6 +20,8 @@ _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 _LEAST_BARS, _LEAST_OFF = 5, 2
 # … and moved by a day hardly any may be left: another exchange, which shares the weekends, leaves its holidays.
 _LEFT_SHARE = 0.1
+# Holidays that the moved bars leave out as well prove it; without them next to no session may lack a bar.
+_LEAST_HOLIDAYS, _MISSING_SHARE = 3, 0.03
 # A part of the series is shifted where whole months are: this many, with this many bars off the calendar.
 _LEAST_MONTHS, _LEAST_OFF_IN_PART = 2, 4
 
@@ -43,7 +45,7 @@ def shift_of(days: Days, sessions: Days, exchange: str) -> Shift | None:
         return None
     for by in (1, -1):
         left = ~_among(days + by, sessions)
-        if left.sum() <= _LEFT_SHARE * off.sum():
+        if left.sum() <= _LEFT_SHARE * off.sum() and _fits(days + by, sessions):
             return Shift(by=by, detail=_in_words("every bar", by, days, off, exchange))
         where = _shifted_months(days, off, left)
         if where.any():
@@ -53,14 +55,26 @@ def shift_of(days: Days, sessions: Days, exchange: str) -> Shift | None:
     return None
 
 
+def _fits(days: Days, sessions: Days) -> bool:
+    """Whether bars that hardly ever miss the calendar are also as dense as it is, or leave out its holidays."""
+    inside = sessions[(sessions >= days[0]) & (sessions <= days[-1])]
+    every = np.arange(days[0], days[-1] + 1)
+    holidays = (~_among(every, sessions) & ((every + _EPOCH_WEEKDAY) % 7 < 5)).sum()
+    missing = (~_among(inside, days)).sum()
+    return bool(holidays >= _LEAST_HOLIDAYS or missing <= max(1, _MISSING_SHARE * len(days)))
+
+
 def _shifted_months(days: Days, off: Mask, left: Mask) -> Mask:
-    """Return the bars of the months that fit the calendar only once they are moved; none where these are too few."""
+    """Return the bars of the months that fit the calendar only once they are moved, where the other months fit as they
+    are; none where there are too few.
+    """
     months, which = np.unique(days.astype("datetime64[D]").astype("datetime64[M]"), return_inverse=True)
     off_M = np.bincount(which, weights=off, minlength=len(months))
     left_M = np.bincount(which, weights=left, minlength=len(months))
     shifted_M = (off_M >= _LEAST_OFF) & (left_M <= _LEFT_SHARE * off_M)
     enough = shifted_M.sum() >= _LEAST_MONTHS and off_M[shifted_M].sum() >= _LEAST_OFF_IN_PART
-    return np.asarray(shifted_M[which] & enough)
+    others_fit = off_M[~shifted_M].sum() <= _LEFT_SHARE * off_M.sum() and not shifted_M.all()
+    return np.asarray(shifted_M[which] & (enough and others_fit))
 
 
 def _in_words(which: str, by: int, days: Days, off: Mask, exchange: str) -> str:
