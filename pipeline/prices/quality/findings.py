@@ -36,6 +36,9 @@ class Findings:
         return table.drop_duplicates(["place", "rule"], ignore_index=True)
 
 
+# Rules about a whole series: every finding of one says the same of all of a symbol's bars.
+OF_SERIES = ("shifted", "dividends_in_prices")
+
 # What a warning asks, in general: the store keeps the rule of each, not the numbers that were seen.
 MEANING = {
     "outside_range": "open or close lies a little outside low..high",
