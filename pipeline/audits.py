@@ -13,6 +13,7 @@ from pipeline.planning import plan_run
 from pipeline.prices import quarantine
 from pipeline.prices.frames import as_bars
 from pipeline.prices.quality import Checked, check_bars, gaps, identical_series
+from pipeline.prices.quality.digest import top_reasons, unique_notes
 from pipeline.prices.quarantine import Decision
 from pipeline.prices.sources import open_source
 from pipeline.prices.store import PriceStore
@@ -31,10 +32,13 @@ def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) ->
     bars = open_source(settings).bars(run.symbols, run.as_of)
     checked = check_bars(bars, settings.sessions_of)
     missing = gaps(bars, settings.sessions_of, lambda symbol: settings.last_session(symbol, run.as_of))
-    verdicts = _as_rows(pd.concat([checked.verdicts, identical_series(bars), missing], ignore_index=True))
+    found = pd.concat([checked.verdicts, identical_series(bars), missing], ignore_index=True)
     counts = {**checked.counts(), "gaps": len(missing), "bars": len(bars), "symbols": len(run.symbols)}
-    summary = {**counts, "as_of": str(run.as_of), "source": settings.source, "notes": checked.notes}
-    return {"verdicts": verdicts, "summary": summary}
+    said = {"notes": unique_notes(checked.notes), "reasons": top_reasons(found)}
+    return {
+        "verdicts": _as_rows(found),
+        "summary": {**counts, "as_of": str(run.as_of), "source": settings.source, **said},
+    }
 
 
 def held_back(overrides: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -125,6 +125,7 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
 def run(planned: Planned, steps: Steps) -> Answer:
     """Do the whole daily run in this process: ingest, audit, score, train, judge, forecast, publish."""
     from pipeline import jobs
+    from pipeline.cli_quality import with_quality
     from pipeline.runs import Run
 
     this = Run.from_dict(planned["run"])
@@ -135,7 +136,8 @@ def run(planned: Planned, steps: Steps) -> Answer:
         asked=steps.symbols,
         progress=steps.training(this.settings.training_steps),
     )
-    return results, overview(this.settings.published / f"as_of={this.as_of}")
+    published = overview(this.settings.published / f"as_of={this.as_of}")
+    return results, with_quality(published, results["snapshot"])
 
 
 @app.command()
@@ -155,6 +157,7 @@ def ingest(
     with working(quiet) as (steps, _bar):
         steps.begin("plan")
         from pipeline import jobs
+        from pipeline.cli_quality import quality_text
 
         planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={})
         steps.begin("ingest")
@@ -163,7 +166,8 @@ def ingest(
         result["snapshot"] = jobs.snapshot(planned["run"], known_at=now())
     words = f"{result['new']} new bars, {result['revised']} revised, {result['held_back']} held back"
     missing = [f"{row['symbol']}: {row['outcome']}, {row['detail']}" for row in result["problems"]]
-    tell(as_json, result, "\n".join([f"{words}; snapshot {result['snapshot']['digest'][:12]}", *missing]))
+    told = [f"{words}; snapshot {result['snapshot']['digest'][:12]}", *missing, *quality_text(result["snapshot"])]
+    tell(as_json, result, "\n".join(told))
 
 
 @app.command()
@@ -177,17 +181,12 @@ def audit(
 ) -> None:
     """Give every bar of a source a verdict without storing anything."""
     from pipeline import audits
+    from pipeline.cli_quality import audit_table
 
     result = audits.audit(
         option.overrides_of(source, files, symbols, exchange=exchange), now=now(), as_of=option.date_of(as_of)
     )
-    if as_json:
-        print_json(result)
-        return
-    table = Table("symbol", "session", "verdict", "rule", "detail", title=" · ".join(_counts(result["summary"])))
-    for row in result["verdicts"]:
-        table.add_row(*(str(row[name]) for name in ("symbol", "session", "verdict", "rule", "detail")))
-    OUT.print(table)
+    tell(as_json, result, "" if as_json else audit_table(result))
 
 
 quarantine_app = typer.Typer(help="List the bars that were held back, with the reason; release or confirm them.")
@@ -307,7 +306,3 @@ def doctor(as_json: option.AsJson = False) -> None:
         OUT.print(table)
     if not all(row["ok"] for row in findings):
         raise typer.Exit(1)
-
-
-def _counts(summary: dict[str, Any]) -> list[str]:
-    return [f"{value} {name}" for name, value in summary.items() if isinstance(value, int)]

@@ -18,6 +18,7 @@ from pipeline.prices.sources import open_source
 from pipeline.prices.store import PriceStore
 from pipeline.runs import Run
 
+_NOTES_TOLD = 50  # by the step; all of them are in audit.json
 SNAPSHOTS = "snapshots"  # in the store, for each session a folder
 
 
@@ -131,8 +132,9 @@ def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
         "rows": known.rows,
         **{
             name: audit[name]
-            for name in ("accept", "warn", "quarantine", "reject", "gaps", "reconstructed", "doubtful")
+            for name in ("accept", "warn", "quarantine", "reject", "gaps", "reconstructed", "doubtful", "reasons")
         },
+        "notes": audit["notes"][:_NOTES_TOLD],
     }
 
 

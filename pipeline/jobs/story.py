@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.prices.quality.digest import note_lines, reason_lines
 from pipeline.publishing import words
 
 _MOST_NAMED = 10  # symbols told one by one
@@ -30,6 +31,7 @@ def _ingest(result: Mapping[str, Any]) -> list[str]:
     return [
         f"bars of {_count(result['symbols'], 'symbol')}: {bars}; {_count(result['skipped'], 'symbol')} had all already",
         *_named([f"{row['symbol']}: {row['outcome']}, {row['detail']}" for row in result["problems"]]),
+        *_named(note_lines(result.get("notes", []))),
     ]
 
 
@@ -48,6 +50,8 @@ def _snapshot(result: Mapping[str, Any]) -> list[str]:
         f"{result['rows']:,} bars frozen as {result['digest'][:12]}: {verdicts}; {result['gaps']:,} missing",
         *([f"{later:,} of them were taken in later than a run on that day would have known them"] if later else []),
         *_named([f"no forecast for {row['symbol']}: {row['reason']}" for row in result["doubtful"]]),
+        *_named(note_lines(result.get("notes", []))),
+        *_named(reason_lines(result.get("reasons", []))),
     ]
 
 

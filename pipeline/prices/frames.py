@@ -5,8 +5,8 @@ none is given), `dividend` (per share, on the ex-date), `split_ratio` (new share
 Prices are raw or split-adjusted, never adjusted for dividends.
 
 A source may add what speaks for or against a bar. `quality` reads it, the store does not keep it: `adjusted_close`
-(for splits and dividends, as the vendor has it), `capital_gain` (per share, funds), `listed_split` (the split that the
-vendor lists for prices which it has adjusted for it already).
+(for splits and dividends, as the vendor has it), `capital_gain` (per share, funds), `listed_split` and
+`listed_dividend` (that the vendor lists for prices which it has adjusted for it already).
 """
 
 import pandas as pd
@@ -16,7 +16,7 @@ PRICES = ["open", "high", "low", "close"]
 VALUES = [*PRICES, "volume", "dividend", "split_ratio"]
 COLUMNS = ["symbol", "session", *VALUES, "currency"]
 
-EVIDENCE = ["adjusted_close", "capital_gain", "listed_split"]
+EVIDENCE = ["adjusted_close", "capital_gain", "listed_split", "listed_dividend"]
 
 _ABSENT = {"volume": 0.0, "dividend": 0.0, "split_ratio": 1.0}
 

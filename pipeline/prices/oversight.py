@@ -13,7 +13,9 @@ from pipeline.config import Settings
 from pipeline.database.engine import reading, writing
 from pipeline.prices import coverage, quarantine
 from pipeline.prices.asof import AsOf
-from pipeline.prices.quality import MEANING, gaps, identical_series
+from pipeline.prices.quality import MEANING, gaps, identical_series, series_notes
+from pipeline.prices.quality.digest import top_reasons, unique_notes
+from pipeline.prices.quality.findings import OF_SERIES, Note
 
 # How long a step in the scale of prices spoils what is made of them: the slow volatility remembers a year.
 SEAM_MATTERS = timedelta(days=365)
@@ -35,7 +37,7 @@ def look_over(
 
     Counts of bars by verdict, `gaps`, `reconstructed` (bars known only later than the session), `problems`, `doubtful`:
     symbol and reason of each that gets no forecast, and `seams`: symbol, session and detail of each step in scale that
-    nobody has released.
+    nobody has released; `reasons` and `notes`, of bars and of whole series, as `quality.digest` has them.
     """
     _hold_twins(engine, settings.source, bars, now)
     held = _held_back(engine, settings.source, known, symbols, max(map(last_of, symbols)))
@@ -56,8 +58,20 @@ def look_over(
         "reconstructed": known.reconstructed,
         "doubtful": doubtful(bars, symbols, last_of, still, reasons),
         "seams": _seams(still),
+        "reasons": top_reasons(problems),
+        "notes": _notes(bars, problems, settings),
         "problems": _listed(problems),
     }
+
+
+def _notes(bars: pd.DataFrame, problems: pd.DataFrame, settings: Settings) -> list[Note]:
+    """Return what is to be said of whole series: from the bars stored, and from what the store has kept of findings.
+
+    Neither depends on when it is asked: a replay reads the same bars and findings and says the same.
+    """
+    notes = series_notes(bars, settings.sessions_of, dividends_as_given=settings.source == "files")
+    said = problems[problems["rule"].isin(OF_SERIES)].drop_duplicates(["symbol", "rule"], keep="last")
+    return unique_notes([*notes, *_records(said[["symbol", "rule", "detail"]])])
 
 
 def doubtful(
@@ -103,6 +117,9 @@ def _seams(held: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str | None) -> str:
+    whole = held[held["rule"] == "shifted"]
+    if here is None and len(whole):
+        return f"is in quarantine: {whole['detail'].iloc[-1]}"
     today = held[pd.to_datetime(held["session"]).dt.date == last] if len(held) else held
     if len(today):
         return f"its bar of {last} is in quarantine: {today['detail'].iloc[-1]}"

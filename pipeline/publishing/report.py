@@ -22,7 +22,7 @@ from pipeline.publishing.past import Past, pasts
 from pipeline.publishing.svg import fan_svg
 
 # A page for a person: beyond this many rows the steps are left to the CSV, and problems to `audit`.
-_MOST_STEPS, _MOST_PROBLEMS, _MOST_SESSIONS = 400, 20, 5
+_MOST_STEPS, _MOST_PROBLEMS, _MOST_SESSIONS, _MOST_NOTES = 400, 20, 5, 50
 _DRIFTED = 0.25  # the field's rule of thumb for "much has changed"
 _SEVERITY = {"reject": 0, "quarantine": 1, "warn": 2}
 # What leads somewhere, and by which name the address is known.
@@ -181,7 +181,15 @@ def _audit(audit: Mapping[str, Any]) -> dict[str, Any]:
     # The list itself may be cut short; the counts are not.
     every = max(len(problems), sum(counts[name] for name in ("warn", "quarantine", "reject", "gaps")))
     shown = problems[:_MOST_PROBLEMS]
-    return {"counts": counts, "problems": shown, "more": every - len(shown)}
+    notes = audit.get("notes", ())
+    said = {"notes": notes[:_MOST_NOTES], "more_notes": len(notes) - len(notes[:_MOST_NOTES])}
+    return {
+        "counts": counts,
+        "problems": shown,
+        "more": every - len(shown),
+        **said,
+        "reasons": audit.get("reasons", ()),
+    }
 
 
 def _drift(drift: Mapping[str, float]) -> str | None:

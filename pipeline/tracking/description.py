@@ -120,6 +120,7 @@ def _role(name: str, network: str, best: str | None, decision: Mapping[str, Any]
 
 def _prices(tags: Mapping[str, str], dataset: Mapping[str, Any]) -> str:
     held_back = f" Bars held back: {escape(tags['held_back'])}." if "held_back" in tags else ""
+    held_back += f" Data quality: {escape(tags['data_quality'])}." if "data_quality" in tags else ""
     return (
         "Source {source}, exchange {exchange}, known as of {as_of}: {symbol_count} symbols ({symbols}), "
         "sessions {first} to {last}, {rows} rows. Snapshot SHA-256 {data_sha256}."

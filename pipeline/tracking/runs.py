@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.prices.quality.digest import note_lines, reason_lines
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.dataset import dataset_input, dataset_profile
 from pipeline.tracking.description import describe, gate, version_note
@@ -149,8 +150,21 @@ def log_audit(settings: Settings, run_id: str, audit: Mapping[str, Any]) -> None
         _log_numbers(client, client.get_run(run_id), numbers | {"prices/doubtful": len(doubtful)})
         words = f"{audit['quarantine']} quarantined, {audit['reject']} rejected, {audit['gaps']} missing"
         names = f"; no forecast for {', '.join(doubtful)}" if doubtful else ""
-        _set_tags(client, run_id, {"held_back": words + names})
+        _set_tags(client, run_id, {"held_back": words + names, "data_quality": _quality(audit)})
+        client.log_text(run_id, _quality_text(audit), "data_quality.txt")
         client.log_dict(run_id, dict(audit), "audit.json")
+
+
+def _quality(audit: Mapping[str, Any]) -> str:
+    """Return in one phrase what data_quality.txt holds."""
+    notes = audit.get("notes", [])
+    symbols = sorted({note["symbol"] for note in notes})
+    return f"{len(notes)} notes on {len(symbols)} symbols: see data_quality.txt" if notes else "no notes"
+
+
+def _quality_text(audit: Mapping[str, Any]) -> str:
+    lines = [*note_lines(audit.get("notes", [])), *reason_lines(audit.get("reasons", []))]
+    return "\n".join(lines or ["nothing was noted of any symbol, and no bar was held back or asked about"]) + "\n"
 
 
 def log_published(settings: Settings, run_id: str, folder: Path) -> None:

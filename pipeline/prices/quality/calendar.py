@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.prices.frames import PRICES
 from pipeline.prices.quality.findings import Findings
 from pipeline.prices.quality.panel import Mask, Panel
+from pipeline.prices.quality.shifted import Shift, shift_of
 from pipeline.sessions import Sessions
 
 Days = NDArray[np.int64]  # days since 1970
@@ -51,7 +52,7 @@ class _Calendars:
         sessions = self._sessions_of(symbol)
         if sessions.exchange not in self._days:
             try:
-                dates = sessions.between(_date(self._first), _date(self._last))
+                dates = sessions.between(_date(self._first - 1), _date(self._last + 1))
                 self._days[sessions.exchange] = np.array(dates, "datetime64[D]").astype(np.int64)
             except ValueError:  # exchange_calendars 4.x refuses to make XTAE since its week has changed in 2026
                 self._days[sessions.exchange] = None
@@ -87,6 +88,10 @@ def look_at_calendar(
         if not len(off):
             continue
         series = _Series(symbol=symbol, days=panel.day[rows], genuine=genuine[rows])
+        if shift := _shift(series, calendars):
+            found.note(symbol, "shifted", shift.detail)
+            found.add(range(first, last), "quarantine", "shifted", shift.detail)
+            continue
         if better := _wrong_calendar(series, calendars):
             found.note(symbol, "wrong_calendar", better)
             continue
@@ -139,7 +144,13 @@ def _comparable(part: pd.DataFrame, symbol: str, calendars: _Calendars) -> bool:
         return False
     prices = part[PRICES].to_numpy(float)
     genuine = _not_copied(prices, part["volume"].to_numpy(float), np.arange(len(part)) == 0)
-    return not _wrong_calendar(_Series(symbol=symbol, days=days, genuine=genuine), calendars)
+    series = _Series(symbol=symbol, days=days, genuine=genuine)
+    return _shift(series, calendars) is None and not _wrong_calendar(series, calendars)
+
+
+def _shift(series: _Series, calendars: _Calendars) -> Shift | None:
+    exchange, sessions = calendars.of(series.symbol)
+    return None if sessions is None else shift_of(series.days, sessions, exchange)
 
 
 def _wrong_calendar(series: _Series, calendars: _Calendars) -> str:

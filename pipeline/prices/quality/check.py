@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.prices.frames import COLUMNS, VALUES
+from pipeline.prices.quality.applied import look_at_applied, note_unclear
 from pipeline.prices.quality.calendar import look_at_calendar
+from pipeline.prices.quality.digest import unique_notes
 from pipeline.prices.quality.dividends import look_at_dividends
 from pipeline.prices.quality.findings import SEVERITY, Findings, Note
 from pipeline.prices.quality.levels import look_at_levels
@@ -17,6 +19,8 @@ from pipeline.prices.quality.panel import panel_of
 from pipeline.prices.quality.shape import look_at_shape
 from pipeline.prices.quality.volume import look_at_volume
 from pipeline.sessions import Sessions
+
+_SYMBOLS_AT_ONCE = 500  # a copy of their bars is in memory at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,27 @@ def check_bars(
     wrong = look_at_levels(panel, doubtful, found)
     look_at_moves(panel, wrong, found)
     look_at_dividends(panel, wrong, daily, found)
+    look_at_applied(panel, found)
+    note_unclear(panel, found)
     return _by_verdict(bars, found)
+
+
+def series_notes(bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], *, dividends_as_given: bool) -> list[Note]:
+    """Return what is to be said of whole series, of bars as they are stored: the notes of `check_bars` made again.
+
+    `dividends_as_given` is whether nobody knows if the prices contain their dividends, as of files.
+    """
+    found = Findings()
+    names = bars["symbol"].unique()
+    for at in range(0, len(names), _SYMBOLS_AT_ONCE):
+        part = _sorted(bars[bars["symbol"].isin(names[at : at + _SYMBOLS_AT_ONCE])])
+        unusable, _ = look_at_shape(part, found)
+        panel = panel_of(part, None, unusable)
+        look_at_calendar(part, panel, sessions_of, found)
+        look_at_volume(panel, found)
+        if dividends_as_given:
+            note_unclear(panel, found)
+    return unique_notes(found.notes)
 
 
 def bar_as_json(row: pd.Series) -> str:
@@ -92,5 +116,5 @@ def _by_verdict(bars: pd.DataFrame, found: Findings) -> Checked:
         kept=kept.reset_index(drop=True),
         held_back=held.reset_index(drop=True),
         verdicts=verdicts,
-        notes=sorted(found.notes, key=lambda note: (note["symbol"], note["rule"], note["detail"])),
+        notes=unique_notes(found.notes),
     )

@@ -36,6 +36,9 @@ class Findings:
         return table.drop_duplicates(["place", "rule"], ignore_index=True)
 
 
+# Rules about a whole series: every finding of one says the same of all of a symbol's bars.
+OF_SERIES = ("shifted", "dividends_in_prices")
+
 # What a warning asks, in general: the store keeps the rule of each, not the numbers that were seen.
 MEANING = {
     "outside_range": "open or close lies a little outside low..high",
@@ -52,4 +55,5 @@ MEANING = {
     "dividend_mismatch": "dividend and adjusted close differ",
     "dividend_twice": "the same dividend again within ten days",
     "capital_gain_twice": "the adjusted close counts a capital gain twice",
+    "dividends_in_prices": "the prices are already adjusted for the dividends listed next to them: not counted again",
 }

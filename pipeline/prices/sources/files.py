@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BadFile, BadSetting, BadSymbol
 from pipeline.prices.adjustments import actions_from_adjusted, splits_already_applied
+from pipeline.prices.applied_dividends import without_applied
 from pipeline.prices.frames import PRICES, as_bars
 from pipeline.prices.sources import Basis, require_known
 from pipeline.symbols import parse_symbol
@@ -192,6 +193,7 @@ def _apply_actions(part: pd.DataFrame) -> pd.DataFrame:
             evidence["adjusted_close"] = part["adj_close"].to_numpy(float)
         if "capital_gains" in part:
             evidence["capital_gain"] = part["capital_gains"].to_numpy(float)
+        dividend, evidence = without_applied(part, dividend, split_ratio, evidence)
     elif "adj_close" in part:
         adjusted = part["adj_close"].to_numpy(float)
         usable = np.isfinite(close) & (close > 0) & np.isfinite(adjusted) & (adjusted > 0)

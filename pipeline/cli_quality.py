@@ -1,0 +1,63 @@
+"""What the commands print about the quality of prices: the verdicts of `audit`, and the notes after a run."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.prices.quality.digest import note_lines, reason_lines
+
+_COLUMNS = ("symbol", "session", "verdict", "rule", "detail")
+_ALIKE = 4  # this many findings that differ only in their session are one row
+_MOST_LINES = 10
+
+
+def audit_table(result: Mapping[str, Any]) -> RenderableType:
+    """Return what `audits.audit` found: the notes about symbols, the reasons by number of bars, then every finding."""
+    summary = result["summary"]
+    table = Table(*_COLUMNS, title=" · ".join(_counts(summary)))
+    for row in _collapsed(result["verdicts"]):
+        table.add_row(*(Text(row[name]) for name in _COLUMNS))
+    return Group(*_blocks(summary["notes"], summary["reasons"]), table)
+
+
+def with_quality(answer: RenderableType, snapshot: Mapping[str, Any]) -> RenderableType:
+    """Return the answer of a run followed by what its prices were held back or noted for."""
+    return Group(answer, *_blocks(snapshot["notes"], snapshot["reasons"]))
+
+
+def quality_text(snapshot: Mapping[str, Any]) -> list[str]:
+    """Return the same as lines of plain text."""
+    return [block.plain for block in _blocks(snapshot["notes"], snapshot["reasons"])]
+
+
+def _blocks(notes: Sequence[dict[str, str]], reasons: Sequence[Mapping[str, Any]]) -> list[Text]:
+    parts = {"Data quality, by symbol": note_lines(notes), "Data quality, by reason": reason_lines(reasons)}
+    return [Text("\n".join([title, *_some(lines)])) for title, lines in parts.items() if lines]
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    left = len(lines) - _MOST_LINES
+    return [f"  {line}" for line in [*lines[:_MOST_LINES], *([f"and {left:,} more: see --json"] if left > 0 else [])]]
+
+
+def _collapsed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the findings as text, those that differ only in their session in one row."""
+    names = ("symbol", "verdict", "rule", "detail")
+
+    def key(row: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(str(row[name]) for name in names)
+
+    told: list[dict[str, str]] = []
+    for same, group in groupby(sorted(rows, key=key), key=key):
+        days = sorted(str(row["session"]) for row in group)
+        spans = [f"{days[0]} to {days[-1]} ({len(days)} bars)"] if len(days) >= _ALIKE else days
+        told += [dict(zip(names, same, strict=True)) | {"session": span} for span in spans]
+    return sorted(told, key=lambda row: (row["symbol"], row["session"]))
+
+
+def _counts(summary: Mapping[str, Any]) -> list[str]:
+    return [f"{value:,} {name}" for name, value in summary.items() if isinstance(value, int)]

@@ -1,0 +1,50 @@
+"""Dividends that the prices contain already: they are not counted, and that is said once for each symbol.
+
+The source decides it (see `pipeline.prices.applied_dividends`) and gives such a dividend as `listed_dividend`. Where it
+cannot be decided the dividends are counted, and where that may matter it is said as well.
+"""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.prices.applied_dividends import dividends_in_prices
+from pipeline.prices.quality.findings import Findings
+from pipeline.prices.quality.panel import Panel
+
+RULE, UNCLEAR = "dividends_in_prices", "dividends_unclear"
+# Dividends below this share of the price in all change little whichever way they are counted.
+_MATTERS = 0.03
+
+
+def look_at_applied(panel: Panel, found: Findings) -> None:
+    """Warn on the first new bar of each symbol whose listed dividend is not counted, and note the symbol."""
+    listed = panel.is_new & (np.nan_to_num(panel["listed_dividend"]) > 0)
+    for first, last in zip(panel.starts[:-1], panel.starts[1:], strict=True):
+        rows = np.flatnonzero(listed[first:last]) + first
+        if len(rows):
+            paid = float((panel["listed_dividend"][rows] / panel["close"][rows]).sum())
+            text = (
+                f"the prices are already adjusted for the {len(rows)} dividends listed next to them ({paid:.1%} in all)"
+            )
+            found.add([panel.at[rows[0]]], "warn", RULE, f"{text}: these are not counted again")
+            found.note(str(panel.symbol[first]), RULE, f"{text}: these are not counted again")
+
+
+def note_unclear(panel: Panel, found: Findings) -> None:
+    """Note the symbols that may be adjusted for their dividends, where that cannot be told and makes a difference."""
+    paid = panel["dividend"] > 0
+    for first, last in zip(panel.starts[:-1], panel.starts[1:], strict=True):
+        if not paid[first:last].any():
+            continue
+        rows = slice(first, last)
+        bars = pd.DataFrame({name: panel[name][rows] for name in ("open", "close")})
+        bars["session"] = panel.day[rows].astype("datetime64[D]")
+        adjusted = panel["adjusted_close"][rows]
+        told = dividends_in_prices(
+            bars, panel["dividend"][rows], panel["split_ratio"][rows], adjusted if np.isfinite(adjusted).any() else None
+        )
+        if told.answer == "unclear" and told.odds > 0 and told.paid > _MATTERS:
+            text = (
+                f"{told.events} dividends, {told.paid:.1%} of the price in all, hardly show in the prices on ex-dates"
+            )
+            found.note(str(panel.symbol[first]), UNCLEAR, f"{text}: counted, but the prices may contain them already")
