@@ -19,6 +19,7 @@ from pipeline.config import Settings
 from pipeline.errors import MissingInTracking
 from pipeline.files import only_writer
 from pipeline.tracking.addresses import is_server
+from pipeline.tracking.moved import follow_home
 from pipeline.tracking.restoring import restore_experiment
 from pipeline.tracking.saved_view import view_tag
 from pipeline.tracking.trouble import explain
@@ -53,7 +54,7 @@ def connected(settings: Settings, doing: str) -> Iterator["MlflowClient"]:
     from mlflow.exceptions import MlflowException
 
     try:
-        yield _client(settings.tracking_uri)
+        yield _client(settings.tracking_uri, settings.home)
     except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
         raise explain(error, settings.tracking_uri, doing) from error
 
@@ -132,7 +133,7 @@ def _prepare_environment() -> None:
 
 
 @lru_cache(maxsize=8)
-def _client(uri: str) -> "MlflowClient":
+def _client(uri: str, home: Path) -> "MlflowClient":
     from mlflow import MlflowClient
 
     if not uri.startswith("sqlite:"):
@@ -141,6 +142,8 @@ def _client(uri: str) -> "MlflowClient":
     with only_writer(database.parent):  # both stores migrate when they are first opened
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_registered_models(max_results=1)
+        if database.resolve() == home / "mlflow" / "mlflow.db":
+            follow_home(home)
     return client
 
 

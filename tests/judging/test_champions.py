@@ -92,8 +92,6 @@ def damaged(two_champions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     home = tmp_path / "var"
     shutil.copytree(two_champions, home)
     monkeypatch.setenv("PIPELINE_HOME", str(home))
-    database = home / "mlflow" / "mlflow.db"
-    _move(database, two_champions, home)
     kept = {one.version: one.model_id for one in registry.champions_before(Settings.load(), DAYS[2])}
 
     def damage(*versions: str, how: str = "a flipped byte") -> None:
@@ -102,17 +100,6 @@ def damaged(two_champions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             DAMAGES[how](weights, kept[version])
 
     return damage
-
-
-def _move(database: Path, before: Path, after: Path) -> None:
-    """Let a copied store find its artifacts in the copy."""
-    import sqlite3
-
-    with sqlite3.connect(database) as connection:
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri"),
-                              ("logged_models", "artifact_location")):  # fmt: skip
-            connection.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(before), str(after)))
-    connection.close()
 
 
 @pytest.mark.parametrize(("broken", "champion"), [((), "2"), (("2",), "1"), (("1",), "2"), (("1", "2"), None)])
@@ -188,6 +175,25 @@ def test_the_forecast_fetches_the_champion_again_if_the_runs_copy_is_gone(damage
     damage_everything(this.settings.home)
     with pytest.raises(MissingStep, match=r"cannot be used \(.*is missing.*repeat `judge`"):
         jobs.forecast(run)
+
+
+def test_a_moved_home_goes_on_with_its_champion_and_leaves_nothing_at_the_old_place(
+    two_champions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after" / "var"
+    shutil.copytree(two_champions, before)
+    monkeypatch.setenv("PIPELINE_HOME", str(before))
+    assert len(registry.champions(Settings.load())) == 2  # a copy: its paths are its own from now on
+    after.parent.mkdir()
+    before.rename(after)
+    monkeypatch.setenv("PIPELINE_HOME", str(after))
+    run, decision = judged(DAYS[2])
+    assert _kept(run)["champion"]["version"] == "2"
+    assert "cannot be used" not in decision["reason"]
+    uploaded = Run.from_dict(run).read("upload", made_by="train")
+    client = MlflowClient(Settings.load().tracking_uri)
+    assert client.get_run(uploaded["mlflow_run_id"]).info.artifact_uri.startswith(str(after))
+    assert not before.exists()
 
 
 def damage_everything(home: Path) -> None:
