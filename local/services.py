@@ -19,7 +19,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from local import processes
+from local import moved, processes
 from local.errors import LocalError, PortInUse, ServiceFailed
 from local.place import REPO, Place
 from pipeline.files import private
@@ -62,6 +62,7 @@ def _start(place: Place, environment: Mapping[str, str], say: Say) -> bool:
     require_free(place)
     try:
         migrate(place, environment, say)
+        moved.follow(place, say)
         _launch(place, environment)
         _remember(place, environment)
     except BaseException:

@@ -17,7 +17,9 @@
     │   ├── Overtaken             another process stored a symbol's history anew meanwhile: compare again
     │   └── BucketFailed          a bucket is not there, cannot be reached, or refuses: an OSError too
     ├── CorruptFile             a file's SHA-256 is not the one recorded when it was written
+    │   └── MissingArtifact       MLflow has a record of the file, and the file is gone: not an outage
     ├── MissingStep             an earlier step of the run has left nothing to go on with
+    ├── MissingInTracking       MLflow answers that a run, an experiment or a model was deleted
     └── TrackingUnavailable     MLflow cannot be reached: what was computed is safe on disk
 
 Each message names the thing, the place and the next step, in one line.
@@ -100,8 +102,18 @@ class CorruptFile(PipelineError):
     retryable = False
 
 
+class MissingArtifact(CorruptFile):
+    """MLflow has a record of a file, answers, and no longer has the file."""
+
+
 class MissingStep(PipelineError):
     """An earlier step of the run has left nothing to go on with."""
+
+    retryable = False
+
+
+class MissingInTracking(PipelineError):
+    """MLflow answers that a run, an experiment or a model is not there, or was deleted."""
 
     retryable = False
 

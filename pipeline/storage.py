@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pipeline import files
+from pipeline.causes import cause_of
 from pipeline.errors import BadSetting, BucketFailed, CorruptFile
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _ON_DISK = ("file", "local")
 _PASSWORD, _QUERY = re.compile(r"(://[^/@:\s]*):\S*@"), re.compile(r"(://[^?\s]*)\?\S*")
-_LONGEST_CAUSE = 300
 
 
 class Storage(ABC):
@@ -344,8 +344,7 @@ def _without_bucket(error: FileNotFoundError) -> bool:
 
 
 def _cause(error: Exception) -> str:
-    text = str(getattr(error, "strerror", None) or error).strip() or type(error).__name__
-    return shown(text.splitlines()[0])[:_LONGEST_CAUSE]
+    return shown(str(getattr(error, "strerror", None) or "") or cause_of(error))
 
 
 def _in_order(made: Path) -> list[Path]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from pipeline.errors import BadSymbol
+from pipeline.spellings import suggestion
 
 # Yahoo's conventions: BRK-B, BP.L, 7203.T, EURUSD=X, ^GSPC. A symbol becomes part of URLs, file names and
 # spreadsheet cells, so the first character is a letter, a digit or ^, and no other punctuation passes.
@@ -22,7 +23,7 @@ def parse_symbol(text: str) -> str:
     if len(symbol) > MAX_LENGTH or not _SYMBOL.fullmatch(symbol):
         raise BadSymbol(
             f"{text!r} is not a symbol: use up to {MAX_LENGTH} letters and digits, parted by . - or =, "
-            "such as AAPL, BRK-B, BP.L or ^GSPC"
+            f"such as AAPL, BRK-B, BP.L or ^GSPC{suggestion(text)}"
         )
     return symbol
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Select, Table
 
+from pipeline.causes import cause_of
 from pipeline.database.engine import BUSY_TIMEOUT_S, reading, store_error
 from pipeline.database.schema import Day
 from pipeline.database.turns import TURNS
@@ -131,4 +132,4 @@ def _adbc_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
     except Error as error:
-        raise store_error(engine, str(error).strip().splitlines()[0]) from error
+        raise store_error(engine, cause_of(error)) from error

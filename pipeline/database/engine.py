@@ -10,6 +10,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from pipeline.causes import cause_of
+from pipeline.database.remedies import remedy
 from pipeline.database.turns import TURNS
 from pipeline.errors import BadSetting, StoreError
 
@@ -25,7 +27,7 @@ def open_database(url: str) -> Engine:
     Raises BadSetting for a URL that is none, StoreError where the database cannot be opened.
     """
     parsed = _parse(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
+    if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
         try:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -90,19 +92,16 @@ def clear_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        raise store_error(engine, reason) from error
+        raise store_error(engine, cause_of(error.orig or error)) from error
     except engine.dialect.loaded_dbapi.Error as error:  # from a bulk write, which goes past SQLAlchemy
-        raise store_error(engine, str(error).strip().splitlines()[0]) from error
+        raise store_error(engine, cause_of(error)) from error
     except SQLAlchemyError as error:
-        raise StoreError(f"{_shown(engine.url)}: {str(error).splitlines()[0]}") from error
+        raise store_error(engine, cause_of(error)) from error
 
 
 def store_error(engine: Engine, reason: str) -> StoreError:
     """Return the error for a database that did not do what it was asked."""
-    return StoreError(
-        f"{_shown(engine.url)}: {reason}; check PIPELINE_DATABASE_URL, or run `python -m pipeline doctor`"
-    )
+    return StoreError(f"{_shown(engine.url)}: {reason}; {remedy(reason)}")
 
 
 def _shown(url: URL) -> str:

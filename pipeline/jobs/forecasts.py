@@ -1,6 +1,7 @@
 """The steps about forecasts: making them with what the gate chose, and publishing them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pandas as pd
 
 from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
-from pipeline.errors import NothingToForecast
+from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
 from pipeline.jobs.common import Summary, digest_of, features_of, snapshot_of
 from pipeline.jobs.withholding import in_words
 from pipeline.prices.snapshot import read_snapshot
@@ -18,6 +19,7 @@ from pipeline.runs import Run
 
 if TYPE_CHECKING:
     from pipeline.learning.features import Features
+    from pipeline.learning.forecaster import Forecaster
     from pipeline.learning.panel import Array
     from pipeline.learning.windows import Origins
     from pipeline.publishing.edition import Edition
@@ -109,8 +111,11 @@ def _by_network(
 
     champion = decision["champion"]
     stands = champion is not None and champion["version"] == decision["model_version"] and not decision["promoted"]
-    with this.reading("champion" if stands else "model", made_by="judge" if stands else "train") as folder:
-        forecaster = Forecaster.load(folder)
+    if stands:
+        forecaster = _champion(this, champion["version"])
+    else:
+        with this.reading("model", made_by="train") as folder:
+            forecaster = Forecaster.load(folder)
     settings = this.settings
     record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
     quiet = abstentions(features, forecaster.card.symbols, record)
@@ -118,6 +123,27 @@ def _by_network(
     origins = _without(features, origins, [*withheld, *({"symbol": symbol} for symbol in quiet)])
     quantiles_NHQ = forecaster.quantiles(features, origins)[:, : settings.horizon]
     return _frame(this, features, origins, quantiles_NHQ, decision["model"], decision["model_version"]), quiet
+
+
+def _champion(this: Run, version: str) -> "Forecaster":
+    """Return the champion as the gate has left it with the run, fetched from MLflow again if that copy is damaged.
+
+    Raises MissingStep where MLflow has lost it too: the gate then finds the champion before it.
+    """
+    from pipeline.learning.forecaster import Forecaster
+    from pipeline.tracking import registry
+
+    with suppress(MissingStep, CorruptFile), this.reading("champion", made_by="judge") as folder:
+        return Forecaster.load(folder)
+    try:
+        with this.kept.making("champion") as folder:
+            registered = registry.version_of(this.settings, version)
+            return Forecaster.load(registry.download(this.settings, registered, folder))
+    except (MissingInTracking, CorruptFile) as error:
+        raise MissingStep(
+            f"the champion of run {this.key} cannot be used ({error}); repeat `judge`, which continues with the "
+            "previous champion or a baseline"
+        ) from None
 
 
 def _without(features: "Features", origins: "Origins", withheld: list[dict[str, str]]) -> "Origins":

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pipeline.config import LEVELS
-from pipeline.errors import CorruptFile
 from pipeline.inputs import INPUTS
 from pipeline.jobs.common import Summary, digest_of, features_of
+from pipeline.jobs.incumbent import usable_champion
 from pipeline.runs import Run
 
 if TYPE_CHECKING:
@@ -97,22 +97,13 @@ def _expired(this: Run, champion: "Registered") -> str | None:
 def _with_champion(this: Run, heldout: "Heldout") -> tuple["Heldout", "Registered | None", str | None, list[str]]:
     """Return the windows with the champion's quantiles, the champion, why there is none, and who was passed over.
 
-    The champion is the last one whose files are what was registered: earlier ones stand in for a corrupt one.
+    The champion is the last one whose files are what was registered: earlier ones stand in for one without them.
     """
-    from pipeline.learning.forecaster import Forecaster
-    from pipeline.tracking import registry
-
-    skipped: list[str] = []
-    for champion in registry.champions_before(this.settings, this.as_of):
-        try:
-            with this.kept.making("champion") as folder:
-                forecaster = Forecaster.load(registry.download(this.settings, champion, folder))
-        except CorruptFile as error:
-            skipped.append(f"champion version {champion.version} of {champion.as_of} cannot be used ({error})")
-            continue
-        heldout, problem = _with_quantiles(this, heldout, forecaster)
-        return heldout, None if problem else champion, problem, skipped
-    return heldout, None, "no champion can be used" if skipped else None, skipped
+    champion, forecaster, skipped = usable_champion(this, lambda: this.kept.making("champion"))
+    if champion is None or forecaster is None:
+        return heldout, None, "no champion can be used" if skipped else None, skipped
+    heldout, problem = _with_quantiles(this, heldout, forecaster)
+    return heldout, None if problem else champion, problem, skipped
 
 
 def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> tuple["Heldout", str | None]:

@@ -4,13 +4,17 @@ The network and the baselines know nothing of each other, so that several worker
 quantiles of the held-out windows; `compare` puts them together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import LEVELS
 from pipeline.errors import CorruptFile, TrackingUnavailable
 from pipeline.jobs.common import Progress, Summary, digest_of, features_of, training_precision
+from pipeline.jobs.incumbent import usable_champion
 from pipeline.runs import Run
 
 if TYPE_CHECKING:
@@ -166,19 +170,24 @@ def _kept(this: Run, name: str) -> "Heldout":
         return Heldout.load(path)
 
 
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def _not_due(this: Run) -> str | None:
     """Return in words why no network is trained in this run: the champion is young enough, and its ranges hold.
 
-    Where MLflow cannot be asked a network is trained: the gate will know more.
+    Where MLflow cannot be asked a network is trained: the gate will know more. So it is where the champion's files are
+    missing or damaged: the one that counts is the last that can be used.
     """
-    from pipeline.tracking import registry
-
     settings = this.settings
     breach = this.read("live", made_by="score").get("live", {}).get("breach")
     if settings.retrain_every == 1 or breach:
         return None
     try:
-        champion = registry.champion_before(settings, this.as_of)
+        champion = usable_champion(this, _scratch).champion
     except TrackingUnavailable:
         return None
     if champion is None or champion.network != settings.network:

@@ -97,6 +97,8 @@ class Forecaster:
             weights = (folder / WEIGHTS).read_bytes()
         except FileNotFoundError:
             raise MissingStep(f"{folder} holds no model; run train first") from None
+        except ValueError:
+            raise CorruptFile(f"{folder / DESCRIPTION} is not JSON; train again") from None
         tuples = {name: tuple(described[name]) for name in ("levels", "symbols", "features")}
         card = ModelCard(**{**described, **tuples})
         if sha256_bytes(weights) != card.weights_sha256:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from pipeline.causes import cause_of
 from pipeline.errors import BucketFailed, CorruptFile, MissingStep, StoreError
 from pipeline.files import sha256_bytes
 from pipeline.publishing import words
@@ -161,7 +162,7 @@ def record_table(folder: Storage, symbols: Collection[str] | None = None) -> "pa
 
         return RECORD_SCHEMA.empty_table()
     except pa.ArrowException as error:
-        reason = str(error).splitlines()[0]
+        reason = cause_of(error)
         raise CorruptFile(
             f"{folder / 'record.parquet'} cannot be read ({reason}); publish that session again"
         ) from None

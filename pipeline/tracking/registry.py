@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pipeline.config import Settings
-from pipeline.errors import BadSetting, CorruptFile, MissingStep, PipelineError
+from pipeline.errors import BadSetting, CorruptFile, MissingArtifact, MissingStep, PipelineError
 from pipeline.files import sha256_file
+from pipeline.tracking.artifacts import check, fetch, fetch_all
 from pipeline.tracking.packaging import DESCRIPTION, WEIGHTS, save_package
 from pipeline.tracking.store import addressed, connected
 
@@ -118,6 +119,12 @@ def champions(settings: Settings) -> list[Registered]:
         return sorted(_promoted(client), key=_seniority, reverse=True)
 
 
+def version_of(settings: Settings, version: str) -> Registered:
+    """Return a version by its number. Raises MissingInTracking where there is none."""
+    with connected(settings, f"look up version {version} of {MODEL}") as client:
+        return _read(client.get_model_version(MODEL, version))
+
+
 def withdraw(settings: Settings, version: str) -> Registered | None:
     """Take a promotion back: runs of any session find the champion before it from now on. Return whom the alias names.
 
@@ -134,23 +141,31 @@ def withdraw(settings: Settings, version: str) -> Registered | None:
 def download(settings: Settings, registered: Registered, into: Path) -> Path:
     """Return `into` with the version's weights and description in it, both checked before they get there.
 
-    Raises CorruptFile if MLflow hands out other bytes than were registered.
+    Raises CorruptFile if MLflow hands out other bytes than were registered, MissingArtifact if it has lost them.
     """
     expected = {WEIGHTS: registered.weights_sha256, DESCRIPTION: registered.description_sha256}
     if all((into / name).is_file() and sha256_file(into / name) == digest for name, digest in expected.items()):
         return into
     into.mkdir(parents=True, exist_ok=True)
-    with (
-        connected(settings, f"download version {registered.version}") as client,
-        TemporaryDirectory(dir=into, prefix=".") as aside,
-    ):
-        location = client.get_logged_model(registered.model_id).artifact_location
-        files = {name: _fetch(settings, location, name, Path(aside)) for name in expected}
-        for name, path in files.items():
-            _check(path, expected[name], f"version {registered.version} of {MODEL} (as of {registered.as_of})")
-        for name, path in files.items():
-            path.replace(into / name)
+    what = f"version {registered.version} of {MODEL} (as of {registered.as_of})"
+    with connected(settings, f"download version {registered.version}") as client:
+        fetch_all(settings, _location(client, registered.model_id, what), expected, into, what)
     return into
+
+
+def _location(client: "MlflowClient", model_id: str, what: str) -> str:
+    """Where the files of a model are. Raises MissingArtifact if its entry was deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_logged_model(model_id).artifact_location)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise MissingArtifact(
+            f"{what}: its model {model_id} was deleted in MLflow; withdraw that version "
+            "(`python -m pipeline champions withdraw`)"
+        ) from None
 
 
 def _facts(model_dir: Path) -> dict[str, str]:
@@ -200,8 +215,9 @@ def _upload(
         save_package(package, model_dir=model_dir, example=example, exchange=settings.exchange, model=model)
         client.log_model_artifacts(model.model_id, str(package))
         for name in (WEIGHTS, DESCRIPTION):
-            back = _fetch(settings, model.artifact_location, name, Path(folder))
-            _check(back, sha256_file(model_dir / name), f"the upload to model {model.model_id}")
+            what = f"the upload to model {model.model_id}"
+            back = fetch(settings, model.artifact_location, name, Path(folder), what)
+            check(back, sha256_file(model_dir / name), what)
     client.finalize_logged_model(model.model_id, "READY")
 
 
@@ -303,19 +319,3 @@ def _read(version: "ModelVersion") -> Registered:
         champion_since=date.fromisoformat(since) if since else None,
         tags=tags,
     )
-
-
-def _fetch(settings: Settings, location: str, name: str, into: Path) -> Path:
-    from mlflow.artifacts import download_artifacts
-
-    uri = f"{location}/artifacts/{name}"
-    return Path(download_artifacts(artifact_uri=uri, dst_path=str(into), tracking_uri=settings.tracking_uri))
-
-
-def _check(path: Path, digest: str, what: str) -> None:
-    found = sha256_file(path)
-    if found != digest:
-        raise CorruptFile(
-            f"{what}: {path.name} has SHA-256 {found[:12]}…, recorded was {digest[:12]}…; bring the artifact back "
-            "from a backup, or delete that version in MLflow and run its session again"
-        )

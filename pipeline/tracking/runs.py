@@ -18,11 +18,12 @@ from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.prices.quality.digest import note_lines, reason_lines
 from pipeline.tracking import scores as score_names
+from pipeline.tracking.addresses import address, is_server
 from pipeline.tracking.dataset import dataset_input, dataset_profile
 from pipeline.tracking.description import describe, gate, version_note
 from pipeline.tracking.registry import MODEL
 from pipeline.tracking.scores import Scores
-from pipeline.tracking.store import address, connected, experiment_id, is_server
+from pipeline.tracking.store import connected, experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

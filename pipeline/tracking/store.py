@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config import Settings
-from pipeline.errors import PipelineError, TrackingUnavailable
+from pipeline.errors import MissingInTracking
 from pipeline.files import only_writer
+from pipeline.tracking.addresses import is_server
+from pipeline.tracking.moved import follow_home
+from pipeline.tracking.restoring import restore_experiment
 from pipeline.tracking.saved_view import view_tag
+from pipeline.tracking.trouble import explain
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,25 +41,22 @@ _ENVIRONMENT = {
     "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
-# Answers that say "later", or that come from a server in trouble rather than from a request it understood.
-_TROUBLE = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}
-_REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
-
 
 @contextmanager
 def connected(settings: Settings, doing: str) -> Iterator["MlflowClient"]:
     """Yield a client of the settings' MLflow; `doing` completes "cannot … " in the errors.
 
-    Raises TrackingUnavailable if MLflow cannot be reached, PipelineError for anything else that it refuses.
+    Raises TrackingUnavailable if MLflow cannot be reached, MissingInTracking if it answers that something is not there,
+    PipelineError for anything else that it refuses.
     """
     _prepare_environment()
     from alembic.util.exc import CommandError
     from mlflow.exceptions import MlflowException
 
     try:
-        yield _client(settings.tracking_uri)
+        yield _client(settings.tracking_uri, settings.home)
     except (MlflowException, SQLAlchemyError, CommandError, OSError) as error:
-        raise _in_words(error, settings.tracking_uri, doing) from error
+        raise explain(error, settings.tracking_uri, doing) from error
 
 
 def ping(settings: Settings) -> None:
@@ -84,7 +84,7 @@ def addressed(settings: Settings) -> Iterator[None]:
 
 
 def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
-    """Return the id of the experiment `name`, made if it is not there yet. Raises PipelineError if it was deleted."""
+    """Return the id of the experiment `name`, made if there is none. Raises MissingInTracking if it was deleted."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -99,9 +99,9 @@ def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
             found = client.get_experiment_by_name(name)
     if found is None or found.lifecycle_stage != "active":
         number = found.experiment_id if found else "?"
-        raise PipelineError(
-            f"the MLflow experiment {name!r} was deleted; bring it back with "
-            f"`mlflow experiments restore --experiment-id {number}` and retry"
+        raise MissingInTracking(
+            f"the MLflow experiment {name!r} was deleted; restore it with "
+            f"{restore_experiment(settings.tracking_uri, number)} and run the step again"
         )
     for tag, value in shown.items():  # an experiment that an older version made
         if tag not in found.tags:
@@ -126,19 +126,6 @@ _NOTES = {
 }
 
 
-def address(uri: str) -> str:
-    """Return `uri` without the name and password it may carry, fit for a message or a link."""
-    if not uri.startswith(("http://", "https://")):
-        return make_url(uri).render_as_string(hide_password=True) if "://" in uri else uri
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
-
-
-def is_server(uri: str) -> bool:
-    """Whether `uri` is an MLflow server, and not a database opened directly."""
-    return uri.startswith(("http://", "https://"))
-
-
 def _prepare_environment() -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -146,7 +133,7 @@ def _prepare_environment() -> None:
 
 
 @lru_cache(maxsize=8)
-def _client(uri: str) -> "MlflowClient":
+def _client(uri: str, home: Path) -> "MlflowClient":
     from mlflow import MlflowClient
 
     if not uri.startswith("sqlite:"):
@@ -155,45 +142,10 @@ def _client(uri: str) -> "MlflowClient":
     with only_writer(database.parent):  # both stores migrate when they are first opened
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_registered_models(max_results=1)
+        if database.resolve() == home / "mlflow" / "mlflow.db":
+            follow_home(home)
     return client
 
 
 def _artifact_location(settings: Settings, name: str) -> str | None:
     return None if is_server(settings.tracking_uri) else str(settings.home / "mlflow" / "artifacts" / name)
-
-
-def _in_words(error: Exception, uri: str, doing: str) -> PipelineError:
-    code = getattr(error, "error_code", None)
-    where, cause = address(uri), _cause(error)
-    if code in _REFUSED:
-        return PipelineError(
-            f"cannot {doing}: MLflow at {where} refuses the request ({cause}); set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or list this host in the server's --allowed-hosts"
-        )
-    if isinstance(error, SQLAlchemyError) or code in _TROUBLE or _is_network(error):
-        mend = "start it (`make run`)" if is_server(uri) else "see that the file can be read and written"
-        return TrackingUnavailable(
-            f"cannot {doing}: MLflow at {where} cannot be reached ({cause}); "
-            f"{mend} or set MLFLOW_TRACKING_URI, then retry: nothing computed is lost"
-        )
-    return PipelineError(f"cannot {doing}: MLflow at {where} says: {cause}")
-
-
-def _is_network(error: BaseException) -> bool:
-    import requests
-
-    return any(isinstance(link, requests.RequestException | ConnectionError) for link in _chain(error))
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__
-
-
-def _cause(error: Exception) -> str:
-    """The last line of the deepest error if the network failed, else the first line of what MLflow says."""
-    deepest = list(_chain(error))[-1] if _is_network(error) else error
-    text = str(deepest).strip() or type(deepest).__name__
-    return text.splitlines()[0][:300]

@@ -2,18 +2,21 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import requests
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from pipeline import jobs
 from pipeline.config import LEVELS, Settings
-from pipeline.errors import BadSetting
-from pipeline.jobs import gatekeeping
+from pipeline.errors import BadSetting, MissingStep, TrackingUnavailable
+from pipeline.jobs import gatekeeping, incumbent
 from pipeline.judging.heldout import Heldout
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.runs import Run
@@ -56,35 +59,47 @@ def two_champions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+def flip(weights: Path, _model: str) -> None:
+    content = bytearray(weights.read_bytes())
+    content[-2] ^= 1
+    weights.write_bytes(content)
+
+
+def delete_entry(_weights: Path, model: str) -> None:
+    MlflowClient(Settings.load().tracking_uri).delete_logged_model(model)
+
+
+def replace_by_folder(weights: Path, _model: str) -> None:
+    weights.unlink()
+    weights.mkdir()
+
+
+DAMAGES: dict[str, Callable[[Path, str], Any]] = {
+    "a flipped byte": flip,
+    "weights truncated": lambda weights, _: weights.write_bytes(weights.read_bytes()[:100]),
+    "weights empty": lambda weights, _: weights.write_bytes(b""),
+    "weights deleted": lambda weights, _: weights.unlink(),
+    "description deleted": lambda weights, _: (weights.parent / "model.json").unlink(),
+    "folder deleted": lambda weights, _: shutil.rmtree(weights.parents[2]),
+    "a folder in its place": replace_by_folder,
+    "entry deleted in MLflow": delete_entry,
+}
+
+
 @pytest.fixture
 def damaged(two_champions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Damages the weights of the given versions in a copy of that home."""
+    """Damages files of the given versions in a copy of that home; `how` says in what way."""
     home = tmp_path / "var"
     shutil.copytree(two_champions, home)
     monkeypatch.setenv("PIPELINE_HOME", str(home))
-    database = home / "mlflow" / "mlflow.db"
-    _move(database, two_champions, home)
     kept = {one.version: one.model_id for one in registry.champions_before(Settings.load(), DAYS[2])}
 
-    def damage(*versions: str) -> None:
+    def damage(*versions: str, how: str = "a flipped byte") -> None:
         for version in versions:
             (weights,) = home.rglob(f"{kept[version]}/artifacts/artifacts/weights.safetensors")
-            content = bytearray(weights.read_bytes())
-            content[-2] ^= 1
-            weights.write_bytes(content)
+            DAMAGES[how](weights, kept[version])
 
     return damage
-
-
-def _move(database: Path, before: Path, after: Path) -> None:
-    """Let a copied store find its artifacts in the copy."""
-    import sqlite3
-
-    with sqlite3.connect(database) as connection:
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri"),
-                              ("logged_models", "artifact_location")):  # fmt: skip
-            connection.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(before), str(after)))
-    connection.close()
 
 
 @pytest.mark.parametrize(("broken", "champion"), [((), "2"), (("2",), "1"), (("1",), "2"), (("1", "2"), None)])
@@ -104,6 +119,85 @@ def test_the_last_champion_that_is_whole_is_used_and_the_reason_names_the_others
     assert proof["level"] == 0.10
     assert (proof["against_champion"] is None) == (champion is None)
     assert proof["against_baseline"]["sessions"] == 40
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_whatever_happened_to_its_files_the_champion_before_it_stands_in(
+    how: str, damaged: Callable[..., None], tmp_path: Path
+) -> None:
+    damaged("2", how=how)
+    settings = Settings.load(**SMALL)
+    this = Run(key="k", as_of=DAYS[2], symbols=("AAPL", "IBM"), overrides=SMALL)
+    found = incumbent.usable_champion(this, lambda: nullcontext(tmp_path / "champion"))
+    assert found.champion is not None
+    assert found.champion.version == "1"
+    assert found.forecaster is not None
+    (why,) = found.skipped
+    assert why.startswith("champion version 2 of 2013-02-27 cannot be used (")
+    assert "champions withdraw" in why
+    assert "\n" not in why
+    assert [one.version for one in registry.champions(settings)] == ["2", "1"]  # nobody was withdrawn
+
+
+def test_where_mlflow_does_not_answer_no_earlier_champion_stands_in(
+    damaged: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged()
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise MlflowException("failed") from requests.ConnectionError("refused")
+
+    for name in ("download_artifacts", "list_artifacts"):
+        monkeypatch.setattr(f"mlflow.artifacts.{name}", refuse)
+    this = Run(key="k", as_of=DAYS[2], symbols=("AAPL", "IBM"), overrides=SMALL)
+    with pytest.raises(TrackingUnavailable):
+        incumbent.usable_champion(this, lambda: nullcontext(tmp_path / "champion"))
+
+
+def test_a_network_is_trained_when_the_champion_is_young_and_its_files_are_gone(damaged: Callable[..., None]) -> None:
+    damaged("2", "1", how="folder deleted")
+    run, decision = judged(DAYS[2], retrain_every=5)
+    assert "not_trained" not in Run.from_dict(run).read("training", made_by="train")
+    assert "is missing" in decision["reason"]
+
+
+def test_the_forecast_fetches_the_champion_again_if_the_runs_copy_is_gone(damaged: Callable[..., None]) -> None:
+    damaged()
+    run, _ = judged(DAYS[2], retrain_every=5)
+    this = Run.from_dict(run)
+    champion = _kept(run)["champion"]
+    this.write("decision", {**_kept(run), "model": "lstm", "model_version": champion["version"], "promoted": False})
+    shutil.rmtree(this.settings.home / "runs" / this.key / "champion")
+    assert jobs.forecast(run)["symbols"] == 2
+    (this.settings.home / "runs" / this.key / "champion" / "weights.safetensors").write_bytes(b"torn")
+    assert jobs.forecast(run)["symbols"] == 2
+    shutil.rmtree(this.settings.home / "runs" / this.key / "champion")
+    damage_everything(this.settings.home)
+    with pytest.raises(MissingStep, match=r"cannot be used \(.*is missing.*repeat `judge`"):
+        jobs.forecast(run)
+
+
+def test_a_moved_home_goes_on_with_its_champion_and_leaves_nothing_at_the_old_place(
+    two_champions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after" / "var"
+    shutil.copytree(two_champions, before)
+    monkeypatch.setenv("PIPELINE_HOME", str(before))
+    assert len(registry.champions(Settings.load())) == 2  # a copy: its paths are its own from now on
+    after.parent.mkdir()
+    before.rename(after)
+    monkeypatch.setenv("PIPELINE_HOME", str(after))
+    run, decision = judged(DAYS[2])
+    assert _kept(run)["champion"]["version"] == "2"
+    assert "cannot be used" not in decision["reason"]
+    uploaded = Run.from_dict(run).read("upload", made_by="train")
+    client = MlflowClient(Settings.load().tracking_uri)
+    assert client.get_run(uploaded["mlflow_run_id"]).info.artifact_uri.startswith(str(after))
+    assert not before.exists()
+
+
+def damage_everything(home: Path) -> None:
+    shutil.rmtree(home / "mlflow" / "artifacts")
 
 
 def test_a_champion_of_another_source_is_none(damaged: Callable[..., None], tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from pipeline.config import Settings
-from pipeline.errors import PipelineError, TrackingUnavailable
+from pipeline.errors import MissingInTracking, TrackingUnavailable
 from pipeline.tracking import registry, runs, store
+from pipeline.tracking.restoring import restore_experiment
 from pipeline.tracking.scores import metrics
 from tests.tracking.material import AS_OF, scores
 
@@ -63,15 +64,58 @@ def test_every_function_says_so(ask: Any, away: Settings, tmp_path: Path, monkey
 def test_a_file_that_is_no_database_is_named(home: Path) -> None:
     (home / "mlflow").mkdir(parents=True)
     (home / "mlflow" / "mlflow.db").write_text("this is not SQLite")
-    with pytest.raises(TrackingUnavailable, match=r"mlflow\.db cannot be reached.*see that the file can be read"):
+    with pytest.raises(TrackingUnavailable, match=r"mlflow\.db cannot be reached.*restore it from a backup"):
         store.ping(Settings.load())
 
 
-def test_a_deleted_experiment_is_not_made_again_behind_the_users_back(settings: Settings, client: Any) -> None:
+def test_the_printed_command_restores_a_deleted_experiment_and_leaves_nothing_behind(
+    settings: Settings, client: Any, tmp_path: Path
+) -> None:
     number = store.experiment_id(client, settings, "daily-forecast")
     client.delete_experiment(number)
-    with pytest.raises(PipelineError, match=f"mlflow experiments restore --experiment-id {number}"):
+    with pytest.raises(MissingInTracking, match="'daily-forecast' was deleted; restore it with `") as told:
         runs.open_run(settings, experiment="daily-forecast", key="k", name="n", tags={})
+    assert not told.value.retryable
+    assert "has been restored" in typed(str(told.value), tmp_path / "anywhere")
+    assert runs.open_run(settings, experiment="daily-forecast", key="k", name="n", tags={})
+
+
+def test_the_printed_command_restores_a_deleted_run(
+    settings: Settings, client: Any, run_id: str, tmp_path: Path
+) -> None:
+    client.delete_run(run_id)
+    with pytest.raises(MissingInTracking, match=f"run {run_id} was deleted; restore it with `") as told:
+        runs.log_audit(settings, run_id, {"doubtful": [], "quarantine": 0, "reject": 0, "gaps": 0})
+    assert "has been restored" in typed(str(told.value), tmp_path / "anywhere")
+    assert client.get_run(run_id).info.lifecycle_stage == "active"
+
+
+def typed(message: str, folder: Path) -> str:
+    """Run the command between the message's first backticks in a shell, in an empty folder that stays empty."""
+    folder.mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PIPELINE_"))}
+    command = message.split("`")[1]
+    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(folder.iterdir()) == []
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("uri", "address", "note"),
+    [
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000", ""),
+        ("https://bell:secret@host/mlflow", "https://host/mlflow", "MLFLOW_TRACKING_PASSWORD"),
+        ("sqlite:////a b/mlflow.db", "'sqlite:////a b/mlflow.db'", ""),
+        ("postgresql+psycopg://bell:secret@db/mlflow", "'postgresql+psycopg://bell:***@db/mlflow'", "in place of ***"),
+    ],
+)
+def test_a_command_names_where_mlflow_is_and_no_password(uri: str, address: str, note: str) -> None:
+    command = restore_experiment(uri, "7")
+    assert command.startswith(f"`MLFLOW_TRACKING_URI={address} ")
+    assert f"{sys.executable} -m mlflow experiments restore --experiment-id 7`" in command
+    assert note in command
+    assert "secret" not in command
 
 
 def test_artifacts_of_a_direct_database_lie_under_the_home(settings: Settings, client: Any, home: Path) -> None:

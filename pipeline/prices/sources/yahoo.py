@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pipeline.causes import cause_of, one_line
 from pipeline.config import Settings
 from pipeline.errors import BadSetting, BadSymbol, BadUpstream, NoData, RateLimited, UnknownSymbol
 from pipeline.markets import market_of
@@ -24,6 +25,7 @@ from pipeline.prices.sources import Basis
 from pipeline.prices.sources.patience import Failed, Patience
 from pipeline.prices.sources.yahoo_rows import rows_of, without_padding
 from pipeline.sessions import FIRST_DAY
+from pipeline.spellings import suggestion
 from pipeline.symbols import parse_symbol
 
 if TYPE_CHECKING:
@@ -182,7 +184,9 @@ def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: 
             "one host only; check PIPELINE_YAHOO_URL"
         )
     if exchange.failure:
-        return Failed(BadUpstream(f"{symbol}: no answer from Yahoo ({exchange.failure}: {_named(error)}); try later"))
+        words = _named(error)
+        cause = words if words.startswith(exchange.failure) else f"{exchange.failure}: {words}"
+        return Failed(BadUpstream(f"{symbol}: no answer from Yahoo ({cause}); {_remedy(cause)}"))
     if exchange.status in _TOO_MANY:
         too_many = f"{symbol}: Yahoo answers {exchange.status}, too many requests"
         return Failed(RateLimited(too_many), exchange.retry_after)
@@ -202,8 +206,9 @@ def _complaint(symbol: str, first: date, last: date, exchange: "Exchange", code:
     if "doesn't exist for startDate" in description:  # it knows the symbol, and the days lie outside its listing
         return NoData(_nothing(symbol, first, last))
     if code == "Not Found":
-        return UnknownSymbol(f"Yahoo does not know {symbol}, or no longer: {description or code}")
-    complaint = f"{symbol}: Yahoo answers {exchange.status}, {code}: {description}"
+        said = one_line(description or code).rstrip(".")
+        return UnknownSymbol(f"Yahoo does not know {symbol}, or no longer: {said}{suggestion(symbol)}")
+    complaint = f"{symbol}: Yahoo answers {exchange.status}, {code}: {one_line(description)}; try later"
     return Failed(BadUpstream(complaint), exchange.retry_after)
 
 
@@ -226,7 +231,20 @@ def _nothing(symbol: str, first: date, last: date) -> str:
 
 
 def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+    words = cause_of(error)
+    return words if words.startswith(type(error).__name__) else f"{type(error).__name__}: {words}"
+
+
+_REMEDIES = (
+    (r"dns|resolve", "check this machine's name resolution and network, or the host in PIPELINE_YAHOO_URL"),
+    (r"certificate|ssl|tls", "check this machine's clock and certificates, or what intercepts its connections"),
+    (r"proxy", "check the proxy that HTTPS_PROXY names"),
+    (r"refused|could not connect|unreachable|no route", "check the network, a firewall and PIPELINE_YAHOO_URL"),
+)
+
+
+def _remedy(cause: str) -> str:
+    return next((then for pattern, then in _REMEDIES if re.search(pattern, cause, re.IGNORECASE)), "try later")
 
 
 def _yfinance(settings: Settings) -> Any:

@@ -1,0 +1,42 @@
+"""The champion that a run can use: the last one promoted whose files are whole, and why later ones were passed over."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.errors import CorruptFile
+from pipeline.runs import Run
+
+if TYPE_CHECKING:
+    from pipeline.learning.forecaster import Forecaster
+    from pipeline.tracking.registry import Registered
+
+
+class Incumbent(NamedTuple):
+    """A champion with its network, or neither; `skipped` says in words which later ones cannot be used, and why."""
+
+    champion: "Registered | None"
+    forecaster: "Forecaster | None"
+    skipped: list[str]
+
+
+def usable_champion(this: Run, folder_for: Callable[[], AbstractContextManager[Path]]) -> Incumbent:
+    """Return the last champion before the run's session whose files MLflow has, unchanged.
+
+    `folder_for` gives the folder that its files go to. Raises TrackingUnavailable where MLflow does not answer: only
+    an answer that the files are missing or damaged makes an earlier champion stand in.
+    """
+    from pipeline.learning.forecaster import Forecaster
+    from pipeline.tracking import registry
+
+    skipped: list[str] = []
+    for champion in registry.champions_before(this.settings, this.as_of):
+        try:
+            with folder_for() as folder:
+                forecaster = Forecaster.load(registry.download(this.settings, champion, folder))
+        except CorruptFile as error:
+            skipped.append(f"champion version {champion.version} of {champion.as_of} cannot be used ({error})")
+            continue
+        return Incumbent(champion, forecaster, skipped)
+    return Incumbent(None, None, skipped)
