@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
+from rich.markup import escape
 from rich.table import Table
 from typer._completion_classes import completion_init
 
@@ -86,6 +87,8 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
     def command(
         source: option.Source = None,
         files: option.Files = None,
+        files_dates: option.FilesDates = None,
+        files_decimal: option.FilesDecimal = None,
         symbols: option.Symbols = None,
         as_of: option.AsOf = None,
         network: option.Network = None,
@@ -100,6 +103,8 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
             source,
             files,
             symbols,
+            files_dates=files_dates,
+            files_decimal=files_decimal,
             network=network,
             horizon=horizon,
             training_steps=training_steps,
@@ -140,6 +145,8 @@ def run(planned: Planned, steps: Steps) -> Answer:
 def ingest(
     source: option.Source = None,
     files: option.Files = None,
+    files_dates: option.FilesDates = None,
+    files_decimal: option.FilesDecimal = None,
     symbols: option.Symbols = None,
     as_of: option.AsOf = None,
     exchange: option.Exchange = None,
@@ -148,7 +155,9 @@ def ingest(
     quiet: option.Quiet = False,
 ) -> None:
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
-    overrides = option.overrides_of(source, files, symbols, exchange=exchange)
+    overrides = option.overrides_of(
+        source, files, symbols, files_dates=files_dates, files_decimal=files_decimal, exchange=exchange
+    )
     day = option.date_of(as_of)
     with working(quiet) as (steps, _bar):
         steps.begin("plan")
@@ -168,6 +177,8 @@ def ingest(
 def audit(
     source: option.Source = None,
     files: option.Files = None,
+    files_dates: option.FilesDates = None,
+    files_decimal: option.FilesDecimal = None,
     symbols: option.Symbols = None,
     as_of: option.AsOf = None,
     exchange: option.Exchange = None,
@@ -177,11 +188,16 @@ def audit(
     from pipeline import audits
 
     result = audits.audit(
-        option.overrides_of(source, files, symbols, exchange=exchange), now=now(), as_of=option.date_of(as_of)
+        option.overrides_of(
+            source, files, symbols, files_dates=files_dates, files_decimal=files_decimal, exchange=exchange
+        ),
+        now=now(),
+        as_of=option.date_of(as_of),
     )
     if as_json:
         print_json(result)
         return
+    OUT.print(escape(result["summary"]["read_as"]))
     table = Table("symbol", "session", "verdict", "rule", "detail", title=" · ".join(_counts(result["summary"])))
     for row in result["verdicts"]:
         table.add_row(*(str(row[name]) for name in ("symbol", "session", "verdict", "rule", "detail")))

@@ -16,6 +16,8 @@ from pipeline.sessions import Sessions
 _TELLING = (
     "source",
     "files",
+    "files_dates",
+    "files_decimal",
     "exchange",
     "horizon",
     "inputs",
@@ -50,7 +52,7 @@ def plan_run(
     SessionNotAvailable where a scheduled session lies after the source's end.
     """
     settings = Settings.load(**overrides)
-    source = open_source(settings)
+    source = open_source(settings, today=now.date())
     symbols = settings.symbols or source.symbols()
     source.require(symbols)
     session = _resolve(settings.sessions, source, now, as_of, None if manual else interval_end)

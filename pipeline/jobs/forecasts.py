@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
-from pipeline.errors import NothingToForecast
+from pipeline.errors import MissingStep, NothingToForecast
 from pipeline.jobs.common import Summary, digest_of, features_of, snapshot_of
 from pipeline.jobs.withholding import in_words
 from pipeline.prices.snapshot import read_snapshot
@@ -173,6 +173,14 @@ def _airflow_url(this: Run) -> dict[str, str]:
     return {"airflow_url": url} if url else {}
 
 
+def _read_as(this: Run) -> dict[str, str]:
+    """How the source's prices were understood, where the run's ingestion has said so."""
+    try:
+        return {"prices_read_as": str(this.read("source", made_by="ingest")["read_as"])}
+    except MissingStep:
+        return {}
+
+
 def _edition(this: Run) -> "Edition":
     from pipeline.judging import live
     from pipeline.judging.record import live_record
@@ -205,6 +213,7 @@ def _edition(this: Run) -> "Edition":
         withheld=outcome["withheld"],
         provenance={
             "source": settings.source,
+            **_read_as(this),
             "data_digest": frozen.digest,
             "bars": len(bars),
             "first_session": str(bars["session"].min().date()),
