@@ -13,7 +13,10 @@ refused. Nothing is guessed cell by cell. One subject a file:
     dates.py        the one date format of a column
     date_formats.py the formats, and the text each of them reads
     stamps.py       time zones: from a moment to the market's date
-    numbers.py      separators, signs and suffixes
+    numbers.py      columns of numbers, each by one decimal sign
+    evidence.py     what the cells of a column tell about that sign
+    cells.py        one cell: separators, currency, suffix
+    wide.py         symbols side by side, as yfinance writes them
     table.py        rows with their symbol, session and numbers, and the rows left out
     daily.py        intraday rows, dividends and splits
     source.py       the source

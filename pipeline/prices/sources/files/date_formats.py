@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-NO_ZONE = None
 # Wall time, and minutes east of Greenwich where the text says so.
 Moment = tuple[datetime, int | None]
 Parse = Callable[[str, int], Moment | None]  # text, last year that two digits may mean
@@ -43,6 +42,7 @@ class Format:
     name: str
     parse: Parse
     order: str = ""  # the setting that asks for it, where another reads the same text
+    daily: bool = False  # rare enough to be considered only where its dates follow each other
 
 
 def formats() -> tuple[Format, ...]:
@@ -98,7 +98,8 @@ def _named(order: str) -> Parse:
             return None
         name = match["name"].lower()
         known = name in _MONTHS or name in _FULL
-        if not known or len(part["d"]) > 2 or len(part["y"]) not in (2, 4):
+        # `01-Mar-13` ends with its year everywhere; a year in front has four digits.
+        if not known or len(part["d"]) > 2 or len(part["y"]) not in ((2, 4) if order == "dy" else (4,)):
             return None
         return _moment(match, _year(part["y"], last_year), str(_MONTHS.index(name[:3]) + 1), part["d"])
 
@@ -156,9 +157,9 @@ _ALL = (
     Format(name="dates as YYYYMMDD", parse=_whole),
     Format(name="day-first dates", parse=_three("dmy"), order="day-first"),
     Format(name="month-first dates", parse=_three("mdy"), order="month-first"),
-    Format(name="year-first dates", parse=_three("ymd"), order="year-first"),
-    Format(name="dates with month names", parse=_named("dy"), order="day-first"),
-    Format(name="year-first dates with month names", parse=_named("yd"), order="year-first"),
+    Format(name="year-first dates", parse=_three("ymd"), order="year-first", daily=True),
+    Format(name="dates with month names", parse=_named("dy")),
+    Format(name="year-first dates with month names", parse=_named("yd")),
     Format(name="Excel serial numbers", parse=_since(_EXCEL, (5,), 1 / 86400)),
     Format(name="epoch seconds", parse=_since(_UNIX, (9, 10), 1.0)),
     Format(name="epoch milliseconds", parse=_since(_UNIX, (12, 13), 1e3)),

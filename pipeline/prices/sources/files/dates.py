@@ -16,6 +16,7 @@ SETTING = "PIPELINE_FILES_DATES (--files-dates)"
 _ODD_SHARE = 0.05
 # From so many days on, a reading that puts this share of them on days without trading is wrong, next to one that
 # does not.
+_DENSE_DAYS = 31
 _FEWEST_DAYS, _OFF_SHARE, _CLEAN_SHARE = 15, 0.15, 0.02
 
 # The share of dates that are no session of the market that their rows belong to; None where that cannot be told.
@@ -39,7 +40,7 @@ def parse_dates(name: str, texts: Sequence[str], options: FileOptions, off_sessi
     Raises BadFile where no format reads it, where two do and nothing decides, or where it mixes several.
     """
     moments = _by_format(texts, options)
-    moments = {form: found for form, found in moments.items() if any(one is not None for one in found)}
+    moments = {form: found for form, found in moments.items() if _is_reading(form, found, options)}
     if not moments:
         example = next((text for text in texts if text), "")
         raise BadFile(
@@ -56,13 +57,16 @@ def _by_format(texts: Sequence[str], options: FileOptions) -> dict[Format, list[
     if "%" in options.dates:
         known = (strptime_format(options.dates),)
     elif options.dates:
-        known = [one for one in known if not one.order or one.order == options.dates or _reads_alone(one, options)]
+        known = [one for one in known if one.order in ("", options.dates)]
     return {one: [one.parse(text, year) for text in texts] for one in known}
 
 
-def _reads_alone(one: Format, options: FileOptions) -> bool:
-    """Month names leave two orders only where the year has two digits; `month-first` is neither of them."""
-    return options.dates == "month-first" and one.name == "dates with month names"
+def _is_reading(form: Format, found: Sequence[Moment | None], options: FileOptions) -> bool:
+    """Whether a format reads anything, and, where it is a rare one that nobody asked for, dates that are dense."""
+    days = sorted({one[0].toordinal() for one in found if one is not None})
+    if not form.daily or options.dates:
+        return bool(days)
+    return len(days) > 1 and float(np.median(np.diff(days))) <= _DENSE_DAYS
 
 
 def _chosen(
