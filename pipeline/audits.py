@@ -23,22 +23,25 @@ def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) ->
     """Return the verdicts for a source up to a session, storing nothing.
 
     `verdicts` lists symbol, session, verdict, rule and detail of every finding; bars without one are accepted and
-    only counted in `summary`.
+    only counted in `summary`. Rows of a file that belong to no bar have no session. `read_as` in `summary` says in one
+    line how the source was understood.
     """
     run = plan_run(
         key="audit", now=now, as_of=as_of, interval_end=None, manual=True, overrides=overrides, provenance={}
     )
     settings = run.settings
-    bars = open_source(settings).bars(run.symbols, run.as_of)
+    source = open_source(settings, today=now.date())
+    bars = source.bars(run.symbols, run.as_of)
+    left_out = [{"session": "", "verdict": "reject", **row} for row in bars.attrs.get("rejected", [])]
     checked = check_bars(bars, settings.sessions_of)
     missing = gaps(bars, settings.sessions_of, lambda symbol: settings.last_session(symbol, run.as_of))
     found = pd.concat([checked.verdicts, identical_series(bars), missing], ignore_index=True)
     counts = {**checked.counts(), "gaps": len(missing), "bars": len(bars), "symbols": len(run.symbols)}
+    if left_out:
+        counts["rows left out"] = len(left_out)
     said = {"notes": unique_notes(checked.notes), "reasons": top_reasons(found)}
-    return {
-        "verdicts": _as_rows(found),
-        "summary": {**counts, "as_of": str(run.as_of), "source": settings.source, **said},
-    }
+    about = {"as_of": str(run.as_of), "source": settings.source, "read_as": source.description(run.as_of)}
+    return {"verdicts": left_out + _as_rows(found), "summary": {**counts, **about, **said}}
 
 
 def held_back(overrides: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -88,6 +88,8 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
     def command(
         source: option.Source = None,
         files: option.Files = None,
+        files_dates: option.FilesDates = None,
+        files_decimal: option.FilesDecimal = None,
         symbols: option.Symbols = None,
         as_of: option.AsOf = None,
         network: option.Network = None,
@@ -102,6 +104,8 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
             source,
             files,
             symbols,
+            files_dates=files_dates,
+            files_decimal=files_decimal,
             network=network,
             horizon=horizon,
             training_steps=training_steps,
@@ -144,6 +148,8 @@ def run(planned: Planned, steps: Steps) -> Answer:
 def ingest(
     source: option.Source = None,
     files: option.Files = None,
+    files_dates: option.FilesDates = None,
+    files_decimal: option.FilesDecimal = None,
     symbols: option.Symbols = None,
     as_of: option.AsOf = None,
     exchange: option.Exchange = None,
@@ -152,7 +158,9 @@ def ingest(
     quiet: option.Quiet = False,
 ) -> None:
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
-    overrides = option.overrides_of(source, files, symbols, exchange=exchange)
+    overrides = option.overrides_of(
+        source, files, symbols, files_dates=files_dates, files_decimal=files_decimal, exchange=exchange
+    )
     day = option.date_of(as_of)
     with working(quiet) as (steps, _bar):
         steps.begin("plan")
@@ -174,6 +182,8 @@ def ingest(
 def audit(
     source: option.Source = None,
     files: option.Files = None,
+    files_dates: option.FilesDates = None,
+    files_decimal: option.FilesDecimal = None,
     symbols: option.Symbols = None,
     as_of: option.AsOf = None,
     exchange: option.Exchange = None,
@@ -184,7 +194,11 @@ def audit(
     from pipeline.cli_quality import audit_table
 
     result = audits.audit(
-        option.overrides_of(source, files, symbols, exchange=exchange), now=now(), as_of=option.date_of(as_of)
+        option.overrides_of(
+            source, files, symbols, files_dates=files_dates, files_decimal=files_decimal, exchange=exchange
+        ),
+        now=now(),
+        as_of=option.date_of(as_of),
     )
     tell(as_json, result, "" if as_json else audit_table(result))
 

@@ -23,6 +23,8 @@ def backtest(
     refit_every: Refit = None,
     source: option.Source = None,
     files: option.Files = None,
+    files_dates: option.FilesDates = None,
+    files_decimal: option.FilesDecimal = None,
     symbols: option.Symbols = None,
     network: option.Network = None,
     horizon: option.Horizon = None,
@@ -37,7 +39,7 @@ def backtest(
         raise BadSession("--from and --to each name a day; write it as 2013-02-28")
     overrides = option.overrides_of(
         source, files, symbols, network=network, horizon=horizon, training_steps=training_steps, exchange=exchange,
-        refit_every=refit_every,
+        refit_every=refit_every, files_dates=files_dates, files_decimal=files_decimal,
     )  # fmt: skip
     with working(quiet) as (steps, bar):
         steps.begin("plan")

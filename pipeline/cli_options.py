@@ -49,6 +49,17 @@ Source = Annotated[
     typer.Option(help="sample, yahoo or files  [PIPELINE_SOURCE]", autocompletion=_one_of("sample", "yahoo", "files")),
 ]
 Files = Annotated[Path | None, typer.Option(help="CSV or Parquet for the source files  [PIPELINE_FILES]")]
+FilesDates = Annotated[
+    str | None,
+    typer.Option(
+        help="day-first, month-first, year-first or a strptime format  [PIPELINE_FILES_DATES]",
+        autocompletion=_one_of("day-first", "month-first", "year-first"),
+    ),
+]
+FilesDecimal = Annotated[
+    str | None,
+    typer.Option(help="point or comma  [PIPELINE_FILES_DECIMAL]", autocompletion=_one_of("point", "comma")),
+]
 Symbols = Annotated[
     str | None, typer.Option(help="symbols, by comma  [PIPELINE_SYMBOLS]", autocompletion=published_symbols)
 ]

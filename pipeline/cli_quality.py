@@ -21,7 +21,7 @@ def audit_table(result: Mapping[str, Any]) -> RenderableType:
     table = Table(*_COLUMNS, title=" · ".join(_counts(summary)))
     for row in _collapsed(result["verdicts"]):
         table.add_row(*(Text(row[name]) for name in _COLUMNS))
-    return Group(*_blocks(summary["notes"], summary["reasons"]), table)
+    return Group(Text(summary["read_as"]), *_blocks(summary["notes"], summary["reasons"]), table)
 
 
 def with_quality(answer: RenderableType, snapshot: Mapping[str, Any]) -> RenderableType:

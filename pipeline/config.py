@@ -54,7 +54,17 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("var"), description="where all state lives: database, snapshots, published forecasts")
     source: SourceName = Field("sample", description="where prices come from")
-    files: Path | None = Field(None, description="the CSV or Parquet table that the source `files` reads")
+    files: Path | None = Field(
+        None, description="the CSV or Parquet file, or folder of them, that the source `files` reads"
+    )
+    files_dates: str = Field(
+        "",
+        description="order of dates in price files where it is ambiguous: `day-first`, `month-first`, `year-first`, "
+        "or a strptime format",
+    )
+    files_decimal: Literal["", "point", "comma"] = Field(
+        "", description="decimal sign in price files where it is ambiguous: `point` or `comma`"
+    )
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="symbols, by comma; empty: all that the source has"
     )
@@ -124,6 +134,13 @@ class Settings(BaseSettings):
     @classmethod
     def _read_symbols(cls, value: Any) -> tuple[str, ...]:
         return parse_symbols(value or "")
+
+    @field_validator("files_dates", mode="after")
+    @classmethod
+    def _is_an_order_or_a_format(cls, value: str) -> str:
+        if value in ("", "day-first", "month-first", "year-first") or "%" in value:
+            return value
+        raise ValueError("is neither day-first, month-first, year-first nor a strptime format such as %d.%m.%y")
 
     @field_validator("inputs", mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.errors import BucketFailed, PipelineError, StoreError
 from pipeline.planning import plan_run
+from pipeline.prices.sources import open_source
 from pipeline.storage import Storage
 
 _NEEDED_BYTES = 1 << 30
@@ -76,7 +77,8 @@ def _database(settings: Settings) -> str:
 
 def _source(now: datetime) -> str:
     run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
-    return f"{len(run.symbols)} symbols up to {run.as_of}"
+    source = open_source(run.settings, today=now.date())
+    return f"{len(run.symbols)} symbols up to {run.as_of}: {source.description(run.as_of)}"
 
 
 def _mlflow(settings: Settings) -> str:

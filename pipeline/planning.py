@@ -30,7 +30,7 @@ def plan_run(
     SessionNotAvailable where a scheduled session lies after the source's end.
     """
     settings = Settings.load(**overrides)
-    source = open_source(settings)
+    source = open_source(settings, today=now.date())
     symbols = settings.symbols or source.symbols()
     source.require(symbols)
     session = _resolve(settings.sessions, source, now, as_of, None if manual else interval_end)

@@ -33,6 +33,11 @@ class Sessions:
     def _calendar(self) -> "ExchangeCalendar":
         return _calendar(self.exchange)
 
+    @property
+    def zone(self) -> str:
+        """The exchange's time zone, such as `America/New_York`."""
+        return str(self._calendar.tz)
+
     def is_session(self, day: date) -> bool:
         """Whether `day` is a session; False outside the calendar's range."""
         calendar = self._calendar

@@ -23,6 +23,8 @@ AS_OF = date(2013, 2, 26)
 CHANGED = {
     "source": "yahoo",
     "files": "/elsewhere/prices.csv",
+    "files_dates": "day-first",
+    "files_decimal": "comma",
     "exchange": "XTKS",
     "close_delay_minutes": "600",
     "network": "mlp",

@@ -46,7 +46,7 @@ def plan_backtest(
     sessions = settings.sessions.between(first, last)
     if not sessions:
         raise BadSession(f"{settings.exchange} has no session from {first} to {last}; the first day comes first")
-    begins = open_source(settings).first_session()
+    begins = open_source(settings, today=now.date()).first_session()
     if begins is not None and sessions[0] < begins:
         raise BadSession(f"{sessions[0]} is before the history of `{settings.source}`, which begins on {begins}")
     folds = walk(sessions, settings.refit_every)

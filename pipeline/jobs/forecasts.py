@@ -199,6 +199,14 @@ def _airflow_url(this: Run) -> dict[str, str]:
     return {"airflow_url": url} if url else {}
 
 
+def _read_as(this: Run) -> dict[str, str]:
+    """How the source's prices were understood, where the run's ingestion has said so."""
+    try:
+        return {"prices_read_as": str(this.read("source", made_by="ingest")["read_as"])}
+    except MissingStep:
+        return {}
+
+
 def _edition(this: Run) -> "Edition":
     from pipeline.judging import live
     from pipeline.judging.record import live_record
@@ -231,6 +239,7 @@ def _edition(this: Run) -> "Edition":
         withheld=outcome["withheld"],
         provenance={
             "source": settings.source,
+            **_read_as(this),
             "data_digest": frozen.digest,
             "bars": len(bars),
             "first_session": str(bars["session"].min().date()),

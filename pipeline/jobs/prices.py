@@ -73,7 +73,11 @@ def ingest(
         last_try=last_try,
     )
     store = PriceStore(open_database(settings.database), settings.source)
-    return take_in(open_source(settings), store, request, progress).summary() | {"symbols": len(batch)}
+    source = open_source(settings, today=known_at.date())
+    taken = take_in(source, store, request, progress).summary()
+    read_as = {"read_as": source.description(this.as_of)}
+    this.write("source", read_as)
+    return {**taken, "symbols": len(batch), **read_as}
 
 
 def ingest_all(
@@ -98,6 +102,7 @@ def ingest_all(
     problems = [row for result in results for row in result["problems"]]
     return {
         **{name: sum(result[name] for result in results) for name in names},
+        "read_as": results[-1]["read_as"] if results else "",
         "problems": problems,
         "batches": results,
     }

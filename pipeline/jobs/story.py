@@ -29,6 +29,7 @@ def _plan(planned: Mapping[str, Any]) -> list[str]:
 def _ingest(result: Mapping[str, Any]) -> list[str]:
     bars = f"{result['new']:,} new, {result['revised']:,} revised, {result['held_back']:,} held back"
     return [
+        *([f"prices read as: {result['read_as']}"] if result.get("read_as") else []),
         f"bars of {_count(result['symbols'], 'symbol')}: {bars}; {_count(result['skipped'], 'symbol')} had all already",
         *_named([f"{row['symbol']}: {row['outcome']}, {row['detail']}" for row in result["problems"]]),
         *_named(note_lines(result.get("notes", []))),

@@ -66,7 +66,10 @@ class Answers:
 
     def settle(self, answers: list[Answer]) -> Settled:
         """Decide what the answers mean and store it, all or nothing. Doing it again changes nothing."""
-        settled = Settled(notes=[note for answer in answers for note in answer.bars.attrs.get("notes", [])])
+        said = ("notes", "rejected")
+        settled = Settled(
+            notes=[note for answer in answers for kind in said for note in answer.bars.attrs.get(kind, [])]
+        )
         bars = pd.concat([answer.bars for answer in answers], ignore_index=True)
         bars.attrs = {}
         bars = bars.sort_values(["symbol", "session"], kind="stable", ignore_index=True)

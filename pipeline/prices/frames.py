@@ -6,7 +6,9 @@ Prices are raw or split-adjusted, never adjusted for dividends.
 
 A source may add what speaks for or against a bar. `quality` reads it, the store does not keep it: `adjusted_close`
 (for splits and dividends, as the vendor has it), `capital_gain` (per share, funds), `listed_split` and
-`listed_dividend` (that the vendor lists for prices which it has adjusted for it already).
+`listed_dividend` (that the vendor lists for prices which it has adjusted for it already), `unreadable` (text of the bar
+that is not a number, quoted; empty where there is none: such a bar is rejected, and its missing values are no evidence
+of anything else).
 """
 
 import pandas as pd
@@ -17,6 +19,7 @@ VALUES = [*PRICES, "volume", "dividend", "split_ratio"]
 COLUMNS = ["symbol", "session", *VALUES, "currency"]
 
 EVIDENCE = ["adjusted_close", "capital_gain", "listed_split", "listed_dividend"]
+UNREADABLE = "unreadable"
 
 _ABSENT = {"volume": 0.0, "dividend": 0.0, "split_ratio": 1.0}
 
@@ -28,6 +31,7 @@ _SCHEMA = pa.DataFrameSchema(
         **{name: pa.Column(float, nullable=True, coerce=True) for name in VALUES},
         "currency": pa.Column(str),
         **{name: pa.Column(float, nullable=True, coerce=True, required=False) for name in EVIDENCE},
+        UNREADABLE: pa.Column(str, coerce=True, required=False),
     },
     strict="filter",
 )
@@ -46,5 +50,6 @@ def as_bars(frame: pd.DataFrame) -> pd.DataFrame:
     )
     # A vendor leaves out what was not: no trade, no payment, no split.
     given = given.assign(**{name: given[name].fillna(value) for name, value in _ABSENT.items()})
-    checked = _SCHEMA.validate(given)[[*COLUMNS, *(name for name in EVIDENCE if name in given)]]
+    extra = [name for name in (*EVIDENCE, UNREADABLE) if name in given]
+    checked = _SCHEMA.validate(given)[[*COLUMNS, *extra]]
     return checked.sort_values(["symbol", "session"], kind="stable", ignore_index=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.prices.frames import PRICES
+from pipeline.prices.frames import PRICES, UNREADABLE
 from pipeline.prices.quality.findings import Findings
 from pipeline.prices.quality.panel import Array, Mask
 
@@ -26,7 +26,8 @@ def look_at_shape(bars: pd.DataFrame, found: Findings) -> tuple[Mask, Mask]:
     Return which of them (bars,) no other rule can use, and which have prices that contradict each other.
     """
     prices = bars[PRICES].to_numpy(float)
-    missing = np.asarray(~np.isfinite(prices).all(axis=1))
+    unreadable = _unreadable(bars, found)
+    missing = np.asarray(~np.isfinite(prices).all(axis=1)) & ~unreadable
     empty = missing & ~np.isfinite(prices).any(axis=1)
     found.add(missing & ~empty, "quarantine", "missing_price", "open, high, low or close is missing or infinite")
     found.add(empty, "quarantine", "missing_price", "an empty row: the session is there, its prices are not")
@@ -36,8 +37,18 @@ def look_at_shape(bars: pd.DataFrame, found: Findings) -> tuple[Mask, Mask]:
     volume = bars["volume"].to_numpy(float)
     with np.errstate(invalid="ignore"):
         found.add(np.asarray(volume < 0), "quarantine", "negative_volume", "the volume is negative")
-    sound = ~missing & ~negative
-    return missing | negative | _duplicates(bars, found), _order(bars, sound, found)
+    sound = ~missing & ~negative & ~unreadable
+    return missing | negative | unreadable | _duplicates(bars, found), _order(bars, sound, found)
+
+
+def _unreadable(bars: pd.DataFrame, found: Findings) -> Mask:
+    """Return the bars with text that is no number: they are rejected with that text, and for nothing else."""
+    if UNREADABLE not in bars:
+        return np.zeros(len(bars), bool)
+    texts = bars[UNREADABLE].fillna("").to_numpy(object)
+    for place in np.flatnonzero(texts != "").tolist():
+        found.add([place], "reject", UNREADABLE, str(texts[place]))
+    return np.asarray(texts != "", bool)
 
 
 def outside(bars: pd.DataFrame) -> Array:

@@ -36,6 +36,9 @@ class Source(Protocol):
     def basis(self, symbol: str) -> Basis:
         """Return what the prices of a symbol are."""
 
+    def description(self, last: date | None = None) -> str:
+        """Return in one line how the source's prices are understood, counted up to `last`."""
+
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
         """Return the bars of `symbols` from `first` (or their beginning) to `last`, in the shape of `frames`.
 
@@ -43,16 +46,23 @@ class Source(Protocol):
         """
 
 
-def open_source(settings: Settings) -> Source:
-    """Return the source that the settings name."""
+def open_source(settings: Settings, *, today: date | None = None) -> Source:
+    """Return the source that the settings name; given `today`, a date beyond tomorrow is a fault of its row."""
     if settings.source == "yahoo":
         from pipeline.prices.sources.yahoo import YahooSource
 
         return YahooSource(settings)
     if settings.source == "files":
-        from pipeline.prices.sources.files import FilesSource
+        from pipeline.prices.sources.files import FileOptions, FilesSource
 
-        return FilesSource(settings.files)
+        options = FileOptions(
+            symbols=settings.symbols,
+            exchange=settings.exchange,
+            dates=settings.files_dates,
+            decimal=settings.files_decimal,
+            today=today,
+        )
+        return FilesSource(settings.files, options)
     from pipeline.prices.sources.sample import SampleSource
 
     return SampleSource()

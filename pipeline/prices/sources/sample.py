@@ -43,6 +43,10 @@ class SampleSource:
         """Return `raw`: as traded, the splits beside them."""
         return "raw"
 
+    def description(self, last: date | None = None) -> str:  # noqa: ARG002  it never changes
+        """Return how its prices are understood."""
+        return "packaged sample, raw prices, dividends and splits from the adjusted close"
+
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
         """Return the bars of `symbols` from `first` to `last`; raises BadSymbol for one that it does not have."""
         self.require(symbols)

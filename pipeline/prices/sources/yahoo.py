@@ -88,6 +88,10 @@ class YahooSource:
         """Return `split_adjusted`: Yahoo divides past prices, volumes and dividends by each new split."""
         return "split_adjusted"
 
+    def description(self, last: date | None = None) -> str:  # noqa: ARG002  it never changes
+        """Return how its prices are understood."""
+        return "Yahoo, split-adjusted prices, dividends and splits as listed"
+
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
         """Return the bars of `symbols` from `first` (or 1990) to `last`, none of a session that is not complete.
 

@@ -1,0 +1,49 @@
+"""Whether a file fits into memory, decided before it is read."""
+
+from pathlib import Path
+
+import psutil
+
+from pipeline.errors import BadFile
+
+# What a row costs while it is read, at its peak: its text, its parsed values and one copy of them. Measured: see
+# docs/decisions/0015-price-files.md.
+BYTES_PER_ROW = 320
+# The share of the free memory that reading may use: bars are made from the table afterwards.
+_SHARE = 0.5
+_GROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
+
+
+def available_bytes() -> int:
+    """Return the memory that this process may still use: of the machine, or of the container where that is less."""
+    free = int(psutil.virtual_memory().available)
+    for limit, used in _GROUPS:
+        try:
+            left = int(Path("/sys/fs/cgroup", limit).read_text()) - int(Path("/sys/fs/cgroup", used).read_text())
+        except (OSError, ValueError):  # no such group, or `max`
+            continue
+        free = min(free, max(left, 0))
+    return free
+
+
+def most_bytes() -> int:
+    """Return how much memory the reading of a file may use."""
+    return int(available_bytes() * _SHARE)
+
+
+def check_rows(name: str, rows: int, *, of: str = "has") -> None:
+    """Raise BadFile for more rows than fit."""
+    most = most_bytes() // BYTES_PER_ROW
+    if rows > most:
+        raise BadFile(
+            f"{name} {of} {rows:,} rows, and the memory that is free is enough for {most:,} "
+            f"({BYTES_PER_ROW} bytes each); split it, keep fewer symbols or years, or use a larger machine"
+        )
+
+
+def too_large(name: str, most: int) -> BadFile:
+    """Return the error for text that does not fit, whatever its rows are."""
+    return BadFile(
+        f"{name} holds more than {most / 2**20:,.0f} MiB of text, which is what the free memory is enough for; "
+        "split it, keep fewer symbols or years, or use a larger machine"
+    )

@@ -1,0 +1,51 @@
+"""The symbol of a file that has no column for it: the one asked for, or what the file is named."""
+
+import re
+from pathlib import PurePath
+
+from pipeline.errors import BadFile, BadSymbol
+from pipeline.symbols import parse_symbol
+
+# How vendors name their downloads: Stooq, Investing.com, Alpha Vantage.
+_BY_VENDOR = (
+    re.compile(r"(?P<symbol>[^_]+)_us_d", re.IGNORECASE),
+    re.compile(r"(?P<symbol>\S+) Historical (?:Data|Prices)", re.IGNORECASE),
+    re.compile(r"daily_(?:adjusted_)?(?P<symbol>[^_]+)", re.IGNORECASE),
+)
+
+
+def symbol_of(name: str, asked: tuple[str, ...]) -> str:
+    """Return the symbol of a file without a column for it.
+
+    A file name counts where a vendor gives it, or where it is in capitals as symbols are (`AAPL.csv`): `prices.csv` is
+    no symbol. Raises BadFile that says what to do.
+    """
+    if len(asked) == 1:
+        return asked[0]
+    if (symbol := _named(name)) is not None:
+        return symbol
+    raise BadFile(
+        f"{name} has no column symbol, and its name is none; add the column, name the file after its symbol "
+        "(AAPL.csv), or name the one symbol with --symbols (PIPELINE_SYMBOLS)"
+    )
+
+
+def _named(name: str) -> str | None:
+    stem = PurePath(name).name
+    while (suffix := PurePath(stem).suffix.lower()) in _SUFFIXES:
+        stem = stem[: -len(suffix)]
+    for pattern in _BY_VENDOR:
+        if found := pattern.fullmatch(stem):
+            return _symbol(found["symbol"])
+    return _symbol(stem) if stem == stem.upper() else None
+
+
+_SUFFIXES = {".csv", ".tsv", ".txt", ".tab", ".psv", ".parquet", ".pq", ".parq", ".feather", ".arrow", ".ipc"}
+_SUFFIXES |= {".gz", ".bz2", ".xz", ".zst", ".zip"}
+
+
+def _symbol(text: str) -> str | None:
+    try:
+        return parse_symbol(text)
+    except BadSymbol:
+        return None

@@ -1,0 +1,330 @@
+"""Rows with symbol, session and numbers; what cannot be read is quoted and left out, or kept with what is wrong.
+
+A row without a symbol or a date belongs to no bar: it is left out and named. A row with both whose numbers cannot be
+read stays, with the text that is none in `unreadable`, so that its session is not taken to be missing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.errors import BadFile, BadSymbol
+from pipeline.markets import market_of
+from pipeline.prices.frames import PRICES
+from pipeline.prices.sources.files.dates import Dates, parse_dates
+from pipeline.prices.sources.files.headers import REQUIRED, Columns, columns_of
+from pipeline.prices.sources.files.names import symbol_of
+from pipeline.prices.sources.files.numbers import Numbers, parse_numbers
+from pipeline.prices.sources.files.options import FileOptions
+from pipeline.prices.sources.files.raw import RawTable, any_filled, as_text, coded
+from pipeline.prices.sources.files.stamps import on_market
+from pipeline.sessions import Sessions
+from pipeline.symbols import parse_symbol
+
+OPTIONAL = ("adj_close", "dividends", "splits", "capital_gains")
+_NUMBERS = (*REQUIRED[2:], *OPTIONAL)
+_MOST_LISTED = 50  # rows left out of a file that are named one by one
+_ROUND_THE_CLOCK = "24/7"
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A row, or rows alike, that belong to no bar."""
+
+    symbol: str  # empty where none can be read
+    rule: str  # `unreadable`, or `no_row` for a title, a total or a footer
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileTable:
+    """A price file as rows: `symbol` (categorical), `stamp`, `session`, numbers, `currency`, `unreadable` if any."""
+
+    rows: pd.DataFrame
+    understood: tuple[str, ...]  # how it was read, in words
+    notes: tuple[tuple[str, str], ...]  # rule and detail, about the file
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    rows: pd.DataFrame
+    understood: tuple[str, ...]
+    notes: tuple[tuple[str, str], ...]
+    left_out: list[LeftOut]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Symbols:
+    names: list[str]  # of each code, empty where the text is no symbol
+    code_N: Codes
+    faults: dict[int, str]
+
+
+def table_of(name: str, raws: Iterable[RawTable], options: FileOptions) -> FileTable:
+    """Return the rows of a file or folder. Raises BadFile where a column is missing or nothing in it can be read."""
+    parts = [_part(raw, options) for raw in raws]
+    left_out = tuple(one for part in parts for one in part.left_out)
+    rows = parts[0].rows if len(parts) == 1 else _joined([part.rows for part in parts])
+    if rows.empty:
+        raise BadFile(f"{name} has no rows" + (f" that can be read: {left_out[0].detail}" if left_out else ""))
+    _require_days(name, rows)
+    understood = tuple(dict.fromkeys(words for part in parts for words in part.understood))
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    return FileTable(rows=rows, understood=understood, notes=notes, left_out=left_out)
+
+
+def _part(raw: RawTable, options: FileOptions) -> _Part:
+    columns = columns_of(raw)
+    missing = [name for name in REQUIRED if name not in columns.of and name != "symbol"]
+    if missing:
+        raise BadFile(f"{raw.name} has no column {', '.join(missing)}; needed are {', '.join(REQUIRED)}")
+    symbols = _symbols(raw, columns, options)
+    filled = any_filled((column for name, column in columns.of.items() if name not in raw.constants), len(raw))
+    markets = sorted({market_of(name, options.exchange).calendar for name in symbols.names if name})
+    of_symbol = np.array([_market(name, options, markets) for name in symbols.names] or [0])
+    market_N = of_symbol[symbols.code_N] if len(raw) else np.zeros(0, np.int64)
+    dates, text_N = _dates(raw, columns, options, market_N, markets, filled)
+    stamps, moved = on_market(dates, text_N, market_N, lambda market: _zone(markets[market]))
+    numbers = parse_numbers(
+        raw.name,
+        {name: columns.of[name] for name in _NUMBERS if name in columns.of},
+        options.decimal,
+        points_are_decimal=raw.delimiter == "," and not raw.quoted,
+    )
+    _require_prices(raw, numbers)
+    named = np.array([bool(name) for name in symbols.names] or [True])[symbols.code_N]
+    usable = named & ~np.isnat(stamps) & filled
+    bare = ~np.any([np.isfinite(numbers.values[name]) for name in PRICES], axis=0)
+    left_out = _left_out(raw, symbols, dates, text_N, filled, named, bare)
+    rows = _rows(raw, columns, symbols, stamps, numbers, usable)
+    words = _understood(columns, dates, numbers, moved)
+    return _Part(rows=rows, understood=words, notes=columns.notes, left_out=left_out)
+
+
+def _market(name: str, options: FileOptions, markets: list[str]) -> int:
+    return markets.index(market_of(name, options.exchange).calendar) if name else 0
+
+
+@lru_cache(maxsize=64)
+def _zone(calendar: str) -> str:
+    return Sessions(calendar).zone
+
+
+def _symbols(raw: RawTable, columns: Columns, options: FileOptions) -> _Symbols:
+    if "symbol" not in columns.of:
+        name = symbol_of(raw.name, options.symbols)
+        return _Symbols(names=[name], code_N=np.zeros(len(raw), np.int64), faults={})
+    column = columns.of["symbol"]
+    texts, code_N = coded(as_text(column))
+    names: list[str] = []
+    faults: dict[int, str] = {}
+    for code, text in enumerate(texts):
+        try:
+            names.append(parse_symbol(text))
+        except BadSymbol as error:
+            names.append("")
+            faults[code] = str(error) if text else "the symbol is blank"
+    return _Symbols(names=names, code_N=code_N, faults=faults)
+
+
+def _dates(
+    raw: RawTable,
+    columns: Columns,
+    options: FileOptions,
+    market_N: Codes,
+    markets: list[str],
+    filled: NDArray[np.bool_],
+) -> tuple[Dates, Codes]:
+    column = columns.of["date"]
+    if pa.types.is_temporal(column.type) and not pa.types.is_time(column.type):
+        return _typed_dates(column, options)
+    texts, text_N = coded(_with_time(as_text(_whole_numbers(column)), columns.of.get("time")))
+    alive = np.zeros(len(texts), bool)
+    alive[text_N[filled]] = True
+
+    def off_sessions(days: list[date | None]) -> float | None:
+        return _off_sessions(days, text_N, market_N, markets)
+
+    seen = [text if here else "" for text, here in zip(texts, alive.tolist(), strict=True)]
+    if not any(seen):
+        raise BadFile(f"{raw.name} has no rows" if not len(raw) else f"{raw.name}: column date is blank in every row")
+    return parse_dates(raw.name, seen, options, off_sessions), text_N
+
+
+def _whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of floats that are whole as integers, so that their text has no exponent."""
+    if not pa.types.is_floating(column.type):
+        return column
+    try:
+        return pc.cast(column, pa.int64())
+    except pa.ArrowInvalid:
+        return column
+
+
+def _with_time(day: pa.ChunkedArray, time: pa.ChunkedArray | None) -> pa.ChunkedArray:
+    """Return dates with the time of a column of its own, unless that says nothing."""
+    if time is None:
+        return day
+    text = as_text(time)
+    if pc.all(pc.match_substring_regex(text, r"^[0:.]*$")).as_py():
+        return day
+    return pc.binary_join_element_wise(day, text, " ")
+
+
+def _typed_dates(column: pa.ChunkedArray, options: FileOptions) -> tuple[Dates, Codes]:
+    """Return dates and timestamps of Parquet; with a zone, the wall time there and its offset."""
+    zone = column.type.tz if pa.types.is_timestamp(column.type) else None
+    wall = pd.DatetimeIndex(column.to_pandas(date_as_object=False).array)
+    offset = np.zeros(len(wall), np.int64)
+    if zone is not None:
+        local = wall.tz_localize(None) if wall.tz is not None else wall
+        utc = wall.tz_convert("UTC").tz_localize(None)
+        offset = ((local - utc) // pd.Timedelta(minutes=1)).fillna(0).to_numpy(np.int64)
+        wall = local
+    stamps = wall.to_numpy("datetime64[s]")
+    keys = pd.DataFrame({"wall": stamps.astype(np.int64), "offset": offset})
+    text_N, unique = pd.factorize(pd.MultiIndex.from_frame(keys))
+    walls = np.array([pair[0] for pair in unique], np.int64).astype("datetime64[s]")
+    faults: dict[int, str] = {}
+    for place, moment in enumerate(walls):
+        if np.isnat(moment):
+            faults[place] = "the date is blank"
+        elif not np.datetime64("1900-01-01") <= moment < np.datetime64(options.last_day) + np.timedelta64(1, "D"):
+            late = moment > np.datetime64(options.last_day)
+            faults[place] = f"the date {str(moment)[:10]!r} {'is in the future' if late else 'is before 1900'}"
+            walls[place] = np.datetime64("NaT")
+    dates = Dates(
+        name="typed dates",
+        wall=walls,
+        offset=np.array([pair[1] for pair in unique], np.int64),
+        has_zone=np.full(len(walls), zone is not None),
+        faults=faults,
+    )
+    return dates, text_N.astype(np.int64)
+
+
+def _off_sessions(days: list[date | None], text_N: Codes, market_N: Codes, markets: list[str]) -> float | None:
+    """Return the share of a column's dates that are no session of their market; None where that says nothing."""
+    seen = off = 0
+    for market, calendar in enumerate(markets):
+        mine = [day for text in np.unique(text_N[market_N == market]).tolist() if (day := days[text]) is not None]
+        if not mine:
+            continue
+        if calendar == _ROUND_THE_CLOCK:
+            return None
+        sessions = set(Sessions(calendar).between(min(mine), max(mine)))
+        if sessions:
+            inside = [day for day in mine if min(sessions) <= day <= max(sessions)]
+            seen, off = seen + len(inside), off + sum(day not in sessions for day in inside)
+    return off / seen if seen else None
+
+
+def _rows(
+    raw: RawTable,
+    columns: Columns,
+    symbols: _Symbols,
+    stamps: NDArray[np.datetime64],
+    numbers: Numbers,
+    usable: NDArray[np.bool_],
+) -> pd.DataFrame:
+    rows = np.flatnonzero(usable)
+    known = sorted(set(filter(None, symbols.names)))
+    place = {name: code for code, name in enumerate(known)}
+    codes = np.array([place.get(name, -1) for name in symbols.names] or [-1], np.int64)[symbols.code_N[rows]]
+    frame = pd.DataFrame({"symbol": pd.Categorical.from_codes(codes, pd.Index(known))})
+    frame["stamp"] = stamps[rows]
+    frame["session"] = frame["stamp"].dt.normalize()
+    for name, values in numbers.values.items():
+        frame[name] = values if len(rows) == len(values) else values[rows]
+    if "currency" in columns.of:
+        frame["currency"] = as_text(columns.of["currency"]).take(pa.array(rows)).to_numpy()
+        frame["currency"] = frame["currency"].astype(str)
+    if faults := _faults_of(raw, columns, numbers):
+        frame["unreadable"] = np.array([faults.get(row, "") for row in rows.tolist()], object)
+    frame["symbol"] = frame["symbol"].cat.remove_unused_categories()
+    return frame
+
+
+def _faults_of(raw: RawTable, columns: Columns, numbers: Numbers) -> dict[int, str]:
+    """Return what is wrong with the numbers of a row, by its number."""
+    said: dict[int, list[str]] = {}
+    for name, faults in numbers.unreadable.items():
+        for row, text in faults.items():
+            said.setdefault(row, []).append(f"{columns.titles[name]} {text}")
+    return {row: f"{raw.where(row)}: {', '.join(words)}" for row, words in said.items()}
+
+
+def _left_out(
+    raw: RawTable,
+    symbols: _Symbols,
+    dates: Dates,
+    text_N: Codes,
+    filled: NDArray[np.bool_],
+    named: NDArray[np.bool_],
+    bare: NDArray[np.bool_],
+) -> list[LeftOut]:
+    found: list[LeftOut] = []
+    for text in raw.faults:
+        row = text.count(raw.delimiter) >= 3
+        found.append(LeftOut(symbol="", rule="unreadable" if row else "no_row", detail=text))
+    no_date = np.isnat(dates.wall)[text_N] if len(text_N) else np.zeros(0, bool)
+    for code, fault in symbols.faults.items():
+        rows = np.flatnonzero((symbols.code_N == code) & filled & ~(no_date & bare))
+        if len(rows):
+            many = f" and {len(rows) - 1:,} more rows" if len(rows) > 1 else ""
+            detail = f"{raw.where(int(rows[0]))}{many}: {fault}: {raw.quote(int(rows[0]))!r}"
+            found.append(LeftOut(symbol="", rule="unreadable", detail=detail))
+    rows = np.flatnonzero(no_date & filled & (named | bare))
+    dated = set(symbols.code_N[filled & named & ~no_date].tolist())
+    for row in rows[:_MOST_LISTED].tolist():
+        code = int(symbols.code_N[row])
+        rule = "no_row" if bare[row] else "unreadable"
+        fault = dates.faults.get(int(text_N[row]), "the date is blank")
+        name = symbols.names[code] if code in dated else ""
+        found.append(LeftOut(symbol=name, rule=rule, detail=f"{raw.where(row)}: {fault}: {raw.quote(row)!r}"))
+    if len(rows) > _MOST_LISTED:
+        detail = f"{len(rows) - _MOST_LISTED:,} more rows of {raw.name} have no date that can be read"
+        found.append(LeftOut(symbol="", rule="unreadable", detail=detail))
+    return found
+
+
+def _require_prices(raw: RawTable, numbers: Numbers) -> None:
+    for name in PRICES:
+        if (faults := numbers.unreadable.get(name)) and not np.isfinite(numbers.values[name]).any():
+            row, text = next(iter(faults.items()))
+            raise BadFile(f"{raw.name}: column {name}: {text} ({raw.where(row)}), nor is any other cell of the column")
+
+
+def _require_days(name: str, rows: pd.DataFrame) -> None:
+    """Refuse numbers of another kind that were made into moments just after 1970 began."""
+    if len(rows) > 1 and rows["session"].nunique() == 1 and rows["session"].iloc[0] == pd.Timestamp(0):
+        raise BadFile(f"{name}: column date holds moments of 1970-01-01 only: numbers that were not read as dates")
+
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    parts = [part for part in parts if len(part)] or parts[:1]
+    known = sorted({name for part in parts for name in part["symbol"].cat.categories})
+    parts = [part.assign(symbol=part["symbol"].cat.set_categories(known)) for part in parts]
+    joined = pd.concat(parts, ignore_index=True)
+    for name in ("unreadable", "currency"):
+        if name in joined:
+            joined[name] = joined[name].fillna("")
+    return joined
+
+
+def _understood(columns: Columns, dates: Dates, numbers: Numbers, moved: bool) -> tuple[str, ...]:
+    words = [f"{columns.vendor or 'plain'} format", dates.name]
+    words += ["moved from UTC to the market's dates"] if moved else []
+    words += ["decimal commas"] if numbers.commas else []
+    if "symbol" not in columns.of:
+        words.append("symbol by file name or setting")
+    return tuple(words)
