@@ -93,6 +93,7 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
         training_steps: option.Steps = None,
         retrain_every: option.Retrain = None,
         exchange: option.Exchange = None,
+        markets: option.Markets = None,
         as_json: option.AsJson = False,
         quiet: option.Quiet = False,
     ) -> None:
@@ -105,6 +106,7 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
             training_steps=training_steps,
             retrain_every=retrain_every,
             exchange=exchange,
+            markets=markets,
         )
         day = option.date_of(as_of)
         with working(quiet) as (steps, _bar):
@@ -143,12 +145,13 @@ def ingest(
     symbols: option.Symbols = None,
     as_of: option.AsOf = None,
     exchange: option.Exchange = None,
+    markets: option.Markets = None,
     whole: Annotated[bool, typer.Option(help="ask for all history again, not just the new sessions")] = False,
     as_json: option.AsJson = False,
     quiet: option.Quiet = False,
 ) -> None:
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
-    overrides = option.overrides_of(source, files, symbols, exchange=exchange)
+    overrides = option.overrides_of(source, files, symbols, exchange=exchange, markets=markets)
     day = option.date_of(as_of)
     with working(quiet) as (steps, _bar):
         steps.begin("plan")
@@ -171,13 +174,16 @@ def audit(
     symbols: option.Symbols = None,
     as_of: option.AsOf = None,
     exchange: option.Exchange = None,
+    markets: option.Markets = None,
     as_json: option.AsJson = False,
 ) -> None:
     """Give every bar of a source a verdict without storing anything."""
     from pipeline import audits
 
     result = audits.audit(
-        option.overrides_of(source, files, symbols, exchange=exchange), now=now(), as_of=option.date_of(as_of)
+        option.overrides_of(source, files, symbols, exchange=exchange, markets=markets),
+        now=now(),
+        as_of=option.date_of(as_of),
     )
     if as_json:
         print_json(result)

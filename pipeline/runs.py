@@ -25,6 +25,7 @@ class Run:
     key: str  # one for each Airflow run and network, or for each request from a terminal; safe as a file name
     as_of: date
     symbols: tuple[str, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)  # symbols asked for whose market is not known, and why
     overrides: Mapping[str, Any] = field(default_factory=dict)  # settings that the request changes
     provenance: Mapping[str, str] = field(default_factory=dict)  # Airflow's dag_id, run_id …
 
