@@ -97,6 +97,7 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
         training_steps: option.Steps = None,
         retrain_every: option.Retrain = None,
         exchange: option.Exchange = None,
+        markets: option.Markets = None,
         as_json: option.AsJson = False,
         quiet: option.Quiet = False,
     ) -> None:
@@ -111,6 +112,7 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
             training_steps=training_steps,
             retrain_every=retrain_every,
             exchange=exchange,
+            markets=markets,
         )
         day = option.date_of(as_of)
         with working(quiet) as (steps, _bar):
@@ -153,13 +155,14 @@ def ingest(
     symbols: option.Symbols = None,
     as_of: option.AsOf = None,
     exchange: option.Exchange = None,
+    markets: option.Markets = None,
     whole: Annotated[bool, typer.Option(help="ask for all history again, not just the new sessions")] = False,
     as_json: option.AsJson = False,
     quiet: option.Quiet = False,
 ) -> None:
     """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
     overrides = option.overrides_of(
-        source, files, symbols, files_dates=files_dates, files_decimal=files_decimal, exchange=exchange
+        source, files, symbols, files_dates=files_dates, files_decimal=files_decimal, exchange=exchange, markets=markets
     )
     day = option.date_of(as_of)
     with working(quiet) as (steps, _bar):
@@ -187,6 +190,7 @@ def audit(
     symbols: option.Symbols = None,
     as_of: option.AsOf = None,
     exchange: option.Exchange = None,
+    markets: option.Markets = None,
     as_json: option.AsJson = False,
 ) -> None:
     """Give every bar of a source a verdict without storing anything."""
@@ -195,7 +199,13 @@ def audit(
 
     result = audits.audit(
         option.overrides_of(
-            source, files, symbols, files_dates=files_dates, files_decimal=files_decimal, exchange=exchange
+            source,
+            files,
+            symbols,
+            files_dates=files_dates,
+            files_decimal=files_decimal,
+            exchange=exchange,
+            markets=markets,
         ),
         now=now(),
         as_of=option.date_of(as_of),

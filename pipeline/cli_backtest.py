@@ -30,6 +30,7 @@ def backtest(
     horizon: option.Horizon = None,
     training_steps: option.Steps = None,
     exchange: option.Exchange = None,
+    markets: option.Markets = None,
     as_json: option.AsJson = False,
     quiet: option.Quiet = False,
 ) -> None:
@@ -39,7 +40,7 @@ def backtest(
         raise BadSession("--from and --to each name a day; write it as 2013-02-28")
     overrides = option.overrides_of(
         source, files, symbols, network=network, horizon=horizon, training_steps=training_steps, exchange=exchange,
-        refit_every=refit_every, files_dates=files_dates, files_decimal=files_decimal,
+        refit_every=refit_every, files_dates=files_dates, files_decimal=files_decimal, markets=markets,
     )  # fmt: skip
     with working(quiet) as (steps, bar):
         steps.begin("plan")

@@ -77,6 +77,10 @@ Horizon = Annotated[int | None, typer.Option(help="sessions to forecast  [PIPELI
 Steps = Annotated[int | None, typer.Option(help="training budget in optimizer steps  [PIPELINE_TRAINING_STEPS]")]
 Retrain = Annotated[int | None, typer.Option(help="sessions a champion serves; 1: train now  [PIPELINE_RETRAIN_EVERY]")]
 Exchange = Annotated[str | None, typer.Option(help="calendar code, such as XNYS  [PIPELINE_EXCHANGE]")]
+Markets = Annotated[
+    str | None,
+    typer.Option(help="calendars of suffixes or indices, such as SR=XSAU,XY=24/5  [PIPELINE_MARKETS]"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")]
 

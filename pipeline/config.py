@@ -14,7 +14,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pipeline.errors import BadSetting
 from pipeline.inputs import INPUTS
 from pipeline.links import web_link
-from pipeline.markets import market_of
+from pipeline.market_tables import Market
+from pipeline.markets import Mapped, market_of, parse_mapped
 from pipeline.sessions import Sessions
 from pipeline.storage import Storage, check_address, open_storage, shown
 from pipeline.symbols import parse_symbols
@@ -69,6 +70,9 @@ class Settings(BaseSettings):
         (), description="symbols, by comma; empty: all that the source has"
     )
     exchange: str = Field("XNYS", description="calendar code of the exchange")
+    markets: Annotated[Mapped, NoDecode] = Field(
+        (), description="calendars of suffixes or indices, such as `SR=XSAU,^TASI=XSAU`; before the built-in table"
+    )
     close_delay_minutes: int = Field(
         30, ge=0, le=720, description="minutes after the close until a bar counts as complete"
     )
@@ -141,6 +145,11 @@ class Settings(BaseSettings):
         if value in ("", "day-first", "month-first", "year-first") or "%" in value:
             return value
         raise ValueError("is neither day-first, month-first, year-first nor a strptime format such as %d.%m.%y")
+
+    @field_validator("markets", mode="before")
+    @classmethod
+    def _read_markets(cls, value: Any) -> Mapped:
+        return parse_mapped(value or ())
 
     @field_validator("inputs", mode="before")
     @classmethod
@@ -236,9 +245,13 @@ class Settings(BaseSettings):
         """The exchange's clock."""
         return self.sessions_on(self.exchange)
 
+    def market_of(self, symbol: str) -> Market:
+        """The market that a symbol is traded on. Raises BadSymbol where it is not known."""
+        return market_of(symbol, self.exchange, self.markets)
+
     def sessions_of(self, symbol: str) -> Sessions:
         """The clock of the market that a symbol is traded on."""
-        return self.sessions_on(market_of(symbol, self.exchange).calendar)
+        return self.sessions_on(self.market_of(symbol).calendar)
 
     def sessions_on(self, exchange: str) -> Sessions:
         """The clock of an exchange, by the code of its calendar."""
@@ -249,7 +262,7 @@ class Settings(BaseSettings):
 
         A market that closes later has not had its session of the same day yet.
         """
-        exchange = market_of(symbol, self.exchange).calendar
+        exchange = self.market_of(symbol).calendar
         if exchange == self.exchange:
             return as_of
         return _last_complete(exchange, self.close_delay_minutes, self.sessions.complete_at(as_of))

@@ -1,99 +1,126 @@
 """Which market a symbol is traded on: its calendar and its currency, by Yahoo's conventions for symbols.
 
 A suffix after a dot names the exchange (`BP.L`, `7203.T`), `-USD` a crypto pair that never closes, `=X` a currency
-pair, `=F` a future, `^` an index. A symbol without any of these is traded where the settings say.
+pair, `=F` a future, `^` an index. A symbol without any of these, and one whose suffix is a class of US shares
+(`BRK.B`), is traded where the settings say. Every other symbol is refused: a guessed calendar would give wrong dates
+without a warning.
+The tables are in `pipeline.market_tables`.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+from pipeline.calendars import known_calendars, load
+from pipeline.errors import BadSymbol
+from pipeline.market_tables import BY_INDEX, BY_SUFFIX, WITHOUT_CALENDAR, Market
+
+# Suffix without its dot, or index symbol -> calendar code; sorted, so that it can be compared and hashed.
+Mapped = tuple[tuple[str, str], ...]
+
+_CURRENCIES = (
+    "USD EUR GBP JPY CAD AUD NZD CHF CNY HKD SGD KRW INR TWD THB IDR MYR PHP VND SEK NOK DKK ISK PLN CZK HUF RON TRY "
+    "ILS ZAR BRL MXN ARS CLP COP PEN RUB UAH NGN PKR AED SAR KWD"
+)
+_CRYPTO = re.compile(rf"[A-Z0-9]+-({'|'.join(_CURRENCIES.split())}|USDT|USDC|DAI|BTC|ETH|BNB)")
+# Classes (BRK.B), units (.U), warrants (.WS), when-issued (.WI) and preferred shares (.PRA, .PR.L) of US companies.
+_SHARE_CLASS = re.compile(r"[A-Z0-9]+\.([A-Z]|W[IS]|PR[A-Z])|[A-Z0-9]+\.PR\.[A-Z]")
+_KEY = re.compile(r"\^[A-Z0-9][A-Z0-9.\-]*|[A-Z0-9]{1,8}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Market:
-    """Where a symbol is traded."""
+def market_of(symbol: str, exchange: str, mapped: Mapped = ()) -> Market:
+    """Return the market of a symbol; one that names none is traded on `exchange`, a calendar code.
 
-    calendar: str  # code of exchange_calendars
-    currency: str = ""  # of its prices, the minor unit spelled as the vendor does (GBp); empty where it varies
-
-
-# exchange_calendars cannot make the calendars of Athens and Tel Aviv on pandas 3.1: there every weekday counts as a
-# session. A holiday is then a gap, and Tel Aviv's Sundays (until 2025) lie off the calendar, which quality notes.
-_WEEKDAYS = "24/5"
-# Lots as they are quoted: London in pence, Johannesburg in cents, Tel Aviv in agorot.
-_BY_SUFFIX = {
-    "AS": Market(calendar="XAMS", currency="EUR"),
-    "AT": Market(calendar=_WEEKDAYS, currency="EUR"),
-    "AX": Market(calendar="XASX", currency="AUD"),
-    "BO": Market(calendar="XBOM", currency="INR"),
-    "BR": Market(calendar="XBRU", currency="EUR"),
-    "CO": Market(calendar="XCSE", currency="DKK"),
-    "DE": Market(calendar="XETR", currency="EUR"),
-    "F": Market(calendar="XFRA", currency="EUR"),
-    "HE": Market(calendar="XHEL", currency="EUR"),
-    "HK": Market(calendar="XHKG", currency="HKD"),
-    "IC": Market(calendar="XICE", currency="ISK"),
-    "IR": Market(calendar="XDUB", currency="EUR"),
-    "IS": Market(calendar="XIST", currency="TRY"),
-    "JK": Market(calendar="XIDX", currency="IDR"),
-    "JO": Market(calendar="XJSE", currency="ZAc"),
-    "KL": Market(calendar="XKLS", currency="MYR"),
-    "KQ": Market(calendar="XKRX", currency="KRW"),
-    "KS": Market(calendar="XKRX", currency="KRW"),
-    "L": Market(calendar="XLON", currency="GBp"),
-    "LS": Market(calendar="XLIS", currency="EUR"),
-    "MC": Market(calendar="XMAD", currency="EUR"),
-    "MI": Market(calendar="XMIL", currency="EUR"),
-    "MX": Market(calendar="XMEX", currency="MXN"),
-    "NS": Market(calendar="XBOM", currency="INR"),
-    "NZ": Market(calendar="XNZE", currency="NZD"),
-    "OL": Market(calendar="XOSL", currency="NOK"),
-    "PA": Market(calendar="XPAR", currency="EUR"),
-    "PR": Market(calendar="XPRA", currency="CZK"),
-    "SA": Market(calendar="BVMF", currency="BRL"),
-    "SI": Market(calendar="XSES", currency="SGD"),
-    "SN": Market(calendar="XSGO", currency="CLP"),
-    "SS": Market(calendar="XSHG", currency="CNY"),
-    "ST": Market(calendar="XSTO", currency="SEK"),
-    "SW": Market(calendar="XSWX", currency="CHF"),
-    "SZ": Market(calendar="XSHG", currency="CNY"),
-    "T": Market(calendar="XTKS", currency="JPY"),
-    "TA": Market(calendar=_WEEKDAYS, currency="ILA"),
-    "TO": Market(calendar="XTSE", currency="CAD"),
-    "TW": Market(calendar="XTAI", currency="TWD"),
-    "TWO": Market(calendar="XTAI", currency="TWD"),
-    "V": Market(calendar="XTSE", currency="CAD"),
-    "VI": Market(calendar="XWBO", currency="EUR"),
-    "WA": Market(calendar="XWAR", currency="PLN"),
-}
-_INDICES = {
-    "^AXJO": Market(calendar="XASX", currency="AUD"),
-    "^BVSP": Market(calendar="BVMF", currency="BRL"),
-    "^DJI": Market(calendar="XNYS", currency="USD"),
-    "^FCHI": Market(calendar="XPAR", currency="EUR"),
-    "^FTSE": Market(calendar="XLON", currency="GBP"),
-    "^GDAXI": Market(calendar="XETR", currency="EUR"),
-    "^GSPC": Market(calendar="XNYS", currency="USD"),
-    "^GSPTSE": Market(calendar="XTSE", currency="CAD"),
-    "^HSI": Market(calendar="XHKG", currency="HKD"),
-    "^IXIC": Market(calendar="XNYS", currency="USD"),
-    "^KS11": Market(calendar="XKRX", currency="KRW"),
-    "^N225": Market(calendar="XTKS", currency="JPY"),
-    "^RUT": Market(calendar="XNYS", currency="USD"),
-    "^STOXX50E": Market(calendar="XETR", currency="EUR"),
-    "^VIX": Market(calendar="XNYS", currency="USD"),
-}
-_CRYPTO = re.compile(r".+-(USD|USDT|USDC|EUR|GBP|JPY|CAD|AUD|KRW|INR|BTC|ETH)")
-
-
-def market_of(symbol: str, exchange: str) -> Market:
-    """Return the market of a symbol; one that names none is traded on `exchange`, a calendar code."""
-    if symbol in _INDICES:
-        return _INDICES[symbol]
+    `mapped` is what the settings say of suffixes and indices; it takes precedence. Raises BadSymbol for a symbol whose
+    market is not known.
+    """
+    stem, _, suffix = symbol.rpartition(".")
+    own = dict(mapped)
+    if code := own.get(symbol if symbol.startswith("^") else "") or (own.get(suffix) if stem else None):
+        return replace(BY_INDEX.get(symbol) or BY_SUFFIX.get(suffix) or Market(calendar=code), calendar=code)
+    if symbol in BY_INDEX:
+        return BY_INDEX[symbol]
     if symbol.endswith("=X"):
         return Market(calendar="24/5")
     if symbol.endswith("=F"):
         return Market(calendar="CMES")
     if match := _CRYPTO.fullmatch(symbol):
         return Market(calendar="24/7", currency=match[1])
-    _, dot, suffix = symbol.rpartition(".")
-    return _BY_SUFFIX.get(suffix, Market(calendar=exchange)) if dot else Market(calendar=exchange)
+    if symbol.count(".PR.") and _SHARE_CLASS.fullmatch(symbol):
+        return Market(calendar=exchange)
+    if stem and suffix in BY_SUFFIX:
+        return BY_SUFFIX[suffix]
+    if not symbol.startswith("^") and "=" not in symbol and (not stem or _SHARE_CLASS.fullmatch(symbol)):
+        return Market(calendar=exchange)
+    raise BadSymbol(_refusal(symbol, suffix if stem else ""))
+
+
+def refusals(symbols: Iterable[str], exchange: str, mapped: Mapped = ()) -> dict[str, str]:
+    """Return the reason for each of the symbols whose market is not known."""
+    found = {}
+    for symbol in symbols:
+        try:
+            market_of(symbol, exchange, mapped)
+        except BadSymbol as error:
+            found[symbol] = str(error)
+    return found
+
+
+def parse_mapped(value: str | Mapping[str, str] | Iterable[tuple[str, str]]) -> Mapped:
+    """Return what a setting such as `SR=XSAU,^TASI=XSAU` says: the calendar of each suffix or index, sorted.
+
+    Raises ValueError for anything else, and for a code that is not a calendar.
+    """
+    pairs = (
+        [_pair(part) for part in value.replace(" ", ",").split(",") if part.strip()]
+        if isinstance(value, str)
+        else [(str(key), str(code)) for key, code in (value.items() if isinstance(value, Mapping) else value)]
+    )
+    if not pairs:
+        return ()
+    known = _known()
+    found: dict[str, str] = {}
+    for key, code in ((key.strip().upper().removeprefix("."), code.strip()) for key, code in pairs):
+        name = known.get(code.upper())
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"{key!r} is neither a suffix such as SR nor an index such as ^TASI")
+        if name is None:
+            raise ValueError(f"{key}={code}: {code!r} is not a calendar; use a code such as XSAU, or 24/5 for weekdays")
+        load(name)  # refused now if it cannot be built
+        if found.setdefault(key, name) != name:
+            raise ValueError(f"{key} is mapped to two calendars, {found[key]} and {name}")
+    return tuple(sorted(found.items()))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, code = text.rpartition("=")
+    if not equals or not key or not code:
+        raise ValueError(f"{text!r} is not SUFFIX=CALENDAR, such as SR=XSAU")
+    return key, code
+
+
+@lru_cache(maxsize=1)
+def _known() -> dict[str, str]:
+    return {code.upper(): code for code in known_calendars()}
+
+
+def _refusal(symbol: str, suffix: str) -> str:
+    if symbol.startswith("^") and not suffix:
+        return (
+            f"{symbol}: the market of this index is not known; name its calendar, such as "
+            f"PIPELINE_MARKETS={symbol}=XNYS (--markets), or leave it out"
+        )
+    if "=" in symbol and not suffix:
+        kind = symbol.rpartition("=")[2]
+        return f"{symbol}: ={kind} is neither =X (a currency pair) nor =F (a future); leave it out"
+    place = WITHOUT_CALENDAR.get(suffix)
+    why = (
+        f"there is no calendar of the exchange of .{suffix} ({place})"
+        if place
+        else f"the suffix .{suffix} belongs to no market that is known"
+    )
+    return (
+        f"{symbol}: {why}; name a calendar, such as PIPELINE_MARKETS={suffix}=24/5 (--markets; 24/5 is every weekday), "
+        "or leave it out"
+    )

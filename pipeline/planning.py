@@ -7,7 +7,8 @@ from datetime import date, datetime
 from typing import Any
 
 from pipeline.config import Settings
-from pipeline.errors import BadSession, SessionNotAvailable
+from pipeline.errors import BadSession, BadSymbol, SessionNotAvailable
+from pipeline.markets import refusals
 from pipeline.prices.sources import Source, open_source
 from pipeline.runs import Run
 from pipeline.sessions import Sessions
@@ -31,8 +32,12 @@ def plan_run(
     """
     settings = Settings.load(**overrides)
     source = open_source(settings, today=now.date())
-    symbols = settings.symbols or source.symbols()
-    source.require(symbols)
+    wanted = settings.symbols or source.symbols()
+    source.require(wanted)
+    refused = refusals(wanted, settings.exchange, settings.markets)
+    symbols = tuple(symbol for symbol in wanted if symbol not in refused)
+    if not symbols:
+        raise BadSymbol("; ".join([*refused.values()][:3]) + (f"; and {len(refused) - 3} more" * (len(refused) > 3)))
     session = _resolve(settings.sessions, source, now, as_of, None if manual else interval_end)
     frozen = settings.frozen()
     name = key or f"terminal__{session}"
@@ -40,6 +45,7 @@ def plan_run(
         key=f"{name}__{_digest(session, symbols, frozen)}__{settings.network}",
         as_of=session,
         symbols=symbols,
+        refused=refused,
         overrides=dict(overrides),
         frozen=frozen,
         provenance=dict(provenance),

@@ -28,6 +28,7 @@ class Run:
     key: str
     as_of: date
     symbols: tuple[str, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)  # symbols asked for whose market is not known, and why
     overrides: Mapping[str, Any] = field(default_factory=dict)  # settings that the request changed, for people to read
     frozen: Mapping[str, Any] = field(default_factory=dict)  # all settings of `Settings.frozen`, the request's included
     provenance: Mapping[str, str] = field(default_factory=dict)  # Airflow's dag_id, run_id …

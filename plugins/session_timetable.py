@@ -11,6 +11,7 @@ No clock but the exchange's own (`pipeline.sessions`) and no calendar in here; t
 first asks, never when a DAG file is read.
 """
 
+import logging
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -23,6 +24,7 @@ from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, T
 if TYPE_CHECKING:
     from pipeline.sessions import Sessions
 
+log = logging.getLogger(__name__)
 ONE_DAY = timedelta(days=1)
 LONGEST_CLOSURE = timedelta(days=60)  # no exchange of the calendars has been closed for longer since 1990
 
@@ -92,9 +94,23 @@ class ExchangeSessionTimetable(Timetable):
         return DataInterval(start=_midnight(session), end=_utc(self._sessions.complete_at(session)))
 
     def _first_session_from(self, day: date) -> date | None:
-        soon = self._sessions.between(day, day + LONGEST_CLOSURE)
-        found = soon or self._sessions.between(day, _now().date() + 365 * ONE_DAY)  # `day` is before the first session
+        from pipeline.calendars import FIRST_DAY
+
+        start = max(day, date.fromisoformat(FIRST_DAY))
+        found = self._sessions.between(start, start + LONGEST_CLOSURE)
+        if found and self._sessions.is_estimated(found[0]):
+            _warn(self._sessions, found[0])
         return found[0] if found else None
+
+
+def _warn(sessions: "Sessions", session: date) -> None:
+    log.warning(
+        "%s: the calendar is recorded up to %s; the run of %s is scheduled for an estimated session, which may be a "
+        "holiday. Upgrade the package exchange_calendars.",
+        sessions.exchange,
+        sessions.recorded_until,
+        session,
+    )
 
 
 def _now() -> pendulum.DateTime:

@@ -26,6 +26,7 @@ CHANGED = {
     "files_dates": "day-first",
     "files_decimal": "comma",
     "exchange": "XTKS",
+    "markets": "SR=XSAU",
     "close_delay_minutes": "600",
     "network": "mlp",
     "inputs": "return",

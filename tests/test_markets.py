@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import jobs, markets
+from pipeline import jobs, market_tables
 from pipeline.config import Settings
-from pipeline.errors import BadSetting
+from pipeline.errors import BadSetting, BadSymbol
 from pipeline.learning import folds
 from pipeline.learning.bars import panel_from_bars
 from pipeline.learning.features import future_returns, make_features
@@ -35,7 +35,31 @@ SYMBOLS = ("AAA", "BBB.L", "CCC-USD", "DDD.T", "EURUSD=X")
         ("^GSPC", "XNYS", "USD"),
         ("^N225", "XTKS", "JPY"),
         ("ES=F", "CMES", ""),
-        ("FOO.XX", "XNYS", ""),
+        ("BRK.B", "XNYS", ""),
+        ("BF.B", "XNYS", ""),
+        ("AAC.U", "XNYS", ""),
+        ("SPCE.WS", "XNYS", ""),
+        ("BAC.PRA", "XNYS", ""),
+        ("BAC.PR.L", "XNYS", ""),  # the series L of a preferred share, not London
+        ("CEZ.PR", "XPRA", "CZK"),
+        ("RIO.V", "XTSE", "CAD"),
+        ("MTX.F", "XFRA", "EUR"),
+        ("2222.SR", "XSAU", "SAR"),
+        ("^TASI.SR", "XSAU", "SAR"),
+        ("PTT.BK", "XBKK", "THB"),
+        ("GGAL.BA", "XBUE", "ARS"),
+        ("OTP.BD", "XBUD", "HUF"),
+        ("SMSN.IL", "XLON", "USD"),
+        ("INFY.NS", "XBOM", "INR"),
+        ("0P0000XXXX.TO", "XTSE", "CAD"),
+        ("^NSEI", "XBOM", "INR"),
+        ("^AEX", "XAMS", "EUR"),
+        ("^SSMI", "XSWX", "CHF"),
+        ("^JKSE", "XIDX", "IDR"),
+        ("BTC-CHF", "24/7", "CHF"),
+        ("ETH-BTC", "24/7", "BTC"),
+        ("AAPL.US", "XNYS", "USD"),
+        ("CLZ26.NYM", "CMES", ""),
     ],
 )
 def test_a_symbol_says_where_it_is_traded(symbol: str, calendar: str, currency: str) -> None:
@@ -43,9 +67,68 @@ def test_a_symbol_says_where_it_is_traded(symbol: str, calendar: str, currency: 
     assert (market.calendar, market.currency) == (calendar, currency)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "says"),
+    [
+        ("FOO.XX", "the suffix .XX belongs to no market.*PIPELINE_MARKETS=XX="),
+        ("BRK.B.XX", "the suffix .XX"),
+        ("0700.2", "the suffix .2"),
+        ("QNBK.QA", "no calendar of the exchange of .QA .Doha.*PIPELINE_MARKETS=QA="),
+        ("^CASE30.CA", "no calendar of the exchange of .CA .Cairo"),
+        ("^UNHEARD", "this index is not known.*PIPELINE_MARKETS=.UNHEARD="),
+        ("^UNHEARD-USD", "this index is not known"),
+        ("FOO=Z", "=Z is neither =X"),
+    ],
+)
+def test_a_symbol_of_no_known_market_is_refused_with_the_setting(symbol: str, says: str) -> None:
+    with pytest.raises(BadSymbol, match=says) as caught:
+        market_of(symbol, "XNYS")
+    assert str(caught.value).startswith(f"{symbol}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "symbol", "calendar", "currency"),
+    [
+        ("XX=24/5", "FOO.XX", "24/5", ""),
+        (".xx=xsau", "FOO.XX", "XSAU", ""),
+        ("QA=XSAU, KW=XSAU", "QNBK.QA", "XSAU", ""),
+        ("^UNHEARD=XLON", "^UNHEARD", "XLON", ""),
+        ("L=XNYS", "BP.L", "XNYS", "GBp"),  # before the built-in table, whose currency stays
+        ("B=XLON", "BRK.B", "XLON", ""),
+        ("AAPL=XLON", "AAPL", "XNYS", ""),  # a suffix, not a symbol
+    ],
+)
+def test_a_setting_maps_suffixes_and_indices_to_calendars(
+    setting: str, symbol: str, calendar: str, currency: str
+) -> None:
+    market = Settings.load(markets=setting).market_of(symbol)
+    assert (market.calendar, market.currency) == (calendar, currency)
+    again = Settings.load(markets=Settings.load(markets=setting).model_dump(mode="json")["markets"])
+    assert again.market_of(symbol) == market
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("SR", "'SR' is not SUFFIX=CALENDAR"),
+        ("SR=", "not SUFFIX=CALENDAR"),
+        ("=XSAU", "not SUFFIX=CALENDAR"),
+        ("SR=QQQQ", "'QQQQ' is not a calendar"),
+        ("S!R=XSAU", "'S!R' is neither a suffix"),
+        ("SR=XSAU,SR=XNYS", "SR is mapped to two calendars"),
+        ("TA=XTAE", "'XTAE' cannot be made"),
+    ],
+)
+def test_a_mapping_that_means_nothing_is_refused(setting: str, says: str) -> None:
+    with pytest.raises(BadSetting, match=says) as caught:
+        Settings.load(markets=setting)
+    assert str(caught.value).startswith("PIPELINE_MARKETS=")
+
+
 def test_every_market_has_a_calendar() -> None:
     now = datetime(2026, 11, 20, 12, tzinfo=UTC)
-    for market in {*markets._BY_SUFFIX.values(), *markets._INDICES.values()}:
+    for market in {*market_tables.BY_SUFFIX.values(), *market_tables.BY_INDEX.values()}:
         assert Settings.load().sessions_on(market.calendar).last_complete(now) <= now.date()
 
 

@@ -9,7 +9,6 @@ import pandas as pd
 
 from pipeline.config import LEVELS, Settings
 from pipeline.errors import BadSetting, MissingStep
-from pipeline.markets import market_of
 from pipeline.prices.snapshot import Snapshot, read_snapshot
 from pipeline.runs import Run
 
@@ -53,7 +52,7 @@ def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
 
     return panel_from_bars(
         bars,
-        market_of=lambda symbol: market_of(symbol, settings.exchange).calendar,
+        market_of=lambda symbol: settings.market_of(symbol).calendar,
         last_of=lambda symbol: settings.last_session(symbol, last),
     )
 

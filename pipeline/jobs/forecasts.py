@@ -159,23 +159,30 @@ def _frame(
     panel, settings = features.panel, this.settings
     symbols = [panel.symbols[s] for s in origins.s_N]
 
-    @cache
-    def targets(exchange: str, last: date) -> list[date]:
-        return settings.sessions_on(exchange).following(last, settings.horizon)
+    last_N = panel.days(origins.s_N, origins.t_N).tolist()
 
-    return forecast_frame(
+    @cache
+    def targets(exchange: str, last: date) -> tuple[list[date], list[bool]]:
+        sessions = settings.sessions_on(exchange)
+        days = sessions.following(last, settings.horizon)
+        return days, [sessions.is_estimated(day) for day in days]
+
+    targets_N = [
+        targets(settings.sessions_of(symbol).exchange, last) for symbol, last in zip(symbols, last_N, strict=True)
+    ]
+    frame = forecast_frame(
         symbols,
         panel.close_ST[origins.s_N, origins.t_N],
         quantiles_NHQ,
         as_of=this.as_of,
-        targets=[
-            targets(settings.sessions_of(symbol).exchange, panel.day(s, panel.last))
-            for symbol, s in zip(symbols, origins.s_N.tolist(), strict=True)
-        ],
+        targets=[days for days, _ in targets_N],
         levels=LEVELS,
         model=model,
         model_version=version,
     )
+    frame["last_session"] = np.repeat(np.array(last_N, "datetime64[s]"), settings.horizon)
+    frame["target_session_estimated"] = [each for _, estimated in targets_N for each in estimated]
+    return frame
 
 
 def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
@@ -184,7 +191,10 @@ def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
 
     doubtful = {row["symbol"]: row["reason"] for row in this.read("audit", made_by="ingest")["doubtful"]}
     reasons = why_not(features, this.symbols) | doubtful
-    return [{"symbol": symbol, "reason": reasons[symbol]} for symbol in this.symbols if symbol in reasons]
+    reasons |= this.refused
+    return [
+        {"symbol": symbol, "reason": reasons[symbol]} for symbol in sorted({*this.symbols, *this.refused} & {*reasons})
+    ]
 
 
 def _frame_of(this: Run, name: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from pipeline.database.engine import open_database
-from pipeline.errors import BadSession, NothingToForecast
+from pipeline.errors import BadSession, BadSymbol, NothingToForecast
 from pipeline.jobs.common import Asked, Summary, snapshot_of
 from pipeline.jobs.withholding import in_words
 from pipeline.planning import plan_run
@@ -150,9 +150,15 @@ def score(run: Mapping[str, Any]) -> Summary:
 
     this = Run.from_dict(run)
     engine = open_database(this.settings.database)
-    scored = score_due(
-        engine, this.settings.source, read_snapshot(snapshot_of(this)), this.as_of, this.settings.last_session
-    )
+
+    def origin_of(symbol: str, day: date) -> date:
+        try:
+            return this.settings.last_session(symbol, day)
+        except BadSymbol:  # it was published before its market was refused; it has no bars to be scored with
+            return day
+
+    bars = read_snapshot(snapshot_of(this))
+    scored = score_due(engine, this.settings.source, bars, this.as_of, origin_of, this.settings.sessions_of)
     record = live_record(engine, this.settings.source, this.symbols, this.as_of)
     kinds = {kind: judged.lately(part) for kind, part in judged.by_kind(record).items()}
     summary: Summary = {"scored_now": scored, "in_the_record": len(record), **kinds}

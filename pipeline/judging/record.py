@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Table, and_, bindparam, delete, insert, select
 
 from pipeline.config import LEVELS
@@ -20,6 +21,7 @@ from pipeline.judging.metrics import RANGES, crps_bp, inside
 from pipeline.learning.frame import quantile_column
 from pipeline.learning.panel import Array
 from pipeline.prices.adjustments import total_return
+from pipeline.sessions import Sessions
 
 _KEY = ["symbol", "as_of", "step", "model_version"]
 _STEP_KEY = ["symbol", "as_of", "step"]
@@ -71,20 +73,25 @@ def score_due(
     bars: pd.DataFrame,
     as_of: date,
     origin_of: Callable[[str, date], date] = lambda _symbol, as_of: as_of,
+    sessions_of: Callable[[str], Sessions] | None = None,
 ) -> int:
     """Score every forecast from a source made before `as_of` whose session has come; return how many.
 
     `bars` are the source's, as known then.
 
     `origin_of` gives the session that a symbol was forecast from: on another exchange it may be one earlier. A forecast
-    whose target bar is missing is left for a later run.
+    whose target bar is missing is left for a later run. With `sessions_of`, the calendar of each symbol, a forecast
+    whose target has turned out not to be the session that its step stands for is never scored: see `_on_its_session`.
     """
     with writing(engine) as connection:
         due = _due(connection, source, as_of)
         if due.empty:
             return 0
         origins = [origin_of(symbol, day) for symbol, day in zip(due["symbol"], due["as_of"], strict=True)]
-        outcome = _outcomes(due.assign(origin=origins), bars)
+        due = due.assign(origin=origins)
+        outcome = _outcomes(due, bars)
+        if sessions_of is not None:
+            outcome[~_on_its_session(due, outcome, bars, sessions_of)] = np.nan
         scored = due.assign(actual=outcome)[np.isfinite(outcome)]
         if scored.empty:
             return 0
@@ -165,6 +172,28 @@ def _outcomes(due: pd.DataFrame, bars: pd.DataFrame) -> Array:
             for symbol, origin, target in pairs
         ]
     )
+
+
+def _on_its_session(
+    due: pd.DataFrame, outcome: Array, bars: pd.DataFrame, sessions_of: Callable[[str], Sessions]
+) -> NDArray[np.bool_]:
+    """Return which of the forecasts with an outcome name the session that lies `step` sessions after their origin.
+
+    A target may have been estimated, beyond the end of the calendar, and a holiday before it then moves it. Where the
+    calendar still does not reach so far, the symbol's own bars count the sessions.
+    """
+    days = {str(symbol): part.to_numpy("datetime64[D]") for symbol, part in bars.groupby("symbol")["session"]}
+    right = np.isfinite(outcome)
+    for at in np.flatnonzero(right).tolist():
+        row = due.iloc[at]
+        symbol, origin, target, step = row["symbol"], row["origin"], row["target_session"], int(row["step"])
+        sessions = sessions_of(symbol)
+        if sessions.is_estimated(target):
+            own = days[symbol]
+            right[at] = int(((own > np.datetime64(origin)) & (own <= np.datetime64(target))).sum()) == step
+        else:
+            right[at] = len(sessions.between(origin, target)) - 1 == step
+    return right
 
 
 def _log_quantiles(due: pd.DataFrame) -> Array:

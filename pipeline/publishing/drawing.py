@@ -7,6 +7,7 @@ Legend: N points of a line, or sessions.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +37,9 @@ def round_values(low: float, high: float) -> list[float]:
 
 
 def places_of(values: Sequence[float]) -> int:
-    """Return the fewest decimals that tell round values apart."""
-    return next((few for few in range(6) if all(abs(round(value, few) - value) < 1e-9 for value in values)), 6)
+    """Return the fewest decimals that show round values as they are."""
+    apart = min((abs(b - a) for a, b in pairwise(values)), default=max(map(abs, values), default=1.0)) / 1000
+    return next((few for few in range(15) if all(abs(round(value, few) - value) < apart for value in values)), 15)
 
 
 def points(xs: Floats, ys: Floats) -> Points:

@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float64]
 QUANTILES = tuple(f"q{level:g}" for level in LEVELS)
 KEYS = ("symbol", "as_of", "step", "target_session", "last_close", "model", "model_version")
 COLUMNS = (*KEYS, *QUANTILES)
+# Published after these: the session of the last close, and whether the target lies outside the recorded calendar.
+LAST_SESSION, ESTIMATED = "last_session", "target_session_estimated"
 # How forecasts of the next session did.
 RECORD = (
     *("symbol", "as_of", "target_session", "last_close", "model", "model_version", "in_time"),
@@ -43,7 +45,9 @@ class Fan:
     last_close: float
     model: str
     model_version: str | None
+    last_session: date
     targets: tuple[date, ...]
+    estimated: tuple[bool, ...]  # of each target: its calendar is not recorded so far ahead
     quantiles_HQ: Floats
     baseline_HQ: Floats | None
     sessions: tuple[date, ...]
@@ -66,7 +70,7 @@ class Edition:
 
     as_of: date
     exchange: str
-    # COLUMNS; one row per symbol and step.
+    # COLUMNS, and where known LAST_SESSION and ESTIMATED; one row per symbol and step.
     forecasts: pd.DataFrame
     # symbol, session, close; the close on the scale of the as_of, that is split-adjusted.
     history: pd.DataFrame
@@ -125,9 +129,20 @@ class Edition:
         return list(self.table["symbol"].drop_duplicates())
 
     @property
-    def targets(self) -> list[date]:
-        """The sessions forecast, in order."""
-        return sorted(set(self.table["target_session"]))
+    def horizon(self) -> int:
+        """How many sessions ahead the forecasts reach."""
+        return int(self.table["step"].max())
+
+    @property
+    def targets(self) -> list[date] | None:
+        """The sessions forecast, in order; None where they are not the same for all symbols."""
+        first, *others = {(fan.last_session, *fan.targets) for fan in self.fans}
+        return None if others else list(first[1:])
+
+    @property
+    def estimated(self) -> list[str]:
+        """The symbols of which some session forecast is an estimate."""
+        return [fan.symbol for fan in self.fans if any(fan.estimated)]
 
     @cached_property
     def fans(self) -> tuple[Fan, ...]:
@@ -140,8 +155,10 @@ class Edition:
 
 def canonical(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Return forecasts by symbol and step, dates as `datetime.date`, versions as text or None."""
-    table = forecasts.loc[:, list(COLUMNS)].sort_values(["symbol", "step"], ignore_index=True)
-    for column in ("as_of", "target_session"):
+    known = {LAST_SESSION: forecasts["as_of"], ESTIMATED: False}
+    missing: dict[str, Any] = {name: value for name, value in known.items() if name not in forecasts}
+    table = forecasts.assign(**missing)[[*COLUMNS, *known]].sort_values(["symbol", "step"], ignore_index=True)
+    for column in ("as_of", "target_session", LAST_SESSION):
         table[column] = pd.Series(_dates(table[column]), dtype=object)
     versions = [None if pd.isna(version) or version == "" else str(version) for version in table["model_version"]]
     return table.assign(model_version=pd.Series(versions, dtype=object))
@@ -158,7 +175,9 @@ def _fan(rows: pd.DataFrame, history: pd.DataFrame | None, beside_HQ: Floats | N
         last_close=float(first["last_close"]),
         model=str(first["model"]),
         model_version=first["model_version"],
+        last_session=first[LAST_SESSION],
         targets=tuple(rows["target_session"]),
+        estimated=tuple(rows[ESTIMATED].astype(bool)),
         quantiles_HQ=quantiles_HQ,
         baseline_HQ=beside_HQ if beside else None,
         sessions=() if past is None else tuple(_dates(past["session"])),

@@ -11,12 +11,13 @@ import numpy as np
 
 from pipeline.publishing.drawing import Floats, Points, Scale, places_of, points, round_values
 from pipeline.publishing.edition import MEDIAN, RANGES, Fan
-from pipeline.publishing.words import decimals, price, short_day
+from pipeline.publishing.words import decimals, price, short_day, target_day
 
 WIDTH, HEIGHT = 440, 230
 SHOWN_SESSIONS = 60
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 60.0, 10.0, 26.0
 _LINE = 13.0  # height of a label
+_LETTER = 6.0  # width of a digit
 _ROOM = 46.0  # width of a label of the day
 
 
@@ -43,25 +44,35 @@ def fan_layout(fan: Fan, *, shown: int = SHOWN_SESSIONS) -> Layout:
     sessions, closes_N = fan.sessions[-shown:], fan.closes_N[-shown:]
     if not len(closes_N):
         sessions, closes_N = (fan.targets[0],), np.array([fan.last_close])
-    x_N, x_H = _across(len(closes_N), len(fan.targets), _LEFT, WIDTH - _RIGHT)
     down, ys = _scale(fan, closes_N, _TOP, HEIGHT - _BOTTOM)
-    start = (round(float(x_N[-1]), 1), round(float(down(fan.last_close)), 1))
-    ribbons = {coverage: _ribbon(start, x_H, fan.quantiles_HQ, coverage, down) for coverage in (90, 80, 50)}
     last_Q = fan.quantiles_HQ[-1]
     places = decimals(last_Q[0], last_Q[-1])
+    prices = [(float(down(value)), price(value, places_of(ys))) for value in ys]
+    ends = [(float(down(last_Q[at])), price(last_Q[at], places)) for at in (-1, MEDIAN, 0)]
+    left, right = _wide_enough(_LEFT, 6, prices), WIDTH - _wide_enough(_RIGHT, 8, ends)
+    x_N, x_H = _across(len(closes_N), len(fan.targets), left, right)
+    start = (round(float(x_N[-1]), 1), round(float(down(fan.last_close)), 1))
+    ribbons = {coverage: _ribbon(start, x_H, fan.quantiles_HQ, coverage, down) for coverage in (90, 80, 50)}
     return Layout(
         closes=points(x_N, down(closes_N)),
         bands=ribbons,
         median=[start, *points(x_H, down(fan.quantiles_HQ[:, MEDIAN]))],
         baseline=[] if fan.baseline_HQ is None else _edges(start, x_H, fan.baseline_HQ, 90, down),
         origin=start,
-        left=_LEFT,
-        right=WIDTH - _RIGHT,
+        left=left,
+        right=right,
         top=_TOP,
         bottom=HEIGHT - _BOTTOM,
-        prices=[(float(down(value)), price(value, places_of(ys))) for value in ys],
-        days=_days(sessions, x_N, fan.targets, x_H, labelled=len(fan.sessions) > 0),
-        ends=_apart([(float(down(last_Q[at])), price(last_Q[at], places)) for at in (-1, MEDIAN, 0)]),
+        prices=prices,
+        days=_days(
+            sessions,
+            x_N,
+            target_day(fan.targets[-1], estimated=fan.estimated[-1]),
+            float(x_H[-1]),
+            left=left,
+            labelled=len(fan.sessions) > 0,
+        ),
+        ends=_apart(ends),
     )
 
 
@@ -72,6 +83,12 @@ def spark_layout(fan: Fan, width: float, height: float, *, shown: int = 30) -> t
     down, _ = _scale(fan, closes_N, 3, height - 3)
     start = (round(float(x_N[-1]), 1), round(float(down(fan.last_close)), 1))
     return points(x_N, down(closes_N)), _ribbon(start, x_H, fan.quantiles_HQ, 80, down)
+
+
+def _wide_enough(margin: float, letters: int, labels: list[tuple[float, str]]) -> float:
+    """Return a margin that has room for its labels; as it is, for so many letters."""
+    longest = max((len(text) for _, text in labels), default=0)
+    return margin + _LETTER * max(longest - letters, 0)
 
 
 def _scale(fan: Fan, closes_N: Floats, top: float, bottom: float) -> tuple[Scale, list[float]]:
@@ -102,17 +119,17 @@ def _ribbon(start: tuple[float, float], x_H: Floats, quantiles_HQ: Floats, cover
 
 
 def _days(
-    sessions: Sequence[date], x_N: Floats, targets: Sequence[date], x_H: Floats, *, labelled: bool
+    sessions: Sequence[date], x_N: Floats, target: str, x: float, *, left: float, labelled: bool
 ) -> list[tuple[float, str]]:
     """Return labels of the last target, the origin, then of months, each only where the ones before leave room."""
-    wanted = [(float(x_H[-1]), short_day(targets[-1]))]
+    wanted = [(x, target)]
     if labelled:
         wanted.append((float(x_N[-1]), short_day(sessions[-1])))
         months = [at for at in range(1, len(sessions)) if sessions[at].month != sessions[at - 1].month]
         wanted += [(float(x_N[at]), f"{sessions[at]:%b}") for at in months]
     taken: list[tuple[float, str]] = []
     for x, text in wanted:
-        if x > _LEFT + 8 and all(abs(x - other) >= _ROOM for other, _ in taken):
+        if x > left + 8 and all(abs(x - other) >= _ROOM for other, _ in taken):
             taken.append((round(x, 1), text))
     return taken
 

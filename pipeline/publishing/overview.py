@@ -30,7 +30,9 @@ def rows(edition: Edition) -> Iterator[dict[str, Any]]:
             "symbol": fan.symbol,
             "spark": spark_svg(fan),
             "last_close": words.price(fan.last_close, words.decimals(*fan.range(80, 1))),
+            "last_session": words.short_day(fan.last_session) if fan.last_session != edition.as_of else None,
             "ranges": [words.range_of(fan, 80, step) for step in steps],
+            "days": days(fan),
             "against": against,
             "skill": None if skill is None else words.percent(skill),
             "skilled": skill is not None and skill > 0,
@@ -45,6 +47,12 @@ def rows(edition: Edition) -> Iterator[dict[str, Any]]:
                 "warnings": len(warnings),
             },
         }
+
+
+def days(fan: Fan) -> list[str]:
+    """Return the first session forecast and, where it is another, the last, as they are shown."""
+    places = [0] if len(fan.targets) == 1 else [0, -1]
+    return [words.target_day(fan.targets[at], estimated=fan.estimated[at]) for at in places]
 
 
 def yesterday(edition: Edition) -> dict[str, Mapping[Any, Any]]:

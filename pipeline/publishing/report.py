@@ -58,14 +58,16 @@ def as_html(edition: Edition) -> bytes:
 
 
 def _context(edition: Edition) -> dict[str, Any]:
-    fans, targets, past = edition.fans, edition.targets, pasts(edition)
+    fans, past = edition.fans, pasts(edition)
     return {
         "edition": edition,
         "words": words,
         "verdict": words.verdict(edition),
         "held": _meters(edition.scores.get("models", {}).get(words.scores_key(edition.decision, edition.scores), {})),
-        "targets": targets,
+        "title": _title(edition),
         "horizons": _horizons(edition),
+        "mixed": edition.targets is None,
+        "estimated": edition.estimated,
         "rows": list(overview.rows(edition)),
         "cards": [_card(fan, past.get(fan.symbol), steps=len(edition.table) <= _MOST_STEPS) for fan in fans],
         "calibration": calibration_svg(edition),
@@ -87,23 +89,45 @@ def _context(edition: Edition) -> dict[str, Any]:
 
 
 def _horizons(edition: Edition) -> list[tuple[str, str]]:
-    """Return title and day of the columns: the next session and, where it is another, the last."""
-    count = len(edition.targets)
-    first, last = words.short_day(edition.targets[0]), words.short_day(edition.targets[-1])
-    return [("Next session", first)] if count == 1 else [("Next session", first), (f"In {count} sessions", last)]
+    """Return title and day of the columns: the next session and, where it is another, the last.
+
+    The day is empty where markets differ in it: then it stands in each row.
+    """
+    titles = ["Next session"] if edition.horizon == 1 else ["Next session", f"In {edition.horizon} sessions"]
+    days = ["", ""] if edition.targets is None else overview.days(edition.fans[0])
+    return list(zip(titles, days, strict=False))
+
+
+def _title(edition: Edition) -> dict[str, str]:
+    """Return the heading, and which sessions the ranges are for, in words."""
+    count, targets = edition.horizon, edition.targets
+    if targets is None:
+        sessions = f"for the next {count} sessions" if count > 1 else "for the next session"
+        return {
+            "heading": f"Where prices may close {'in' if count > 1 else 'at'} {sessions.removeprefix('for ')}",
+            "sessions": f" of several markets, {sessions} of each: the dates stand beside the ranges",
+        }
+    mark = [" (estimated)" if flag else "" for flag in edition.fans[0].estimated]
+    after = f"the {count - 1} session{'s' * (count > 2)} after it"
+    last = f"{words.day(targets[-1], year=False)}{mark[-1]}"
+    return {
+        "heading": f"Where prices may close on {words.day(targets[0])}{mark[0]}",
+        "sessions": f", for that day and {after}, to {last}" if count > 1 else "",
+    }
 
 
 def _card(fan: Fan, past: Past | None, *, steps: bool) -> dict[str, Any]:
     places = words.decimals(*fan.range(80, 1))
     table = [
-        (words.short_day(target), [words.price(value, places) for value in row_Q])
-        for target, row_Q in zip(fan.targets, fan.quantiles_HQ, strict=True)
+        (words.target_day(target, estimated=estimated), [words.price(value, places) for value in row_Q])
+        for target, estimated, row_Q in zip(fan.targets, fan.estimated, fan.quantiles_HQ, strict=True)
     ]
     return {
         "symbol": fan.symbol,
         "svg": fan_svg(fan),
         "past": past,
         "last_close": words.price(fan.last_close, places),
+        "last_session": words.short_day(fan.last_session),
         "steps": table if steps else None,
     }
 

@@ -50,4 +50,5 @@ def _sentence(fan: Fan) -> str:
     return (
         f"{fan.symbol}: last close {price(fan.last_close, places)}; nine closes in ten should lie between "
         f"{price(low, places)} and {price(high, places)} on {short_day(fan.targets[-1])}"
+        f"{' (estimated)' if fan.estimated[-1] else ''}"
     )

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import LEVELS
-from pipeline.publishing.edition import QUANTILES, RECORD, Edition
+from pipeline.publishing.edition import ESTIMATED, LAST_SESSION, QUANTILES, RECORD, Edition
 
 SCHEMA = pa.schema(
     [
@@ -23,6 +23,7 @@ SCHEMA = pa.schema(
         *((name, pa.float64()) for name in QUANTILES),
     ]
 )
+PUBLISHED_SCHEMA = SCHEMA.append(pa.field(LAST_SESSION, pa.date32())).append(pa.field(ESTIMATED, pa.bool_()))
 RECORD_SCHEMA = pa.schema(
     [
         ("symbol", pa.string()),
@@ -44,7 +45,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def as_parquet(edition: Edition) -> bytes:
     """Return the table as Parquet: every option that shapes the bytes is fixed here."""
-    return _parquet(edition.table, SCHEMA)
+    return _parquet(edition.table, PUBLISHED_SCHEMA)
 
 
 def record_as_parquet(edition: Edition) -> bytes:
@@ -80,7 +81,7 @@ def as_json(edition: Edition) -> bytes:
         "exchange": edition.exchange,
         "model": edition.model,
         "model_version": edition.model_version,
-        "horizon": len(edition.targets),
+        "horizon": edition.horizon,
         "levels": list(LEVELS),
         "forecasts": [
             _symbol(rows, closes[str(symbol)]) for symbol, rows in edition.table.groupby("symbol", sort=False)
@@ -99,6 +100,7 @@ def _symbol(rows: pd.DataFrame, closes: list[float]) -> dict[str, Any]:
     first = rows.iloc[0]
     return {
         "symbol": first["symbol"],
+        LAST_SESSION: first[LAST_SESSION].isoformat(),
         "last_close": float(first["last_close"]),
         "model": first["model"],
         "model_version": first["model_version"],
@@ -111,6 +113,7 @@ def _step(row: dict[Any, Any]) -> dict[str, Any]:
     return {
         "step": int(row["step"]),
         "target_session": row["target_session"].isoformat(),
+        ESTIMATED: bool(row[ESTIMATED]),
         "quantiles": {f"{level:g}": float(row[name]) for level, name in zip(LEVELS, QUANTILES, strict=True)},
     }
 

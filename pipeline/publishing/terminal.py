@@ -19,6 +19,7 @@ _LOW, _HIGH = "0.1", "0.9"
 _STANDS_IN = "*"
 _FEW = 30  # symbols that may have two lines each where one does not hold all
 _WIDE = 122  # columns that hold everything in one line
+_WIDE_DAYS = 36  # and the days of each row
 _MOST_WITHHELD = 10
 
 
@@ -62,6 +63,7 @@ class Overview:
         yield Padding(_table(rows, forecasts["model"], options.max_width), (1, 0))
         if left := len(forecasts["forecasts"]) - len(rows):
             yield Text(f"and {left} more", style="dim")
+        yield from _estimates(rows)
         yield from _stand_ins(rows, forecasts["model"])
         withheld = forecasts["withheld"]
         for each in withheld[:_MOST_WITHHELD]:
@@ -73,8 +75,12 @@ class Overview:
 
 
 def _table(rows: Sequence[dict[str, Any]], model: str, width: int) -> Table:
-    """One line for each symbol where the terminal is wide; else two, or without the change where there are many."""
-    wide = width >= _WIDE
+    """One line for each symbol where the terminal is wide; else two, or without the change where there are many.
+
+    Where the symbols do not share their sessions, the days stand in each row.
+    """
+    mixed = len({_days(each) for each in rows}) > 1
+    wide = width >= _WIDE + (_WIDE_DAYS if mixed else 0)
     beside: str | None = "  " if wide else "\n" if len(rows) <= _FEW else None
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     table.add_column("Symbol", style="bold", no_wrap=True)
@@ -82,13 +88,32 @@ def _table(rows: Sequence[dict[str, Any]], model: str, width: int) -> Table:
     table.add_column("Last close", justify="right", no_wrap=True)
     longest: list[Any] = max((each["steps"] for each in rows), key=len, default=[])
     for place in _places(longest):
-        target = words.short_day(date.fromisoformat(longest[place]["target_session"]))
-        table.add_column(f"{target}, 80 %", justify="right", no_wrap=True)
+        title = "Next session" if place == 0 else f"In {len(longest)} sessions"
+        table.add_column(f"{title if mixed else target_of(longest[place])}, 80 %", justify="right", no_wrap=True)
     for each in rows:
         close = Text(glyphs.sparkline(each.get("recent_closes", ()), 20 if wide else 12), style="yellow")
         mark = _STANDS_IN if each["model"] != model else ""
-        table.add_row(Text(f"{each['symbol']}{mark}"), close, *_cells(each, beside))
+        table.add_row(Text(f"{each['symbol']}{mark}"), close, *_cells(each, beside, mixed=mixed))
     return table
+
+
+def target_of(step: dict[str, Any]) -> str:
+    """Return the session of a step, marked where it is an estimate."""
+    return words.target_day(
+        date.fromisoformat(step["target_session"]), estimated=step.get("target_session_estimated", False)
+    )
+
+
+def _days(forecast: dict[str, Any]) -> tuple[str, ...]:
+    return (str(forecast.get("last_session")), *(step["target_session"] for step in forecast["steps"]))
+
+
+def _estimates(rows: Sequence[dict[str, Any]]) -> Iterator[Text]:
+    names = [each["symbol"] for each in rows if any(step.get("target_session_estimated") for step in each["steps"])]
+    if names:
+        some = ", ".join(names[:_MOST_WITHHELD]) + (", …" if len(names) > _MOST_WITHHELD else "")
+        text = f"{words.ESTIMATED} estimated dates, outside the recorded calendar of the market: {some}"
+        yield Text(f"{text}; `doctor` says more", style="yellow")
 
 
 def _stand_ins(rows: Sequence[dict[str, Any]], model: str) -> Iterator[Text]:
@@ -102,16 +127,20 @@ def _places(steps: list[Any]) -> list[int]:
     return [0, -1][: len(steps)]
 
 
-def _cells(forecast: dict[str, Any], beside: str | None) -> list[Text]:
+def _cells(forecast: dict[str, Any], beside: str | None, *, mixed: bool) -> list[Text]:
     close, steps = forecast["last_close"], forecast["steps"]
     quantiles = [steps[place]["quantiles"] for place in _places(steps)]
     ranges = [(each[_LOW], each[_HIGH]) for each in quantiles]
     decimals = words.decimals(*ranges[0])
     cells = [Text(words.price(close, decimals))]
-    for low, high in ranges:
+    if mixed and (session := forecast.get("last_session")):
+        cells[0].append(f"{beside or chr(10)}{words.short_day(date.fromisoformat(session))}", "dim")
+    for place, (low, high) in zip(_places(steps), ranges, strict=True):
         price = words.price_range(low, high, decimals)
-        change = Text() if beside is None else Text(f"{beside}{words.change(low, high, close):>18}", style="dim")
-        cells.append(Text.assemble((price, "cyan"), change))
+        parts = [target_of(steps[place])] if mixed else []
+        parts += [] if beside is None else [f"{words.change(low, high, close):>18}"]
+        more = f"{beside or chr(10)}{(beside or '').join(parts)}" if parts else ""
+        cells.append(Text.assemble((price, "cyan"), (more, "dim")))
     return cells
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pipeline.config import BASELINES
 from pipeline.publishing import glyphs, words
-from pipeline.publishing.terminal import moved
+from pipeline.publishing.terminal import moved, target_of
 
 LATELY = 20
 _ROWS = 14
@@ -40,7 +40,7 @@ class Detail:
         change = moved(one)
         today = f", {words.percent(change)} on the day" if change is not None else ""
         symbol, close = one["symbol"], words.price(one["last_close"], places)
-        yield Text.assemble((symbol, "bold"), f" · {close} at the close of {words.day(self.as_of)}{today}")
+        yield Text.assemble((symbol, "bold"), f" · {close} at the close of {words.day(self._last_session)}{today}")
         style = "yellow" if one["model"] in BASELINES else "cyan"
         yield Text(words.model_name(one["model"], one["model_version"]), style=style)
         if self.stand_in is not None:
@@ -50,7 +50,18 @@ class Detail:
         if len(one.get("recent_closes", ())) > 1:
             yield Padding(self._chart(width, places), (1, 0, 0, 0))
         yield Padding(_sessions(one, places), (1, 0, 0, 0))
+        if any(step.get("target_session_estimated") for step in one["steps"]):
+            yield Text(
+                f"{words.ESTIMATED} estimated: outside the recorded calendar of its market, holidays not known",
+                style="yellow",
+            )
         yield from self._lately(places)
+
+    @property
+    def _last_session(self) -> date:
+        """The session of the last close: on another market than the run's it may be an earlier one."""
+        session = self.forecast.get("last_session")
+        return date.fromisoformat(session) if session else self.as_of
 
     def _decimals(self, width: int) -> int:
         quantiles = self.forecast["steps"][0]["quantiles"]
@@ -70,8 +81,8 @@ class Detail:
             for sign, style in letters:
                 text.append(sign, style)
             text.append("\n")
-        first, here = f"{len(closes)} closes", words.short_day(self.as_of)
-        last = words.short_day(date.fromisoformat(self.forecast["steps"][-1]["target_session"]))
+        first, here = f"{len(closes)} closes", words.short_day(self._last_session)
+        last = target_of(self.forecast["steps"][-1])
         length = len(drawn.rows[0])
         axis = f"{first}{here:>{max(drawn.today + 1 - len(first), len(here) + 1)}}"
         if (gap := length - len(axis)) > len(last):
@@ -126,7 +137,7 @@ def _sessions(forecast: Mapping[str, Any], places: int) -> Table:
         for price in step["quantiles"].values():
             change = words.percent(price / forecast["last_close"] - 1)
             cells.append(Text.assemble(words.price(price, places), "\n", (change, "not bold dim")))
-        table.add_row(words.short_day(date.fromisoformat(step["target_session"])), *cells)
+        table.add_row(target_of(step), *cells)
     return table
 
 

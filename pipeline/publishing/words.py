@@ -21,6 +21,7 @@ _NAMES = {
     "champion": "Champion",
 }
 NOTHING = "–"
+ESTIMATED = "~"
 PER_CENT = "\N{NO-BREAK SPACE}%"
 # Coverage this close to what was promised (as a fraction) counts as kept, and this far off as wrong.
 _KEPT, _WRONG = 0.015, 0.04
@@ -49,6 +50,11 @@ def short_day(when: date) -> str:
     return f"{when:%a} {when.day} {when:%b}"
 
 
+def target_day(when: date, *, estimated: bool) -> str:
+    """Return a session that was forecast, as `Fri 1 Mar`, and as `~Fri 1 Mar` where its date is estimated."""
+    return f"{ESTIMATED if estimated else ''}{short_day(when)}"
+
+
 def iso_day(text: str) -> str:
     """Return `1 March 2013` for 2013-03-01, and anything else as it is."""
     try:
@@ -58,13 +64,18 @@ def iso_day(text: str) -> str:
 
 
 def decimals(low: float, high: float) -> int:
-    """Return how many decimals show a range of prices in about twenty steps: 2 for shares, 4 for currencies."""
-    return min(max(math.ceil(-math.log10((high - low) / 20)), 2), 6) if high > low else 2
+    """Return how many decimals show a range of prices in about twenty steps: 2 for shares, 4 for currencies.
+
+    A price below 1 keeps at least three significant digits, however small it is.
+    """
+    below_one = max(-math.floor(math.log10(low)), 0) if low > 0 else 0  # zeros before its first digit, and that digit
+    steps = math.ceil(-math.log10((high - low) / 20)) if high > low else 2
+    return max(min(steps, 6 + below_one), below_one + 2 if below_one else 2)
 
 
-def price(value: float, places: int = 2) -> str:
-    """Return a price with thousands parted."""
-    return f"{value:,.{places}f}"
+def price(value: float, places: int | None = None) -> str:
+    """Return a price with a comma between thousands; without `places`, with the decimals that suit its size."""
+    return f"{value:,.{decimals(value, value) if places is None else places}f}"
 
 
 def percent(value: float) -> str:
@@ -170,7 +181,7 @@ def headline(edition: "Edition") -> str:
     withheld = f", {len(edition.withheld)} withheld" if edition.withheld else ""
     return (
         f"{edition.as_of} {edition.exchange}: {count} symbol{'s' * (count != 1)}{withheld}, "
-        f"{len(edition.targets)} session{'s' * (len(edition.targets) != 1)} ahead, "
+        f"{edition.horizon} session{'s' * (edition.horizon != 1)} ahead, "
         f"by {model_name(edition.model, edition.model_version)}"
     )
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import BASELINES
 from pipeline.learning import baselines
-from pipeline.publishing.edition import COLUMNS, Edition
+from pipeline.publishing.edition import COLUMNS, ESTIMATED, LAST_SESSION, Edition
 from pipeline.publishing.words import model_name
 
 
@@ -18,7 +18,7 @@ def test_forecasts_come_in_one_order_whatever_order_they_were_made_in(
     shuffled = make_forecasts().sample(frac=1, random_state=1)
     edition = make_edition(forecasts=shuffled)
     pd.testing.assert_frame_equal(edition.table, make_edition().table)
-    assert list(edition.table.columns) == list(COLUMNS)
+    assert list(edition.table.columns) == [*COLUMNS, LAST_SESSION, ESTIMATED]
     assert edition.symbols == ["AAPL", "EURUSD=X", "^GSPC"]
     assert edition.targets == [date(2013, 3, 4), date(2013, 3, 5)]
 

@@ -10,14 +10,22 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.publishing.edition import COLUMNS, QUANTILES, RECORD, Edition
-from pipeline.publishing.tables import RECORD_SCHEMA, SCHEMA, as_csv, as_json, as_parquet, dump, record_as_parquet
+from pipeline.publishing.edition import COLUMNS, ESTIMATED, LAST_SESSION, QUANTILES, RECORD, Edition
+from pipeline.publishing.tables import (
+    PUBLISHED_SCHEMA,
+    RECORD_SCHEMA,
+    as_csv,
+    as_json,
+    as_parquet,
+    dump,
+    record_as_parquet,
+)
 
 
 def test_parquet_has_the_columns_that_programs_rely_on(make_edition: Callable[..., Edition]) -> None:
     table = pq.read_table(io.BytesIO(as_parquet(make_edition())))
-    assert table.schema.equals(SCHEMA, check_metadata=True)
-    assert table.column_names == list(COLUMNS)
+    assert table.schema.equals(PUBLISHED_SCHEMA, check_metadata=True)
+    assert table.column_names == [*COLUMNS, LAST_SESSION, ESTIMATED]
     assert table.num_rows == 6
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.errors import BadSymbol
 from pipeline.prices.frames import PRICES
 from pipeline.prices.quality.findings import Findings
 from pipeline.prices.quality.panel import Mask, Panel
@@ -49,7 +50,10 @@ class _Calendars:
 
     def of(self, symbol: str) -> tuple[str, Days | None]:
         """Return the calendar's code and its sessions; None where the calendar cannot be made."""
-        sessions = self._sessions_of(symbol)
+        try:
+            sessions = self._sessions_of(symbol)
+        except BadSymbol:  # the spelling that is tried belongs to no market
+            return "", None
         if sessions.exchange not in self._days:
             try:
                 dates = sessions.between(_date(self._first - 1), _date(self._last + 1))

@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pipeline.calendars import FIRST_DAY
 from pipeline.causes import cause_of, one_line
 from pipeline.config import Settings
 from pipeline.errors import BadSetting, BadSymbol, BadUpstream, NoData, RateLimited, UnknownSymbol
-from pipeline.markets import market_of
 from pipeline.prices.frames import as_bars
 from pipeline.prices.sources import Basis
 from pipeline.prices.sources.patience import Failed, Patience
 from pipeline.prices.sources.yahoo_rows import rows_of, without_padding
-from pipeline.sessions import FIRST_DAY
 from pipeline.spellings import suggestion
 from pipeline.symbols import parse_symbol
 
@@ -111,7 +110,7 @@ class YahooSource:
 
     def _odd_currency(self, symbol: str, currency: str) -> dict[str, str] | None:
         """A fund in London may well be in dollars: said, since a switch between pence and pounds looks the same."""
-        usual = market_of(symbol, self.settings.exchange).currency
+        usual = self.settings.market_of(symbol).currency
         if not usual or currency == usual:
             return None
         return {"symbol": symbol, "rule": "currency", "detail": f"its prices are in {currency}, not in {usual}"}

@@ -110,7 +110,9 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
         symbol=symbol,
         day=date.fromisoformat(newest.manifest["as_of"]),
         steps=[] if forecast is None else _steps(forecast),
-        last_close=None if forecast is None else words.price(forecast["last_close"]),
+        last_close=None if forecast is None else _last_close(forecast),
+        last_session=None if forecast is None else _last_session(forecast, newest.manifest["as_of"]),
+        estimated=any(step.get("target_session_estimated") for step in (forecast or {}).get("steps", ())),
         model=None if forecast is None else words.model_name(forecast["model"], forecast["model_version"]),
         withheld=None if withheld is None else withheld["reason"],
         kinds=[(history.KINDS[kind], history.rates(part)) for kind, part in history.by_kind(record)],
@@ -129,7 +131,8 @@ def symbols_page(root: Storage, base: str) -> str:
         {
             "symbol": each["symbol"],
             "steps": _steps(each)[:1],
-            "last_close": words.price(each["last_close"]),
+            "last_close": _last_close(each),
+            "last_session": words.short_day(_last_session(each, newest.manifest["as_of"])),
             "rates": rates.get(each["symbol"]),
         }
         for each in newest.forecasts["forecasts"]
@@ -196,13 +199,25 @@ def _kind(kind: str, part: Any) -> dict[str, Any]:
     }
 
 
+def _last_close(forecast: Mapping[str, Any]) -> str:
+    first = forecast["steps"][0]["quantiles"]
+    return words.price(forecast["last_close"], words.decimals(first["0.1"], first["0.9"]))
+
+
+def _last_session(forecast: Mapping[str, Any], as_of: str) -> date:
+    """The session of a symbol's last close: on another market than the run's it may be an earlier one."""
+    return date.fromisoformat(forecast.get("last_session") or as_of)
+
+
 def _steps(forecast: Mapping[str, Any]) -> list[dict[str, str]]:
     close = forecast["last_close"]
     first = forecast["steps"][0]["quantiles"]
     places = words.decimals(first["0.1"], first["0.9"])
     return [
         {
-            "day": words.short_day(date.fromisoformat(step["target_session"])),
+            "day": words.target_day(
+                date.fromisoformat(step["target_session"]), estimated=step.get("target_session_estimated", False)
+            ),
             **{
                 f"range_{coverage}": words.price_range(step["quantiles"][low], step["quantiles"][high], places)
                 for coverage, low, high in ((80, "0.1", "0.9"), (90, "0.05", "0.95"))
