@@ -11,6 +11,7 @@ from pipeline.errors import BadSession, SessionNotAvailable
 from pipeline.prices.sources import Source, open_source
 from pipeline.runs import Run
 from pipeline.sessions import Sessions
+from pipeline.trials import departures
 
 # Settings that change what a run computes: two requests that differ in one of them are two runs.
 _TELLING = (
@@ -43,11 +44,13 @@ def plan_run(
     manual: bool,
     overrides: Mapping[str, Any],
     provenance: Mapping[str, str],
+    make_latest: bool = False,
 ) -> Run:
     """Return the run for a request at `now`, or raise a UserError that says what is wrong with it.
 
-    `as_of` is the session asked for, `interval_end` the end of a scheduled run's data interval. Raises
-    SessionNotAvailable where a scheduled session lies after the source's end.
+    `as_of` is the session asked for, `interval_end` the end of a scheduled run's data interval. `make_latest` has a
+    trial published as the standing edition. Raises SessionNotAvailable where a scheduled session lies after the
+    source's end.
     """
     settings = Settings.load(**overrides)
     source = open_source(settings)
@@ -61,6 +64,8 @@ def plan_run(
         symbols=symbols,
         overrides=dict(overrides),
         provenance=dict(provenance),
+        trial=departures(settings, symbols, source),
+        make_latest=make_latest,
     )
 
 

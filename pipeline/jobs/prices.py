@@ -30,6 +30,7 @@ def plan(
     manual: bool = True,
     overrides: Mapping[str, Any],
     provenance: Mapping[str, str],
+    make_latest: bool = False,
 ) -> Summary:
     """Settle what a request means; see `pipeline.planning.plan_run`. Returns the run and the batches to ingest."""
     run = plan_run(
@@ -40,6 +41,7 @@ def plan(
         manual=manual,
         overrides=overrides,
         provenance=provenance,
+        make_latest=make_latest,
     )
     size = run.settings.ingest_batch
     batches = [list(run.symbols[at : at + size]) for at in range(0, len(run.symbols), size)]
