@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSession, NothingToForecast
-from pipeline.jobs.common import Asked, Summary, snapshot_of
+from pipeline.jobs.common import Asked, Summary, record_of, snapshot_of
 from pipeline.jobs.withholding import in_words
 from pipeline.planning import plan_run
 from pipeline.prices.answers import Request
@@ -17,6 +17,7 @@ from pipeline.prices.snapshot import read_snapshot, write_snapshot
 from pipeline.prices.sources import open_source
 from pipeline.prices.store import PriceStore
 from pipeline.runs import Run
+from pipeline.trials import series_of
 
 SNAPSHOTS = "snapshots"  # in the store, for each session a folder
 
@@ -141,14 +142,19 @@ def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
 def score(run: Mapping[str, Any]) -> Summary:
     """Score the forecasts published earlier whose session has come, and read the record up to the run's session."""
     from pipeline.judging import live as judged
-    from pipeline.judging.record import live_record, score_due
+    from pipeline.judging.record import score_due
 
     this = Run.from_dict(run)
     engine = open_database(this.settings.database)
     scored = score_due(
-        engine, this.settings.source, read_snapshot(snapshot_of(this)), this.as_of, this.settings.last_session
+        engine,
+        this.settings.source,
+        read_snapshot(snapshot_of(this)),
+        this.as_of,
+        this.settings.last_session,
+        series=series_of(this),
     )
-    record = live_record(engine, this.settings.source, this.symbols, this.as_of)
+    record = record_of(this)
     kinds = {kind: judged.lately(part) for kind, part in judged.by_kind(record).items()}
     summary: Summary = {"scored_now": scored, "in_the_record": len(record), **kinds}
     this.write("live", summary)

@@ -1,4 +1,4 @@
-"""The track record: every published forecast, the baseline next to it, and the scores of both once their session closed.
+"""The track record: every published forecast, the baseline next to it, and the scores of both.
 
 A forecast belongs to the run whose edition it was published in: another run of the same session adds rows and replaces
 none. The same run again may correct a forecast that has no score yet; what is scored stays as it is. A forecast is *in

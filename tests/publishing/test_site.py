@@ -86,7 +86,7 @@ def test_sessions_are_listed_newest_first_with_what_came(
     assert listed == [day.isoformat() for day in reversed(days)]
     # The forecast of the evening before was the one that every range missed; 40 bp against 50.
     assert words.share(0.0) in page
-    assert words.percent(40 / 50 - 1) in page
+    assert words.percent(1 - 40 / 50) in page
 
 
 def test_a_session_that_is_just_being_written_is_not_listed(put: Callable[..., None], root: Folder) -> None:
@@ -116,17 +116,17 @@ def test_the_record_tells_live_forecasts_from_replays(
     put(recent=pd.concat([make_recent("AAPL", days=10), replayed]))
     page = pages.record_page(root, BASE)
     live, _, replays = page.partition("no live record")
-    assert "10 that have come due, for 10 sessions" in live
-    assert "5 that have come due, for 5 sessions" in replays
-    assert words.percent(40 / 50 - 1) in live
-    assert words.percent(60 / 50 - 1) in replays
+    assert "10 of the next session have matured, for 10 sessions" in live
+    assert "5 of the next session have matured, for 5 sessions" in replays
+    assert words.percent(1 - 40 / 50) in live
+    assert words.percent(1 - 60 / 50) in replays
     assert "Error saved against the baseline over 10 sessions: 100 bp" in live
     assert "Error saved against the baseline over 5 sessions: −50 bp" in replays
 
 
 def test_a_record_that_is_empty_says_so(put: Callable[..., None], root: Folder) -> None:
     put()
-    assert "None has come due yet" in pages.record_page(root, BASE)
+    assert "None has matured yet" in pages.record_page(root, BASE)
 
 
 def test_records_of_several_editions_are_put_together_and_nothing_counts_twice(
@@ -138,7 +138,7 @@ def test_records_of_several_editions_are_put_together_and_nothing_counts_twice(
     put(AS_OF - timedelta(days=10), recent=older)
     put(AS_OF - timedelta(days=4), recent=older)
     put(AS_OF, recent=newest)
-    record = history.read_history(root)
+    record = history.read_history(root, "sample")
     assert record["as_of"].to_pylist() == sorted(set(older["as_of"]))
     assert record["crps_bp"].to_pylist() == [1.0] * 15 + [40.0] * 10
 
@@ -148,7 +148,7 @@ def test_a_symbol_has_its_range_and_what_came_of_those_before(
 ) -> None:
     put(recent=pd.concat([make_recent("AAPL", days=25), make_recent("^GSPC", days=3, close=1500.0)]))
     page = pages.symbol_page(root, BASE, "AAPL")
-    assert "25 that have come due" in page
+    assert "25 of the next session have matured" in page
     assert "The last 20 of 25" in page
     assert "AAPL: 20 of 25 closes lay inside the 80 % range" in page
     assert "1,5" not in page, "another symbol's prices"
