@@ -50,7 +50,8 @@ def _write(run: Any, mark: str, text: str, links: str) -> None:
 
 def _links(published: dict[str, Any]) -> str:
     beside = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-    links = [f"[Report]({beside}/plugin/forecasts/forecasts/sessions/{quote(published['as_of'])})"]
+    edition = f"/{quote(published['edition'])}" if published.get("edition") else ""
+    links = [f"[Report]({beside}/plugin/forecasts/forecasts/sessions/{quote(published['as_of'])}{edition})"]
     if published["mlflow_url"]:
         links.append(f"[MLflow run]({published['mlflow_url']})")
     return " · ".join(links)

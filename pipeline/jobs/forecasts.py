@@ -106,6 +106,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
         "changed": published.changed,
         "trial": list(this.trial),
         "standing": this.standing,
+        "edition": "" if this.standing else published.folder.name,
         "headline": words.headline(edition),
         "verdict": words.verdict(edition).title,
         "mlflow_url": uploaded.get("mlflow_url"),

@@ -18,6 +18,7 @@ from pipeline.judging.heldout import Heldout
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.runs import Run
 from pipeline.tracking import registry
+from tests.small import set_as_standing
 
 SMALL = {
     "training_steps": 2,
@@ -50,6 +51,7 @@ def two_champions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("champions") / "var"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIPELINE_HOME", str(home))
+        set_as_standing(patch, SMALL)
         for number, day in enumerate(DAYS[:2], start=1):
             judged(day)
             registry.promote(Settings.load(), str(number), day)
@@ -62,6 +64,7 @@ def damaged(two_champions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     home = tmp_path / "var"
     shutil.copytree(two_champions, home)
     monkeypatch.setenv("PIPELINE_HOME", str(home))
+    set_as_standing(monkeypatch, SMALL)
     database = home / "mlflow" / "mlflow.db"
     _move(database, two_champions, home)
     kept = {one.version: one.model_id for one in registry.champions_before(Settings.load(), DAYS[2])}
