@@ -221,7 +221,7 @@ def _title(edition: "Edition", baseline: bool) -> str:
         return f"{title}: {name}"
     who = "Today's network" if promoted else title.removesuffix(" is published")
     others = " and ".join(model_name(each) for each in edition.models)
-    return f"{who}, {name}, abstains from every symbol, so the baseline is published: {others}"
+    return f"{who}, {name}, forecasts none of the symbols, so the baseline is published: {others}"
 
 
 def _why_a_baseline(decision: Mapping[str, Any]) -> str:

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import MissingStep
-from pipeline.publishing import shelf, words
+from pipeline.publishing import shelf, track_record, words
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.site import charts, history, pages
 from pipeline.storage import Folder
-from tests.editions import AS_OF, forecasts
+from tests.editions import AS_OF, edition, forecasts
+from tests.publishing.conftest import recent
 
 BASE = "/airflow/forecasts"
 EVIL = "<script>alert(1)</script>"
@@ -194,3 +195,91 @@ def test_a_model_like_its_baseline_saves_nothing_and_is_drawn() -> None:
     drawn = charts.saved_svg({AS_OF: same, AS_OF + timedelta(days=1): same})
     assert drawn is not None
     assert "nan" not in drawn
+
+
+def ahead(symbol: str = "AAPL", **fields: Any) -> pd.DataFrame:
+    return recent(symbol).assign(**{"series": "", **fields})
+
+
+def test_a_trial_takes_no_symbol_away_and_empties_no_record(put: Callable[..., None], root: Folder) -> None:
+    put(recent=recent("AAPL"))
+    track_record.write(root, "sample", pd.concat([ahead("AAPL"), ahead("^GSPC")]))
+    shelf.publish(edition(forecasts=forecasts(("AAPL",), model="mlp"), trial=("1 of 3 symbols",)), root)
+    assert "110.00" in pages.symbol_page(root, BASE, "^GSPC")
+    assert "50 of the next session have matured" in pages.record_page(root, BASE)
+    assert "MLP" not in pages.symbol_page(root, BASE, "AAPL")
+    listed = pages.sessions_page(root, BASE)
+    assert "Trial: 1 of 3 symbols" in listed
+    (address,) = re.findall(rf"{BASE}/sessions/2013-03-01/(0001-[0-9a-f]{{8}}-[0-9a-f]{{8}})", listed)
+    shown = pages.report_page(root, BASE, AS_OF, address)
+    assert "Trial: 1 of 3 symbols" in shown
+    assert f'"{BASE}/files/2013-03-01/editions/{address}/report.html"' in shown
+    assert f'"{BASE}/sessions/2013-03-01"' in shown, "the way back to the standing edition"
+
+
+def test_a_symbol_that_the_newest_edition_lacks_is_shown_from_the_one_before(
+    put: Callable[..., None], root: Folder
+) -> None:
+    put(AS_OF - timedelta(days=1))
+    put(forecasts=forecasts(("AAPL",)))
+    page = pages.symbol_page(root, BASE, "^GSPC")
+    assert "Thursday 28 February 2013" in page
+    assert f'"{BASE}/sessions/2013-02-28"' in page
+
+
+def test_symbols_of_trials_alone_have_a_page_that_says_so(put: Callable[..., None], root: Folder) -> None:
+    put()
+    shelf.publish(edition(forecasts=forecasts(("MSFT",)), trial=("source yahoo instead of sample",)), root)
+    assert "Trial: source yahoo instead of sample" in pages.symbol_page(root, BASE, "MSFT")
+    assert f'"{BASE}/symbols/MSFT"' in pages.symbols_page(root, BASE)
+
+
+def test_a_symbol_with_nothing_but_a_record_has_a_page(put: Callable[..., None], root: Folder) -> None:
+    put()
+    track_record.write(root, "sample", ahead("GONE"))
+    page = pages.symbol_page(root, BASE, "GONE")
+    assert "No recent edition has GONE" in page
+    assert "25 of the next session have matured" in page
+    assert f'"{BASE}/symbols/GONE"' in pages.symbols_page(root, BASE)
+
+
+def test_before_anything_stands_every_page_shows_the_newest_trial(root: Folder) -> None:
+    for symbol in ("IBM", "MSFT"):
+        shelf.publish(edition(forecasts=forecasts((symbol,)), trial=("1 of 5 symbols",)), root)
+    for page in (
+        pages.report_page(root, BASE),
+        pages.report_page(root, BASE, AS_OF),
+        pages.sessions_page(root, BASE),
+        pages.symbols_page(root, BASE),
+        pages.symbol_page(root, BASE, "IBM"),
+    ):
+        assert "Trial: 1 of 5 symbols" in page
+    assert "None has matured yet" in pages.record_page(root, BASE)
+    assert f'"{BASE}/symbols/MSFT"' in pages.symbols_page(root, BASE)
+
+
+def test_trials_have_a_section_of_their_own_in_the_record(put: Callable[..., None], root: Folder) -> None:
+    put()
+    track_record.write(root, "sample", pd.concat([ahead(), ahead(series="abc", crps_bp=99.0)]))
+    standing, _, trials = pages.record_page(root, BASE).partition("Trials, made with other settings")
+    assert words.number(99.0) not in standing
+    assert words.percent(1 - 99 / 50) in trials
+    assert "AAPL: 20 of 25 closes" in pages.symbol_page(root, BASE, "AAPL"), "a trial is not drawn"
+
+
+def test_each_source_has_a_record_of_its_own(put: Callable[..., None], root: Folder) -> None:
+    put()
+    track_record.write(root, "sample", ahead())
+    track_record.write(root, "yahoo", ahead(crps_bp=99.0))
+    page = pages.record_page(root, BASE)
+    assert words.number(99.0) not in page
+    assert f'"{BASE}/record?source=yahoo"' in page
+    assert words.number(99.0) in pages.record_page(root, BASE, "yahoo")
+    with pytest.raises(MissingStep, match="source files"):
+        pages.record_page(root, BASE, "files")
+
+
+def test_an_edition_that_was_replaced_is_listed_as_such(put: Callable[..., None], root: Folder) -> None:
+    shelf.publish(edition(), root)
+    shelf.publish(edition(exchange="XLON"), root)
+    assert "Replaced by a later edition of this session" in pages.sessions_page(root, BASE)
