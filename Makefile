@@ -24,7 +24,7 @@ COMPOSE := COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
 	@echo
-	@echo 'make run takes AS_OF=2013-02-28 SYMBOLS=AAPL,IBM SOURCE=sample FILES=prices.csv NETWORK=rnn, all optional,'
+	@echo 'make run takes AS_OF=2013-02-28 SYMBOLS=AAPL,IBM SOURCE=sample FILES=prices.csv NETWORK=rnn LATEST=1, all optional,'
 	@echo 'and AIRFLOW_PORT=8080 MLFLOW_PORT=5000; everything reads PIPELINE_* from the environment or from .env.'
 
 run: $(INSTALLED) ## set everything up, start Airflow and MLflow, do one daily run and show the forecasts

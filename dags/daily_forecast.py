@@ -51,7 +51,9 @@ the log says what to change: trigger a new run with it changed.
 
 #### By hand
 The form's fields are all optional: left empty, a field is as set in the `PIPELINE_*` settings, and the run is for the
-last complete session that the source has. The same from a terminal:
+last complete session that the source has. A run whose settings or symbols differ from those is a *trial*: its edition
+is published next to the session's standing one, labelled, and `latest`, the track record and the champion stay as they
+are, unless *Make latest* is on. The same from a terminal:
 
     airflow dags trigger daily_forecast --conf '{"symbols": "AAPL, IBM", "as_of": "2013-02-28"}'
 
@@ -126,6 +128,14 @@ PARAMS = {
         section="How",
     ),
     "training_steps": SHARED["training_steps"],
+    "make_latest": Param(
+        None,
+        type=["null", "boolean"],
+        title="Make latest",
+        description="Publish this run as the session's standing edition although its settings or symbols differ from "
+        "the standing configuration. Off: such a run is a trial, published next to it.",
+        section="How",
+    ),
 }
 
 
@@ -159,11 +169,13 @@ def daily_forecast() -> None:
         form = filled_in(params, PARAMS)
         as_of = form.pop("as_of", None)
         form.pop("whole_history", None)  # a matter of `ingest` alone
+        make_latest = bool(form.pop("make_latest", None))  # of `judge` and `publish`, and no setting
         planned = jobs.plan(
             as_of=date.fromisoformat(as_of) if as_of else None,
             interval_end=dag_run.data_interval_end,
             manual=dag_run.run_type.value not in ("scheduled", "backfill"),
             overrides=form,
+            make_latest=make_latest,
             **request_of(dag_run),
         )
         return handed_on(planned, ti)

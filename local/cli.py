@@ -25,6 +25,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import private
 from pipeline.planning import plan_run
 from pipeline.storage import Storage
+from pipeline.symbols import parse_symbols
 from pipeline.trigger_form import check_form
 
 INTERRUPTED = 130
@@ -42,11 +43,21 @@ AsOf = Annotated[str, typer.Option(envvar="AS_OF", help="last session the model 
 Symbols = Annotated[str, typer.Option(envvar="SYMBOLS", help="comma-separated symbols; empty: as set, or all")]
 Source = Annotated[str, typer.Option(envvar="SOURCE", help="where prices come from: sample, files")]
 Files = Annotated[str, typer.Option(envvar="FILES", help="a CSV or Parquet table of prices; sets the source to files")]
+Latest = Annotated[
+    bool, typer.Option(envvar="LATEST", help="move `latest` to this run although it differs from the settings")
+]
 Network = Annotated[str, typer.Option(envvar="NETWORK", help="the network to train: lstm, rnn, mlp")]
 
 
 @app.command()
-def run(as_of: AsOf = "", symbols: Symbols = "", source: Source = "", files: Files = "", network: Network = "") -> None:
+def run(
+    as_of: AsOf = "",
+    symbols: Symbols = "",
+    source: Source = "",
+    files: Files = "",
+    network: Network = "",
+    latest: Latest = False,
+) -> None:
     """Start the services, do one daily run, and show the forecasts; the services stay up."""
     source = source or ("files" if files else "")
     conf = request(as_of=as_of, symbols=symbols, source=source, network=network)
@@ -54,11 +65,14 @@ def run(as_of: AsOf = "", symbols: Symbols = "", source: Source = "", files: Fil
         raise LocalError(f"FILES={files}: there is no such file")
     settings = require_possible(conf, files=files)
     with _services(files) as (place, airflow):
-        run_id = daily.trigger(airflow, conf)
+        run_id = daily.trigger(airflow, conf | ({"make_latest": True} if latest else {}))
         session = _follow(place, airflow, run_id)
-        folder = daily.require_published(settings.published, session)
+        told = daily.publication(airflow, run_id)
+        folder = daily.require_published(settings.published, session, told["place"])
         console.print()
-        _show(place, session)
+        _show(place, session, "" if told["standing"] else folder.name)
+        if not told["standing"]:
+            _say(trial_advice(conf, files))
         _tell(place, airflow, run_id, folder)
 
 
@@ -136,6 +150,28 @@ def require_possible(conf: Mapping[str, Any], *, files: str) -> Settings:
     return Settings.load(**overrides)
 
 
+def trial_advice(conf: Mapping[str, Any], files: str) -> str:
+    """Return what to do with a run that was a trial, where `latest` should move to it or the schedule do the same."""
+    settings = {
+        "source": conf.get("source"),
+        "files": files,
+        "symbols": conf.get("symbols"),
+        "network": conf.get("network"),
+    }
+    lines = [f"PIPELINE_{name.upper()}={_as_value(name, value)}" for name, value in settings.items() if value]
+    standing = f", or put {' and '.join(lines)} into .env for the schedule to do the same" if lines else ""
+    return (
+        "This run is a trial: it differs from the settings, so `latest` and the track record were not moved. "
+        f"To move them run it again with LATEST=1{standing}."
+    )
+
+
+def _as_value(name: str, value: str) -> str:
+    if name == "files":
+        return str(Path(value).expanduser().resolve())
+    return ",".join(parse_symbols(value)) if name == "symbols" else value
+
+
 def _given(files: str = "") -> dict[str, str]:
     """Return the environment with `.env` under it: the DAG file and MLflow read no `.env` themselves."""
     written = {name: value for name, value in dotenv_values(REPO / ".env").items() if value}
@@ -194,8 +230,9 @@ def _follow(place: Place, airflow: Airflow, run_id: str) -> str:
     return daily.as_of(airflow, run_id)
 
 
-def _show(place: Place, session: str) -> None:
+def _show(place: Place, session: str, edition: str = "") -> None:
     command = [sys.executable, "-m", "pipeline", "show", "--as-of", session]
+    command += ["--edition", edition] if edition else []
     if subprocess.run(command, env=place.unmarked(place.environment(_given())), cwd=REPO, check=False).returncode:
         raise RunFailed(f"the forecasts of {session} are published, but `{' '.join(command[1:])}` cannot show them")
 

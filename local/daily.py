@@ -116,9 +116,23 @@ def as_of(airflow: Airflow, run_id: str) -> str:
     return str((json.loads(run) if isinstance(run, str) else run)["as_of"])
 
 
-def require_published(published: Storage, session: str) -> Storage:
-    """Return the folder of the session's forecasts; RunFailed where they are not there or "latest" is older."""
-    folder, latest = published / f"as_of={session}", published / "latest.json"
+def publication(airflow: Airflow, run_id: str) -> dict[str, Any]:
+    """Return what the run's task `publish` returned: `as_of`, `place`, `trial`, `standing` and more."""
+    told = airflow.get(f"{page(run_id)}/taskInstances/publish/xcomEntries/return_value")["value"]
+    found: dict[str, Any] = json.loads(told) if isinstance(told, str) else told
+    return found
+
+
+def require_published(published: Storage, session: str, place: str | None = None) -> Storage:
+    """Return the folder of the session's forecasts; RunFailed where they are not there or "latest" is older.
+
+    `place` is the folder of a trial, which moves no "latest"; left out, it is the session's standing edition.
+    """
+    folder, latest = published / (place or f"as_of={session}"), published / "latest.json"
+    if place is not None and place != f"as_of={session}":
+        if not folder.exists("manifest.json"):
+            raise RunFailed(f"the run for {session} succeeded, but its forecasts are not in {folder}")
+        return folder
     try:
         newest = str(json.loads(published.read(latest.name))["as_of"])
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -98,6 +98,7 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
         retrain_every: option.Retrain = None,
         exchange: option.Exchange = None,
         markets: option.Markets = None,
+        latest: option.Latest = False,
         as_json: option.AsJson = False,
         quiet: option.Quiet = False,
     ) -> None:
@@ -119,7 +120,7 @@ def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
             steps.begin("plan")
             from pipeline import jobs
 
-            planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={})
+            planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={}, make_latest=latest)
             steps.begin(job.__name__)
             result, answer = job(planned, steps)
         tell(as_json, result, answer)
@@ -142,7 +143,7 @@ def run(planned: Planned, steps: Steps) -> Answer:
         asked=steps.symbols,
         progress=steps.training(this.settings.training_steps),
     )
-    published = overview(this.settings.published / f"as_of={this.as_of}")
+    published = overview(this.settings.published / results["publish"]["place"])
     return results, with_quality(published, results["snapshot"])
 
 

@@ -21,9 +21,10 @@ def published_sessions(incomplete: str) -> list[str]:
     """Return what completes a session: those that are published, the newest first."""
     from pipeline.config import Settings
     from pipeline.errors import PipelineError
+    from pipeline.publishing import shelf
 
     try:
-        days = [name.removeprefix("as_of=") for name in Settings.load().published.names("as_of=????-??-??")]
+        days = [str(day) for day in shelf.all_sessions(Settings.load().published)]
     except (PipelineError, OSError):
         return []
     return [day for day in reversed(days) if day.startswith(incomplete)]
@@ -35,7 +36,7 @@ def _newest() -> dict[str, Any]:
     from pipeline.publishing import shelf
 
     try:
-        return shelf.read_published(shelf.latest(Settings.load().published)).forecasts
+        return shelf.read_published(shelf.newest(Settings.load().published)).forecasts
     except (PipelineError, OSError):  # then there is nothing to complete with, and a prompt is no place to say why
         return {}
 
@@ -80,6 +81,10 @@ Exchange = Annotated[str | None, typer.Option(help="calendar code, such as XNYS 
 Markets = Annotated[
     str | None,
     typer.Option(help="calendars of suffixes or indices, such as SR=XSAU,XY=24/5  [PIPELINE_MARKETS]"),
+]
+Latest = Annotated[
+    bool,
+    typer.Option("--latest", help="publish the run as the session's standing edition although its settings differ"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")]

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 
 from pipeline import cli_options as option
 from pipeline.cli_parts import print_json, tell
-from pipeline.errors import BadSymbol
+from pipeline.errors import BadSession, BadSymbol
 
 if TYPE_CHECKING:
     from pipeline.publishing.shelf import Published
@@ -29,23 +29,32 @@ Names = Annotated[
     typer.Argument(metavar="[SYMBOL]...", help="symbols to show in detail", autocompletion=option.published_symbols),
 ]
 By = Annotated[Sort, typer.Option(help="symbol, width (of the range, widest first) or change (of the last close)")]
+Edition = Annotated[
+    str | None, typer.Option(help="one of the session's other editions: its number or name; needs --as-of")
+]
 Top = Annotated[int | None, typer.Option(min=1, help="show only so many")]
 
 
 def show(
     symbols: Names = None,
     as_of: option.AsOf = None,
+    edition: Edition = None,
     sort: By = Sort.SYMBOL,
     top: Top = None,
     as_json: option.AsJson = False,
 ) -> None:
-    """Show the latest published forecasts, or those of a session; with symbols, these in detail."""
+    """Show the latest published forecasts, or those of a session; with symbols, these in detail.
+
+    Without a standing edition it is the newest trial.
+    """
     from pipeline.config import Settings
     from pipeline.publishing import shelf, terminal
 
     published_at = Settings.load().published
     day = option.date_of(as_of)
-    folder = shelf.latest(published_at) if day is None else published_at / f"as_of={day}"
+    if edition is not None and day is None:
+        raise BadSession(f"--edition {edition}: name its session too, as in --as-of 2013-02-28")
+    folder = shelf.newest(published_at) if day is None else shelf.edition_of(published_at, day, edition)
     published = shelf.read_published(folder, verify=as_json)
     if symbols:
         names = _found(published, symbols)
@@ -60,9 +69,15 @@ def show(
 
 def overview(folder: "Storage") -> RenderableType:
     """Return a published folder as a table. Raises MissingStep if nothing is published there."""
+    from rich.text import Text
+
     from pipeline.publishing import shelf, terminal
 
-    return terminal.Overview(published=shelf.read_published(folder))
+    published = shelf.read_published(folder)
+    table = terminal.Overview(published=published)
+    if published.manifest.get("standing", True):
+        return table
+    return Group(table, Text("`latest` was not moved: --latest moves it, settings in .env make this the standard."))
 
 
 def _found(published: "Published", words: Sequence[str]) -> list[str]:
@@ -92,6 +107,7 @@ def _details(published: "Published", names: Sequence[str], record: list[dict[str
 
     from rich.text import Text
 
+    from pipeline.publishing import words
     from pipeline.publishing.terminal_symbol import Detail
 
     forecasts, decision = published.forecasts, published.manifest["decision"]
@@ -99,6 +115,8 @@ def _details(published: "Published", names: Sequence[str], record: list[dict[str
     withheld = {each["symbol"]: each["reason"] for each in forecasts["withheld"]}
     stand_ins = {each["symbol"]: each["reason"] for each in decision.get("fallbacks", ())}
     parts: list[RenderableType] = []
+    if note := words.trial_note(published.manifest.get("trial", ()), standing=published.manifest.get("standing", True)):
+        parts.append(Text(note, style="yellow"))
     for name in names:
         if parts:
             parts.append("")

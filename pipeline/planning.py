@@ -12,6 +12,7 @@ from pipeline.markets import refusals
 from pipeline.prices.sources import Source, open_source
 from pipeline.runs import Run
 from pipeline.sessions import Sessions
+from pipeline.trials import departures
 from pipeline.trigger_form import require_complete
 
 
@@ -24,11 +25,13 @@ def plan_run(
     manual: bool,
     overrides: Mapping[str, Any],
     provenance: Mapping[str, str],
+    make_latest: bool = False,
 ) -> Run:
     """Return the run for a request at `now`, or raise a UserError that says what is wrong with it.
 
-    `as_of` is the session asked for, `interval_end` the end of a scheduled run's data interval. Raises
-    SessionNotAvailable where a scheduled session lies after the source's end.
+    `as_of` is the session asked for, `interval_end` the end of a scheduled run's data interval. `make_latest` has a
+    trial published as the standing edition. Raises SessionNotAvailable where a scheduled session lies after the
+    source's end.
     """
     settings = Settings.load(**overrides)
     source = open_source(settings, today=now.date())
@@ -49,6 +52,8 @@ def plan_run(
         overrides=dict(overrides),
         frozen=frozen,
         provenance=dict(provenance),
+        trial=departures(settings, wanted, source),
+        make_latest=make_latest,
     )
 
 

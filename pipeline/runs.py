@@ -32,15 +32,24 @@ class Run:
     overrides: Mapping[str, Any] = field(default_factory=dict)  # settings that the request changed, for people to read
     frozen: Mapping[str, Any] = field(default_factory=dict)  # all settings of `Settings.frozen`, the request's included
     provenance: Mapping[str, str] = field(default_factory=dict)  # Airflow's dag_id, run_id …
+    trial: tuple[str, ...] = ()  # how it differs from the standing configuration, in words; see pipeline.trials
+    make_latest: bool = False  # the request asks that a trial is published as the session's standing edition
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as JSON has it."""
-        return {**asdict(self), "as_of": self.as_of.isoformat(), "symbols": list(self.symbols)}
+        values = {**asdict(self), "as_of": self.as_of.isoformat(), "symbols": list(self.symbols)}
+        return {**values, "trial": list(self.trial)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Return the run that `to_dict` gave."""
-        return cls(**{**values, "as_of": date.fromisoformat(values["as_of"]), "symbols": tuple(values["symbols"])})
+        texts = {name: tuple(values.get(name, ())) for name in ("symbols", "trial")}
+        return cls(**{**values, "as_of": date.fromisoformat(values["as_of"]), **texts})
+
+    @property
+    def standing(self) -> bool:
+        """Whether its edition becomes the session's standing one, and its forecasts count for the track record."""
+        return self.make_latest or not self.trial
 
     @cached_property
     def settings(self) -> Settings:

@@ -47,7 +47,7 @@ class Sessions:
     @property
     def zone(self) -> str:
         """The exchange's time zone, such as `America/New_York`."""
-        return str(self._calendar.tz)
+        return str(self._recorded.calendar.tz)
 
     def is_session(self, day: date) -> bool:
         """Whether `day` is a session, outside what is recorded an estimated one."""

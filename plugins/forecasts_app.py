@@ -50,10 +50,16 @@ def session(request: Request, as_of: date) -> Response:
     return _page(request, lambda site, root, base: site.report_page(root, base, as_of))
 
 
+@app.get("/sessions/{as_of}/{edition}")
+def one_edition(request: Request, as_of: date, edition: str) -> Response:
+    """The report of one of a session's other editions: a trial, or one that was replaced."""
+    return _page(request, lambda site, root, base: site.report_page(root, base, as_of, edition))
+
+
 @app.get("/record")
-def record(request: Request) -> Response:
-    """What came of the forecasts."""
-    return _page(request, lambda site, root, base: site.record_page(root, base))
+def record(request: Request, source: str = "") -> Response:
+    """The track record of one source of prices."""
+    return _page(request, lambda site, root, base: site.record_page(root, base, source or None))
 
 
 @app.get("/symbols")
@@ -70,14 +76,24 @@ def one_symbol(request: Request, symbol: str) -> Response:
     return _page(request, lambda site, root, base: site.symbol_page(root, base, symbol))
 
 
+@app.get("/files/{as_of}/editions/{edition}/{name:path}")
+def file_of_edition(as_of: date, edition: str, name: str) -> Response:
+    """One file of one of a session's other editions, as it lies there."""
+    return _file(as_of, edition, name)
+
+
 @app.get("/files/{as_of}/{name:path}")
 def file(as_of: date, name: str) -> Response:
     """One published file, as it lies there."""
+    return _file(as_of, None, name)
+
+
+def _file(as_of: date, edition: str | None, name: str) -> Response:
     from pipeline.errors import PipelineError
     from pipeline.publishing import shelf
 
     try:
-        folder = _published() / shelf.folder_name(as_of)
+        folder = shelf.edition_of(_published(), as_of, edition)
         if name not in shelf.read_manifest(folder)["files"]:  # so no name leads anywhere else
             raise HTTPException(status.HTTP_404_NOT_FOUND, f"{name} is not among the files of {as_of}")
         content = folder.read(name)

@@ -74,7 +74,8 @@ def _fitted(text: str, room: int) -> str:
 
 def _links(published: dict[str, Any]) -> str:
     root = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-    report = f"[Report]({root}/plugin/forecasts/forecasts/sessions/{quote(published['as_of'])})"
+    edition = f"/{quote(published['edition'])}" if published.get("edition") else ""
+    report = f"[Report]({root}/plugin/forecasts/forecasts/sessions/{quote(published['as_of'])}{edition})"
     return " · ".join(filter(None, (report, _mlflow(published))))
 
 

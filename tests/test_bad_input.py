@@ -19,6 +19,7 @@ from pipeline.learning.baselines import BASELINES
 from pipeline.publishing.edition import QUANTILES
 from pipeline.runs import Run
 from tests.bad_prices import BAD, COUNT, LAST, MIDDLE, NEVER, SESSIONS, SOUND, STANDS_IN, tables
+from tests.small import set_as_standing
 
 SMALL = {
     "source": "files",
@@ -70,6 +71,7 @@ class Place:
 def place(empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     shutil.copytree(empty_home, tmp_path / "var")
     monkeypatch.setenv("PIPELINE_HOME", str(tmp_path / "var"))
+    set_as_standing(monkeypatch, {**SMALL, "files": tmp_path / "prices.csv"})
     monkeypatch.chdir(tmp_path)
     return Place(tmp_path / "var")
 

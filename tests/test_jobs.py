@@ -18,7 +18,7 @@ from pipeline.judging.heldout import Heldout
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.publishing.edition import BASELINES
 from pipeline.sessions import Sessions
-from tests.small import SMALL
+from tests.small import SMALL, set_as_standing
 
 TODAY = datetime(2026, 11, 20, 23, tzinfo=UTC)
 NEW_YORK = Sessions("XNYS")
@@ -34,6 +34,7 @@ def new_home(empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def use(empty_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(empty_home, home, dirs_exist_ok=True)
     monkeypatch.setenv("PIPELINE_HOME", str(home))
+    set_as_standing(monkeypatch)
     monkeypatch.chdir(home.parent)
     return home
 
@@ -114,7 +115,8 @@ def test_nothing_after_the_session_moves_a_byte(
     for name, prices in (("clean", table), ("poisoned", poisoned)):
         home = use(empty_home, tmp_path / name / "var", monkeypatch)
         prices.to_csv(home.parent / "prices.csv", index=False)
-        run(source="files", files=str(home.parent / "prices.csv"))
+        set_as_standing(monkeypatch, {"source": "files", "files": home.parent / "prices.csv"})
+        run()
         outcomes.append(promised(home, DAYS[0]))
     assert after.any()
     assert outcomes[0] == outcomes[1]

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import jobs
 from pipeline.jobs import story
-from tests.small import SMALL
+from tests.small import SMALL, set_as_standing
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 
@@ -20,6 +20,7 @@ def results(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     home = Path(shutil.copytree(empty_home, tmp_path_factory.mktemp("told") / "var"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIPELINE_HOME", str(home))
+        set_as_standing(patch)
         patch.chdir(home.parent)
         for day in (date(2013, 2, 26), date(2013, 2, 27)):
             planned = jobs.plan(key=None, now=NOW, as_of=day, overrides=SMALL, provenance={})

@@ -18,7 +18,7 @@ from pipeline.judging import gate
 from pipeline.learning.baselines import BASELINES
 from pipeline.runs import Run
 from pipeline.storage import Storage, open_storage
-from tests.small import SMALL
+from tests.small import SMALL, set_as_standing
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 DAYS = [date(2013, 2, 27), date(2013, 2, 28)]
@@ -42,6 +42,7 @@ class Machines:
         self.tracking = SHARED["MLFLOW_TRACKING_URI"].format(shared)
         for name in ("daily-forecast", "live-scores", "backtest"):  # as a server would: not on a worker's disk
             MlflowClient(self.tracking).create_experiment(name, str(shared / "artifacts" / name))
+        set_as_standing(patch)
         patch.setenv("PIPELINE_STORE_URI", store)
         patch.setenv("PIPELINE_PUBLISH_URI", publish)
         self.published = open_storage(publish, shared.parent / "look")

@@ -172,11 +172,15 @@ class Stack:
         return self.state(run_id, dag)
 
     def published(self, as_of: str) -> dict[str, Any]:
-        """Return the manifest of a published session, after every file has been found to be what it says."""
+        """Return the manifest of a published session, after every file has been found to be what it says.
+
+        It is that of the standing edition, or of the newest trial where there is none.
+        """
         words = [
-            "import json, sys; from pipeline.config import Settings",
-            "from pipeline.publishing.shelf import read_published",
-            f"found = read_published(Settings.load().published / 'as_of={as_of}', verify=True)",
+            "import json, sys; from datetime import date; from pipeline.config import Settings",
+            "from pipeline.publishing.shelf import edition_of, read_published",
+            f"folder = edition_of(Settings.load().published, date.fromisoformat('{as_of}'))",
+            "found = read_published(folder, verify=True)",
             "json.dump(found.manifest, sys.stdout)",
         ]
         manifest: dict[str, Any] = json.loads(self.compose("exec", "-T", "worker", "python", "-c", "; ".join(words)))

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pipeline.config import LEVELS, Settings
+from pipeline.database.engine import open_database
 from pipeline.errors import BadSetting, MissingStep
 from pipeline.prices.snapshot import Snapshot, read_snapshot
 from pipeline.runs import Run
+from pipeline.trials import series_of
 
 if TYPE_CHECKING:
     from pipeline.learning.features import Features
@@ -44,6 +46,15 @@ def features_of(this: Run) -> "Features":
     from pipeline.learning.features import make_features
 
     return make_features(panel_of(read_snapshot(snapshot_of(this)), this.settings, this.as_of))
+
+
+def record_of(this: Run) -> pd.DataFrame:
+    """Return the track record of the run's symbols up to its session: the standing one, or the trial's own."""
+    from pipeline.judging.record import live_record
+
+    settings = this.settings
+    database = open_database(settings.database)
+    return live_record(database, settings.source, this.symbols, this.as_of, series=series_of(this))
 
 
 def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":

@@ -12,10 +12,11 @@ import pandas as pd
 from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
-from pipeline.jobs.common import Summary, digest_of, features_of, snapshot_of
+from pipeline.jobs.common import Summary, digest_of, features_of, record_of, snapshot_of
 from pipeline.jobs.withholding import in_words
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
+from pipeline.trials import series_of
 
 if TYPE_CHECKING:
     from pipeline.learning.features import Features
@@ -85,19 +86,46 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
         return settings.sessions_of(symbol).complete_at(session)
 
     database = open_database(settings.database)
-    record.keep(database, settings.source, edition.forecasts, beside, this.key, now=now, complete_at=complete_at)
+    record.keep(
+        database,
+        settings.source,
+        edition.forecasts,
+        beside,
+        this.key,
+        now=now,
+        complete_at=complete_at,
+        series=series_of(this),
+    )
+    _write_track_record(this)
     uploaded = this.read("upload", made_by="train")
-    with settings.published.reading(published.folder.name) as folder:
+    with settings.published.reading(published.place) as folder:
         runs.log_published(settings, uploaded["mlflow_run_id"], folder)
     runs.finish(settings, uploaded["mlflow_run_id"])
     return {
         "as_of": this.as_of.isoformat(),
         "folder": str(published.folder),
+        "place": published.place,
         "changed": published.changed,
+        "trial": list(this.trial),
+        "standing": this.standing,
+        "edition": "" if this.standing else published.folder.name,
         "headline": words.headline(edition),
         "verdict": words.verdict(edition).title,
         "mlflow_url": uploaded.get("mlflow_url"),
     }
+
+
+def _write_track_record(this: Run) -> None:
+    """Write the track record of the run's source over all its symbols, editions and trials."""
+    from pipeline.judging.live import one_ahead
+    from pipeline.judging.record import live_record
+    from pipeline.publishing import track_record
+
+    settings = this.settings
+    since = track_record.first_day(this.as_of)
+    rows = live_record(open_database(settings.database), settings.source, None, None, series=None, since=since)
+    if len(ahead := one_ahead(rows)):
+        track_record.write(settings.published, settings.source, ahead)
 
 
 def _by_network(
@@ -105,7 +133,6 @@ def _by_network(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the forecasts of the network that won, and the reasons where it should keep quiet about a symbol."""
     from pipeline.judging.abstaining import abstentions
-    from pipeline.judging.record import live_record
     from pipeline.learning.forecaster import Forecaster
     from pipeline.learning.windows import usable_origins
 
@@ -117,7 +144,7 @@ def _by_network(
         with this.reading("model", made_by="train") as folder:
             forecaster = Forecaster.load(folder)
     settings = this.settings
-    record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
+    record = record_of(this)
     quiet = abstentions(features, forecaster.card.symbols, record)
     origins = usable_origins(features, forecaster.card.context_length).at(features.panel.last)
     origins = _without(features, origins, [*withheld, *({"symbol": symbol} for symbol in quiet)])
@@ -219,7 +246,6 @@ def _read_as(this: Run) -> dict[str, str]:
 
 def _edition(this: Run) -> "Edition":
     from pipeline.judging import live
-    from pipeline.judging.record import live_record
     from pipeline.learning.baselines import BASELINES
     from pipeline.prices.adjustments import recent_closes
     from pipeline.publishing.edition import Edition
@@ -229,7 +255,7 @@ def _edition(this: Run) -> "Edition":
     uploaded, training = (this.read(name, made_by="train") for name in ("upload", "training"))
     frozen = snapshot_of(this)
     bars = read_snapshot(frozen)
-    record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
+    record = record_of(this)
     kinds = live.by_kind(record)
     return Edition(
         as_of=this.as_of,
@@ -247,6 +273,8 @@ def _edition(this: Run) -> "Edition":
         drift=training.get("drift", {}),
         memory=training.get("memory") or {},
         withheld=outcome["withheld"],
+        trial=this.trial,
+        make_latest=this.make_latest,
         provenance={
             "source": settings.source,
             **_read_as(this),

@@ -36,6 +36,7 @@ def judge(run: Mapping[str, Any]) -> Summary:
     with this.reading("heldout.npz", made_by="train") as path:
         heldout = Heldout.load(path)
     heldout, champion, no_champion, skipped = _with_champion(this, heldout)
+    none_before = _none_before(this) if champion is None else ""
     scores = heldout.scores(LEVELS)
     models = scores["models"]
 
@@ -62,29 +63,59 @@ def judge(run: Mapping[str, Any]) -> Summary:
             evidence=evidence,
             not_trained=training.get("not_trained"),
             no_champion=no_champion,
+            none_before=none_before,
             skipped=skipped,
         )
     else:
         best = "ewma_historical"
         why = f"No network was trained: {training['not_trained']}. " if training.get("not_trained") else ""
         reason = f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged."
-        decision = gate.Decision(model=best, model_version=digest[:12], promoted=False, reason=reason)
+        decision = gate.Decision(
+            model=best,
+            model_version=digest[:12],
+            promoted=False,
+            reason=reason,
+            challenger_outcome="unjudged",
+            champion_outcome="none",
+        )
+        no_champion = "nothing is held out to compare a champion on"
     known = (
         {"version": champion.version, "as_of": str(champion.as_of), "network": champion.network} if champion else None
     )
     result = {
         **asdict(decision),
+        "reason": _with_trial(this, decision.reason, promoted=decision.promoted),
         "champion": known,
+        "no_champion": None if champion else no_champion or none_before,
+        "trial": list(this.trial),
+        "registered": decision.promoted and this.standing,
         "best_baseline": best,
         "evidence": asdict(evidence),
         "suspect": scores["suspect"],
     }
     this.write("scores", scores)
     this.write("decision", result)
-    if decision.promoted:
+    if result["registered"]:
         registry.promote(settings, decision.model_version, this.as_of)
     runs.log_decision(settings, uploaded["mlflow_run_id"], scores=scores, decision=result)
     return {name: result[name] for name in ("model", "model_version", "promoted", "reason")}
+
+
+def _with_trial(this: Run, reason: str, *, promoted: bool) -> str:
+    """Return the reason, and for a trial whose network passed that the champion stays."""
+    if not promoted or this.standing:
+        return reason
+    return f"{reason} This run is a trial: its network is published in this edition and does not become champion."
+
+
+def _none_before(this: Run) -> str:
+    """Return in words that there is no champion for the run's source and session; `yet` only if there never was one."""
+    from pipeline.tracking import registry
+
+    settings = this.settings
+    if not registry.ever_promoted(settings):
+        return "there is no champion yet"
+    return f"no champion for the source {settings.source} was promoted before {this.as_of}"
 
 
 def _expired(this: Run, champion: "Registered") -> str | None:

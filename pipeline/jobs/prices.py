@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSession, BadSymbol, NothingToForecast
-from pipeline.jobs.common import Asked, Summary, snapshot_of
+from pipeline.jobs.common import Asked, Summary, record_of, snapshot_of
 from pipeline.jobs.withholding import in_words
 from pipeline.planning import plan_run
 from pipeline.prices.answers import Request
@@ -17,6 +17,7 @@ from pipeline.prices.snapshot import read_snapshot, write_snapshot
 from pipeline.prices.sources import open_source
 from pipeline.prices.store import PriceStore
 from pipeline.runs import Run
+from pipeline.trials import series_of
 
 _NOTES_TOLD = 50  # by the step; all of them are in audit.json
 SNAPSHOTS = "snapshots"  # in the store, for each session a folder
@@ -31,6 +32,7 @@ def plan(
     manual: bool = True,
     overrides: Mapping[str, Any],
     provenance: Mapping[str, str],
+    make_latest: bool = False,
 ) -> Summary:
     """Settle what a request means; see `pipeline.planning.plan_run`. Returns the run and the batches to ingest."""
     run = plan_run(
@@ -41,6 +43,7 @@ def plan(
         manual=manual,
         overrides=overrides,
         provenance=provenance,
+        make_latest=make_latest,
     )
     size = run.settings.ingest_batch
     batches = [list(run.symbols[at : at + size]) for at in range(0, len(run.symbols), size)]
@@ -146,7 +149,7 @@ def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
 def score(run: Mapping[str, Any]) -> Summary:
     """Score the forecasts published earlier whose session has come, and read the record up to the run's session."""
     from pipeline.judging import live as judged
-    from pipeline.judging.record import live_record, score_due
+    from pipeline.judging.record import score_due
 
     this = Run.from_dict(run)
     engine = open_database(this.settings.database)
@@ -157,9 +160,16 @@ def score(run: Mapping[str, Any]) -> Summary:
         except BadSymbol:  # it was published before its market was refused; it has no bars to be scored with
             return day
 
-    bars = read_snapshot(snapshot_of(this))
-    scored = score_due(engine, this.settings.source, bars, this.as_of, origin_of, this.settings.sessions_of)
-    record = live_record(engine, this.settings.source, this.symbols, this.as_of)
+    scored = score_due(
+        engine,
+        this.settings.source,
+        read_snapshot(snapshot_of(this)),
+        this.as_of,
+        origin_of,
+        this.settings.sessions_of,
+        series=series_of(this),
+    )
+    record = record_of(this)
     kinds = {kind: judged.lately(part) for kind, part in judged.by_kind(record).items()}
     summary: Summary = {"scored_now": scored, "in_the_record": len(record), **kinds}
     this.write("live", summary)

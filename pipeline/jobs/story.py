@@ -24,6 +24,7 @@ def _plan(planned: Mapping[str, Any]) -> list[str]:
         *([f"{_count(len(folds), 'fold')}, {folds[0]['first']} to {folds[-1]['last']}"] if folds else []),
         f"as asked for: {changed}" if changed else "everything as set",
         *_named([f"no forecast for {reason}" for reason in run.get("refused", {}).values()]),
+        *([f"a trial, unlike the standing configuration: {', '.join(run['trial'])}"] if run.get("trial") else []),
     ]
 
 
@@ -108,6 +109,11 @@ def _publish(result: Mapping[str, Any]) -> list[str]:
         str(result["headline"]),
         str(result["verdict"]),
         f"{'written' if result['changed'] else 'unchanged'}: {result['folder']}",
+        *(
+            []
+            if result.get("standing", True)
+            else ["a trial: `latest`, the track record and the champion were not moved"]
+        ),
     ]
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.database.engine import open_database
-from pipeline.jobs.common import Summary, snapshot_of
+from pipeline.jobs.common import Summary, record_of, snapshot_of
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
 
@@ -30,6 +29,8 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
         try_number=try_number,
     )
     tags |= {name: str(card[name]) for name in ("weights_sha256",) if name in card}
+    if this.trial:
+        tags["trial"] = "; ".join(this.trial)
     run_id = runs.open_run(
         settings, experiment="daily-forecast", key=this.key, name=f"{this.as_of} {settings.network}", tags=tags
     )
@@ -52,10 +53,13 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     _log_record(this, run_id)
     version = None
     if "not_trained" not in training:
-        tags = {"data_digest": frozen.digest, "git_commit": tags["git_commit"]}
+        trial = {"trial": tags["trial"]} if this.trial else {}
+        tags = {"data_digest": frozen.digest, "git_commit": tags["git_commit"], **trial}
         example = _example(read_snapshot(frozen), settings.context_length)
         with this.reading("model", made_by="train") as folder:
-            version = registry.register(settings, run_id, model_dir=folder, example=example, tags=tags).version
+            version = registry.register(
+                settings, run_id, model_dir=folder, example=example, tags=tags, challenger=this.standing
+            ).version
     result = {
         "mlflow_run_id": run_id,
         "mlflow_url": runs.run_url(settings, run_id),
@@ -83,15 +87,15 @@ def _draw(training: Mapping[str, Any], scores: Mapping[str, Any], folder: Path) 
 def _log_record(this: Run, run_id: str) -> None:
     """Record how earlier forecasts did: in short with the run, and session by session in an experiment of its own."""
     from pipeline.judging import live
-    from pipeline.judging.record import live_record
     from pipeline.tracking import runs
     from pipeline.tracking.live import log_record
 
     settings, kept = this.settings, this.read("live", made_by="score")
     shown = {f"{kind}/{name}": value for kind in live.NOTES for name, value in kept.get(kind, {}).items()}
     runs.log_metrics(settings, run_id, {name: value for name, value in shown.items() if not isinstance(value, str)})
-    record = live_record(open_database(settings.database), settings.source, this.symbols, this.as_of)
-    for kind, part in live.by_kind(record).items():
+    if not this.standing:  # the curves there are those of the standing configuration
+        return
+    for kind, part in live.by_kind(record_of(this)).items():
         log_record(settings, kind, live.by_session(part), live.by_symbol(part), live.NOTES[kind])
 
 

@@ -7,7 +7,7 @@ then is published only if its mean beats the best baseline's; otherwise the base
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.judging.significance import Significance
 
@@ -32,6 +32,19 @@ class Evidence:
     against_champion: Significance | None = None
 
 
+# What became of the network trained in this run, and of the champion before it: what a title is chosen by.
+ChallengerOutcome = Literal[
+    "unjudged",  # no session is held out
+    "not_trained",
+    "suspect",
+    "worse",  # its mean is no better than the best baseline's
+    "by_chance",  # its mean is better, which may be chance
+    "behind_champion",  # it beats the best baseline beyond chance, but not the champion
+    "takes_over",
+]
+ChampionOutcome = Literal["none", "unusable", "expired", "suspect", "worse", "published", "replaced"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Decision:
     """What the gate decided, and why in plain words."""
@@ -40,6 +53,8 @@ class Decision:
     model_version: str
     promoted: bool
     reason: str
+    challenger_outcome: ChallengerOutcome
+    champion_outcome: ChampionOutcome
 
 
 def decide(
@@ -50,25 +65,54 @@ def decide(
     evidence: Evidence,
     not_trained: str | None = None,
     no_champion: str | None = None,
+    none_before: str = "there is no champion yet",
     skipped: Sequence[str] = (),
 ) -> Decision:
     """Return the decision over contenders that were all scored on the same sessions.
 
-    `not_trained` says why there is no challenger, `no_champion` why there is no champion to compare with, `skipped`
-    which later champions could not be used. Where there is no test, the means alone decide. An expired champion is no
-    hurdle: then the challenger need only have a lower mean than the best baseline. A suspect network neither takes over
-    nor is published.
+    `not_trained` says why there is no challenger, `no_champion` why a champion that there is cannot be compared,
+    `none_before` what is said where there is none, `skipped` which later champions could not be used. Where there is no
+    test, the means alone decide. An expired champion is no hurdle: then the challenger need only have a lower mean than
+    the best baseline. A suspect network neither takes over nor is published.
     """
     promoted = challenger is not None and _takes_over(challenger, champion, baseline, evidence)
     standing = challenger if promoted else champion
     published = standing if standing is not None and _may_be_published(standing, baseline) else baseline
-    words = [_of_the_challenger(challenger, champion, baseline, evidence, promoted, not_trained, no_champion)]
+    absent = no_champion or none_before
+    words = [_of_the_challenger(challenger, champion, baseline, evidence, promoted, not_trained, absent)]
     words += [*_of_the_champion(champion, baseline, promoted), *(f"{_upper(why)}." for why in skipped)]
     if published is baseline:
         words.append(f"So the baseline {baseline.model} is published.")
     elif not promoted:
         words.append(f"The champion {_named(published)} is published.")
-    return Decision(model=published.model, model_version=published.version, promoted=promoted, reason=" ".join(words))
+    return Decision(
+        model=published.model,
+        model_version=published.version,
+        promoted=promoted,
+        reason=" ".join(words),
+        challenger_outcome="takes_over" if promoted else _challenger_outcome(challenger, baseline, evidence),
+        champion_outcome="replaced" if promoted and champion else _champion_outcome(champion, baseline, no_champion),
+    )
+
+
+def _challenger_outcome(challenger: Contender | None, baseline: Contender, evidence: Evidence) -> ChallengerOutcome:
+    if challenger is None:
+        return "not_trained"
+    if challenger.suspect:
+        return "suspect"
+    if challenger.crps_bp >= baseline.crps_bp:
+        return "worse"
+    return "behind_champion" if _passes(evidence.against_baseline, evidence.level) else "by_chance"
+
+
+def _champion_outcome(champion: Contender | None, baseline: Contender, no_champion: str | None) -> ChampionOutcome:
+    if champion is None:
+        return "unusable" if no_champion else "none"
+    if champion.expired:
+        return "expired"
+    if champion.suspect:
+        return "suspect"
+    return "worse" if champion.crps_bp >= baseline.crps_bp else "published"
 
 
 def best_baseline(scores: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> str:
@@ -103,10 +147,11 @@ def _of_the_challenger(
     evidence: Evidence,
     promoted: bool,
     not_trained: str | None,
-    no_champion: str | None,
+    absent: str,
 ) -> str:
+    """Return what became of the challenger; `absent` says why no champion was compared, where there was none."""
     if challenger is None:
-        return f"No network was trained: {not_trained}." + (f" {_upper(no_champion)}." if no_champion else "")
+        return f"No network was trained: {not_trained}." + (f" {_upper(absent)}." if champion is None else "")
     if challenger.suspect:
         return (
             f"The challenger {_named(challenger)} does not take over: it is suspect, "
@@ -117,7 +162,7 @@ def _of_the_challenger(
     test, level = (None if expired else evidence.against_baseline), evidence.level
     against = [_compared(challenger, baseline, f"best baseline {baseline.model}", test, level, untested=not expired)]
     if champion is None:
-        against.append(no_champion or "there is no champion yet")
+        against.append(absent)
     elif expired:
         against.append(f"the champion {_named(champion)} has expired, so that its own score is no hurdle")
     else:

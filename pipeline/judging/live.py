@@ -62,11 +62,19 @@ def by_symbol(record: pd.DataFrame) -> pd.DataFrame:
 
 
 def next_session(record: pd.DataFrame) -> pd.DataFrame:
-    """Return the forecasts of the next session that came due over the last `ROLLING` sessions of a record.
+    """Return the forecasts of the next session that matured over the last `ROLLING` sessions of a record.
+
+    Columns: as of `one_ahead`.
+    """
+    return one_ahead(_lately(record[record["step"] == 1]))
+
+
+def one_ahead(record: pd.DataFrame) -> pd.DataFrame:
+    """Return a record's forecasts of the next session.
 
     Columns: those of the record without step, and a price for each of `LEVELS` instead of `quantiles`.
     """
-    ahead = _lately(record[record["step"] == 1]).reset_index(drop=True)
+    ahead = record[record["step"] == 1].reset_index(drop=True)
     names = {f"{level:g}": quantile_column(level) for level in LEVELS}
     quantiles = pd.DataFrame(json.loads(f"[{','.join(ahead['quantiles'])}]"), columns=list(names))
     return ahead.drop(columns=["step", "quantiles"]).join(quantiles.rename(columns=names).astype(float))

@@ -17,7 +17,9 @@ Array = NDArray[np.float64]
 RANGES = {"50": (0.25, 0.75), "80": (0.10, 0.90), "90": (0.05, 0.95)}
 _BASIS_POINTS = 1e4
 # Per window and step, not scores themselves: what the shares and ratios are made from.
-_PARTS = ("hit", "moved", "unchanged_bp", "ones")
+_PARTS = ("hit", "moved", "walk_bp", "ones")
+# What errors of the median are relative to; where it is not among the models, a median of "nothing changes".
+RANDOM_WALK = "random_walk"
 
 
 def pinball_bp(quantile_NH: Array, actual_NH: Array, level: float) -> Array:
@@ -56,11 +58,13 @@ def score_table(
     What is said across symbols or sessions (intervals, tests, rank IC) has no value by symbol.
     """
     symbols, symbol_N = np.unique(symbols_N, return_inverse=True)
+    walk_NHQ = forecasts.get(RANDOM_WALK)
+    walk_NH = np.zeros_like(actual_NH) if walk_NHQ is None else walk_NHQ[..., levels.index(0.5)]
     _, day_N = np.unique(origins_N, return_inverse=True)
     came_NH = ranks(actual_NH, day_N)
     table = {}
     for name, quantiles_NHQ in forecasts.items():
-        parts = _parts(quantiles_NHQ, actual_NH, levels)
+        parts = _parts(quantiles_NHQ, actual_NH, levels, walk_NH)
         ic_DH = rank_correlations(ranks(quantiles_NHQ[..., levels.index(0.5)], day_N), came_NH, day_N)
         by_symbol = _ratios({part: _sums(values, symbol_N) for part, values in parts.items()})
         steps = _ratios({part: values.sum(axis=0) for part, values in parts.items()})
@@ -81,8 +85,11 @@ def score_table(
     return table
 
 
-def _parts(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...]) -> dict[str, Array]:
-    """Return each score's value of each window and step, shape (N, H), and what shares are made from."""
+def _parts(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...], walk_NH: Array) -> dict[str, Array]:
+    """Return each score's value of each window and step, shape (N, H), and what shares are made from.
+
+    `walk_NH` are the random walk's medians.
+    """
     median_NH = quantiles_NHQ[..., levels.index(0.5)]
     moved_NH = (actual_NH != 0) & (median_NH != 0)
     pinball = {
@@ -97,7 +104,7 @@ def _parts(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...]) ->
         "mae_bp": _BASIS_POINTS * np.abs(actual_NH - median_NH),
         "up": (actual_NH > 0).astype(float),
         **pinball,
-        "unchanged_bp": _BASIS_POINTS * np.abs(actual_NH),
+        "walk_bp": _BASIS_POINTS * np.abs(actual_NH - walk_NH),
         "hit": (moved_NH & (np.sign(median_NH) == np.sign(actual_NH))).astype(float),
         "moved": moved_NH.astype(float),
         "ones": np.ones_like(actual_NH),
@@ -107,7 +114,7 @@ def _parts(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...]) ->
 def _ratios(sums: Mapping[str, Array]) -> list[dict[str, float]]:
     """Return the scores of each group from the sums of `_parts` over its windows, each of shape (G,)."""
     means = {name: values_G / sums["ones"] for name, values_G in sums.items() if name not in _PARTS}
-    means["mae_over_random_walk"] = _over(sums["mae_bp"], sums["unchanged_bp"], 1.0)
+    means["mae_over_random_walk"] = _over(sums["mae_bp"], sums["walk_bp"], 1.0)
     means["direction"] = _over(sums["hit"], sums["moved"], 0.5)
     return [dict(zip(means, map(float, row), strict=True)) for row in zip(*means.values(), strict=True)]
 
@@ -116,12 +123,12 @@ def _over_sessions(
     parts: Mapping[str, Array], ic_DH: Array, day_N: NDArray[np.int64], steps: slice, horizon: int
 ) -> dict[str, Any]:
     """Return how sure the scores of some steps are, given by how much they differ from session to session."""
-    mae_D, unchanged_D, count_D = (_sums(parts[part][:, steps], day_N) for part in ("mae_bp", "unchanged_bp", "ones"))
+    mae_D, walk_D, count_D = (_sums(parts[part][:, steps], day_N) for part in ("mae_bp", "walk_bp", "ones"))
     hits_D, moved_D = (_sums(parts[part][:, steps], day_N) for part in ("hit", "moved"))
     low, high = (None, None)
     if moved_D.sum():
         low, high = wilson(hits_D.sum() / moved_D.sum(), independent_cases(hits_D, moved_D, horizon))
-    better = diebold_mariano(mae_D / count_D, unchanged_D / count_D, horizon)
+    better = diebold_mariano(mae_D / count_D, walk_D / count_D, horizon)
     return {
         "direction_low": low,
         "direction_high": high,

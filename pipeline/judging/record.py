@@ -1,8 +1,13 @@
-"""The record: every published forecast, the baseline beside it, and how both did when their session came.
+"""The track record: every published forecast, the baseline next to it, and the scores of both.
 
-Rows are written once. A later run of the same session may correct a forecast that nothing has been said about yet;
-what has been scored stays as it is. A forecast is *in time* if its target session had not closed when it was published:
-the live record is made of these. All others are replays, kept and scored the same, and never called live.
+A forecast belongs to the run whose edition it was published in: another run of the same session adds rows and replaces
+none. The same run again may correct a forecast that has no score yet; what is scored stays as it is. A forecast is *in
+time* if its target session had not closed when it was published: the live record is made of these. All others are
+replays, stored and scored the same way, and never called live.
+
+The forecasts of the standing configuration form the series `""`; those of each trial (`pipeline.trials`) form a series
+of their own, so that no trial enters the live record, an abstention or a decision to retrain. Where a series has
+several forecasts for one symbol, session and step, the one published last counts, and one in time before any replay.
 """
 
 import json
@@ -14,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Table, and_, bindparam, delete, insert, select
 
-from pipeline.config import LEVELS
+from pipeline.config import BASELINES, LEVELS
 from pipeline.database.engine import reading, writing
 from pipeline.database.schema import forecasts, scores
 from pipeline.judging.metrics import RANGES, crps_bp, inside
@@ -23,8 +28,11 @@ from pipeline.learning.panel import Array
 from pipeline.prices.adjustments import total_return
 from pipeline.sessions import Sessions
 
-_KEY = ["symbol", "as_of", "step", "model_version"]
+_KEY = ["symbol", "as_of", "step", "model_version", "run_key"]
 _STEP_KEY = ["symbol", "as_of", "step"]
+STANDING = ""
+# Different files have this one name, so only a run of the same series has the prices that a forecast was made from.
+_MANY_IN_ONE = "files"
 
 
 def keep(
@@ -36,6 +44,7 @@ def keep(
     *,
     now: datetime,
     complete_at: Callable[[str, date], datetime],
+    series: str = STANDING,
 ) -> int:
     """Store the published frame and the baseline's, in one transaction; return the rows written.
 
@@ -43,19 +52,19 @@ def keep(
     which a symbol's session is complete.
     """
     rows = pd.concat([published.assign(role="published"), baseline.assign(role="baseline")], ignore_index=True)
-    rows = rows.drop_duplicates(_KEY)  # a published baseline is its own baseline
+    rows = rows.assign(run_key=run_key).drop_duplicates(_KEY)  # a published baseline is its own baseline
     columns = {level: quantile_column(level) for level in LEVELS}
     records = rows.assign(
         quantiles=[
             json.dumps({f"{level:g}": row[name] for level, name in columns.items()}) for row in rows.to_dict("records")
         ],
-        run_key=run_key,
         as_of=rows["as_of"].dt.date,
         target_session=rows["target_session"].dt.date,
     )
     pairs = zip(records["symbol"], records["target_session"], strict=True)
     records = records.assign(
         source=source,
+        series=series,
         published_at=now.astimezone(UTC).replace(tzinfo=None),
         in_time=[now < complete_at(*pair) for pair in pairs],
     )
@@ -74,17 +83,19 @@ def score_due(
     as_of: date,
     origin_of: Callable[[str, date], date] = lambda _symbol, as_of: as_of,
     sessions_of: Callable[[str], Sessions] | None = None,
+    series: str = STANDING,
 ) -> int:
     """Score every forecast from a source made before `as_of` whose session has come; return how many.
 
-    `bars` are the source's, as known then.
+    `bars` are the source's, as known then. A standing run scores trials on the same source as well, unless that is
+    `files`; a trial scores its own series and no other.
 
     `origin_of` gives the session that a symbol was forecast from: on another exchange it may be one earlier. A forecast
     whose target bar is missing is left for a later run. With `sessions_of`, the calendar of each symbol, a forecast
     whose target has turned out not to be the session that its step stands for is never scored: see `_on_its_session`.
     """
     with writing(engine) as connection:
-        due = _due(connection, source, as_of)
+        due = _due(connection, source, as_of, series)
         if due.empty:
             return 0
         origins = [origin_of(symbol, day) for symbol, day in zip(due["symbol"], due["as_of"], strict=True)]
@@ -107,46 +118,77 @@ def score_due(
     return len(rows)
 
 
-def live_record(engine: Engine, source: str, symbols: tuple[str, ...], as_of: date) -> pd.DataFrame:
-    """Return the scored forecasts from a source that had come due by `as_of`, oldest first, each beside its baseline.
+def live_record(
+    engine: Engine,
+    source: str,
+    symbols: tuple[str, ...] | None,
+    as_of: date | None,
+    *,
+    series: str | None = STANDING,
+    since: date | None = None,
+) -> pd.DataFrame:
+    """Return the scored forecasts from a source that had matured by `as_of`, oldest first, each with its baseline.
 
-    Columns: symbol, as_of, step, target_session, last_close, model, model_version, in_time, quantiles (JSON, price by
-    level), close, crps_bp, baseline_crps_bp, inside_50, inside_80, inside_90.
+    `symbols` None: of every symbol; `as_of` None: all that is scored; `series` None: of the standing one and of every
+    trial. `since` leaves out earlier target sessions.
+
+    Columns: symbol, as_of, step, target_session, last_close, model, model_version, in_time, run_key, series, quantiles
+    (JSON, price by level), close, crps_bp, baseline_crps_bp, inside_50, inside_80, inside_90.
     """
     same = and_(*(forecasts.c[name] == scores.c[name] for name in _KEY))
+    names = (
+        *(*_STEP_KEY, "target_session", "last_close", "model", "model_version", "in_time", "run_key", "series"),
+        *("quantiles", "role", "published_at"),
+    )
     query = (
         select(
-            *(
-                forecasts.c[name]
-                for name in (
-                    *_STEP_KEY,
-                    "target_session",
-                    "last_close",
-                    "model",
-                    "model_version",
-                    "in_time",
-                    "quantiles",
-                    "role",
-                )
-            ),
+            *(forecasts.c[name] for name in names),
             *(scores.c[name] for name in ("close", "crps_bp", "inside_50", "inside_80", "inside_90")),
         )
         .join(scores, same)
-        .where(forecasts.c.source.in_([source, ""]), forecasts.c.symbol.in_(symbols))
-        .where(forecasts.c.target_session <= as_of, scores.c.scored_as_of <= as_of)
-        .order_by(forecasts.c.target_session, forecasts.c.symbol, forecasts.c.as_of, forecasts.c.step)
+        .where(forecasts.c.source.in_([source, ""]))
+        .order_by(*(forecasts.c[name] for name in ("target_session", "symbol", "as_of", "step", "run_key")))
     )
+    if symbols is not None:
+        query = query.where(forecasts.c.symbol.in_(symbols))
+    if as_of is not None:
+        query = query.where(forecasts.c.target_session <= as_of, scores.c.scored_as_of <= as_of)
+    if series is not None:
+        query = query.where(forecasts.c.series == series)
+    if since is not None:
+        query = query.where(forecasts.c.target_session >= since)
     with reading(engine) as connection:
         result = connection.execute(query)
         rows = pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
-    published = rows[rows["role"] == "published"].drop_duplicates(_STEP_KEY, keep="last")
-    # Where the baseline itself was published there is no second row: it is its own baseline.
-    beside = pd.concat([rows[rows["role"] == "baseline"], published]).drop_duplicates(_STEP_KEY)
-    baseline = beside[[*_STEP_KEY, "crps_bp"]].rename(columns={"crps_bp": "baseline_crps_bp"})
-    return published.drop(columns="role").merge(baseline, on=_STEP_KEY, how="left", validate="one_to_one")
+    published = _in_force(rows[rows["role"] == "published"])
+    return published.drop(columns=["role", "published_at"]).assign(baseline_crps_bp=_beside(published, rows))
 
 
-def _due(connection: Connection, source: str, as_of: date) -> pd.DataFrame:
+def _in_force(published: pd.DataFrame) -> pd.DataFrame:
+    """Return, of each series, symbol, session and step, the forecast that counts: see the top of this file."""
+    moments = pd.to_datetime(published["published_at"])  # not known of the oldest, which come first then
+    ranked = published.assign(_in_time=published["in_time"].astype(bool), _moment=moments)
+    ranked = ranked.sort_values(["_in_time", "_moment"], kind="stable", na_position="first")
+    kept = ranked.drop_duplicates(["series", *_STEP_KEY], keep="last").index
+    return published.loc[published.index.isin(kept)].reset_index(drop=True)
+
+
+def _beside(published: pd.DataFrame, rows: pd.DataFrame) -> Array:
+    """Return the CRPS of the baseline next to each published forecast: its own where it is a baseline itself.
+
+    It is the one of the same run. Before forecasts belonged to runs it may carry the key of another.
+    """
+    baselines = rows[rows["role"] == "baseline"]
+    own = published["crps_bp"].where(published["model"].isin(BASELINES))
+    found = []
+    for key in (["series", *_STEP_KEY, "run_key"], ["series", *_STEP_KEY]):
+        column = baselines.drop_duplicates(key, keep="last")[[*key, "crps_bp"]]
+        merged = published[key].merge(column, on=key, how="left", validate="many_to_one")
+        found.append(merged["crps_bp"].set_axis(published.index))
+    return found[0].fillna(own).fillna(found[1]).to_numpy(float)
+
+
+def _due(connection: Connection, source: str, as_of: date, series: str) -> pd.DataFrame:
     same = and_(*(forecasts.c[name] == scores.c[name] for name in _KEY))
     query = (
         select(forecasts)
@@ -154,6 +196,8 @@ def _due(connection: Connection, source: str, as_of: date) -> pd.DataFrame:
         .where(forecasts.c.source.in_([source, ""]), scores.c.symbol.is_(None))
         .where(forecasts.c.target_session <= as_of, forecasts.c.as_of < as_of)
     )
+    if series != STANDING or source == _MANY_IN_ONE:
+        query = query.where(forecasts.c.series == series)
     result = connection.execute(query)
     return pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
 
@@ -212,7 +256,7 @@ def _keys(connection: Connection, table: Table, rows: pd.DataFrame) -> set[tuple
 
 def _same(connection: Connection, rows: pd.DataFrame) -> set[tuple[object, ...]]:
     """Return the keys of the rows that are stored exactly so already."""
-    names = [*_KEY, "role", "model", "last_close", "quantiles"]
+    names = [*_KEY, "role", "model", "last_close", "quantiles", "series"]
     query = select(*(forecasts.c[name] for name in names)).where(forecasts.c.as_of.in_(rows["as_of"].unique().tolist()))
     stored = {tuple(row) for row in connection.execute(query)}
     mine = rows[names].itertuples(index=False, name=None)

@@ -22,7 +22,10 @@ def show(result: Mapping[str, Any]) -> RenderableType:
         Padding(_table(result), (1, 0)),
         *(Text(f"{words.model_name(name)}: {words.middle(scores)}", style="dim") for name, scores in _trained(result)),
         *(Text(note, style="yellow") for note in _notes(result)),
-        Text("Lower CRPS is better; the ranges of 50, 80 and 90 % should hold as many closes. No advice.", style="dim"),
+        Text(
+            "Lower CRPS and higher skill are better; ranges of 50, 80 and 90 % should hold as many closes. No advice.",
+            style="dim",
+        ),
         Text(f"Forecasts: {result['file']}", style="dim", overflow="fold"),
     ]
     return Group(*parts)
@@ -37,10 +40,9 @@ def headline(result: Mapping[str, Any]) -> str:
         return f"{folds}, {result['windows']['forecast']} forecasts; none of their targets has come, so none is scored"
     if name not in models or best is None:
         return f"{folds}: no network could be trained, the baselines are scored alone"
-    gain = 1 - models[name]["crps_bp"] / models[best]["crps_bp"]
-    side = "below" if gain >= 0 else "above"
+    skill = words.skill(models[name]["crps_bp"], models[best]["crps_bp"], places=2)
     return (
-        f"{words.model_name(name)}: CRPS {words.number(models[name]['crps_bp'], 2)} bp, {abs(gain) * 100:.2f} % {side} "
+        f"{words.model_name(name)}: CRPS {words.number(models[name]['crps_bp'], 2)} bp, skill {skill} against "
         f"the best baseline in hindsight ({words.named(best)}), {folds}, {result['scores']['sessions']} sessions"
         f"{_chance(result)}"
     )
@@ -65,14 +67,14 @@ def _table(result: Mapping[str, Any]) -> Table:
     models, best = result["scores"]["models"], result["best_baseline"]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     table.add_column("Model", style="bold", no_wrap=True)
-    for title in ("CRPS, bp", "against best" if best else "", "in 50 %", "in 80 %", "in 90 %"):
+    for title in ("CRPS, bp", "skill" if best else "", "in 50 %", "in 80 %", "in 90 %"):
         table.add_column(title, justify="right", no_wrap=True)
     for name in sorted(models, key=lambda name: float(models[name]["crps_bp"])):
         scores = models[name]
-        against = words.percent(scores["crps_bp"] / models[best]["crps_bp"] - 1) if best and name != best else ""
+        skill = words.skill(scores["crps_bp"], models[best]["crps_bp"]) if best else ""
         held = [words.share(scores.get(f"coverage_{each}")) for each in (50, 80, 90)]
         table.add_row(
-            words.model_name(name), words.number(scores["crps_bp"], 2), against, *held,
+            words.model_name(name), words.number(scores["crps_bp"], 2), skill, *held,
             style="cyan" if name == result["network"] else None,
         )  # fmt: skip
     return table

@@ -83,7 +83,7 @@ def fan_pngs(fans: Iterable[Fan]) -> Iterator[tuple[str, bytes]]:
 
 
 def scores_chart(scores: Mapping[str, Any], path: Path) -> Path:
-    """Write every model's scores (scores.json): CRPS by step, the same against the best baseline, what ranges held."""
+    """Write every model's scores (scores.json): CRPS and skill by step, what ranges held."""
     models: Mapping[str, Mapping[str, Any]] = scores["models"]
     steps = {name: _by_step(models[name]) for name in sorted(models, key=lambda name: (name in BASELINES, name))}
     best = min((name for name in steps if name in BASELINES), key=lambda name: _total(models[name]), default=None)
@@ -94,7 +94,7 @@ def scores_chart(scores: Mapping[str, Any], path: Path) -> Path:
             label = f"{model_name(name)}  {number(models[name].get('crps_bp'))}"
             crps.plot(list(curve), list(curve.values()), label=label, **look)
             yardstick = steps[best] if best else {}
-            gain = {step: (curve[step] / yardstick[step] - 1) * 100 for step in curve if step in yardstick}
+            gain = {step: (1 - curve[step] / yardstick[step]) * 100 for step in curve if step in yardstick}
             beside.plot(list(gain), list(gain.values()), **look)
             off = _off(models[name])
             held.plot(list(off), list(off.values()), **look)
@@ -195,7 +195,7 @@ def _label_scores(crps: "Axes", beside: "Axes", held: "Axes", best: str) -> None
     crps.set_ylim(bottom=0)
     if crps.lines:
         crps.legend(loc="lower right")
-    beside.set_title(f"CRPS against {best}, %")
+    beside.set_title(f"Skill against {best}, % (higher is better)")
     held.set_title("Closes held, points above promise")
     held.set_xticks([0, 1, 2], ["50 %", "80 %", "90 %"])
     held.set_xlabel("range")

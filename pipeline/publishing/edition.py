@@ -97,9 +97,23 @@ class Edition:
     withheld: Sequence[Mapping[str, str]] = ()
     # Where it all comes from; may differ between two runs that forecast the same.
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    # How the run differs from the standing configuration, in words; empty for the standing one.
+    trial: tuple[str, ...] = ()
+    # Whether a trial is published as the standing edition all the same, because the request asked for it.
+    make_latest: bool = False
 
     def __post_init__(self) -> None:
         _check(self.forecasts, self.as_of)
+
+    @property
+    def standing(self) -> bool:
+        """Whether it becomes the session's standing edition."""
+        return self.make_latest or not self.trial
+
+    @property
+    def run_key(self) -> str:
+        """The key of the run that made it."""
+        return str(self.provenance.get("run_key", ""))
 
     @property
     def model(self) -> str:
@@ -127,6 +141,11 @@ class Edition:
     def symbols(self) -> list[str]:
         """The symbols with a forecast, sorted."""
         return list(self.table["symbol"].drop_duplicates())
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """The models that made the forecasts, the one with most rows first."""
+        return tuple(str(name) for name in self.table["model"].value_counts().index)
 
     @property
     def horizon(self) -> int:

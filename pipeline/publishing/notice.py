@@ -63,7 +63,9 @@ class Notice:
 
 def published(result: Mapping[str, Any], *, run: str | None, airflow: str) -> Notice:
     """Return the message of a run that has published; `result` is what the step `publish` returned."""
-    pages = f"{airflow.rstrip('/')}/plugin/forecasts/forecasts/sessions/{result['as_of']}" if airflow else None
+    edition = f"/{result['edition']}" if result.get("edition") else ""
+    session = f"{result['as_of']}{edition}"
+    pages = f"{airflow.rstrip('/')}/plugin/forecasts/forecasts/sessions/{session}" if airflow else None
     return Notice(
         event="published",
         session=str(result["as_of"]),

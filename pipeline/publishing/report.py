@@ -63,6 +63,7 @@ def _context(edition: Edition) -> dict[str, Any]:
         "edition": edition,
         "words": words,
         "verdict": words.verdict(edition),
+        "trial": words.trial_note(edition.trial, standing=edition.standing),
         "held": _meters(edition.scores.get("models", {}).get(words.scores_key(edition.decision, edition.scores), {})),
         "title": _title(edition),
         "horizons": _horizons(edition),
@@ -166,7 +167,7 @@ def _by_symbol(table: pd.DataFrame | None) -> list[dict[str, str]]:
             "symbol": str(symbol),
             "count": f"{row['forecasts']:,.0f}",
             **{f"coverage_{each}": words.share(row[f"coverage_{each}"]) for each in (50, 80, 90)},
-            "against": words.percent(-row["skill_percent"] / 100),
+            "skill": words.percent(row["skill_percent"] / 100),
         }
         for symbol, row in rows
     ]
@@ -189,7 +190,7 @@ def _record(rows: pd.DataFrame) -> dict[str, Any]:
         "inside": f"{int(rows['inside_90'].astype(bool).sum())} of {len(rows)}",
         "crps": words.number(crps),
         "baseline": words.number(baseline),
-        "against": words.percent(crps / baseline - 1) if words.known(baseline) else words.NOTHING,
+        "skill": words.skill(crps, baseline),
     }
 
 

@@ -1,11 +1,15 @@
-"""The published root: one folder per session, each whole or not there, and a pointer to the newest.
+"""The published root: a folder for each session's standing edition, the other editions, and a pointer to the newest.
 
-    latest.json                  {"as_of", "folder", "manifest_sha256"}: the newest session that is published
+    latest.json                  {"as_of", "folder", "manifest_sha256"}: the newest session with a standing edition
     as_of=2013-03-01/            forecasts.{parquet,csv,json}, record.parquet, report.html, charts/*.png, manifest.json
+    editions/as_of=2013-03-01/   trials and replaced editions of that session: see `archive`
+    record/                      the track record over all editions: see `track`
 
-The pointer is derived from the folders, so that it cannot name one that is not complete, and filling in an older
-session never moves it back. In a bucket files are replaced one by one, the manifest last: who reads meanwhile may find
-a file that is not the one of the manifest.
+Each edition is whole or not there. A run of the standing configuration becomes the standing edition of its session;
+the one that it replaces is copied to `editions` first. A trial is put there at once and moves nothing. The pointer is
+derived from the standing editions, so that it cannot name one that is not complete, and filling in an older session
+never moves it back. In a bucket files are replaced one by one, the manifest last: who reads meanwhile may find a file
+that is not the one of the manifest.
 """
 
 import io
@@ -20,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.causes import cause_of
 from pipeline.errors import BucketFailed, CorruptFile, MissingStep, StoreError
 from pipeline.files import sha256_bytes
-from pipeline.publishing import words
+from pipeline.publishing import archive, words
 from pipeline.storage import Storage
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 
     from pipeline.publishing.edition import Edition
 
-MANIFEST, POINTER = "manifest.json", "latest.json"
+MANIFEST, POINTER = archive.MANIFEST, "latest.json"
 _FOLDER = "as_of=????-??-??"
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-.")
 
@@ -38,6 +42,7 @@ class Publication:
     """What `publish` did."""
 
     folder: Storage
+    place: str  # the folder, relative to the published root
     manifest_sha256: str
     changed: bool
 
@@ -52,18 +57,21 @@ class Published:
 
 
 def publish(edition: "Edition", root: Storage) -> Publication:
-    """Put an edition on the shelf; doing it twice changes nothing, not even a time stamp.
+    """Publish an edition; doing it twice changes nothing, not even a time stamp.
 
-    Raises StoreError if it cannot be written: then everything published before stands as it was. Only in a bucket the
-    same session's edition may be half replaced, which `read_published` tells by the manifest.
+    A trial is kept next to the standing edition, any other becomes it. Raises StoreError if it cannot be written: then
+    everything published before stands as it was. Only in a bucket the same session's edition may be half replaced,
+    which `read_published` tells by the manifest; the replaced one has been copied by then.
     """
     contents = render(edition)
     folder = root / folder_name(edition.as_of)
     try:
         with root.alone():
-            changed = not _stands(folder, contents)
-            if changed:
-                root.replace(folder.name, contents)
+            if edition.standing:
+                place, changed = folder.name, _replace(root, edition.as_of, contents)
+            else:
+                kept, changed = archive.keep(root, edition.as_of, edition.run_key, contents)
+                place, folder = kept.place, root / kept.place
             _point(root)
     except OSError as error:
         untouched = "what was published before" if root.swaps else "what was published for other sessions"
@@ -71,7 +79,40 @@ def publish(edition: "Edition", root: Storage) -> Publication:
             f"cannot publish to {folder}: {error.strerror or error}; {untouched} is untouched; "
             "make room or rights there, or set PIPELINE_PUBLISH_URI, and publish again"
         ) from error
-    return Publication(folder=folder, manifest_sha256=sha256_bytes(contents[MANIFEST]), changed=changed)
+    return Publication(folder=folder, place=place, manifest_sha256=sha256_bytes(contents[MANIFEST]), changed=changed)
+
+
+def _replace(root: Storage, as_of: date, contents: Mapping[str, bytes]) -> bool:
+    """Make this the session's standing edition; the one before is kept. Return whether anything had to be written."""
+    folder = root / folder_name(as_of)
+    if _stands(folder, contents):
+        return False
+    before = _standing_files(folder)
+    if before and before[MANIFEST] != contents[MANIFEST]:
+        archive.keep(root, as_of, _run_key(before[MANIFEST]), before)
+    root.replace(folder.name, contents)
+    return True
+
+
+def _standing_files(folder: Storage) -> dict[str, bytes]:
+    """Return the files of a standing edition, the manifest last; nothing unless all are what was published.
+
+    A damaged edition is not worth keeping, and one that is half overwritten has been kept before that began.
+    """
+    try:
+        manifest = folder.read(MANIFEST)
+        recorded = json.loads(manifest)["files"]
+        files = {name: folder.read(name) for name in recorded}
+    except BucketFailed:
+        raise
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    whole = all(sha256_bytes(data) == recorded[name]["sha256"] for name, data in files.items())
+    return {**files, MANIFEST: manifest} if whole else {}
+
+
+def _run_key(manifest: bytes) -> str:
+    return str(json.loads(manifest).get("provenance", {}).get("run_key", ""))
 
 
 def render(edition: "Edition") -> dict[str, bytes]:
@@ -113,11 +154,57 @@ def published_sessions(root: Storage) -> list[date]:
 
 
 def latest(root: Storage) -> Storage:
-    """Return the folder of the newest published session; raises MissingStep where nothing is published."""
+    """Return the folder of the newest standing edition; raises MissingStep where there is none."""
     for day in reversed(published_sessions(root)):
-        if root.exists(f"{folder_name(day)}/{MANIFEST}"):
+        if is_published(root, day):
             return root / folder_name(day)
     raise MissingStep(f"nothing is published in {root} yet; run `python -m pipeline run` first")
+
+
+def is_published(root: Storage, as_of: date) -> bool:
+    """Whether a session has a standing edition."""
+    return root.exists(f"{folder_name(as_of)}/{MANIFEST}")
+
+
+def newest(root: Storage) -> Storage:
+    """Return the folder to show first: the newest standing edition, or the newest trial where nothing stands yet.
+
+    Raises MissingStep where nothing is published.
+    """
+    try:
+        return latest(root)
+    except MissingStep:
+        for day in reversed(archive.sessions_kept(root)):
+            if there := archive.kept_editions(root, day):
+                return root / there[-1].place
+        raise
+
+
+def edition_of(root: Storage, as_of: date, name: str | None = None) -> Storage:
+    """Return the folder of a session's edition: by its name, else the standing one, else the newest trial.
+
+    Raises MissingStep where there is no edition of that name; a session without any is left to the reader to refuse.
+    """
+    if name is not None:
+        return root / archive.find(root, as_of, name).place
+    if not is_published(root, as_of) and (there := archive.kept_editions(root, as_of)):
+        return root / there[-1].place
+    return root / folder_name(as_of)
+
+
+def all_sessions(root: Storage) -> list[date]:
+    """Return the sessions that have any edition, oldest first."""
+    return sorted({*published_sessions(root), *archive.sessions_kept(root)})
+
+
+def other_editions(root: Storage, as_of: date) -> list[archive.Kept]:
+    """Return the editions of a session next to the standing one, oldest first.
+
+    A copy of the standing edition, left by a publication that was killed between copying and replacing, is not one.
+    """
+    standing = _digest(root / folder_name(as_of), MANIFEST) or ""
+    there = archive.kept_editions(root, as_of)
+    return [one for one in there if not (standing and standing.startswith(one.content))]
 
 
 def read_published(folder: Storage, *, verify: bool = False) -> Published:
@@ -137,6 +224,11 @@ def read_manifest(folder: Storage) -> dict[str, Any]:
     if not folder.exists(MANIFEST):
         raise MissingStep(f"nothing is published in {folder}; run `python -m pipeline run` for that session first")
     return _read_json(folder, MANIFEST)
+
+
+def source_of(manifest: Mapping[str, Any]) -> str:
+    """Return the source of the prices that an edition was made from; "" where its manifest does not say."""
+    return str(manifest.get("provenance", {}).get("source", ""))
 
 
 def read_record(folder: Storage, symbols: Collection[str]) -> list[dict[str, Any]]:
@@ -180,6 +272,8 @@ def _manifest(edition: "Edition", contents: Mapping[str, bytes]) -> bytes:
             "symbols": len(edition.symbols),
             "withheld": len(edition.withheld),
             "rows": len(edition.table),
+            "trial": list(edition.trial),
+            "standing": edition.standing,
             "decision": dict(edition.decision),
             "audit": {name: count for name, count in edition.audit.items() if name not in ("problems", "seams")},
             "provenance": dict(edition.provenance),
@@ -208,9 +302,11 @@ def _digest(place: Storage, name: str) -> str | None:
 
 
 def _point(root: Storage) -> None:
-    """Have the pointer name the newest folder. Looked at again after each move: where nobody can be alone, another
-    publisher may have come between the look and the move.
+    """Have the pointer name the newest standing edition, if any. Looked at again after each move: where nobody can be
+    alone, another publisher may have come between the look and the move.
     """
+    if not any(is_published(root, day) for day in published_sessions(root)):
+        return
     while _digest(root, POINTER) != sha256_bytes(pointer := _pointer(latest(root))):
         root.write(POINTER, pointer)
 

@@ -23,7 +23,7 @@ def ranges(edition: Edition) -> Iterator[dict[str, Any]]:
             "name": contender(edition, name),
             "published": name == published,
             "crps": words.number(scores.get("crps_bp")),
-            "against": words.NOTHING if gain is None or name == edition.best_baseline else words.percent(-gain),
+            "skill": words.NOTHING if gain is None else words.percent(gain),
             "better": gain is not None and gain > 0,
             "coverage": [words.share(scores.get(f"coverage_{each}")) for each in (50, 80, 90)],
         }

@@ -44,6 +44,8 @@ def heading(published: Published) -> Iterator[RenderableType]:
     forecasts, manifest = published.forecasts, published.manifest
     as_of = date.fromisoformat(forecasts["as_of"])
     yield Text(f"Closing Bell · {forecasts['exchange']} · after the close of {words.day(as_of)}", style="bold")
+    if note := words.trial_note(manifest.get("trial", ()), standing=manifest.get("standing", True)):
+        yield Text(note, style="yellow")
     yield Text(manifest["verdict"], style="yellow" if forecasts["model"] in BASELINES else "cyan")
     yield Text(str(manifest["decision"].get("reason") or ""), style="dim")
 

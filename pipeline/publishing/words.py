@@ -1,7 +1,7 @@
 """Numbers and decisions in words: names of models, dates, prices, and whether today's ranges can be trusted."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -78,9 +78,9 @@ def price(value: float, places: int | None = None) -> str:
     return f"{value:,.{decimals(value, value) if places is None else places}f}"
 
 
-def percent(value: float) -> str:
+def percent(value: float, places: int = 1) -> str:
     """Return a relative change with its sign, such as +1.6 %."""
-    return f"{value * 100:+.1f}{PER_CENT}".replace("-", "−")
+    return f"{value * 100:+.{places}f}{PER_CENT}".replace("-", "−")
 
 
 def price_range(low: float, high: float, places: int) -> str:
@@ -121,6 +121,12 @@ def number(value: Any, places: int = 1) -> str:
     """Return a number, and a dash for what is not known."""
     figure = known(value)
     return NOTHING if figure is None else f"{figure:,.{places}f}".replace("-", "−")
+
+
+def skill(crps: Any, baseline: Any, places: int = 1) -> str:
+    """Return the share of a baseline's CRPS that a model saves: above 0 the model is better. A dash if unknown."""
+    mine, other = known(crps), known(baseline)
+    return NOTHING if mine is None or not other else percent(1 - mine / other, places)
 
 
 def power_of_ten(power: int) -> str:
@@ -179,29 +185,88 @@ def headline(edition: "Edition") -> str:
     """Return the edition in one line, for logs and the terminal."""
     count = len(edition.symbols)
     withheld = f", {len(edition.withheld)} withheld" if edition.withheld else ""
+    by = edition.model if edition.model in edition.models else edition.models[0]
+    version = edition.model_version if by == edition.model else None
+    trial = f" ({trial_note(edition.trial).replace('Trial', 'trial', 1)})" if edition.trial else ""
     return (
         f"{edition.as_of} {edition.exchange}: {count} symbol{'s' * (count != 1)}{withheld}, "
         f"{edition.horizon} session{'s' * (edition.horizon != 1)} ahead, "
-        f"by {model_name(edition.model, edition.model_version)}"
+        f"by {model_name(by, version)}{trial}"
     )
 
 
 def advantage(edition: "Edition", name: str) -> float | None:
-    """Return by which fraction a model's CRPS lies below the best baseline's; None where one is unknown."""
+    """Return a model's skill: 1 - CRPS / the best baseline's, above 0 where the model is better; None if unknown."""
     models = edition.scores.get("models", {})
     mine, baseline = (known(models.get(each, {}).get("crps_bp")) for each in (name, edition.best_baseline or ""))
     return 1 - mine / baseline if mine is not None and baseline else None
 
 
+_CHALLENGER = {
+    "not_trained": "no network was trained",
+    "suspect": "the network trained is suspect",
+    "worse": "the network trained did not beat the best baseline",
+    "by_chance": "the network trained did not beat the best baseline beyond chance",
+    "behind_champion": "the network trained did not beat the champion beyond chance",
+}
+_CHAMPION = {
+    "none": "",
+    "unusable": "the champion cannot be compared",
+    "expired": "the champion has expired",
+    "suspect": "the champion is suspect",
+    "worse": "the champion did not beat the best baseline",
+}
+
+
 def _title(edition: "Edition", baseline: bool) -> str:
-    if baseline:
-        return f"No network beat the best baseline beyond chance, so it is published: {model_name(edition.model)}"
     name = model_name(edition.model, edition.model_version)
-    if edition.decision.get("promoted"):
-        return f"Today's network is published: {name}"
-    champion = edition.decision.get("champion") or {}
-    trained = f" of {iso_day(str(champion['as_of']))}" if champion.get("as_of") else ""
-    return f"The champion{trained} is published: {name}"
+    if baseline:
+        return f"{_why_a_baseline(edition.decision)}: {name}"
+    if promoted := edition.decision.get("promoted"):
+        title = "Today's network is published"
+    else:
+        champion = edition.decision.get("champion") or {}
+        trained = f" of {iso_day(str(champion['as_of']))}" if champion.get("as_of") else ""
+        title = f"The champion{trained} is published"
+    if edition.model in edition.models:
+        return f"{title}: {name}"
+    who = "Today's network" if promoted else title.removesuffix(" is published")
+    others = " and ".join(model_name(each) for each in edition.models)
+    return f"{who}, {name}, forecasts none of the symbols, so the baseline is published: {others}"
+
+
+def _why_a_baseline(decision: Mapping[str, Any]) -> str:
+    """Return why the best baseline is published, as the beginning of a title."""
+    challenger, champion = _outcomes(decision)
+    if challenger == "unjudged":
+        return "No session is held out to judge a network on yet, so the baseline is published unjudged"
+    if challenger in ("worse", "by_chance") and champion in ("none", "worse"):
+        return "No network beat the best baseline beyond chance, so it is published"
+    parts = [part for part in (_CHALLENGER.get(challenger, ""), _CHAMPION.get(champion, "")) if part]
+    told = " and ".join(parts) or "no network may be published"
+    return f"{told[:1].upper()}{told[1:]}, so the best baseline is published"
+
+
+def _outcomes(decision: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what became of challenger and champion. A decision of an older version says so only in its reason."""
+    if "challenger_outcome" in decision:
+        return str(decision["challenger_outcome"]), str(decision["champion_outcome"])
+    reason = str(decision.get("reason") or "")
+    if "no held-out sessions" in reason:
+        return "unjudged", "none"
+    if reason.startswith("No network was trained"):
+        return "not_trained", "expired" if "expired" in reason else "none"
+    return "worse", "none"
+
+
+def trial_note(trial: Sequence[str], *, standing: bool = False) -> str:
+    """Return that an edition is a trial, and how it differs from the standing configuration; "" where it is none.
+
+    `standing` says that it was made the session's standing edition all the same.
+    """
+    if not trial:
+        return ""
+    return f"Trial{', published as the standing edition on request' if standing else ''}: {', '.join(trial)}"
 
 
 def _published_scores(edition: "Edition") -> Mapping[str, Any]:
@@ -220,8 +285,7 @@ def _evidence(edition: "Edition") -> str:
     gain = advantage(edition, scores_key(edition.decision, scores))
     if gain is None or edition.model in BASELINES:
         return f"{start}."
-    direction = "below" if gain >= 0 else "above"
-    return f"{start}, {abs(gain) * 100:.1f} % {direction} the best baseline, {named(edition.best_baseline)}."
+    return f"{start}: skill {percent(gain)} against the best baseline, {named(edition.best_baseline)}."
 
 
 def _calibration(scores: Mapping[str, Any]) -> str:

@@ -42,7 +42,7 @@ def describe(
 def gate(decision: Mapping[str, Any]) -> str:
     """Return what the gate did in one phrase, fit for a tag; it begins with `suspect` where an alarm went off."""
     if decision["promoted"]:
-        did = "challenger promoted"
+        did = "challenger promoted" if decision.get("registered", True) else "challenger passed, not promoted (trial)"
     else:
         did = "champion kept" if _is_champion(decision) else "baseline published"
     return f"suspect: {did}" if decision.get("suspect") else did
@@ -58,15 +58,17 @@ def _decision(decision: Mapping[str, Any] | None) -> str:
         return "The gate has not decided yet."
     champion = decision.get("champion")
     registered = decision["promoted"] or _is_champion(decision)
+    trial = decision.get("trial")
     published = f"**{escape(decision['model'])}**" + (
         f", daily-forecast version {escape(decision['model_version'])}" if registered else ""
     )
     before = (
         "The champion before was version {version} ({network}, as of {as_of}).".format_map(_Known(champion))
         if champion
-        else "There was no champion before."
+        else _sentence(str(decision.get("no_champion") or "no champion was compared"))
     )
-    return f"Published: {published} – {gate(decision)}. {_sentence(decision['reason'])} {before}"
+    told = f"Published: {published} – {gate(decision)}. {_sentence(decision['reason'])} {before}"
+    return f"**Trial:** {escape('; '.join(trial))}.\n\n{told}" if trial else told
 
 
 def _quality(scores: Scores, network: str, decision: Mapping[str, Any] | None) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MODEL = "daily-forecast"
 _SOURCE = "models:/"  # and the id of the model that a version stands for
 CHAMPION, CHALLENGER = "champion", "challenger"
+WITHDRAWN = "withdrawn_champion_since"  # the tag of a version whose promotion was taken back
 _DESCRIPTION_TEXT = (
     "The range of tomorrow's prices: a price history goes in, quantiles of the next sessions' closes come out.\n\n"
     "`champion` is the version that passed the gate last, `challenger` the one trained last, whatever their source. A "
@@ -60,13 +61,19 @@ class Registered:
 
 
 def register(
-    settings: Settings, run_id: str, *, model_dir: Path, example: pd.DataFrame, tags: Mapping[str, str]
+    settings: Settings,
+    run_id: str,
+    *,
+    model_dir: Path,
+    example: pd.DataFrame,
+    tags: Mapping[str, str],
+    challenger: bool = True,
 ) -> Registered:
     """Return the version that holds the model in `model_dir`, registered under the run if there is none yet.
 
     `example` is a short price history, kept as the model's input example. The version is made last, when the uploaded
     weights were read back, so that a half-done upload leaves none. The same weights trained on another source are
-    another version.
+    another version. `challenger` moves the alias of that name to it, which a trial does not.
     """
     facts = {**_facts(model_dir), "source": settings.source}
     with connected(settings, f"register the model of {facts['as_of']}") as client:
@@ -77,7 +84,8 @@ def register(
             version = _create_version(client, settings, run_id, model, {**tags, **facts})
         registered = _read(version)
         _link(client, run_id, registered)
-        _point_challenger(client, registered)
+        if challenger:
+            _point_challenger(client, registered)
         return registered
 
 
@@ -125,6 +133,15 @@ def version_of(settings: Settings, version: str) -> Registered:
         return _read(client.get_model_version(MODEL, version))
 
 
+def ever_promoted(settings: Settings) -> bool:
+    """Whether any version was ever champion, of any source, withdrawn ones included."""
+    with connected(settings, "look up the champions") as client:
+        return any(
+            client.search_model_versions(f"name = '{MODEL}' and tags.{tag} != ''", max_results=1)
+            for tag in ("champion_since", WITHDRAWN)
+        )
+
+
 def withdraw(settings: Settings, version: str) -> Registered | None:
     """Take a promotion back: runs of any session find the champion before it from now on. Return whom the alias names.
 
@@ -134,6 +151,8 @@ def withdraw(settings: Settings, version: str) -> Registered | None:
         if version not in (known := [one.version for one in _promoted(client)]):
             names = ", ".join(known) or "there is none"
             raise BadSetting(f"version {version} of {MODEL} is no champion; champions: {names}")
+        since = _read(client.get_model_version(MODEL, version)).champion_since
+        client.set_model_version_tag(MODEL, version, WITHDRAWN, str(since))
         client.delete_model_version_tag(MODEL, version, "champion_since")
         return _follow_champion(client)
 

@@ -29,8 +29,8 @@ def start(read_dags, airflow_database: None, tmp_path_factory: pytest.TempPathFa
 
 
 def published(home: Path) -> pd.DataFrame:
-    (folder,) = (home / "published").glob("as_of=*")
-    return pd.read_parquet(folder / "forecasts.parquet")
+    (path,) = (home / "published").rglob("forecasts.parquet")
+    return pd.read_parquet(path)
 
 
 @pytest.fixture
@@ -110,6 +110,17 @@ def test_one_symbol_and_an_earlier_session_by_a_run_without_a_logical_date(start
     assert set(frame["symbol"]) == {"IBM"}
     assert set(frame["as_of"].astype(str)) == {"2012-11-23"}
     assert list(frame["target_session"].astype(str)) == ["2012-11-26", "2012-11-27"]
+    assert "(trial: 1 of 5 symbols, 2 sessions ahead instead of 5, network mlp instead of lstm)" in ended.note
+    assert re.search(r"sessions/2012-11-23/0001-[0-9a-f]{8}-[0-9a-f]{8}\)", ended.note)
+    assert not (ended.home / "published" / "latest.json").exists()
+
+
+def test_a_trial_becomes_the_standing_edition_where_the_form_asks_for_it(start: Start):
+    ended = start(logical_date=None, run_conf={"symbols": "IBM", "network": "mlp", "make_latest": True})
+
+    assert ended.state == "success"
+    assert (ended.home / "published" / "as_of=2013-03-01" / "manifest.json").exists()
+    assert "/sessions/2013-03-01)" in ended.note
 
 
 def test_a_scheduled_run_after_the_last_session_of_the_source_is_skipped(start: Start, monkeypatch, said):

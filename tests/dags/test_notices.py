@@ -62,7 +62,7 @@ def test_everybody_hears_what_was_published(start: Start, wanted: tuple[Heard, H
     assert letter["Subject"].startswith("Closing Bell 2013-03-01 XNYS: 1 symbol, 5 sessions ahead, by ")
     body = letter.get_body(("html",))
     assert body is not None
-    assert "https://airflow.example/plugin/forecasts/forecasts/sessions/2013-03-01" in body.get_content()
+    assert "https://airflow.example/plugin/forecasts/forecasts/sessions/2013-03-01/0001-" in body.get_content()
 
     posts = dict(web.posts)
     (slack,) = (post for path, post in posts.items() if path.startswith("/slack"))

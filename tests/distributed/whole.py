@@ -25,10 +25,10 @@ def require_whole(stack: Stack, run_id: str, as_of: str) -> dict[str, Any]:
 
 
 def rows_of(stack: Stack, as_of: str) -> list[list[str]]:
-    """Return how many rows were published as of a session, how many of them differ, and how many runs they are from."""
+    """Return how many rows were published as of a session, how many differ within a run, and from how many runs."""
     return stack.psql(
         "pipeline",
-        "SELECT count(*), count(DISTINCT (symbol, step)), count(DISTINCT run_key) FROM forecasts "
+        "SELECT count(*), count(DISTINCT (symbol, step, run_key)), count(DISTINCT run_key) FROM forecasts "
         f"WHERE as_of = '{as_of}' AND role = 'published'",
     )
 

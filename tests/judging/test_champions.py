@@ -21,6 +21,7 @@ from pipeline.judging.heldout import Heldout
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.runs import Run
 from pipeline.tracking import registry
+from tests.small import set_as_standing
 
 SMALL = {
     "training_steps": 2,
@@ -53,6 +54,7 @@ def two_champions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("champions") / "var"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIPELINE_HOME", str(home))
+        set_as_standing(patch, SMALL)
         for number, day in enumerate(DAYS[:2], start=1):
             judged(day)
             registry.promote(Settings.load(), str(number), day)
@@ -92,6 +94,7 @@ def damaged(two_champions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     home = tmp_path / "var"
     shutil.copytree(two_champions, home)
     monkeypatch.setenv("PIPELINE_HOME", str(home))
+    set_as_standing(monkeypatch, SMALL)
     kept = {one.version: one.model_id for one in registry.champions_before(Settings.load(), DAYS[2])}
 
     def damage(*versions: str, how: str = "a flipped byte") -> None:

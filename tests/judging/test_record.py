@@ -19,11 +19,19 @@ CLOCK = Sessions("XNYS")
 LATER = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-def kept(engine: Engine, one: pd.DataFrame, beside: pd.DataFrame, now: datetime = LATER, source: str = "sample") -> int:
+def kept(
+    engine: Engine,
+    one: pd.DataFrame,
+    beside: pd.DataFrame,
+    now: datetime = LATER,
+    source: str = "sample",
+    run: str = "run",
+    series: str = "",
+) -> int:
     def complete_at(_symbol: str, session: date) -> datetime:
         return CLOCK.complete_at(session)
 
-    return record.keep(engine, source, one, beside, "run", now=now, complete_at=complete_at)
+    return record.keep(engine, source, one, beside, run, now=now, complete_at=complete_at, series=series)
 
 
 def published(model: str, version: str, width: float, as_of: date = date(2013, 2, 1)) -> pd.DataFrame:
@@ -133,3 +141,69 @@ def test_forecasts_of_the_next_session_come_with_their_ranges(tmp_path: Path) ->
     none = live.next_session(rows.iloc[:0])
     assert none.empty
     assert set(none.columns) == set(ahead.columns)
+
+
+FIRST, SECOND = datetime(2013, 2, 1, 23, tzinfo=UTC), datetime(2013, 2, 2, 12, tzinfo=UTC)
+SCORED = date(2013, 2, 6)
+BARS = SampleSource().bars(("IBM",), SCORED)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "counts"),
+    [
+        (FIRST, SECOND, "2"),  # the last one in time
+        (SECOND, FIRST, "1"),
+        (FIRST, LATER, "1"),  # a replay takes no forecast's place that was in time
+        (LATER, FIRST, "2"),
+        (LATER, LATER.replace(hour=1), "2"),  # of two replays the last
+    ],
+)
+def test_of_two_standing_editions_of_a_session_one_counts(
+    engine: Engine, first: datetime, second: datetime, counts: str
+) -> None:
+    beside = published("ewma_historical", "abc", 0.4)
+    for version, now in (("1", first), ("2", second)):
+        assert kept(engine, published("lstm", version, 0.2), beside, now, run=version) == 6
+    assert record.score_due(engine, "sample", BARS, SCORED) == 12
+    rows = record.live_record(engine, "sample", ("IBM",), SCORED)
+    assert rows["model_version"].tolist() == [counts] * 3
+    assert rows["baseline_crps_bp"].notna().all()
+
+
+def test_a_trial_replaces_no_row_and_enters_no_standing_record(engine: Engine) -> None:
+    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    kept(engine, one, beside, FIRST, run="standing")
+    kept(engine, published("lstm", "1", 0.9), beside, SECOND, run="trial", series="t1")
+    kept(engine, published("mlp", "7", 0.9), beside, SECOND, run="other", series="t2")
+    assert record.score_due(engine, "sample", BARS, SCORED) == 18, "a standing run scores trials of its source too"
+    standing = record.live_record(engine, "sample", ("IBM",), SCORED)
+    assert set(standing["run_key"]) == {"standing"}
+    assert set(record.live_record(engine, "sample", ("IBM",), SCORED, series="t1")["run_key"]) == {"trial"}
+    everything = record.live_record(engine, "sample", None, None, series=None)
+    assert everything.groupby("series").size().to_dict() == {"": 3, "t1": 3, "t2": 3}
+
+
+@pytest.mark.parametrize(
+    ("source", "by", "scored"),
+    [
+        ("sample", "", {"", "t1"}),
+        ("sample", "t1", {"t1"}),
+        ("sample", "t2", set()),
+        ("files", "", {""}),  # two files have one name: a trial's prices may be others
+        ("files", "t1", {"t1"}),
+    ],
+)
+def test_who_scores_whom(engine: Engine, source: str, by: str, scored: set[str]) -> None:
+    beside = published("ewma_historical", "abc", 0.4)
+    for series in ("", "t1"):
+        kept(engine, published("lstm", "1", 0.2), beside, FIRST, source=source, run=f"run{series}", series=series)
+    record.score_due(engine, source, BARS, SCORED, series=by)
+    assert set(record.live_record(engine, source, None, None, series=None)["series"]) == scored
+
+
+def test_the_same_run_published_again_as_the_standing_edition_moves_its_rows(engine: Engine) -> None:
+    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    kept(engine, one, beside, FIRST, series="t1")
+    assert kept(engine, one, beside, SECOND) == 6
+    record.score_due(engine, "sample", BARS, SCORED)
+    assert set(record.live_record(engine, "sample", None, None, series=None)["series"]) == {""}

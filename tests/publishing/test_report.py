@@ -115,7 +115,7 @@ def test_it_says_on_top_which_day_which_model_and_how_good(page: Callable[..., P
     text = page().text
     assert "Where prices may close on Monday 4 March 2013" in text
     assert "Today's network is published: LSTM, version 3 The challenger takes over." in text
-    assert "82.0 basis points, 2.4 % below the best baseline, EWMA baseline" in text
+    assert "82.0 basis points: skill +2.4 % against the best baseline, EWMA baseline" in text
     assert "did what they promise: they held 90.0 % of the closes" in text
 
 
@@ -175,17 +175,17 @@ def test_withheld_and_stand_ins_are_shown_with_their_reasons(
 
 def test_the_live_record_stands_beside_the_baseline(page: Callable[..., Page], live: pd.DataFrame) -> None:
     text = page(live=live).text
-    assert "Forecasts published before their session closed: 2 that have come due, of 2 sessions." in text
+    assert "Forecasts published before their session closed: 2 that have matured, of 2 sessions." in text
     assert "Replays" not in text
-    assert "CRPS was 80.0 basis points, the baseline's on the same closes 80.0 (+0.0" in text
-    assert "27 February 2013 LSTM, version 2 1 1 of 1 40.0 50.0 −20.0" in text
+    assert "CRPS was 80.0 basis points, the baseline's on the same closes 80.0 (skill +0.0" in text
+    assert "27 February 2013 LSTM, version 2 1 1 of 1 40.0 50.0 +20.0" in text
 
 
 def test_the_record_is_there_symbol_by_symbol_the_worst_first(page: Callable[..., Page], live: pd.DataFrame) -> None:
     held = {"coverage_50": [0.5, 0.4], "coverage_80": [0.8, 0.6], "coverage_90": [0.91, 0.7]}
     table = pd.DataFrame({**held, "skill_percent": [2.0, -3.0], "forecasts": [1300.0, 300.0]}, index=["AAPL", "IBM"])
     text = page(live=live, live_by_symbol={"live": table}).text
-    assert "IBM 300 40.0 % 60.0 % 70.0 % +3.0 % AAPL 1,300 50.0 % 80.0 % 91.0 % −2.0 %" in text.replace("\xa0", " ")
+    assert "IBM 300 40.0 % 60.0 % 70.0 % −3.0 % AAPL 1,300 50.0 % 80.0 % 91.0 % +2.0 %" in text.replace("\xa0", " ")
     assert "Symbol by symbol" not in page(live=live).text
 
 
@@ -198,13 +198,13 @@ def test_inputs_that_have_moved_are_named(page: Callable[..., Page]) -> None:
 
 def test_replays_are_no_live_record(page: Callable[..., Page], live: pd.DataFrame) -> None:
     text = page(live=live.assign(in_time=[True, False])).text
-    assert "Forecasts published before their session closed: 1 that have come due, of 1 session." in text
-    assert "Replays, made after their session had closed, which are no live record: 1 that have come due" in text
+    assert "Forecasts published before their session closed: 1 that have matured, of 1 session." in text
+    assert "Replays, made after their session had closed, which are no live record: 1 that have matured" in text
 
 
 @pytest.mark.parametrize("empty", [True, False])
 def test_no_record_yet_is_one_line(page: Callable[..., Page], live: pd.DataFrame, empty: bool) -> None:
-    assert "None has come due yet" in page(live=live.iloc[:0] if empty else None).text
+    assert "None has matured yet" in page(live=live.iloc[:0] if empty else None).text
 
 
 def test_each_trained_model_stands_beside_each_baseline_with_its_chance(

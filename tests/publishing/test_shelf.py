@@ -137,7 +137,8 @@ def test_a_failure_at_any_step_leaves_the_old_edition_as_it_was(
     with pytest.raises(StoreError, match="No space left on device; what was published before is untouched"):
         shelf.publish(make_edition(exchange="XLON"), Folder(tmp_path))
     after = state(tmp_path)
-    assert {path: content for path, (_, content) in after.items()} == {path: data for path, (_, data) in before.items()}
+    assert {path: after[path][1] for path in before} == {path: data for path, (_, data) in before.items()}
+    assert not [path for path in set(after) - set(before) if Path(path).is_file()]
 
 
 def test_a_folder_that_cannot_be_written_gives_one_clear_line(

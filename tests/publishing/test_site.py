@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import MissingStep
-from pipeline.publishing import shelf, words
+from pipeline.publishing import shelf, track_record, words
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.site import charts, history, pages
 from pipeline.storage import Folder
-from tests.editions import AS_OF, forecasts
+from tests.editions import AS_OF, edition, forecasts
+from tests.publishing.conftest import recent
 
 BASE = "/airflow/forecasts"
 EVIL = "<script>alert(1)</script>"
@@ -86,7 +87,7 @@ def test_sessions_are_listed_newest_first_with_what_came(
     assert listed == [day.isoformat() for day in reversed(days)]
     # The forecast of the evening before was the one that every range missed; 40 bp against 50.
     assert words.share(0.0) in page
-    assert words.percent(40 / 50 - 1) in page
+    assert words.percent(1 - 40 / 50) in page
 
 
 def test_a_session_that_is_just_being_written_is_not_listed(put: Callable[..., None], root: Folder) -> None:
@@ -116,17 +117,17 @@ def test_the_record_tells_live_forecasts_from_replays(
     put(recent=pd.concat([make_recent("AAPL", days=10), replayed]))
     page = pages.record_page(root, BASE)
     live, _, replays = page.partition("no live record")
-    assert "10 that have come due, for 10 sessions" in live
-    assert "5 that have come due, for 5 sessions" in replays
-    assert words.percent(40 / 50 - 1) in live
-    assert words.percent(60 / 50 - 1) in replays
+    assert "10 of the next session have matured, for 10 sessions" in live
+    assert "5 of the next session have matured, for 5 sessions" in replays
+    assert words.percent(1 - 40 / 50) in live
+    assert words.percent(1 - 60 / 50) in replays
     assert "Error saved against the baseline over 10 sessions: 100 bp" in live
     assert "Error saved against the baseline over 5 sessions: −50 bp" in replays
 
 
 def test_a_record_that_is_empty_says_so(put: Callable[..., None], root: Folder) -> None:
     put()
-    assert "None has come due yet" in pages.record_page(root, BASE)
+    assert "None has matured yet" in pages.record_page(root, BASE)
 
 
 def test_records_of_several_editions_are_put_together_and_nothing_counts_twice(
@@ -138,7 +139,7 @@ def test_records_of_several_editions_are_put_together_and_nothing_counts_twice(
     put(AS_OF - timedelta(days=10), recent=older)
     put(AS_OF - timedelta(days=4), recent=older)
     put(AS_OF, recent=newest)
-    record = history.read_history(root)
+    record = history.read_history(root, "sample")
     assert record["as_of"].to_pylist() == sorted(set(older["as_of"]))
     assert record["crps_bp"].to_pylist() == [1.0] * 15 + [40.0] * 10
 
@@ -148,7 +149,7 @@ def test_a_symbol_has_its_range_and_what_came_of_those_before(
 ) -> None:
     put(recent=pd.concat([make_recent("AAPL", days=25), make_recent("^GSPC", days=3, close=1500.0)]))
     page = pages.symbol_page(root, BASE, "AAPL")
-    assert "25 that have come due" in page
+    assert "25 of the next session have matured" in page
     assert "The last 20 of 25" in page
     assert "AAPL: 20 of 25 closes lay inside the 80 % range" in page
     assert "1,5" not in page, "another symbol's prices"
@@ -194,3 +195,91 @@ def test_a_model_like_its_baseline_saves_nothing_and_is_drawn() -> None:
     drawn = charts.saved_svg({AS_OF: same, AS_OF + timedelta(days=1): same})
     assert drawn is not None
     assert "nan" not in drawn
+
+
+def ahead(symbol: str = "AAPL", **fields: Any) -> pd.DataFrame:
+    return recent(symbol).assign(**{"series": "", **fields})
+
+
+def test_a_trial_takes_no_symbol_away_and_empties_no_record(put: Callable[..., None], root: Folder) -> None:
+    put(recent=recent("AAPL"))
+    track_record.write(root, "sample", pd.concat([ahead("AAPL"), ahead("^GSPC")]))
+    shelf.publish(edition(forecasts=forecasts(("AAPL",), model="mlp"), trial=("1 of 3 symbols",)), root)
+    assert "110.00" in pages.symbol_page(root, BASE, "^GSPC")
+    assert "50 of the next session have matured" in pages.record_page(root, BASE)
+    assert "MLP" not in pages.symbol_page(root, BASE, "AAPL")
+    listed = pages.sessions_page(root, BASE)
+    assert "Trial: 1 of 3 symbols" in listed
+    (address,) = re.findall(rf"{BASE}/sessions/2013-03-01/(0001-[0-9a-f]{{8}}-[0-9a-f]{{8}})", listed)
+    shown = pages.report_page(root, BASE, AS_OF, address)
+    assert "Trial: 1 of 3 symbols" in shown
+    assert f'"{BASE}/files/2013-03-01/editions/{address}/report.html"' in shown
+    assert f'"{BASE}/sessions/2013-03-01"' in shown, "the way back to the standing edition"
+
+
+def test_a_symbol_that_the_newest_edition_lacks_is_shown_from_the_one_before(
+    put: Callable[..., None], root: Folder
+) -> None:
+    put(AS_OF - timedelta(days=1))
+    put(forecasts=forecasts(("AAPL",)))
+    page = pages.symbol_page(root, BASE, "^GSPC")
+    assert "Thursday 28 February 2013" in page
+    assert f'"{BASE}/sessions/2013-02-28"' in page
+
+
+def test_symbols_of_trials_alone_have_a_page_that_says_so(put: Callable[..., None], root: Folder) -> None:
+    put()
+    shelf.publish(edition(forecasts=forecasts(("MSFT",)), trial=("source yahoo instead of sample",)), root)
+    assert "Trial: source yahoo instead of sample" in pages.symbol_page(root, BASE, "MSFT")
+    assert f'"{BASE}/symbols/MSFT"' in pages.symbols_page(root, BASE)
+
+
+def test_a_symbol_with_nothing_but_a_record_has_a_page(put: Callable[..., None], root: Folder) -> None:
+    put()
+    track_record.write(root, "sample", ahead("GONE"))
+    page = pages.symbol_page(root, BASE, "GONE")
+    assert "No recent edition has GONE" in page
+    assert "25 of the next session have matured" in page
+    assert f'"{BASE}/symbols/GONE"' in pages.symbols_page(root, BASE)
+
+
+def test_before_anything_stands_every_page_shows_the_newest_trial(root: Folder) -> None:
+    for symbol in ("IBM", "MSFT"):
+        shelf.publish(edition(forecasts=forecasts((symbol,)), trial=("1 of 5 symbols",)), root)
+    for page in (
+        pages.report_page(root, BASE),
+        pages.report_page(root, BASE, AS_OF),
+        pages.sessions_page(root, BASE),
+        pages.symbols_page(root, BASE),
+        pages.symbol_page(root, BASE, "IBM"),
+    ):
+        assert "Trial: 1 of 5 symbols" in page
+    assert "None has matured yet" in pages.record_page(root, BASE)
+    assert f'"{BASE}/symbols/MSFT"' in pages.symbols_page(root, BASE)
+
+
+def test_trials_have_a_section_of_their_own_in_the_record(put: Callable[..., None], root: Folder) -> None:
+    put()
+    track_record.write(root, "sample", pd.concat([ahead(), ahead(series="abc", crps_bp=99.0)]))
+    standing, _, trials = pages.record_page(root, BASE).partition("Trials, made with other settings")
+    assert words.number(99.0) not in standing
+    assert words.percent(1 - 99 / 50) in trials
+    assert "AAPL: 20 of 25 closes" in pages.symbol_page(root, BASE, "AAPL"), "a trial is not drawn"
+
+
+def test_each_source_has_a_record_of_its_own(put: Callable[..., None], root: Folder) -> None:
+    put()
+    track_record.write(root, "sample", ahead())
+    track_record.write(root, "yahoo", ahead(crps_bp=99.0))
+    page = pages.record_page(root, BASE)
+    assert words.number(99.0) not in page
+    assert f'"{BASE}/record?source=yahoo"' in page
+    assert words.number(99.0) in pages.record_page(root, BASE, "yahoo")
+    with pytest.raises(MissingStep, match="source files"):
+        pages.record_page(root, BASE, "files")
+
+
+def test_an_edition_that_was_replaced_is_listed_as_such(put: Callable[..., None], root: Folder) -> None:
+    shelf.publish(edition(), root)
+    shelf.publish(edition(exchange="XLON"), root)
+    assert "Replaced by a later edition of this session" in pages.sessions_page(root, BASE)

@@ -22,6 +22,7 @@ def _settings(home: Path, yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(YahooSource.__init__.__kwdefaults__, "sleep", lambda _seconds: None)
     for name, value in {
         "SOURCE": "yahoo",
+        "SYMBOLS": SYMBOLS,
         "YAHOO_URL": yahoo.url,
         "TRAINING_STEPS": 5,
         "BATCH_SIZE": 32,

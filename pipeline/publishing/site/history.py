@@ -1,6 +1,7 @@
-"""How published forecasts of the next session did, put together from the records of several editions.
+"""How published forecasts of the next session did: the track record of a source over all of its editions.
 
-Each edition's record.parquet reaches a quarter of a year back. Where the newest ends, that of an older edition goes on.
+A published root from before there were files of the track record has only those of its editions, each of which reaches
+a quarter of a year back: where the newest ends, that of an older edition goes on.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.publishing import shelf
+from pipeline.errors import MissingStep
+from pipeline.publishing import shelf, track_record
 from pipeline.storage import Storage
 
 # Five quarters, so that a year is whole.
@@ -19,6 +21,7 @@ _EDITIONS = 5
 KINDS = {
     "live": "Forecasts published before their session closed",
     "replayed": "Replays, made after their session had closed, which are no live record",
+    "trials": "Trials, made with other settings or symbols than the standing configuration",
 }
 
 
@@ -37,36 +40,30 @@ class Rates:
         return self.baseline_crps_bp - self.crps_bp
 
 
-def read_history(root: Storage, symbol: str | None = None) -> pa.Table:
-    """Return the records of up to `_EDITIONS` editions, of one symbol or of all, oldest first.
+def read_history(root: Storage, source: str, symbol: str | None = None) -> pa.Table:
+    """Return the track record of a source, of one symbol or of all, trials included, oldest first.
 
-    The columns are those of `tables.RECORD_SCHEMA`. Raises CorruptFile where a record cannot be read, MissingStep where
-    nothing is published.
+    The columns are those of `track_record.SCHEMA`. Raises CorruptFile where a record cannot be read.
     """
-    names = None if symbol is None else [symbol]
-    days = shelf.published_sessions(root)
-    folder = shelf.latest(root)
-    parts: list[pa.Table] = []
-    for _ in range(_EDITIONS):
-        part = shelf.record_table(folder, names)
-        if parts and len(part):
-            part = part.filter(pc.less(part["as_of"], pa.scalar(_first(parts[-1]), pa.date32())))
-        parts.append(part)
-        if not len(part):
-            break
-        older = [day for day in days if day <= _first(part)]
-        if not older:
-            break
-        folder = root / shelf.folder_name(older[-1])
-    return pa.concat_tables(reversed(parts)).sort_by([("target_session", "ascending"), ("symbol", "ascending")])
+    if source in track_record.sources(root):
+        return track_record.read(root, source, symbol)
+    return _of_editions(root, source, symbol)
+
+
+def standing(record: pa.Table) -> pa.Table:
+    """Return the part of a record that is of the standing configuration."""
+    return record.filter(pc.equal(record["series"], ""))
 
 
 def by_kind(record: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Yield `live` and `replayed` with their part of a record, where there is one."""
-    for kind, in_time in (("live", True), ("replayed", False)):
-        part = record.filter(pc.equal(record["in_time"], in_time))
-        if len(part):
-            yield kind, part
+    """Yield `live`, `replayed` and `trials` with their part of a record, where there is one."""
+    usual = standing(record)
+    parts = {
+        "live": usual.filter(usual["in_time"]),
+        "replayed": usual.filter(pc.invert(usual["in_time"])),
+        "trials": record.filter(pc.not_equal(record["series"], "")),
+    }
+    yield from ((kind, part) for kind, part in parts.items() if len(part))
 
 
 def rates_by(record: pa.Table, *keys: str) -> dict[Any, Rates]:
@@ -88,6 +85,33 @@ def rates_by(record: pa.Table, *keys: str) -> dict[Any, Rates]:
 def rates(record: pa.Table) -> Rates:
     """Return how a record that is not empty did as a whole."""
     return rates_by(record.append_column("all", pa.array([0] * len(record))), "all")[0]
+
+
+def _of_editions(root: Storage, source: str, symbol: str | None) -> pa.Table:
+    names = None if symbol is None else [symbol]
+    days = shelf.published_sessions(root)
+    parts: list[pa.Table] = []
+    try:
+        folder = shelf.latest(root)
+    except MissingStep:
+        return track_record.SCHEMA.empty_table()
+    for _ in range(_EDITIONS):
+        if not folder.exists(shelf.MANIFEST) or shelf.source_of(shelf.read_manifest(folder)) != source:
+            break
+        part = shelf.record_table(folder, names)
+        if parts and len(part):
+            part = part.filter(pc.less(part["as_of"], pa.scalar(_first(parts[-1]), pa.date32())))
+        parts.append(part)
+        if not len(part):
+            break
+        older = [day for day in days if day <= _first(part)]
+        if not older:
+            break
+        folder = root / shelf.folder_name(older[-1])
+    if not parts:
+        return track_record.SCHEMA.empty_table()
+    found = pa.concat_tables(reversed(parts)).sort_by([("target_session", "ascending"), ("symbol", "ascending")])
+    return found.append_column("series", pa.array([""] * len(found), pa.string()))
 
 
 def _first(record: pa.Table) -> date:

@@ -16,11 +16,10 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from pipeline.config import BASELINES
 from pipeline.errors import MissingStep
 from pipeline.links import web_link
-from pipeline.publishing import shelf, words
-from pipeline.publishing.site import charts, history
+from pipeline.publishing import shelf, track_record, words
+from pipeline.publishing.site import charts, editions, history
 from pipeline.storage import Storage
 
 _HERE = Path(__file__).parent
@@ -41,16 +40,18 @@ POLICY = "; ".join(
 )
 
 
-def report_page(root: Storage, base: str, as_of: date | None = None) -> str:
+def report_page(root: Storage, base: str, as_of: date | None = None, edition: str | None = None) -> str:
     """Return the page around a session's report, the newest where none is named.
 
-    Raises MissingStep where that session, or nothing at all, is published; CorruptFile where it cannot be read.
+    `edition` names one of the session's other editions. Raises MissingStep where that session or edition, or nothing at
+    all, is published; CorruptFile where it cannot be read.
     """
-    folder = shelf.latest(root) if as_of is None else root / shelf.folder_name(as_of)
+    folder = shelf.newest(root) if as_of is None else shelf.edition_of(root, as_of, edition)
     published = shelf.read_published(folder)
     manifest, provenance = published.manifest, published.manifest["provenance"]
     day = date.fromisoformat(manifest["as_of"])
-    days = shelf.published_sessions(root)
+    days = shelf.all_sessions(root)
+    name = folder.name if folder.name != shelf.folder_name(day) else None
     return _render(
         "report_page",
         base,
@@ -59,7 +60,9 @@ def report_page(root: Storage, base: str, as_of: date | None = None) -> str:
         headline=manifest["headline"],
         before=max((one for one in days if one < day), default=None),
         after=min((one for one in days if one > day), default=None),
-        files=f"{base}/files/{day}",
+        files=f"{base}/files/{day}" + (f"/editions/{name}" if name else ""),
+        label=editions.label(manifest, stands=name is None),
+        others=editions.links(root, base, day, shown=name),
         downloads=[(name, label) for name, label in _DOWNLOADS.items() if name in manifest["files"]],
         mlflow_url=web_link(provenance.get("mlflow_url")),
         airflow_url=_airflow_run(base, provenance),
@@ -68,53 +71,67 @@ def report_page(root: Storage, base: str, as_of: date | None = None) -> str:
 
 def sessions_page(root: Storage, base: str, before: date | None = None) -> str:
     """Return the list of published sessions, newest first, those before a day where one is named."""
-    days = [day for day in reversed(shelf.published_sessions(root)) if before is None or day < before]
+    days = [day for day in reversed(shelf.all_sessions(root)) if before is None or day < before]
     shown = days[:SESSIONS_ON_A_PAGE]
     came = _came(root)
     return _render(
         "sessions_page",
         base,
         here="sessions",
-        rows=[row for day in shown if (row := _session(root, day, came.get(day)))],
+        rows=[row for day in shown for row in editions.rows(root, base, day, came.get(day))],
         older=shown[-1] if len(days) > len(shown) else None,
     )
 
 
-def record_page(root: Storage, base: str) -> str:
-    """Return how published forecasts of the next session did: in time and replayed, by session and by symbol."""
-    record = history.read_history(root)
+def record_page(root: Storage, base: str, source: str | None = None) -> str:
+    """Return how published forecasts of the next session did: in time, replayed and by trials, for one source.
+
+    It is the source of the newest edition where none is named. Raises MissingStep for one without a track record.
+    """
+    own = shelf.source_of(shelf.read_manifest(shelf.newest(root)))
+    known = [name for name in track_record.sources(root) if name != own]
+    if source is not None and source not in (own, *known):
+        raise MissingStep(f"there is no track record of the source {source}")
+    record = history.read_history(root, source or own)
     return _render(
         "record_page",
         base,
         here="record",
+        source=source or own,
+        others=[name for name in (own, *known) if name != (source or own)],
         kinds=[_kind(kind, part) for kind, part in history.by_kind(record)],
     )
 
 
 def symbol_page(root: Storage, base: str, symbol: str) -> str:
-    """Return one symbol: its newest range, and what came of those before it.
+    """Return one symbol: its newest range, and how those before it did.
 
-    Raises MissingStep where no published session knows the symbol.
+    The range is from the newest standing edition that knows the symbol, else from the newest trial. Raises MissingStep
+    where no edition and no track record knows it.
     """
-    newest = shelf.read_published(shelf.latest(root))
-    forecast = next((each for each in newest.forecasts["forecasts"] if each["symbol"] == symbol), None)
-    withheld = next((each for each in newest.forecasts["withheld"] if each["symbol"] == symbol), None)
-    record = history.read_history(root, symbol)
-    if forecast is None and withheld is None and not len(record):
-        raise MissingStep(f"no published session knows the symbol {symbol}")
-    rows = record.to_pylist()
+    found = editions.newest_with(root, symbol)
+    sources = [found.source] if found else track_record.sources(root)
+    records = [history.read_history(root, source, symbol) for source in sources]
+    record = max(records, key=len, default=track_record.SCHEMA.empty_table())
+    if found is None and not len(record):
+        raise MissingStep(f"no published edition knows the symbol {symbol}")
+    rows = history.standing(record).to_pylist()
+    forecast = found.forecast if found else None
     return _render(
         "symbol_page",
         base,
         here="symbols",
         symbol=symbol,
-        day=date.fromisoformat(newest.manifest["as_of"]),
+        day=found.as_of if found else None,
+        label=found.label if found else "",
+        report=f"{base}/sessions/{found.as_of}{'/' + found.name if found.name else ''}" if found else None,
+        newer=found.newer if found else None,
         steps=[] if forecast is None else _steps(forecast),
         last_close=None if forecast is None else _last_close(forecast),
-        last_session=None if forecast is None else _last_session(forecast, newest.manifest["as_of"]),
+        last_session=_last_session(forecast, str(found.as_of)) if found and forecast else None,
         estimated=any(step.get("target_session_estimated") for step in (forecast or {}).get("steps", ())),
         model=None if forecast is None else words.model_name(forecast["model"], forecast["model_version"]),
-        withheld=None if withheld is None else withheld["reason"],
+        withheld=found.withheld if found else None,
         kinds=[(history.KINDS[kind], history.rates(part)) for kind, part in history.by_kind(record)],
         chart=charts.ranges_svg(symbol, rows) if rows else None,
         rows=[_came_true(row) for row in reversed(rows[-_RECENT:])],
@@ -123,9 +140,11 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
 
 
 def symbols_page(root: Storage, base: str) -> str:
-    """Return the list of symbols of the newest session, each with its newest range and how its last ones did."""
-    newest = shelf.read_published(shelf.latest(root))
-    record = history.read_history(root)
+    """Return the symbols of the newest edition, each with its newest range and how its last ones did, and the others
+    that have a track record.
+    """
+    newest = shelf.read_published(shelf.newest(root))
+    record = history.standing(history.read_history(root, shelf.source_of(newest.manifest)))
     rates = history.rates_by(record, "symbol") if len(record) else {}
     rows = [
         {
@@ -137,8 +156,19 @@ def symbols_page(root: Storage, base: str) -> str:
         }
         for each in newest.forecasts["forecasts"]
     ]
-    day = date.fromisoformat(newest.manifest["as_of"])
-    return _render("symbols_page", base, here="symbols", day=day, rows=rows, withheld=newest.forecasts["withheld"])
+    withheld = newest.forecasts["withheld"]
+    listed = {each["symbol"] for each in (*newest.forecasts["forecasts"], *withheld)}
+    known = {*rates, *editions.symbols_next_to(root, date.fromisoformat(newest.manifest["as_of"]))}
+    return _render(
+        "symbols_page",
+        base,
+        here="symbols",
+        day=date.fromisoformat(newest.manifest["as_of"]),
+        label=words.trial_note(newest.manifest.get("trial", ()), standing=newest.manifest.get("standing", True)),
+        rows=rows,
+        withheld=withheld,
+        others=sorted(known - listed),
+    )
 
 
 def message_page(base: str, title: str, text: str) -> str:
@@ -163,27 +193,9 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _session(root: Storage, day: date, came: history.Rates | None) -> dict[str, Any] | None:
-    """What the list says of a session; None for one that is just being written."""
-    try:
-        manifest = shelf.read_manifest(root / shelf.folder_name(day))
-    except MissingStep:
-        return None
-    decision = manifest["decision"]
-    return {
-        "day": day,
-        "verdict": manifest["verdict"],
-        "reason": decision["reason"],
-        "model": words.model_name(decision["model"], decision.get("model_version")),
-        "network": decision["model"] not in BASELINES,
-        "symbols": manifest["symbols"],
-        "withheld": manifest["withheld"],
-        "came": came,
-    }
-
-
 def _came(root: Storage) -> dict[date, history.Rates]:
-    record = history.read_history(root)
+    source = shelf.source_of(shelf.read_manifest(shelf.newest(root)))
+    record = history.standing(history.read_history(root, source))
     return history.rates_by(record, "as_of") if len(record) else {}
 
 

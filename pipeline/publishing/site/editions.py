@@ -1,0 +1,131 @@
+"""What the pages say of a session's editions: its standing one, trials, and standing ones that were replaced."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pipeline.config import BASELINES
+from pipeline.errors import CorruptFile, MissingStep
+from pipeline.publishing import archive, shelf, words
+from pipeline.publishing.site import history
+from pipeline.storage import Storage
+
+# How many sessions back a symbol is looked for that the newest edition does not have.
+SESSIONS_BACK = 63
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The newest edition that knows a symbol, and what it says of it: a forecast, or why it was withheld."""
+
+    as_of: date
+    name: str  # "" for the session's standing edition
+    source: str
+    label: str
+    forecast: Mapping[str, Any] | None
+    withheld: str | None
+    newer: date | None  # the newest session, where that edition is of an earlier one or of another kind
+
+
+def label(manifest: Mapping[str, Any], *, stands: bool) -> str:
+    """Return in words what kind of edition this is, "" for a standing one of the standing configuration.
+
+    `stands` says that it is the session's standing edition, whatever its manifest asked for when it was published.
+    """
+    if note := words.trial_note(manifest.get("trial", ()), standing=manifest.get("standing", True) and stands):
+        return note
+    return "" if stands else "Replaced by a later edition of this session"
+
+
+def links(root: Storage, base: str, as_of: date, *, shown: str | None) -> list[tuple[str, str]]:
+    """Return title and address of the other editions of a session; `shown` is the name of the one on the page."""
+    found = [("standing edition", f"{base}/sessions/{as_of}")] if shown and shelf.is_published(root, as_of) else []
+    others = [one.name for one in shelf.other_editions(root, as_of) if one.name != shown]
+    found += [(f"edition {int(name.partition('-')[0])}", f"{base}/sessions/{as_of}/{name}") for name in others]
+    return found
+
+
+def rows(root: Storage, base: str, as_of: date, came: history.Rates | None) -> Iterator[dict[str, Any]]:
+    """Yield what the list of sessions says of each edition of a session, the standing one first.
+
+    One that is just being written is left out.
+    """
+    places = [(f"{base}/sessions/{as_of}", root / shelf.folder_name(as_of), True)]
+    places += [(f"{base}/sessions/{as_of}/{one.name}", root / one.place, False) for one in _newest_first(root, as_of)]
+    for address, folder, stands in places:
+        try:
+            manifest = shelf.read_manifest(folder)
+        except MissingStep:
+            continue
+        decision = manifest["decision"]
+        yield {
+            "day": as_of,
+            "address": address,
+            "stands": stands,
+            "label": label(manifest, stands=stands),
+            "verdict": manifest["verdict"],
+            "reason": decision["reason"],
+            "model": words.model_name(decision["model"], decision.get("model_version")),
+            "network": decision["model"] not in BASELINES,
+            "source": shelf.source_of(manifest),
+            "symbols": manifest["symbols"],
+            "withheld": manifest["withheld"],
+            "came": came if stands else None,
+        }
+
+
+def newest_with(root: Storage, symbol: str) -> Found | None:
+    """Return the newest standing edition that knows a symbol, else the newest other one; None where there is none.
+
+    Raises MissingStep where nothing at all is published.
+    """
+    first = shelf.newest(root)
+    days = list(reversed(shelf.all_sessions(root)))[:SESSIONS_BACK]
+    standing = [(day, "", root / shelf.folder_name(day)) for day in days]
+    others = [(day, one.name, root / one.place) for day in days for one in _newest_first(root, day)]
+    for day, name, folder in (*standing, *others):
+        try:
+            published = shelf.read_published(folder)
+        except (MissingStep, CorruptFile):  # being written, or damaged: another may know it
+            continue
+        forecast, withheld = _of(published, symbol)
+        if forecast is None and withheld is None:
+            continue
+        return Found(
+            as_of=day,
+            name=name,
+            source=shelf.source_of(published.manifest),
+            label=label(published.manifest, stands=not name),
+            forecast=forecast,
+            withheld=withheld,
+            newer=None if str(folder) == str(first) else _session_of(first),
+        )
+    return None
+
+
+def symbols_next_to(root: Storage, as_of: date) -> set[str]:
+    """Return the symbols of a session's other editions."""
+    found: set[str] = set()
+    for one in shelf.other_editions(root, as_of):
+        try:
+            forecasts = shelf.read_published(root / one.place).forecasts
+        except (MissingStep, CorruptFile):
+            continue
+        found |= {each["symbol"] for part in ("forecasts", "withheld") for each in forecasts[part]}
+    return found
+
+
+def _newest_first(root: Storage, as_of: date) -> list[archive.Kept]:
+    return list(reversed(shelf.other_editions(root, as_of)))
+
+
+def _of(published: shelf.Published, symbol: str) -> tuple[Mapping[str, Any] | None, str | None]:
+    """Return an edition's forecast of a symbol, and the reason where it withholds one."""
+    forecast = next((each for each in published.forecasts["forecasts"] if each["symbol"] == symbol), None)
+    withheld = next((each for each in published.forecasts["withheld"] if each["symbol"] == symbol), None)
+    return forecast, None if withheld is None else str(withheld["reason"])
+
+
+def _session_of(folder: Storage) -> date:
+    return date.fromisoformat(shelf.read_manifest(folder)["as_of"])
