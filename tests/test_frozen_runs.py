@@ -14,7 +14,7 @@ from pipeline.config import PER_PROCESS, Settings, variable
 from pipeline.errors import MissingStep
 from pipeline.jobs.backtest import plan_backtest
 from pipeline.runs import Run
-from tests.small import SMALL
+from tests.small import SMALL, set_as_standing
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 AS_OF = date(2013, 2, 26)
@@ -122,12 +122,13 @@ def test_tasks_in_changed_environments_make_one_run(
     new_home: Path, empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After `plan` every task finds every setting changed, as on another worker or after an edit of `.env`."""
+    set_as_standing(monkeypatch)
     for task in tasks(travelled(plan())):
         task()
     calm = published(new_home)
     changed_home = at_home(empty_home, tmp_path / "changed" / "var", monkeypatch)
     planned = travelled(plan())
-    for name, value in CHANGED.items():
+    for name, value in {**CHANGED, "symbols": "MSFT"}.items():
         monkeypatch.setenv(variable(name), value)
     for task in tasks(planned):
         task()
