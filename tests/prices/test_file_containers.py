@@ -208,5 +208,5 @@ def test_the_number_of_rows_counts_not_the_size_of_the_file(tmp_path: Path, monk
     pq.write_table(table, tmp_path / "p.parquet")
     assert (tmp_path / "p.parquet").stat().st_size < 1_000_000
     monkeypatch.setattr(limits, "available_bytes", lambda: 512 << 20)
-    with pytest.raises(BadFile, match=r"has 3,000,000 rows, and the memory that is free is enough for 838,860 "):
+    with pytest.raises(BadFile, match=r"has 3,000,000 rows, and the memory that is free is enough for 1,006,632 "):
         FilesSource(tmp_path / "p.parquet").symbols()
