@@ -82,6 +82,8 @@ def _utf8(name: str, buffer: pa.Buffer) -> pa.Buffer:
         if not odd and even > len(head) // 4:
             return _recoded(name, buffer, "utf-16-be")
         raise BadFile(f"{name} cannot be read as CSV: it is not text; name a CSV or Parquet file")
+    if b"\r" in head and b"\n" not in head:  # lines as old Macs end them
+        return pa.py_buffer(buffer.to_pybytes().replace(b"\r", b"\n"))
     return buffer
 
 
@@ -107,6 +109,8 @@ def _layout(name: str, text: pa.Buffer) -> _Layout:
     if best.names:
         return best
     first = next((line for line in head.splitlines() if line.strip()), "")
+    if not first:
+        raise BadFile(f"{name} has no rows: it is blank")
     raise BadFile(
         f"{name} cannot be read as a price table: no line names columns such as date, open and close; "
         f"it begins with {shortened(first)!r}"
@@ -126,9 +130,9 @@ def _split(head: str, delimiter: str) -> _Layout:
     scores = [known_names(record) for record in records[:_HEADER_WITHIN]]
     enough = [place for place, score in enumerate(scores) if score >= _FEWEST_NAMES]
     header = enough[0] if enough else max(range(len(scores)), key=scores.__getitem__, default=0)
-    return _Layout(
-        delimiter=delimiter, records=records, ends=ends, header=header, names=scores[header] if scores else 0
-    )
+    if header and looks_wide(records[header - 1 :]):  # the symbols are above the fields
+        header -= 1
+    return _Layout(delimiter=delimiter, records=records, ends=ends, header=header, names=max(scores, default=0))
 
 
 def _fitted(header: list[str], sample: list[list[str]]) -> tuple[list[str], int]:

@@ -10,7 +10,7 @@ from pipeline.errors import BadFile
 # docs/decisions/0015-price-files.md.
 BYTES_PER_ROW = 320
 # The share of the free memory that reading may use: bars are made from the table afterwards.
-_SHARE = 0.5
+_SHARE = 0.6
 _GROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 
 

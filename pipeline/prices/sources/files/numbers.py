@@ -65,10 +65,7 @@ def _column(name: str, title: str, column: pa.ChunkedArray) -> _Column:
             raise BadFile(f"{name}: column {title} holds {column.type}, not numbers; write it as numbers")
         return _Column(values=values, odd={}, evidence=Evidence())
     text = as_text(column)
-    plain = pc.match_substring_regex(text, rf"^(?:{PLAIN.pattern})$")
-    numbers = pc.cast(pc.if_else(plain, text, pa.scalar(None, pa.string())), pa.float64())
-    values = np.asarray(pc.fill_null(numbers, np.nan).to_numpy(), float).copy()
-    rest = np.flatnonzero(~np.asarray(plain.to_numpy(), bool))
+    values, rest = _plain_values(text)
     evidence = of_plain(text)
     odd: dict[str, NDArray[np.int64]] = {}
     if len(rest):
@@ -80,6 +77,17 @@ def _column(name: str, title: str, column: pa.ChunkedArray) -> _Column:
                 odd[code] = rows
                 evidence.see(code, len(rows))
     return _Column(values=values, odd=odd, evidence=evidence)
+
+
+def _plain_values(text: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return a column as numbers, NaN where a cell is not a plain one, and the rows where that is so."""
+    try:  # most columns hold nothing else
+        return np.asarray(pc.cast(text, pa.float64()).to_numpy(), float).copy(), np.zeros(0, np.int64)
+    except pa.ArrowInvalid:
+        plain = pc.match_substring_regex(text, rf"^(?:{PLAIN.pattern})$")
+    numbers = pc.cast(pc.if_else(plain, text, pa.scalar(None, pa.string())), pa.float64())
+    values = np.asarray(pc.fill_null(numbers, np.nan).to_numpy(), float).copy()
+    return values, np.flatnonzero(~np.asarray(plain.to_numpy(), bool))
 
 
 def _typed(column: pa.ChunkedArray) -> NDArray[np.float64] | None:

@@ -25,6 +25,7 @@ from pipeline.prices.sources.files.numbers import Numbers, parse_numbers
 from pipeline.prices.sources.files.options import FileOptions
 from pipeline.prices.sources.files.raw import RawTable, any_filled, as_text, coded
 from pipeline.prices.sources.files.stamps import on_market
+from pipeline.prices.sources.files.years import mistyped_years
 from pipeline.sessions import Sessions
 from pipeline.symbols import parse_symbol
 
@@ -103,8 +104,18 @@ def _part(raw: RawTable, options: FileOptions) -> _Part:
     _require_prices(raw, numbers)
     named = np.array([bool(name) for name in symbols.names] or [True])[symbols.code_N]
     usable = named & ~np.isnat(stamps) & filled
+    odd_years = _odd_years(symbols.code_N, stamps, usable)
+    usable[list(odd_years)] = False
     bare = ~np.any([np.isfinite(numbers.values[name]) for name in PRICES], axis=0)
     left_out = _left_out(raw, symbols, dates, text_N, filled, named, bare)
+    left_out += [
+        LeftOut(
+            symbol=symbols.names[int(symbols.code_N[row])],
+            rule="unreadable",
+            detail=f"{raw.where(row)}: {reason}: {raw.quote(row)!r}",
+        )
+        for row, reason in odd_years.items()
+    ]
     rows = _rows(raw, columns, symbols, stamps, numbers, usable)
     words = _understood(columns, dates, numbers, moved)
     return _Part(rows=rows, understood=words, notes=columns.notes, left_out=left_out)
@@ -295,6 +306,12 @@ def _left_out(
         detail = f"{len(rows) - _MOST_LISTED:,} more rows of {raw.name} have no date that can be read"
         found.append(LeftOut(symbol="", rule="unreadable", detail=detail))
     return found
+
+
+def _odd_years(code_N: Codes, stamps: NDArray[np.datetime64], usable: NDArray[np.bool_]) -> dict[int, str]:
+    rows = np.flatnonzero(usable)
+    found = mistyped_years(code_N[rows], stamps[rows].astype("datetime64[D]"))
+    return {int(rows[place]): reason for place, reason in found.items()}
 
 
 def _require_prices(raw: RawTable, numbers: Numbers) -> None:
