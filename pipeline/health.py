@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from pipeline.calendars import installed
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.errors import BucketFailed, PipelineError, StoreError
@@ -17,8 +18,12 @@ _NEEDED_BYTES = 1 << 30
 _PROBE = ".doctor"
 
 
+class _Warning(str):
+    """What was found where nothing is wrong yet, and something will be."""
+
+
 def examine(*, now: datetime) -> list[dict[str, Any]]:
-    """Return what was found: `what`, `ok`, and `found`, which says the next step where it is not ok."""
+    """Return what was found: `what`, `ok`, `found`, which says the next step where it is not ok, and `warning`."""
     checks: dict[str, Callable[[], str]] = {
         "Python": _python,
         "settings": lambda: f"source {Settings.load().source}, exchange {Settings.load().exchange}",
@@ -27,6 +32,7 @@ def examine(*, now: datetime) -> list[dict[str, Any]]:
         "published": lambda: _storage("PIPELINE_PUBLISH_URI", Settings.load().published),
         "database": lambda: _database(Settings.load()),
         "source": lambda: _source(now),
+        "calendars": lambda: _calendars(now),
         "MLflow": lambda: _mlflow(Settings.load()),
         "pickle": _pickle,
     }
@@ -35,9 +41,10 @@ def examine(*, now: datetime) -> list[dict[str, Any]]:
 
 def _look(what: str, check: Callable[[], str]) -> dict[str, Any]:
     try:
-        return {"what": what, "ok": True, "found": check()}
+        found = check()
+        return {"what": what, "ok": True, "found": str(found), "warning": isinstance(found, _Warning)}
     except PipelineError as error:
-        return {"what": what, "ok": False, "found": str(error)}
+        return {"what": what, "ok": False, "found": str(error), "warning": False}
 
 
 def _python() -> str:
@@ -77,6 +84,15 @@ def _database(settings: Settings) -> str:
 def _source(now: datetime) -> str:
     run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
     return f"{len(run.symbols)} symbols up to {run.as_of}"
+
+
+def _calendars(now: datetime) -> str:
+    run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
+    if found := run.settings.calendar_warnings(run.symbols, now.date()):
+        return _Warning("; ".join(found))
+    codes = sorted({run.settings.exchange, *(run.settings.market_of(symbol).calendar for symbol in run.symbols)})
+    refused = f"; refused: {', '.join(run.refused)}" if run.refused else ""
+    return f"{', '.join(codes)} ({installed()}){refused}"
 
 
 def _mlflow(settings: Settings) -> str:

@@ -28,7 +28,7 @@ class RunNotes:
             return
         with _attached(dag_run) as (run, session):
             if published := _returned(run, "publish", session):
-                _write(run, _PUBLISHED, f"{published['headline']}. {published['verdict']}.", _links(published))
+                _write(run, _PUBLISHED, _said(published), _links(published))
 
     @hookimpl
     def on_dag_run_failed(self, dag_run: Any) -> None:
@@ -39,6 +39,11 @@ class RunNotes:
             failed = sorted({one.task_id for one in run.get_task_instances(["failed"], session=session)})
             told = f"Failed: {', '.join(failed)}. The last line of its log says what happened and what to do."
             _write(run, _STOPPED, told if failed else "The run was ended by hand.", "")
+
+
+def _said(published: dict[str, Any]) -> str:
+    warnings = "".join(f" Warning: {text}." for text in published.get("warnings", ()))
+    return f"{published['headline']}. {published['verdict']}.{warnings}"
 
 
 def _write(run: Any, mark: str, text: str, links: str) -> None:

@@ -94,6 +94,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
         "changed": published.changed,
         "headline": words.headline(edition),
         "verdict": words.verdict(edition).title,
+        "warnings": list(edition.warnings),
         "mlflow_url": uploaded.get("mlflow_url"),
     }
 
@@ -213,6 +214,7 @@ def _edition(this: Run) -> "Edition":
         drift=training.get("drift", {}),
         memory=training.get("memory") or {},
         withheld=outcome["withheld"],
+        warnings=settings.calendar_warnings(this.symbols, this.as_of),
         provenance={
             "source": settings.source,
             "data_digest": frozen.digest,

@@ -1,7 +1,7 @@
 """Numbers and decisions in words: names of models, dates, prices, and whether today's ranges can be trusted."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -183,7 +183,12 @@ def headline(edition: "Edition") -> str:
         f"{edition.as_of} {edition.exchange}: {count} symbol{'s' * (count != 1)}{withheld}, "
         f"{edition.horizon} session{'s' * (edition.horizon != 1)} ahead, "
         f"by {model_name(edition.model, edition.model_version)}"
+        f"{f'; estimated dates: {_some(edition.estimated)}' if edition.estimated else ''}"
     )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def advantage(edition: "Edition", name: str) -> float | None:

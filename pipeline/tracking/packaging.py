@@ -25,7 +25,10 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 # What the served code imports. Versions are those installed here: the ones it was trained with.
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "torch", "safetensors", "pyarrow", "pandera", "exchange_calendars")
 # The part of this package that travels: learning, and what lies below it.
-_MODULES = ("__init__", "config", "errors", "files", "inputs", "memory", "sessions", "storage", "symbols")
+_MODULES = (
+    *("__init__", "calendars", "config", "errors", "files", "inputs", "market_tables", "markets", "memory"),
+    *("sessions", "storage", "symbols"),
+)
 _TRAVELS = ("learning", "prices", *(f"{name}.py" for name in _MODULES))
 
 
