@@ -33,7 +33,8 @@ def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) ->
     missing = gaps(bars, settings.sessions_of, lambda symbol: settings.last_session(symbol, run.as_of))
     verdicts = _as_rows(pd.concat([checked.verdicts, identical_series(bars), missing], ignore_index=True))
     counts = {**checked.counts(), "gaps": len(missing), "bars": len(bars), "symbols": len(run.symbols)}
-    summary = {**counts, "as_of": str(run.as_of), "source": settings.source, "notes": checked.notes}
+    refused = [{"symbol": name, "rule": "no_market", "detail": reason} for name, reason in run.refused.items()]
+    summary = {**counts, "as_of": str(run.as_of), "source": settings.source, "notes": [*checked.notes, *refused]}
     return {"verdicts": verdicts, "summary": summary}
 
 

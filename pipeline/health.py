@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -87,12 +88,14 @@ def _source(now: datetime) -> str:
 
 
 def _calendars(now: datetime) -> str:
-    run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
-    if found := run.settings.calendar_warnings(run.symbols, now.date()):
+    settings, symbols, refused = Settings.load(), tuple[str, ...](), dict[str, str]()
+    with suppress(PipelineError):  # then `source` has said why
+        run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
+        symbols, refused = run.symbols, dict(run.refused)
+    if found := [*settings.calendar_warnings(symbols, now.date()), *refused.values()]:
         return _Warning("; ".join(found))
-    codes = sorted({run.settings.exchange, *(run.settings.market_of(symbol).calendar for symbol in run.symbols)})
-    refused = f"; refused: {', '.join(run.refused)}" if run.refused else ""
-    return f"{', '.join(codes)} ({installed()}){refused}"
+    codes = sorted({settings.exchange, *(settings.market_of(symbol).calendar for symbol in symbols)})
+    return f"{', '.join(codes)} ({installed()})"
 
 
 def _mlflow(settings: Settings) -> str:
