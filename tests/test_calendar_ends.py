@@ -1,5 +1,6 @@
 """Where a calendar ends, and where one begins: sessions are estimated and say so, and no other symbol is affected."""
 
+import io
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -134,7 +135,8 @@ def test_a_run_near_the_end_of_a_calendar_publishes_everybody(
     assert results["plan"]["warnings"] == told
     assert "estimated dates: 600000.SS, INFY.NS" in results["publish"]["headline"]
     page = (Path(results["publish"]["folder"]) / "report.html").read_text()
-    assert "~" in page and "Dates marked ~ are estimated" in page and "the calendar XBOM end" in page
+    assert "Dates marked ~ are estimated" in page
+    assert "the calendar XBOM end" in page
     csv = (Path(results["publish"]["folder"]) / "forecasts.csv").read_text()
     assert csv.splitlines()[0].endswith("last_session,target_session_estimated")
     assert "~" in shown(Overview(published=published), 120)
@@ -164,7 +166,7 @@ def test_a_refused_symbol_stops_nobody_else(tmp_path: Path, home: Path) -> None:
 
 def test_every_date_that_is_shown_is_the_symbols_own(tmp_path: Path, home: Path) -> None:
     path = prices(date(2024, 3, 1), ("IBM", "BTC-USD", "2222.SR"), tmp_path)
-    results, published, frame = run(datetime(2024, 3, 2, 12, tzinfo=UTC), path, horizon=2)
+    results, published, _ = run(datetime(2024, 3, 2, 12, tzinfo=UTC), path, horizon=2)
     days = {
         "BTC-USD": ("Thu 29 Feb", "Fri 1 Mar", "Sat 2 Mar"),
         "IBM": ("Fri 1 Mar", "Mon 4 Mar", "Tue 5 Mar"),
@@ -182,17 +184,16 @@ def test_every_date_that_is_shown_is_the_symbols_own(tmp_path: Path, home: Path)
     page = (Path(results["publish"]["folder"]) / "report.html").read_text()
     for symbol, (_, first, last) in days.items():
         row = page.partition(f'<tr data-symbol="{symbol}"')[2].partition("</tr>")[0]
-        assert first in row and last in row
+        assert [text for text in (first, last) if text in row] == [first, last]
     for one in published.forecasts["forecasts"]:
-        detail = Detail(forecast=one, record=[], as_of=date(2024, 3, 1), model="lstm", reason="")
-        assert all(text in shown(detail, 100) for text in days[one["symbol"]][1:])
-        assert f"close of {'Friday 1 March' if one['symbol'] == 'IBM' else 'Thursday 29 February'}" in shown(
-            detail, 100
-        )
+        detail = shown(Detail(forecast=one, record=[], as_of=date(2024, 3, 1), model="lstm", reason=""), 100)
+        assert all(text in detail for text in days[one["symbol"]][1:])
+        closed = "Friday 1 March" if one["symbol"] == "IBM" else "Thursday 29 February"
+        assert f"close of {closed}" in detail
     assert json.loads((Path(results["publish"]["folder"]) / "forecasts.json").read_text()) == published.forecasts
 
 
 def shown(what: object, width: int) -> str:
-    console = Console(width=width, file=open("/dev/null", "w"), record=True)  # noqa: SIM115, PTH123
+    console = Console(width=width, file=io.StringIO())
     console.print(what)
-    return console.export_text()
+    return console.file.getvalue()

@@ -80,7 +80,9 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
 
     @cache
     def complete_at(symbol: str, session: date) -> datetime:
-        return settings.sessions_of(symbol).complete_at(session)
+        sessions = settings.sessions_of(symbol)
+        # An estimated target is a holiday of a calendar that was upgraded since.
+        return sessions.complete_at(sessions.at_or_before(session))
 
     database = open_database(settings.database)
     record.keep(database, settings.source, edition.forecasts, beside, this.key, now=now, complete_at=complete_at)

@@ -26,19 +26,8 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "torch", "safetensors", "pyarrow", "pandera", "exchange_calendars")
 # The part of this package that travels: learning, and what lies below it.
 _MODULES = (
-    *(
-        "__init__",
-        "calendar_ends",
-        "calendars",
-        "config",
-        "errors",
-        "files",
-        "inputs",
-        "market_tables",
-        "markets",
-        "memory",
-    ),
-    *("sessions", "storage", "symbols"),
+    *("__init__", "calendar_ends", "calendars", "config", "errors", "files", "inputs"),
+    *("market_tables", "markets", "memory", "sessions", "storage", "symbols"),
 )
 _TRAVELS = ("learning", "prices", *(f"{name}.py" for name in _MODULES))
 
