@@ -39,7 +39,8 @@ def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) ->
     counts = {**checked.counts(), "gaps": len(missing), "bars": len(bars), "symbols": len(run.symbols)}
     if left_out:
         counts["rows left out"] = len(left_out)
-    said = {"notes": unique_notes(checked.notes), "reasons": top_reasons(found)}
+    refused = [{"symbol": name, "rule": "no_market", "detail": reason} for name, reason in run.refused.items()]
+    said = {"notes": unique_notes([*checked.notes, *refused]), "reasons": top_reasons(found)}
     about = {"as_of": str(run.as_of), "source": settings.source, "read_as": source.description(run.as_of)}
     return {"verdicts": left_out + _as_rows(found), "summary": {**counts, **about, **said}}
 

@@ -7,7 +7,8 @@ package has recorded; `pipeline.sessions` estimates the sessions beyond.
 
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from pipeline.errors import BadSetting
@@ -24,17 +25,17 @@ PACKAGE = "exchange_calendars"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Recorded:
-    """A calendar, and the days between which the package knows which ones are sessions."""
+    """A calendar, and the days between which the package knows which ones are sessions.
+
+    For a calendar that cannot be built, `guessed` is true: the days are those of its trading week, holidays included,
+    and of `calendar` only the opening hours and the zone can be used.
+    """
 
     calendar: "ExchangeCalendar"
+    days: "NDArray[np.datetime64]"  # the sessions, ascending
     since: date
     until: date
-
-    @cached_property
-    def days(self) -> "NDArray[np.datetime64]":
-        """The sessions, ascending."""
-        found: NDArray[np.datetime64] = self.calendar.sessions.to_numpy("datetime64[D]")
-        return found
+    guessed: bool = False
 
     @property
     def weekmask(self) -> str:
@@ -49,9 +50,14 @@ def known_calendars() -> frozenset[str]:
     return frozenset(exchange_calendars.get_calendar_names(include_aliases=True))
 
 
+def installed() -> str:
+    """Return the package that knows the calendars, with its version."""
+    return f"{PACKAGE} {version(PACKAGE)}"
+
+
 @lru_cache(maxsize=64)
 def load(exchange: str) -> Recorded:
-    """Return the calendar with this code. Raises BadSetting for one that does not exist or cannot be built."""
+    """Return the calendar with this code. Raises BadSetting where there is none."""
     import exchange_calendars
 
     try:
@@ -66,18 +72,17 @@ def load(exchange: str) -> Recorded:
     try:
         usual = exchange_calendars.get_calendar(exchange)
         return _between(exchange, *_within(usual.bound_min(), usual.bound_max()))
-    except (ValueError, NotImplementedError) as error:
-        raise BadSetting(
-            f"the calendar {exchange!r} cannot be made by {PACKAGE} here ({str(error)[:80]}); use another, "
-            "such as 24/5 for every weekday"
-        ) from None
+    except (ValueError, NotImplementedError):
+        return _guessed(exchange)
 
 
 def _between(exchange: str, first: str, last: str) -> Recorded:
     import exchange_calendars
 
+    calendar = exchange_calendars.get_calendar(exchange, start=first, end=last)
     return Recorded(
-        calendar=exchange_calendars.get_calendar(exchange, start=first, end=last),
+        calendar=calendar,
+        days=calendar.sessions.to_numpy("datetime64[D]"),
         since=date.fromisoformat(first),
         until=date.fromisoformat(last),
     )
@@ -88,4 +93,33 @@ def _within(first: "pd.Timestamp | None", last: "pd.Timestamp | None") -> tuple[
     return (
         FIRST_DAY if first is None else max(FIRST_DAY, first.date().isoformat()),
         LAST_DAY if last is None else min(LAST_DAY, last.date().isoformat()),
+    )
+
+
+def _guessed(exchange: str) -> Recorded:
+    """Return every day of the exchange's trading week.
+
+    exchange_calendars 4.13 cannot build Athens, Belgrade, Bucharest, Nicosia and Tel Aviv on pandas 3.
+    """
+    import exchange_calendars
+    import numpy as np
+    from exchange_calendars import calendar_utils
+
+    kinds = calendar_utils.global_calendar_dispatcher._calendar_factories
+    kind = kinds[exchange_calendars.resolve_alias(exchange)]
+    calendar = kind.__new__(kind)  # not built: what the class says of hours and week is all there is
+    every = np.arange(FIRST_DAY, np.datetime64(LAST_DAY) + 1, dtype="datetime64[D]")
+    is_session = np.is_busday(every, weekmask=calendar.weekmask)
+    for first, last, weekmask in getattr(
+        calendar, "special_weekmasks", ()
+    ):  # Tel Aviv has traded on Sundays until 2026
+        then = np.ones(len(every), bool) if first is None else every >= first.to_datetime64()
+        then &= every <= last.to_datetime64() if last is not None else True
+        is_session[then] = np.is_busday(every[then], weekmask=weekmask)
+    return Recorded(
+        calendar=calendar,
+        days=every[is_session],
+        since=date.fromisoformat(FIRST_DAY),
+        until=date.fromisoformat(LAST_DAY),
+        guessed=True,
     )

@@ -327,7 +327,8 @@ def doctor(as_json: option.AsJson = False) -> None:
     else:
         table = Table("", "what", "found", show_header=False, box=None)
         for row in findings:
-            table.add_row("[green]ok[/]" if row["ok"] else "[red]mend[/]", row["what"], row["found"])
+            mark = "[yellow]warning[/]" if row["warning"] else "[green]ok[/]" if row["ok"] else "[red]mend[/]"
+            table.add_row(mark, row["what"], row["found"])
         OUT.print(table)
     if not all(row["ok"] for row in findings):
         raise typer.Exit(1)

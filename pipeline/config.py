@@ -1,7 +1,7 @@
 """The settings: one frozen object, read from `PIPELINE_*` variables or `.env`, checked when it is made."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from urllib.parse import quote
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from pipeline.calendar_ends import warnings
 from pipeline.errors import BadSetting
 from pipeline.inputs import INPUTS
 from pipeline.links import web_link
@@ -253,6 +254,10 @@ class Settings(BaseSettings):
         """The clock of the market that a symbol is traded on."""
         return self.sessions_on(self.market_of(symbol).calendar)
 
+    def calendar_warnings(self, symbols: Iterable[str], today: date) -> list[str]:
+        """What to say of the calendars of the schedule and of symbols that end within 60 days of `today`."""
+        return warnings([self.sessions, *map(self.sessions_of, symbols)], today)
+
     def sessions_on(self, exchange: str) -> Sessions:
         """The clock of an exchange, by the code of its calendar."""
         return Sessions(exchange, timedelta(minutes=self.close_delay_minutes))
@@ -265,7 +270,9 @@ class Settings(BaseSettings):
         exchange = self.market_of(symbol).calendar
         if exchange == self.exchange:
             return as_of
-        return _last_complete(exchange, self.close_delay_minutes, self.sessions.complete_at(as_of))
+        # An estimated session may have turned out to be a holiday since.
+        complete = self.sessions.complete_at(self.sessions.at_or_before(as_of))
+        return _last_complete(exchange, self.close_delay_minutes, complete)
 
     def known_by(self, as_of: date) -> datetime:
         """The moment (UTC) up to which what became known belongs to `as_of`: when the next session is complete."""

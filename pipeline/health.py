@@ -4,9 +4,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from pipeline.calendars import installed
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.errors import BucketFailed, PipelineError, StoreError
@@ -18,8 +20,12 @@ _NEEDED_BYTES = 1 << 30
 _PROBE = ".doctor"
 
 
+class _Warning(str):
+    """What was found where nothing is wrong yet, and something will be."""
+
+
 def examine(*, now: datetime) -> list[dict[str, Any]]:
-    """Return what was found: `what`, `ok`, and `found`, which says the next step where it is not ok."""
+    """Return what was found: `what`, `ok`, `found`, which says the next step where it is not ok, and `warning`."""
     checks: dict[str, Callable[[], str]] = {
         "Python": _python,
         "settings": lambda: f"source {Settings.load().source}, exchange {Settings.load().exchange}",
@@ -28,6 +34,7 @@ def examine(*, now: datetime) -> list[dict[str, Any]]:
         "published": lambda: _storage("PIPELINE_PUBLISH_URI", Settings.load().published),
         "database": lambda: _database(Settings.load()),
         "source": lambda: _source(now),
+        "calendars": lambda: _calendars(now),
         "MLflow": lambda: _mlflow(Settings.load()),
         "pickle": _pickle,
     }
@@ -36,9 +43,10 @@ def examine(*, now: datetime) -> list[dict[str, Any]]:
 
 def _look(what: str, check: Callable[[], str]) -> dict[str, Any]:
     try:
-        return {"what": what, "ok": True, "found": check()}
+        found = check()
+        return {"what": what, "ok": True, "found": str(found), "warning": isinstance(found, _Warning)}
     except PipelineError as error:
-        return {"what": what, "ok": False, "found": str(error)}
+        return {"what": what, "ok": False, "found": str(error), "warning": False}
 
 
 def _python() -> str:
@@ -79,6 +87,17 @@ def _source(now: datetime) -> str:
     run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
     source = open_source(run.settings, today=now.date())
     return f"{len(run.symbols)} symbols up to {run.as_of}: {source.description(run.as_of)}"
+
+
+def _calendars(now: datetime) -> str:
+    settings, symbols, refused = Settings.load(), tuple[str, ...](), dict[str, str]()
+    with suppress(PipelineError):  # then `source` has said why
+        run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
+        symbols, refused = run.symbols, dict(run.refused)
+    if found := [*settings.calendar_warnings(symbols, now.date()), *refused.values()]:
+        return _Warning("; ".join(found))
+    codes = sorted({settings.exchange, *(settings.market_of(symbol).calendar for symbol in symbols)})
+    return f"{', '.join(codes)} ({installed()})"
 
 
 def _mlflow(settings: Settings) -> str:

@@ -11,15 +11,11 @@ class Market:
     currency: str = ""  # of its prices, the minor unit spelled as the vendor does (GBp); empty where it varies
 
 
-# exchange_calendars cannot build the calendars of Athens, Bucharest and Tel Aviv on pandas 3: there every weekday
-# counts as a session. A holiday is then a gap, and Tel Aviv's Sundays (until 2025) lie off the calendar, which quality
-# notes.
-_WEEKDAYS = "24/5"
 # London is quoted in pence, Johannesburg in cents, Tel Aviv in agorot. Venues without a calendar of their own (.BE .BM
 # .MU .BC .NE .CN .XC .IL) keep the holidays of their country's main exchange.
 BY_SUFFIX = {
     "AS": Market(calendar="XAMS", currency="EUR"),
-    "AT": Market(calendar=_WEEKDAYS, currency="EUR"),
+    "AT": Market(calendar="ASEX", currency="EUR"),
     "AX": Market(calendar="XASX", currency="AUD"),
     "BA": Market(calendar="XBUE", currency="ARS"),
     "BC": Market(calendar="XMAD", currency="EUR"),
@@ -75,7 +71,7 @@ BY_SUFFIX = {
     "PR": Market(calendar="XPRA", currency="CZK"),
     "PS": Market(calendar="XPHS", currency="PHP"),
     "RG": Market(calendar="XRIS", currency="EUR"),
-    "RO": Market(calendar=_WEEKDAYS, currency="RON"),
+    "RO": Market(calendar="XBSE", currency="RON"),
     "SA": Market(calendar="BVMF", currency="BRL"),
     "SAU": Market(calendar="XSAU", currency="SAR"),
     "SG": Market(calendar="XSTU", currency="EUR"),
@@ -87,7 +83,7 @@ BY_SUFFIX = {
     "SW": Market(calendar="XSWX", currency="CHF"),
     "SZ": Market(calendar="XSHG", currency="CNY"),
     "T": Market(calendar="XTKS", currency="JPY"),
-    "TA": Market(calendar=_WEEKDAYS, currency="ILA"),
+    "TA": Market(calendar="XTAE", currency="ILA"),
     "TI": Market(calendar="XMIL", currency="EUR"),
     "TL": Market(calendar="XTAL", currency="EUR"),
     "TO": Market(calendar="XTSE", currency="CAD"),

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from pipeline.calendars import known_calendars, load
+from pipeline.calendars import known_calendars
 from pipeline.errors import BadSymbol
 from pipeline.market_tables import BY_INDEX, BY_SUFFIX, WITHOUT_CALENDAR, Market
 
@@ -87,7 +87,6 @@ def parse_mapped(value: str | Mapping[str, str] | Iterable[tuple[str, str]]) -> 
             raise ValueError(f"{key!r} is neither a suffix such as SR nor an index such as ^TASI")
         if name is None:
             raise ValueError(f"{key}={code}: {code!r} is not a calendar; use a code such as XSAU, or 24/5 for weekdays")
-        load(name)  # refused now if it cannot be built
         if found.setdefault(key, name) != name:
             raise ValueError(f"{key} is mapped to two calendars, {found[key]} and {name}")
     return tuple(sorted(found.items()))

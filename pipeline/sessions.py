@@ -36,13 +36,23 @@ class Sessions:
         return load(self.exchange)
 
     @property
+    def zone(self) -> str:
+        """The exchange's time zone, such as `America/New_York`."""
+        return str(self._recorded.calendar.tz)
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether the calendar cannot be built, so that every one of its sessions is estimated."""
+        return self._recorded.guessed
+
+    @property
     def recorded_until(self) -> date:
         """The last day of which it is known whether it is a session."""
         return self._recorded.until
 
     def is_estimated(self, session: date) -> bool:
         """Whether a session lies outside what is recorded: it may turn out to be a holiday."""
-        return not self._recorded.since <= session <= self._recorded.until
+        return self._recorded.guessed or not self._is_within(session)
 
     @property
     def zone(self) -> str:
@@ -51,8 +61,6 @@ class Sessions:
 
     def is_session(self, day: date) -> bool:
         """Whether `day` is a session, outside what is recorded an estimated one."""
-        if self.is_estimated(day):
-            return self._recorded.weekmask[day.weekday()] == "1"
         return self.at_or_before(day) == day
 
     def require_session(self, day: date) -> date:
@@ -80,9 +88,9 @@ class Sessions:
 
     def at_or_before(self, day: date) -> date:
         """Return the last session that is not after `day`."""
-        if self.is_estimated(day):
+        if not self._is_within(day):
             session = self._trading_day(day, 0)
-            return session if self.is_estimated(session) else self._numbered(len(self._recorded.days) - 1)
+            return self._numbered(len(self._recorded.days) - 1) if self._is_within(session) else session
         return self._numbered(self._before(day + ONE_DAY) - 1)
 
     def shift(self, session: date, count: int) -> date:
@@ -123,7 +131,10 @@ class Sessions:
         return session
 
     def _usual(self, day: date, at: time) -> datetime:
-        return datetime.combine(day, at, tzinfo=ZoneInfo(str(self._recorded.calendar.tz))).astimezone(UTC)
+        return datetime.combine(day, at, tzinfo=ZoneInfo(self.zone)).astimezone(UTC)
+
+    def _is_within(self, day: date) -> bool:
+        return self._recorded.since <= day <= self._recorded.until
 
     def _number(self, session: date) -> int:
         """Return the number of a session: recorded ones count from 0, estimated ones before are negative."""

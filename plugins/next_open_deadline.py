@@ -45,7 +45,8 @@ def next_open(exchange: str, interval_start: datetime) -> datetime:
     from pipeline.sessions import Sessions
 
     sessions = Sessions(exchange)
-    return sessions.opens_at(sessions.shift(interval_start.astimezone(UTC).date(), 1))
+    # An estimated session of an older calendar may be a holiday of this one.
+    return sessions.opens_at(sessions.shift(sessions.at_or_before(interval_start.astimezone(UTC).date()), 1))
 
 
 class NextOpenDeadlinePlugin(AirflowPlugin):

@@ -49,8 +49,13 @@ class RunNotes:
 
 def _of_result(dag_id: str, result: dict[str, Any]) -> tuple[str, str, str]:
     if dag_id == "daily_forecast":
-        return _PUBLISHED, f"{result['headline']}. {result['verdict']}.", _links(result)
+        return _PUBLISHED, _said(result), _links(result)
     return _DONE, f"{result['rows']:,} rows in {result['file']}.", _mlflow(result)
+
+
+def _said(published: dict[str, Any]) -> str:
+    warnings = "".join(f" Warning: {text}." for text in published.get("warnings", ()))
+    return f"{published['headline']}. {published['verdict']}.{warnings}"
 
 
 def _write(run: Any, mark: str, text: str, links: str) -> None:

@@ -83,7 +83,9 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
 
     @cache
     def complete_at(symbol: str, session: date) -> datetime:
-        return settings.sessions_of(symbol).complete_at(session)
+        sessions = settings.sessions_of(symbol)
+        # An estimated target is a holiday of a calendar that was upgraded since.
+        return sessions.complete_at(sessions.at_or_before(session))
 
     database = open_database(settings.database)
     record.keep(
@@ -111,6 +113,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
         "edition": "" if this.standing else published.folder.name,
         "headline": words.headline(edition),
         "verdict": words.verdict(edition).title,
+        "warnings": list(edition.warnings),
         "mlflow_url": uploaded.get("mlflow_url"),
     }
 
@@ -275,6 +278,7 @@ def _edition(this: Run) -> "Edition":
         withheld=outcome["withheld"],
         trial=this.trial,
         make_latest=this.make_latest,
+        warnings=settings.calendar_warnings(this.symbols, this.as_of),
         provenance={
             "source": settings.source,
             **_read_as(this),

@@ -151,7 +151,8 @@ def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> 
     if card.targets_last:
         seen = date.fromisoformat(card.targets_last) + timedelta(days=1)
     else:  # a model from before this was written down
-        seen = this.settings.sessions.shift(date.fromisoformat(card.train_last), card.horizon + 1)
+        sessions = this.settings.sessions
+        seen = sessions.shift(sessions.at_or_before(date.fromisoformat(card.train_last)), card.horizon + 1)
     fair = heldout.since(pd.Timestamp(seen))
     if not len(fair.actual_NH):
         return heldout, "the champion has trained on the held-out sessions and cannot be compared on them"

@@ -47,7 +47,8 @@ def plan(
     )
     size = run.settings.ingest_batch
     batches = [list(run.symbols[at : at + size]) for at in range(0, len(run.symbols), size)]
-    return {"run": run.to_dict(), "batches": batches}
+    warnings = run.settings.calendar_warnings(run.symbols, run.as_of)
+    return {"run": run.to_dict(), "batches": batches, "warnings": warnings}
 
 
 def ingest(

@@ -95,6 +95,8 @@ class Edition:
     memory: Mapping[str, Any] = field(default_factory=dict)
     # {"symbol", "reason"} of each symbol that gets no forecast.
     withheld: Sequence[Mapping[str, str]] = ()
+    # Sentences about what may be wrong with it, such as a calendar that ends.
+    warnings: Sequence[str] = ()
     # Where it all comes from; may differ between two runs that forecast the same.
     provenance: Mapping[str, Any] = field(default_factory=dict)
     # How the run differs from the standing configuration, in words; empty for the standing one.

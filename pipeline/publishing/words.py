@@ -191,8 +191,13 @@ def headline(edition: "Edition") -> str:
     return (
         f"{edition.as_of} {edition.exchange}: {count} symbol{'s' * (count != 1)}{withheld}, "
         f"{edition.horizon} session{'s' * (edition.horizon != 1)} ahead, "
-        f"by {model_name(by, version)}{trial}"
+        f"by {model_name(by, version)}"
+        f"{f'; estimated dates: {_some(edition.estimated)}' if edition.estimated else ''}{trial}"
     )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def advantage(edition: "Edition", name: str) -> float | None:

@@ -12,6 +12,7 @@ from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
 from pipeline.judging import live, metrics, record
 from pipeline.learning.frame import forecast_frame
+from pipeline.prices.frames import as_bars
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.sessions import Sessions
 
@@ -207,3 +208,46 @@ def test_the_same_run_published_again_as_the_standing_edition_moves_its_rows(eng
     assert kept(engine, one, beside, SECOND) == 6
     record.score_due(engine, "sample", BARS, SCORED)
     assert set(record.live_record(engine, "sample", None, None, series=None)["series"]) == {""}
+
+
+def bombay(days: list[str]) -> pd.DataFrame:
+    flat = dict.fromkeys(("open", "high", "low", "close"), 50.0)
+    return as_bars(pd.DataFrame({"symbol": "INFY.NS", "session": pd.to_datetime(days), **flat, "volume": 1.0}))
+
+
+class Upgraded(Sessions):
+    """Bombay's calendar as a later release may have it: 1 January 2027 is a holiday."""
+
+    def is_estimated(self, session: date) -> bool:
+        return False
+
+    def between(self, first: date, last: date) -> list[date]:
+        return [day for day in super().between(first, last) if day != date(2027, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("sessions", "days", "scored"),
+    [
+        (Sessions("XBOM"), ["2026-12-31", "2027-01-01", "2027-01-04"], [1, 2, 3]),
+        (Sessions("XBOM"), ["2026-12-31", "2027-01-04", "2027-01-05"], [1]),  # the 1st was a holiday: the 4th is step 2
+        (Upgraded("XBOM"), ["2026-12-31", "2027-01-04", "2027-01-05"], [1]),
+        (Upgraded("XBOM"), ["2026-12-31", "2027-01-01", "2027-01-04"], [1]),  # a bar on a day that is not a session
+    ],
+)
+def test_an_estimated_target_is_never_scored_against_another_session(
+    engine: Engine, sessions: Sessions, days: list[str], scored: list[int]
+) -> None:
+    as_of = date(2026, 12, 30)
+    quantiles = np.array(LEVELS)[None, None, :].repeat(3, axis=1) * 0.2 - 0.1
+    targets = [Sessions("XBOM").following(as_of, 3)]
+    assert [str(day) for day in targets[0]] == ["2026-12-31", "2027-01-01", "2027-01-04"]
+    frame = forecast_frame(
+        ["INFY.NS"], np.array([50.0]), quantiles, as_of=as_of, levels=LEVELS, targets=targets, model="lstm",
+        model_version="1",
+    )  # fmt: skip
+    moment = datetime(2026, 12, 30, 23, tzinfo=UTC)
+    record.keep(engine, "sample", frame, frame.iloc[:0], "run", now=moment, complete_at=lambda *_: LATER)
+    bars = bombay(["2026-12-30", *days])
+    last = date(2027, 1, 5)
+    assert record.score_due(engine, "sample", bars, last, sessions_of=lambda _: sessions) == len(scored)
+    assert record.live_record(engine, "sample", ("INFY.NS",), last)["step"].tolist() == scored

@@ -14,6 +14,7 @@ from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 from airflow.utils.types import DagRunType
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from next_open_deadline import next_open
 from session_timetable import ExchangeSessionTimetable
 
 from pipeline.sessions import Sessions
@@ -225,3 +226,20 @@ def test_airflow_knows_it_and_can_store_it():
 def test_arguments_that_are_no_schedule_are_refused(exchange, delay):
     with pytest.raises(AirflowTimetableInvalid):
         ExchangeSessionTimetable(exchange, delay).validate()
+
+
+@pytest.mark.parametrize("exchange", ["XBOM", "XSHG", "XSES"])
+def test_the_schedule_goes_on_beyond_the_recorded_calendar_and_warns(exchange, caplog):
+    runs = following(ExchangeSessionTimetable(exchange), allow("2026-12-30"), 5)
+
+    assert days(runs) == ["2026-12-30", "2026-12-31", "2027-01-01", "2027-01-04", "2027-01-05"]
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == 3
+    assert all("recorded up to 2026-12-31" in text and "exchange_calendars" in text for text in warned)
+
+
+def test_a_deadline_after_an_estimated_session_that_became_a_holiday_is_the_next_open():
+    friday, holiday = utc("2026-11-27"), utc("2026-11-26")  # Thanksgiving
+    assert next_open("XNYS", holiday) == next_open("XNYS", utc("2026-11-25")) == utc("2026-11-27T14:30")
+    assert next_open("XNYS", friday) == utc("2026-11-30T14:30")
+    assert next_open("XBOM", utc("2027-01-01")) == utc("2027-01-04T03:45")

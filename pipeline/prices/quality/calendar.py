@@ -130,7 +130,7 @@ def gaps(bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], last: Calla
         own = np.unique(days[first:stop])
         end = int(np.datetime64(ends[symbol]).astype(int))
         expected = sessions[(sessions >= own[0]) & (sessions <= end)]
-        missing = expected[~_among(expected, own)]
+        missing = _recorded(expected[~_among(expected, own)], sessions_of(symbol))
         if len(missing) and _comparable(bars.iloc[first:stop], symbol, calendars):
             detail = f"a session of {exchange} without a bar"
             parts.append(pd.DataFrame({"symbol": symbol, "session": missing.astype("datetime64[D]"), "detail": detail}))
@@ -139,6 +139,11 @@ def gaps(bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], last: Calla
         return pd.DataFrame(columns=columns).astype({"session": "datetime64[s]"})
     table = pd.concat(parts, ignore_index=True).assign(verdict="warn", rule="gap")
     return table.astype({"session": "datetime64[s]"})[columns]
+
+
+def _recorded(days: Days, sessions: Sessions) -> Days:
+    """Return the sessions that are not estimated: the others may be holidays, and no bar is expected there."""
+    return days[[not sessions.is_estimated(_date(day)) for day in days.tolist()]]
 
 
 def _comparable(part: pd.DataFrame, symbol: str, calendars: _Calendars) -> bool:
