@@ -193,6 +193,7 @@ def test_a_young_champion_serves_until_the_next_is_due_or_its_ranges_no_longer_h
 
     run(DAYS[0])
     registry.promote(Settings.load(), versions(new_home)[0].version, DAYS[0])
+    set_as_standing(monkeypatch, {"retrain_every": 3})
     trained = run(DAYS[2], retrain_every=3)["train"]
     assert trained["trained"] is False
     assert trained["reason"] == f"the champion of {DAYS[0]} is 2 sessions old, and the next is due after 3"
