@@ -36,11 +36,6 @@ class Sessions:
         return load(self.exchange)
 
     @property
-    def zone(self) -> str:
-        """The exchange's time zone, such as `America/New_York`."""
-        return str(self._recorded.calendar.tz)
-
-    @property
     def is_guessed(self) -> bool:
         """Whether the calendar cannot be built, so that every one of its sessions is estimated."""
         return self._recorded.guessed

@@ -183,3 +183,47 @@ def test_other_shells_take_what_they_are_given(where: dict[str, Any], shell: str
     done = subprocess.run([shell, no_files, "-c", script], capture_output=True, timeout=60, check=False, **where)
     assert done.stderr.count("\n") == 1
     assert "nonsense" in done.stderr
+
+
+@pytest.fixture
+def trial(home: Path, published: Path) -> Path:
+    folder = home / "published" / "editions" / "as_of=2013-03-01" / "0001-3f9c01ab-77d21e90"
+    shutil.copytree(published, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"trial": ["1 of 5 symbols"], "standing": False}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "labelled"),
+    [
+        (["show"], False),
+        (["show", "--as-of", "2013-03-01"], False),
+        (["show", "--as-of", "2013-03-01", "--edition", "1"], True),
+        (["show", "AAPL", "--as-of", "2013-03-01", "--edition", "0001-3f9c01ab-77d21e90"], True),
+    ],
+)
+def test_show_labels_a_trial(where: dict[str, Any], trial: Path, words: list[str], labelled: bool) -> None:
+    done = call(where, *words)
+    assert done.returncode == 0, done.stderr
+    assert ("Trial: 1 of 5 symbols" in done.stdout) == labelled
+
+
+def test_where_nothing_stands_show_shows_the_newest_trial(where: dict[str, Any], published: Path, trial: Path) -> None:
+    shutil.rmtree(published)
+    for words in (["show"], ["show", "--as-of", "2013-03-01"]):
+        assert "Trial: 1 of 5 symbols" in call(where, *words).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        (["show", "--edition", "1"], "name its session too"),
+        (["show", "--as-of", "2013-03-01", "--edition", "7"], "there is no edition 7 of 2013-03-01; there are: 0001-"),
+        (["show", "--as-of", "2013-03-04"], "nothing is published"),
+    ],
+)
+def test_an_edition_that_is_not_there_is_one_line(
+    where: dict[str, Any], trial: Path, words: list[str], about: str
+) -> None:
+    assert about in one_line(call(where, *words), 1)

@@ -16,6 +16,7 @@ from pipeline.config import Settings
 from pipeline.errors import CorruptFile, MissingStep, PipelineError, SessionNotAvailable, TrackingUnavailable, UserError
 from pipeline.judging.heldout import Heldout
 from pipeline.prices.sources.sample import SampleSource
+from pipeline.publishing import shelf, track_record
 from pipeline.publishing.edition import BASELINES
 from pipeline.sessions import Sessions
 from tests.small import SMALL, set_as_standing
@@ -193,6 +194,7 @@ def test_a_young_champion_serves_until_the_next_is_due_or_its_ranges_no_longer_h
 
     run(DAYS[0])
     registry.promote(Settings.load(), versions(new_home)[0].version, DAYS[0])
+    set_as_standing(monkeypatch, {"retrain_every": 3})
     trained = run(DAYS[2], retrain_every=3)["train"]
     assert trained["trained"] is False
     assert trained["reason"] == f"the champion of {DAYS[0]} is 2 sessions old, and the next is due after 3"
@@ -306,3 +308,48 @@ def test_contenders_made_on_other_windows_are_not_compared(new_home: Path) -> No
     replace(heldout, actual_NH=heldout.actual_NH + 0.01).save(path)
     with pytest.raises(CorruptFile, match=r"the baseline garch of the run .* was made on other windows"):
         jobs.compare(this)
+
+
+def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
+    new_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.judging import gate
+    from pipeline.tracking import registry
+
+    monkeypatch.setattr(gate, "_takes_over", lambda *_: True)
+    run(DAYS[0])
+    champion = registry.champion_before(Settings.load(), DAYS[2])
+    before = {name: data for name, data in everything(new_home / "published").items() if "lock" not in name}
+    trial = run(DAYS[0], symbols="IBM", training_steps=1)
+    after = everything(new_home / "published")
+    assert {name: after[name] for name in before} == before
+    assert trial["publish"]["trial"] == ["1 of 3 symbols", "1 training step instead of 20"]
+    assert trial["publish"]["place"].startswith(f"editions/as_of={DAYS[0]}/0001-")
+    assert "(trial: 1 of 3 symbols, 1 training step instead of 20)" in trial["publish"]["headline"]
+    decision = json.loads((new_home / "runs" / run_of(trial) / "decision.json").read_text())
+    assert "does not become champion" in decision["reason"]
+    assert registry.champion_before(Settings.load(), DAYS[2]) == champion
+    told = next(one for one in mlflow_runs(new_home) if "trial" in one.data.tags).data
+    assert told.tags["gate"] == "challenger passed, not promoted (trial)"
+    assert "**Trial:** 1 of 3 symbols" in told.tags["mlflow.note.content"]
+
+    second = run(DAYS[1])
+    assert second["score"]["in_the_record"] == 3
+    record = track_record.read(Settings.load().published, "sample").to_pandas()
+    counts = record.groupby(record["series"] != "")["symbol"].agg(list).to_dict()
+    assert counts == {False: ["AAPL", "FB", "IBM"], True: ["IBM"]}
+
+    latest = jobs.plan(
+        key=None, now=TODAY, as_of=DAYS[1], overrides={**SMALL, "symbols": "IBM"}, provenance={}, make_latest=True
+    )
+    published = jobs.run_all(latest, known_at=TODAY)["publish"]
+    assert (published["place"], published["standing"]) == (f"as_of={DAYS[1]}", True)
+    assert registry.champion_before(Settings.load(), DAYS[2]) != champion
+    (kept,) = shelf.other_editions(Settings.load().published, DAYS[1])
+    manifest = shelf.read_manifest(Settings.load().published / kept.place)
+    assert (manifest["symbols"], manifest["trial"]) == (3, [])
+
+
+def run_of(results: Any) -> str:
+    manifest = json.loads((Path(results["publish"]["folder"]) / "manifest.json").read_text())
+    return str(manifest["provenance"]["run_key"])

@@ -48,13 +48,22 @@ def features_of(this: Run) -> "Features":
     return make_features(panel_of(read_snapshot(snapshot_of(this)), this.settings, this.as_of))
 
 
-def record_of(this: Run) -> pd.DataFrame:
-    """Return the track record of the run's symbols up to its session: the standing one, or the trial's own."""
+def own_record(this: Run) -> pd.DataFrame:
+    """Return the track record of the run's symbols up to its session that its edition shows: a trial has its own."""
+    return _record(this, series_of(this))
+
+
+def standing_record(this: Run) -> pd.DataFrame:
+    """Return the track record of the run's symbols up to its session that decisions are made from, never a trial's."""
+    return _record(this, "")
+
+
+def _record(this: Run, series: str) -> pd.DataFrame:
     from pipeline.judging.record import live_record
 
     settings = this.settings
     database = open_database(settings.database)
-    return live_record(database, settings.source, this.symbols, this.as_of, series=series_of(this))
+    return live_record(database, settings.source, this.symbols, this.as_of, series=series)
 
 
 def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
-from pipeline.jobs.common import Summary, digest_of, features_of, record_of, snapshot_of
+from pipeline.jobs.common import Summary, digest_of, features_of, own_record, snapshot_of, standing_record
 from pipeline.jobs.withholding import in_words
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
@@ -147,7 +147,7 @@ def _by_network(
         with this.reading("model", made_by="train") as folder:
             forecaster = Forecaster.load(folder)
     settings = this.settings
-    record = record_of(this)
+    record = standing_record(this)
     quiet = abstentions(features, forecaster.card.symbols, record)
     origins = usable_origins(features, forecaster.card.context_length).at(features.panel.last)
     origins = _without(features, origins, [*withheld, *({"symbol": symbol} for symbol in quiet)])
@@ -258,7 +258,7 @@ def _edition(this: Run) -> "Edition":
     uploaded, training = (this.read(name, made_by="train") for name in ("upload", "training"))
     frozen = snapshot_of(this)
     bars = read_snapshot(frozen)
-    record = record_of(this)
+    record = own_record(this)
     kinds = live.by_kind(record)
     return Edition(
         as_of=this.as_of,

@@ -109,13 +109,16 @@ def _with_trial(this: Run, reason: str, *, promoted: bool) -> str:
 
 
 def _none_before(this: Run) -> str:
-    """Return in words that there is no champion for the run's source and session; `yet` only if there never was one."""
+    """Return in words that the run's source has no champion from before its session.
+
+    What was promoted since says nothing of it: a run that is repeated gives the same reason.
+    """
     from pipeline.tracking import registry
 
     settings = this.settings
-    if not registry.ever_promoted(settings):
-        return "there is no champion yet"
-    return f"no champion for the source {settings.source} was promoted before {this.as_of}"
+    if registry.withdrawn_before(settings, this.as_of):
+        return f"every champion of the source {settings.source} from before {this.as_of} was withdrawn"
+    return f"there is no champion yet for the source {settings.source}"
 
 
 def _expired(this: Run, champion: "Registered") -> str | None:

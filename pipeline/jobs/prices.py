@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSession, BadSymbol, NothingToForecast
-from pipeline.jobs.common import Asked, Summary, record_of, snapshot_of
+from pipeline.jobs.common import Asked, Summary, snapshot_of, standing_record
 from pipeline.jobs.withholding import in_words
 from pipeline.planning import plan_run
 from pipeline.prices.answers import Request
@@ -170,7 +170,7 @@ def score(run: Mapping[str, Any]) -> Summary:
         this.settings.sessions_of,
         series=series_of(this),
     )
-    record = record_of(this)
+    record = standing_record(this)
     kinds = {kind: judged.lately(part) for kind, part in judged.by_kind(record).items()}
     summary: Summary = {"scored_now": scored, "in_the_record": len(record), **kinds}
     this.write("live", summary)

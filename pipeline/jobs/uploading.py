@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.jobs.common import Summary, record_of, snapshot_of
+from pipeline.jobs.common import Summary, own_record, snapshot_of
 from pipeline.prices.snapshot import read_snapshot
 from pipeline.runs import Run
 
@@ -90,12 +90,12 @@ def _log_record(this: Run, run_id: str) -> None:
     from pipeline.tracking import runs
     from pipeline.tracking.live import log_record
 
+    if not this.standing:  # numbers and curves of the track record are those of the standing configuration
+        return
     settings, kept = this.settings, this.read("live", made_by="score")
     shown = {f"{kind}/{name}": value for kind in live.NOTES for name, value in kept.get(kind, {}).items()}
     runs.log_metrics(settings, run_id, {name: value for name, value in shown.items() if not isinstance(value, str)})
-    if not this.standing:  # the curves there are those of the standing configuration
-        return
-    for kind, part in live.by_kind(record_of(this)).items():
+    for kind, part in live.by_kind(own_record(this)).items():
         log_record(settings, kind, live.by_session(part), live.by_symbol(part), live.NOTES[kind])
 
 

@@ -133,13 +133,12 @@ def version_of(settings: Settings, version: str) -> Registered:
         return _read(client.get_model_version(MODEL, version))
 
 
-def ever_promoted(settings: Settings) -> bool:
-    """Whether any version was ever champion, of any source, withdrawn ones included."""
-    with connected(settings, "look up the champions") as client:
-        return any(
-            client.search_model_versions(f"name = '{MODEL}' and tags.{tag} != ''", max_results=1)
-            for tag in ("champion_since", WITHDRAWN)
-        )
+def withdrawn_before(settings: Settings, as_of: date) -> bool:
+    """Whether a promotion of the settings' source from before a session was taken back."""
+    with connected(settings, f"look up champions withdrawn before {as_of}") as client:
+        versions = client.search_model_versions(f"name = '{MODEL}' and tags.{WITHDRAWN} != ''")
+        since = [one.tags[WITHDRAWN] for one in versions if _is_of(one.tags, settings.source)]
+        return any(date.fromisoformat(day) < as_of for day in since)
 
 
 def withdraw(settings: Settings, version: str) -> Registered | None:

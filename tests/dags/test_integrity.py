@@ -19,7 +19,7 @@ from pipeline.trigger_form import FIELDS, MAX_SYMBOLS
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted(path.stem for path in (ROOT / "dags").glob("*.py") if not path.stem.startswith("_"))
-FORM_ONLY = {"as_of", "whole_history"}  # parameters of the run, not settings
+FORM_ONLY = {"as_of", "whole_history", "make_latest"}  # parameters of the run, not settings
 
 
 def stored_and_read(dag):

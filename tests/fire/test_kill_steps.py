@@ -1,5 +1,6 @@
 """kill -9 at every point of a step: taking in, freezing a snapshot, migrating. Doing it again ends the same."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,9 +9,13 @@ import pytest
 from sqlalchemy import Engine
 
 from pipeline.database.engine import open_database
+from pipeline.files import sha256_bytes
 from pipeline.prices import coverage
 from pipeline.prices.snapshot import Snapshot, read_snapshot, write_snapshot
 from pipeline.prices.store import PriceStore
+from pipeline.publishing import shelf
+from pipeline.storage import Folder
+from tests.editions import AS_OF, edition
 from tests.fire.children import killed_at_each
 from tests.fire.intake import NAMES, after_the_split, ask, believing, source_of
 from tests.fire.model import DAYS, LATE, bar, everything, frame_of, moment, read
@@ -85,3 +90,59 @@ def test_a_snapshot_killed_anywhere_is_whole_or_not_there(tmp_path: Path) -> Non
         assert write_snapshot(tables(), DAYS[-1], tmp_path / str(number)).digest == whole.digest
         assert {each.name for each in place.iterdir()} == {".lock", path.name}
     assert seen == {True, False}
+
+
+def drawn(run: str) -> dict[str, bytes]:
+    """The files of a small edition, the manifest last."""
+    files = {"forecasts.json": run.encode() * 100, "charts/AAA.png": run.encode()}
+    recorded = {name: {"sha256": sha256_bytes(data)} for name, data in files.items()}
+    manifest = {"as_of": str(AS_OF), "provenance": {"run_key": run}, "files": recorded}
+    return {**files, "manifest.json": json.dumps(manifest).encode()}
+
+
+def put(run: str, folder: Path, trial: tuple[str, ...]) -> None:
+    made = edition(provenance={"run_key": run}, trial=trial)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf, "render", lambda _edition: drawn(run))
+        shelf.publish(made, Folder(folder))
+
+
+def _put(number: int, folder: Path, trial: tuple[str, ...]) -> None:
+    reached = At(number, die)
+    file_points(reached, folder)
+    put("second", folder, trial)
+
+
+def runs_in(folder: Path) -> list[str]:
+    """The runs of all editions of the session, the standing one first; each is whole."""
+    root = Folder(folder)
+    places = [shelf.latest(root), *(root / one.place for one in shelf.other_editions(root, AS_OF))]
+    manifests = [json.loads(place.read("manifest.json")) for place in places]
+    for place, manifest in zip(places, manifests, strict=True):
+        assert all(sha256_bytes(place.read(name)) == one["sha256"] for name, one in manifest["files"].items())
+    return [manifest["provenance"]["run_key"] for manifest in manifests]
+
+
+@pytest.mark.parametrize("trial", [(), ("1 of 3 symbols",)])
+def test_a_publication_killed_anywhere_loses_no_edition(tmp_path: Path, trial: tuple[str, ...]) -> None:
+    seen = set()
+
+    def words(number: int) -> tuple[Path, tuple[str, ...]]:
+        put("first", tmp_path / str(number), ())
+        return tmp_path / str(number), trial
+
+    for number, killed in killed_at_each(_put, words):
+        folder = tmp_path / str(number)
+        found = runs_in(folder)
+        seen.add(tuple(found))
+        whole = ["first", "second"] if trial else ["second", "first"]
+        assert found in (["first"], whole)
+        assert killed or found == whole
+        put("second", folder, trial)
+        assert runs_in(folder) == whole
+        pointer = json.loads((folder / "latest.json").read_text())
+        assert pointer["manifest_sha256"] == sha256_bytes((folder / f"as_of={AS_OF}/manifest.json").read_bytes())
+        names = {path.name for path in folder.rglob("*") if path.name.startswith(".")}
+        assert names <= {".lock"}, "nothing is left lying about"
+    assert len(seen) == 2
+    assert number > 20

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from pipeline.database.engine import MIGRATIONS, open_database, reading
 from pipeline.database.schema import metadata
+from pipeline.judging.record import live_record
 from pipeline.prices import quarantine
 from tests.fire.children import at_once, killed_at_each
 from tests.fire.model import DAYS, LATE, Bar, bar, content_of, everything, read
@@ -55,6 +56,56 @@ def first_schema(address: str) -> None:
         held = [{"symbol": name, "session": str(DAYS[30]), "known_at": known(1)} for name in NAMES]
         connection.execute(text(HELD), held)
     engine.dispose()
+
+
+FORECAST = (
+    "INSERT INTO forecasts (symbol, as_of, step, model_version, model, role, target_session, last_close, quantiles, "
+    "run_key{more}) VALUES (:symbol, :as_of, 1, :model_version, :model, :role, :target, 10.0, '{{}}', :run_key{values})"
+)
+SCORE = (
+    "INSERT INTO scores (symbol, as_of, step, model_version, scored_as_of, close, crps_bp, inside_50, inside_80, "
+    "inside_90) VALUES (:symbol, :as_of, 1, :model_version, :target, 11.0, 12.5, 0, 1, 1)"
+)
+
+
+def forecasts_and_scores(address: str, version: str) -> None:
+    """Bring a database to a schema before editions, with forecasts of two runs and a score whose forecast is gone."""
+    engine = create_engine(address)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    later = version == "0004"
+    text_of = FORECAST.format(more=", source, in_time" if later else "", values=", 'fire', true" if later else "")
+    rows = [
+        {"symbol": "AAA", "as_of": str(DAYS[day]), "target": str(DAYS[day + 1]), "run_key": f"run{day}", **model}
+        for day in (3, 4)
+        for model in (
+            {"model": "lstm", "model_version": "7", "role": "published"},
+            {"model": "garch", "model_version": "abc", "role": "baseline"},
+        )
+    ]
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+        connection.execute(text(text_of), rows)
+        connection.execute(text(SCORE), [*rows[:2], {**rows[0], "symbol": "GONE"}])
+    engine.dispose()
+
+
+@pytest.mark.parametrize("version", ["0001", "0004"])
+def test_forecasts_and_scores_get_their_runs_and_count_as_standing(
+    opened: Callable[[], Engine], address: str, version: str
+) -> None:
+    forecasts_and_scores(address, version)
+    engine = opened()
+    with reading(engine) as connection:
+        found = connection.execute(text("SELECT run_key, role, series FROM forecasts ORDER BY run_key, role")).all()
+        scored = connection.execute(text("SELECT symbol, run_key, crps_bp FROM scores ORDER BY symbol, run_key")).all()
+    expected = [(run, role, "") for run in ("run3", "run4") for role in ("baseline", "published")]
+    assert [tuple(row) for row in found] == expected
+    assert [tuple(row) for row in scored] == [("AAA", "run3", 12.5), ("AAA", "run3", 12.5), ("GONE", "", 12.5)]
+    (row,) = live_record(engine, "fire", ("AAA",), DAYS[5]).to_dict("records")
+    assert (row["model"], row["run_key"], row["crps_bp"], row["baseline_crps_bp"]) == ("lstm", "run3", 12.5, 12.5)
+    assert bool(row["in_time"]) == (version == "0004")
 
 
 def row(name: str, day: object, batch: int) -> dict[str, Any]:

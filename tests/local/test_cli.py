@@ -101,3 +101,19 @@ def test_asks_the_dag_for_nothing_that_was_not_given() -> None:
         "symbols": "IBM",
         "network": "rnn",
     }
+
+
+@pytest.mark.parametrize(
+    ("conf", "files", "lines"),
+    [
+        ({"symbols": "aapl ibm"}, "", "PIPELINE_SYMBOLS=AAPL,IBM"),
+        ({"source": "yahoo", "symbols": "MSFT"}, "", "PIPELINE_SOURCE=yahoo and PIPELINE_SYMBOLS=MSFT"),
+        ({"source": "files"}, "/data/prices.csv", "PIPELINE_SOURCE=files and PIPELINE_FILES=/data/prices.csv"),
+        ({"network": "rnn", "as_of": "2013-02-28"}, "", "PIPELINE_NETWORK=rnn"),
+    ],
+)
+def test_a_trial_ends_with_how_to_move_latest(conf: dict[str, str], files: str, lines: str) -> None:
+    told = cli.trial_advice(conf, files)
+    assert "`latest` and the track record were not moved" in told
+    assert "LATEST=1" in told
+    assert f"put {lines} into .env" in told

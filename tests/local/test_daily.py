@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -195,6 +195,35 @@ def test_a_latest_that_was_left_behind_is_no_success(tmp_path: Path, publish: Ca
 def test_nothing_published_is_no_success(tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match=r"latest\.json cannot be read"):
         daily.require_published(Folder(tmp_path), "2013-03-01")
+
+
+def test_a_trial_is_found_where_it_is_and_moves_no_latest(tmp_path: Path) -> None:
+    place = "editions/as_of=2013-03-01/0001-3f9c01ab-77d21e90"
+    with pytest.raises(RunFailed, match=r"are not in .*0001-3f9c01ab-77d21e90"):
+        daily.require_published(Folder(tmp_path), "2013-03-01", place)
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "manifest.json").write_text("{}")
+    assert daily.require_published(Folder(tmp_path), "2013-03-01", place) == Folder(tmp_path / place)
+
+
+def test_the_standing_edition_is_looked_for_where_the_run_says(
+    tmp_path: Path, publish: Callable[[str, str], Path]
+) -> None:
+    folder = publish("2013-03-01", "2013-03-01")
+    assert daily.require_published(Folder(tmp_path), "2013-03-01", "as_of=2013-03-01") == Folder(folder)
+    publish("2013-03-04", "2013-03-01")
+    with pytest.raises(RunFailed, match="latest: 2013-03-01"):
+        daily.require_published(Folder(tmp_path), "2013-03-04", "as_of=2013-03-04")
+
+
+@pytest.mark.parametrize("value", ['{"place": "as_of=2013-03-01"}', {"place": "as_of=2013-03-01"}])
+def test_what_was_published_is_what_the_task_returned(value: Any) -> None:
+    class Answers:
+        def get(self, path: str) -> dict[str, Any]:
+            assert path == f"dags/{daily.DAG}/dagRuns/manual__1%2B0/taskInstances/publish/xcomEntries/return_value"
+            return {"value": value}
+
+    assert daily.publication(cast(Any, Answers()), "manual__1+0") == {"place": "as_of=2013-03-01"}
 
 
 def test_waits_for_the_dag_as_its_file_is_now(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,3 +141,25 @@ def test_with_two_publishers_the_pointer_ends_at_the_newest_whenever_the_other_c
         newest = shelf.read_published(shelf.latest(root), verify=True)
         assert newest.forecasts["as_of"] == str(max(slow, quick))
     assert number > 8
+
+
+def test_a_bucket_keeps_trials_and_replaced_editions_as_a_folder_does(
+    make_edition: Callable[..., Edition], root: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.publishing.charts.fan_pngs", lambda fans: [])
+    folder = Folder(tmp_path / "published")
+    trial = make_edition(trial=("1 of 3 symbols",))
+    for place in (root, folder):
+        shelf.publish(trial, place)
+        assert shelf.read_manifest(shelf.newest(place))["trial"] == ["1 of 3 symbols"]
+        assert not place.exists("latest.json")
+        shelf.publish(make_edition(exchange=OLD), place)
+        shelf.publish(make_edition(exchange=NEW), place)
+        assert not shelf.publish(trial, place).changed
+        assert not shelf.publish(make_edition(exchange=NEW), place).changed
+    kept = shelf.other_editions(root, DAY)
+    assert kept == shelf.other_editions(folder, DAY)
+    assert [shelf.read_published(root / one.place, verify=True).manifest["exchange"] for one in kept] == [OLD, OLD]
+    for one in kept:
+        assert files_of(root, one.place) == files_of(folder, one.place)
+    assert shelf.all_sessions(root) == [DAY]
