@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 from structlog import DropEvent, get_config
 
 REASON = "reason"
 _LONGEST = 4000
+_UNEXPECTED = "not an error that the pipeline expects; the task's log has the traceback"
 Entry = MutableMapping[str, Any]
 
 # What Airflow logs at the end of a task, in its words.
@@ -35,7 +36,7 @@ def ending_with_reason(function: Callable[..., Any]) -> Callable[..., Any]:
         except (Exception, AirflowTaskTimeout) as error:
             log_ending_as_reason()
             leave_reason(reason_of(error))
-            raise
+            raise  # as it is: the retry policy goes by the kind of error
 
     return ending
 
@@ -61,10 +62,17 @@ def in_airflow_words() -> Iterator[None]:
 
 def reason_of(error: BaseException) -> str:
     """Return what an exception says, on one line: its message if the pipeline worded it, else with its type."""
+    from pipeline.errors import PipelineError
+
     words = " ".join(str(error).split())
     if isinstance(error, AirflowFailException | AirflowSkipException) and words:
         return words
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+    if isinstance(error, AirflowTaskTimeout):
+        return (
+            f"{type(error).__name__}: the task took longer than its time limit; ask for less, or clear it to try again"
+        )
+    named = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    return named if isinstance(error, PipelineError | AirflowException) else f"{named} ({_UNEXPECTED})"
 
 
 def leave_reason(reason: str) -> None:

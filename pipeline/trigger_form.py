@@ -141,6 +141,7 @@ FIELDS: dict[str, Check] = {
     "source": choice("source", get_args(SourceName)),
     "network": choice("network", get_args(NetworkName)),
     "whole_history": _flag("whole_history"),
+    "make_latest": _flag("make_latest"),
 }
 
 __all__ = ["FIELDS", "MAX_SYMBOLS", "UserError", "check_field", "check_form", "require_complete"]

@@ -18,7 +18,7 @@ from airflow.plugins_manager import AirflowPlugin
 _LAST = {"daily_forecast": "publish", "backtest": "summary"}
 _PUBLISHED, _DONE, _SKIPPED, _STOPPED = "**Published.**", "**Done.**", "**Skipped.**", "**Stopped.**"
 _REASON = "reason"
-_NO_REASON = "no reason was recorded; its process was ended, so see the end of its log, and the memory it had"
+_NO_REASON = "no reason was recorded: it was killed, perhaps for want of memory, or never began; see the end of its log"
 _LONGEST = 1000  # Airflow's own limit
 _ELLIPSIS = " …"
 
@@ -49,7 +49,8 @@ class RunNotes:
 
 def _of_result(dag_id: str, result: dict[str, Any]) -> tuple[str, str, str]:
     if dag_id == "daily_forecast":
-        return _PUBLISHED, f"{result['headline']}. {result['verdict']}.", _links(result)
+        warnings = "".join(f" Warning: {text}." for text in result.get("warnings") or ())
+        return _PUBLISHED, f"{result['headline']}. {result['verdict']}.{warnings}", _links(result)
     return _DONE, f"{result['rows']:,} rows in {result['file']}.", _mlflow(result)
 
 
@@ -74,7 +75,8 @@ def _fitted(text: str, room: int) -> str:
 
 def _links(published: dict[str, Any]) -> str:
     root = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-    report = f"[Report]({root}/plugin/forecasts/forecasts/sessions/{quote(published['as_of'])})"
+    edition = f"/{quote(published['edition'], safe='')}" if published.get("edition") else ""
+    report = f"[Report]({root}/plugin/forecasts/forecasts/sessions/{quote(published['as_of'])}{edition})"
     return " · ".join(filter(None, (report, _mlflow(published))))
 
 

@@ -78,8 +78,12 @@ def test_other_lines_and_the_groups_of_a_task_that_succeeds_stay_as_they_are(end
         (AirflowFailException("BadSession: no"), "BadSession: no"),
         (AirflowFailException(), "AirflowFailException"),
         (UnknownSymbol("a: b: c\n  d"), "UnknownSymbol: a: b: c d"),
-        (KeyError("x"), "KeyError: 'x'"),
-        (MemoryError(), "MemoryError"),
+        (KeyError("x"), "KeyError: 'x' (not an error that the pipeline expects; the task's log has the traceback)"),
+        (
+            AirflowTaskTimeout("Timeout, PID: 12"),
+            "AirflowTaskTimeout: the task took longer than its time limit; ask for less, or clear it to try again",
+        ),
+        (MemoryError(), "MemoryError (not an error that the pipeline expects; the task's log has the traceback)"),
     ],
 )
 def test_a_reason_is_one_line_and_whole(endings: Any, error: BaseException, reason: str) -> None:
