@@ -63,6 +63,7 @@ def in_airflow_words() -> Iterator[None]:
 def reason_of(error: BaseException) -> str:
     """Return what an exception says, on one line: its message if the pipeline worded it, else with its type."""
     from pipeline.errors import PipelineError
+    from pipeline.storage import shown
 
     words = " ".join(str(error).split())
     if isinstance(error, AirflowFailException | AirflowSkipException) and words:
@@ -72,7 +73,8 @@ def reason_of(error: BaseException) -> str:
             f"{type(error).__name__}: the task took longer than its time limit; ask for less, or clear it to try again"
         )
     named = f"{type(error).__name__}: {words}" if words else type(error).__name__
-    return named if isinstance(error, PipelineError | AirflowException) else f"{named} ({_UNEXPECTED})"
+    expected = isinstance(error, PipelineError | AirflowException)
+    return named if expected else f"{shown(named)} ({_UNEXPECTED})"
 
 
 def leave_reason(reason: str) -> None:

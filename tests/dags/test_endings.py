@@ -9,6 +9,8 @@ from structlog.testing import LogCapture
 
 from pipeline.errors import RateLimited, StoreError, UnknownSymbol
 
+UNEXPECTED = "(not an error that the pipeline expects; the task's log has the traceback)"
+
 
 @pytest.fixture(autouse=True)
 def endings(dag_bag: Any) -> Any:
@@ -78,12 +80,16 @@ def test_other_lines_and_the_groups_of_a_task_that_succeeds_stay_as_they_are(end
         (AirflowFailException("BadSession: no"), "BadSession: no"),
         (AirflowFailException(), "AirflowFailException"),
         (UnknownSymbol("a: b: c\n  d"), "UnknownSymbol: a: b: c d"),
-        (KeyError("x"), "KeyError: 'x' (not an error that the pipeline expects; the task's log has the traceback)"),
+        (
+            OSError("no answer from postgresql://me:secret@db/pipeline"),
+            f"OSError: no answer from postgresql://me:***@db/pipeline {UNEXPECTED}",
+        ),
+        (KeyError("x"), f"KeyError: 'x' {UNEXPECTED}"),
         (
             AirflowTaskTimeout("Timeout, PID: 12"),
             "AirflowTaskTimeout: the task took longer than its time limit; ask for less, or clear it to try again",
         ),
-        (MemoryError(), "MemoryError (not an error that the pipeline expects; the task's log has the traceback)"),
+        (MemoryError(), f"MemoryError {UNEXPECTED}"),
     ],
 )
 def test_a_reason_is_one_line_and_whole(endings: Any, error: BaseException, reason: str) -> None:
