@@ -12,7 +12,7 @@ from typing import Any, get_args
 from pipeline.config import NetworkName, Settings, SourceName
 from pipeline.errors import BadSession, BadSetting, BadSymbol
 from pipeline.sessions import Sessions
-from pipeline.symbols import parse_symbols
+from pipeline.symbols import MAX_LENGTH, parse_symbols
 
 # One run for more symbols than this has not been tested, and its request would no longer be a small one.
 MAX_SYMBOLS = 20_000
@@ -64,10 +64,14 @@ def symbols(value: Any, _now: datetime) -> None:
     """Check a list of symbols: its length and the syntax of each."""
     if not isinstance(value, str):
         raise BadSymbol(f"symbols: {_shown(value)} is not a text; write AAPL, IBM, or leave it empty")
-    count = len(re.findall(r"[^,\s]+", value))
-    if count > MAX_SYMBOLS:
-        raise BadSymbol(f"symbols: {count:,} are more than one run takes, which is {MAX_SYMBOLS:,}; use several runs")
-    if not count:
+    names = re.findall(r"[^,\s]+", value)
+    if len(names) > MAX_SYMBOLS:
+        raise BadSymbol(
+            f"symbols: {len(names):,} are more than one run takes, which is {MAX_SYMBOLS:,}; use several runs"
+        )
+    if too_long := next((name for name in names if len(name) > MAX_LENGTH), None):
+        raise BadSymbol(f"symbols: {_shown(too_long)} is not a symbol: it is longer than {MAX_LENGTH} characters")
+    if not names:
         raise BadSymbol("symbols: there is none in the list; write AAPL, IBM, or leave it empty")
     try:
         parse_symbols(value)
