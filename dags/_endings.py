@@ -23,6 +23,7 @@ Entry = MutableMapping[str, Any]
 # What Airflow logs at the end of a task, in its words.
 _FAILED, _SKIPPED = "Task failed with exception", "Skipping task."
 _GROUP, _END_OF_GROUP = "::group::Post Execute", "::endgroup::"
+_POLICY = "Retry policy decision"
 
 
 def ending_with_reason(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,8 +99,8 @@ def log_ending_as_reason() -> None:
 class ReasonLast:
     """A processor of log entries that makes the reason the last line of a task that fails or is skipped.
 
-    Airflow's line around it goes: the heading of a group that would hide a skip's reason, and what closes the group. A
-    traceback stays only for an error that the pipeline did not expect.
+    Airflow's lines around it go: the heading of a group that would hide a skip's reason, what closes the group, and the
+    name of the rule that says how long to wait. A traceback stays only for an error that the pipeline did not expect.
     """
 
     def __init__(self) -> None:
@@ -110,6 +111,8 @@ class ReasonLast:
         error, event = sys.exc_info()[1], entry.get("event")
         if event == _GROUP and error is not None:
             self._told = True
+            raise DropEvent
+        if event == _POLICY and error is not None:
             raise DropEvent
         if event == _END_OF_GROUP and self._told:
             self._told = False

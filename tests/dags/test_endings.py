@@ -35,6 +35,7 @@ def log_of(endings: Any, error: BaseException) -> list[dict[str, Any]]:
     except BaseException:
         log.error("Task failed with exception", exc_info=True)
         log.info("::group::Post Execute")
+        log.info("Retry policy decision", action="retry", reason="Matched rule for RateLimited")
     log.info("::endgroup::")
     return capture.entries
 
