@@ -16,7 +16,7 @@ from typing import Any
 
 from _endings import ending_with_reason
 from airflow.sdk import ExceptionRetryPolicy, Param, RetryRule, task
-from form_checks import format_of
+from form_checks import FIELDS, format_of
 
 # A task waits 30 s, 1, 2 … minutes between its tries; what a retry cannot fix fails at once (see `_endings`).
 DEFAULT_ARGS = {
@@ -50,9 +50,12 @@ INGESTING = {
 AS_SET = {"null": "as set in the settings"}
 
 
-def checked(field: str) -> dict[str, Any]:
-    """Return what makes Airflow check a field of the form by `pipeline.trigger_form`, whoever makes the run."""
-    return {"allOf": [{"format": format_of(field)}]}
+def checked(form: Mapping[str, Param]) -> dict[str, Param]:
+    """Return a form whose fields Airflow checks by `pipeline.trigger_form`, whoever makes the run."""
+    for name, param in form.items():
+        if name in FIELDS:
+            param.schema["allOf"] = [{"format": format_of(name)}]
+    return dict(form)
 
 
 def shared_params() -> dict[str, Param]:
@@ -65,7 +68,6 @@ def shared_params() -> dict[str, Param]:
         "symbols": Param(
             None,
             type=["null", "string"],
-            **checked("symbols"),
             title="Symbols",
             description="Comma-separated, such as AAPL, IBM; at most 20,000. Empty: as set in the settings, or all "
             "that the source has.",
@@ -74,7 +76,6 @@ def shared_params() -> dict[str, Param]:
         "horizon": Param(
             None,
             type=["null", "integer"],
-            **checked("horizon"),
             title="Horizon",
             description="How many sessions to forecast, 1 to 60. Empty: as set in the settings.",
             section="What to forecast",
@@ -83,7 +84,6 @@ def shared_params() -> dict[str, Param]:
             None,
             type=["null", "string"],
             enum=[None, "sample", "yahoo", "files"],
-            **checked("source"),
             values_display=AS_SET
             | {
                 "sample": "sample: real prices of five shares, 2000 to 2013",
@@ -98,7 +98,6 @@ def shared_params() -> dict[str, Param]:
             None,
             type=["null", "string"],
             enum=[None, "lstm", "rnn", "mlp"],
-            **checked("network"),
             values_display=AS_SET,
             title="Network",
             description="Which network to train.",
@@ -107,7 +106,6 @@ def shared_params() -> dict[str, Param]:
         "training_steps": Param(
             None,
             type=["null", "integer"],
-            **checked("training_steps"),
             title="Training steps",
             description="The training budget, 1 to 100000 steps of the optimizer. Empty: as set in the settings.",
             section="How",

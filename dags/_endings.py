@@ -12,16 +12,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 from structlog import DropEvent, get_config
 
 REASON = "reason"
 _LONGEST = 4000
+_UNEXPECTED = "not an error that the pipeline expects; the task's log has the traceback"
 Entry = MutableMapping[str, Any]
 
 # What Airflow logs at the end of a task, in its words.
 _FAILED, _SKIPPED = "Task failed with exception", "Skipping task."
 _GROUP, _END_OF_GROUP = "::group::Post Execute", "::endgroup::"
+_POLICY = "Retry policy decision"
 
 
 def ending_with_reason(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,7 +37,7 @@ def ending_with_reason(function: Callable[..., Any]) -> Callable[..., Any]:
         except (Exception, AirflowTaskTimeout) as error:
             log_ending_as_reason()
             leave_reason(reason_of(error))
-            raise
+            raise  # as it is: the retry policy goes by the kind of error
 
     return ending
 
@@ -61,10 +63,19 @@ def in_airflow_words() -> Iterator[None]:
 
 def reason_of(error: BaseException) -> str:
     """Return what an exception says, on one line: its message if the pipeline worded it, else with its type."""
+    from pipeline.errors import PipelineError
+    from pipeline.storage import shown
+
     words = " ".join(str(error).split())
     if isinstance(error, AirflowFailException | AirflowSkipException) and words:
         return words
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+    if isinstance(error, AirflowTaskTimeout):
+        return (
+            f"{type(error).__name__}: the task took longer than its time limit; ask for less, or clear it to try again"
+        )
+    named = f"{type(error).__name__}: {words}" if words else type(error).__name__
+    expected = isinstance(error, PipelineError | AirflowException)
+    return named if expected else f"{shown(named)} ({_UNEXPECTED})"
 
 
 def leave_reason(reason: str) -> None:
@@ -88,8 +99,8 @@ def log_ending_as_reason() -> None:
 class ReasonLast:
     """A processor of log entries that makes the reason the last line of a task that fails or is skipped.
 
-    Airflow's line around it goes: the heading of a group that would hide a skip's reason, and what closes the group. A
-    traceback stays only for an error that the pipeline did not expect.
+    Airflow's lines around it go: the heading of a group that would hide a skip's reason, what closes the group, and the
+    name of the rule that says how long to wait. A traceback stays only for an error that the pipeline did not expect.
     """
 
     def __init__(self) -> None:
@@ -100,6 +111,8 @@ class ReasonLast:
         error, event = sys.exc_info()[1], entry.get("event")
         if event == _GROUP and error is not None:
             self._told = True
+            raise DropEvent
+        if event == _POLICY and error is not None:
             raise DropEvent
         if event == _END_OF_GROUP and self._told:
             self._told = False

@@ -5,10 +5,11 @@ of ours. Nothing of the pipeline is imported while a DAG file is read.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from _endings import REASON
 from airflow.configuration import conf
 from airflow.sdk import DeadlineAlert, SyncCallback
 from next_open_deadline import NextOpen, next_open
@@ -55,7 +56,7 @@ def tell(channel: str, context: Mapping[str, Any]) -> "Notice | None":
     failed = sorted({_task_of(name, context) for name, state in states.items() if state == "failed"})
     if failed:
         planned = ti.xcom_pull(task_ids="plan", key="run") or {}
-        told = notice.stopped(planned.get("as_of"), failed, run=run)
+        told = notice.stopped(planned.get("as_of"), failed, run=run, reasons=_reasons(failed, ti))
     elif result := ti.xcom_pull(task_ids="publish"):
         told = notice.published(result, run=run, airflow=settings.airflow_link)
     else:
@@ -87,6 +88,17 @@ def missed(exchange: str, context: Mapping[str, Any]) -> None:
             problem = error
     if problem is not None:
         raise problem
+
+
+def _reasons(failed: list[str], ti: Any) -> list[str]:
+    """Return `task: reason` for each failed task that left one, each once."""
+    reasons: dict[str, None] = {}
+    for task_id in failed:
+        left = ti.xcom_pull(task_ids=task_id, key=REASON)
+        for reason in left if isinstance(left, Iterable) and not isinstance(left, str) else [left]:
+            if reason:
+                reasons[f"{task_id}: {reason}"] = None
+    return list(reasons)
 
 
 def _task_of(name: str, context: Mapping[str, Any]) -> str:

@@ -27,8 +27,8 @@ left empty. The same from a terminal:
 Without Airflow: `python -m pipeline backtest --from 2012-06-01 --to 2012-12-31`.
 
 #### When a task fails
-Each task may be tried again at any time: done twice equals done once. A mistake in the request (a day in the future,
-too many folds, an unknown symbol) fails `plan` at once, and the last line of its log says what to change.
+Each task is idempotent and may be tried again at any time. An error in the request (too many folds, an unknown symbol)
+fails `plan` at once; the note on the run and the last line of the log say what to change.
 
 - `ingest`: the source is away or refuses. Clear it once the source answers; what is stored is not asked for again.
 - `fold`: out of memory or time, or the worker died. Clear it, with fewer training steps in a new run if it must be. A
@@ -60,7 +60,6 @@ PARAMS = {
     "from": Param(
         type="string",
         format="date",
-        **checked("from"),
         title="From",
         description="The first day to forecast from, such as 2012-06-01.",
         section="What to forecast",
@@ -68,7 +67,6 @@ PARAMS = {
     "to": Param(
         type="string",
         format="date",
-        **checked("to"),
         title="To",
         description="The last day to forecast from, such as 2012-12-31. No price after it is read, none scored.",
         section="What to forecast",
@@ -78,7 +76,6 @@ PARAMS = {
     "refit_every": Param(
         None,
         type=["null", "integer"],
-        **checked("refit_every"),
         title="Refit every",
         description="How many sessions one model forecasts, 1 to 2000. Empty: as set in the settings.",
         section="How",
@@ -97,7 +94,7 @@ PARAMS = {
     catchup=False,
     is_paused_upon_creation=False,  # nothing starts it but a person, whose run would wait for ever
     default_args=DEFAULT_ARGS,
-    params=PARAMS,
+    params=checked(PARAMS),
     tags=["closing-bell", "backtest"],
 )
 def backtest() -> None:

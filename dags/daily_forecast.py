@@ -28,13 +28,14 @@ Other DAGs can wait for the assets `prices`, `model` and `forecasts`; their even
 
 #### Where to look
 *Forecasts* in the navigation shows the newest report, every session before it, each symbol's ranges with what came of
-them, and the live record. A note on each run says what it published, or where it stopped. The log of a task tells in a
-few lines what it did; the *Details* of `train`, `compare`, `upload`, `judge` and `publish` lead to the MLflow run.
+them, and the live record. A note on each run says what it published, or which task stopped it and why. The log of a
+task tells in a few lines what it did; its last line is the reason if it failed or was skipped. The *Details* of
+`train`, `compare`, `upload`, `judge` and `publish` lead to the MLflow run.
 
 #### When a task fails
-Each task may be tried again at any time: done twice equals done once. Airflow retries by itself, with growing pauses.
-What no retry can mend (an unknown symbol, a holiday, a file without its columns) fails at once, and the last line of
-the log says what to change: trigger a new run with it changed.
+Each task is idempotent and may be tried again at any time. Airflow retries by itself, with growing pauses. What no
+retry can fix (an unknown symbol, a file without its columns) fails at once; the note on the run and the last line of
+the log say what to change: trigger a new run with it changed.
 
 - `ingest`: the source is away or refuses. A scheduled run asks again by itself, after a rate limit 20 minutes later,
   for sessions that are not there yet 10 minutes later; the last try goes on with what came. Where nothing at all came,
@@ -103,7 +104,6 @@ PARAMS = {
         None,
         type=["null", "string"],
         format="date",
-        **checked("as_of"),
         title="As of",
         description="The last session the model may see, such as 2013-02-28. Empty: the last complete one.",
         section="What to forecast",
@@ -113,7 +113,6 @@ PARAMS = {
     "whole_history": Param(
         None,
         type=["null", "boolean"],
-        **checked("whole_history"),
         title="Whole history",
         description="Ask for all history again, not just the new sessions, to find what was changed deep in the past.",
         section="How",
@@ -122,7 +121,6 @@ PARAMS = {
     "retrain_every": Param(
         None,
         type=["null", "integer"],
-        **checked("retrain_every"),
         title="Retrain every",
         description="Sessions a champion serves before a network is trained again, 1 to 252; 1: train in this run.",
         section="How",
@@ -154,7 +152,7 @@ EXCHANGE = os.environ.get("PIPELINE_EXCHANGE") or "XNYS"
     max_active_runs=1,
     deadline=_notices.deadline(EXCHANGE),
     default_args=DEFAULT_ARGS,
-    params=PARAMS,
+    params=checked(PARAMS),
     tags=["closing-bell", "forecast"],
 )
 def daily_forecast() -> None:

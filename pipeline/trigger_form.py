@@ -10,9 +10,9 @@ from datetime import date, datetime
 from typing import Any, get_args
 
 from pipeline.config import NetworkName, Settings, SourceName
-from pipeline.errors import BadSession, BadSetting, BadSymbol, UserError
+from pipeline.errors import BadSession, BadSetting, BadSymbol
 from pipeline.sessions import Sessions
-from pipeline.symbols import parse_symbols
+from pipeline.symbols import MAX_LENGTH, parse_symbols
 
 # One run for more symbols than this has not been tested, and its request would no longer be a small one.
 MAX_SYMBOLS = 20_000
@@ -39,7 +39,7 @@ def check_field(name: str, value: Any, *, now: datetime) -> None:
 
 def number(name: str) -> Check:
     """Return the check of a whole number, within the limits of the setting of that name."""
-    limits = {kind: at for limit in Settings.model_fields[name].metadata for kind, at in vars_of(limit).items()}
+    limits = {kind: at for limit in Settings.model_fields[name].metadata for kind, at in _bounds(limit).items()}
     least, most = limits["ge"], limits["le"]
 
     def check(value: Any, _now: datetime) -> None:
@@ -48,11 +48,6 @@ def number(name: str) -> Check:
             raise BadSetting(f"{name}: {_shown(value)} is not allowed; use a whole number from {least} to {most:,}")
 
     return check
-
-
-def vars_of(limit: Any) -> dict[str, Any]:
-    """Return the bounds that a field's annotation holds, `ge` and `le` by name."""
-    return {kind: getattr(limit, kind) for kind in ("ge", "le") if hasattr(limit, kind)}
 
 
 def choice(name: str, allowed: tuple[str, ...]) -> Check:
@@ -69,10 +64,14 @@ def symbols(value: Any, _now: datetime) -> None:
     """Check a list of symbols: its length and the syntax of each."""
     if not isinstance(value, str):
         raise BadSymbol(f"symbols: {_shown(value)} is not a text; write AAPL, IBM, or leave it empty")
-    count = len(re.findall(r"[^,\s]+", value))
-    if count > MAX_SYMBOLS:
-        raise BadSymbol(f"symbols: {count:,} are more than one run takes, which is {MAX_SYMBOLS:,}; use several runs")
-    if not count:
+    names = re.findall(r"[^,\s]+", value)
+    if len(names) > MAX_SYMBOLS:
+        raise BadSymbol(
+            f"symbols: {len(names):,} are more than one run takes, which is {MAX_SYMBOLS:,}; use several runs"
+        )
+    if too_long := next((name for name in names if len(name) > MAX_LENGTH), None):
+        raise BadSymbol(f"symbols: {_shown(too_long)} is not a symbol: it is longer than {MAX_LENGTH} characters")
+    if not names:
         raise BadSymbol("symbols: there is none in the list; write AAPL, IBM, or leave it empty")
     try:
         parse_symbols(value)
@@ -114,6 +113,11 @@ def _date(name: str, value: Any) -> date:
         raise BadSession(f"{name}: {_shown(value)} is not a date; write it as 2013-02-28") from None
 
 
+def _bounds(limit: Any) -> dict[str, Any]:
+    """Return the bounds that a field's annotation holds, `ge` and `le` by name."""
+    return {kind: getattr(limit, kind) for kind in ("ge", "le") if hasattr(limit, kind)}
+
+
 def _flag(name: str) -> Check:
     def check(value: Any, _now: datetime) -> None:
         if not isinstance(value, bool):
@@ -141,6 +145,5 @@ FIELDS: dict[str, Check] = {
     "source": choice("source", get_args(SourceName)),
     "network": choice("network", get_args(NetworkName)),
     "whole_history": _flag("whole_history"),
+    "make_latest": _flag("make_latest"),
 }
-
-__all__ = ["FIELDS", "MAX_SYMBOLS", "UserError", "check_field", "check_form", "require_complete"]

@@ -8,6 +8,7 @@ take turns before they reach Airflow. With PostgreSQL nothing is changed.
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import ExitStack
 from typing import Any, ClassVar
 
 from airflow.configuration import conf
@@ -15,26 +16,35 @@ from airflow.plugins_manager import AirflowPlugin
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 App = Callable[..., Awaitable[None]]
 
 _READING = {"GET", "HEAD", "OPTIONS"}
 
 
 class OneWriter:
-    """Lets requests that may write pass one after the other; a request takes its turn once its body has arrived."""
+    """Lets requests that may write pass one after the other, from the arrival of a body to the start of an answer."""
 
     def __init__(self, app: App) -> None:
         self.app = app
         self._turn = asyncio.Lock()
 
-    async def __call__(self, scope: Message, receive: Receive, send: Callable[[Message], Awaitable[None]]) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Handle one request, as ASGI has it."""
         if scope["type"] != "http" or scope["method"] in _READING:
             await self.app(scope, receive, send)
             return
         messages = await _body(receive)
-        async with self._turn:
-            await self.app(scope, _replayed(messages, receive), send)
+        await self._turn.acquire()
+        with ExitStack() as turn:
+            turn.callback(self._turn.release)
+
+            async def sending(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    turn.close()  # all is committed; how slowly the client reads the answer is nobody else's matter
+                await send(message)
+
+            await self.app(scope, _replayed(messages, receive), sending)
 
 
 async def _body(receive: Receive) -> list[Message]:

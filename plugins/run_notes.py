@@ -18,7 +18,7 @@ from airflow.plugins_manager import AirflowPlugin
 _LAST = {"daily_forecast": "publish", "backtest": "summary"}
 _PUBLISHED, _DONE, _SKIPPED, _STOPPED = "**Published.**", "**Done.**", "**Skipped.**", "**Stopped.**"
 _REASON = "reason"
-_NO_REASON = "no reason was recorded; its process was ended, so see the end of its log, and the memory it had"
+_NO_REASON = "no reason was recorded: it was killed, perhaps for want of memory, or never began; see the end of its log"
 _LONGEST = 1000  # Airflow's own limit
 _ELLIPSIS = " …"
 
@@ -38,12 +38,13 @@ class RunNotes:
                 _write(run, _SKIPPED, reasons[0].partition(": ")[2], "")
 
     @hookimpl
-    def on_dag_run_failed(self, dag_run: Any) -> None:
-        """Write which tasks failed and why."""
+    def on_dag_run_failed(self, dag_run: Any, msg: str) -> None:
+        """Write which tasks failed and why; `msg` is how Airflow came to call the run failed."""
         if dag_run.dag_id not in _LAST:
             return
         with _attached(dag_run) as (run, session):
-            reasons = _reasons(run, "failed", session)
+            killed = "" if "manually" in str(msg) else _NO_REASON
+            reasons = _reasons(run, "failed", session, without=killed)
             _write(run, _STOPPED, "; ".join(reasons) or "The run was ended by hand.", "")
 
 
@@ -79,7 +80,7 @@ def _fitted(text: str, room: int) -> str:
 
 def _links(published: dict[str, Any]) -> str:
     root = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-    edition = f"/{quote(published['edition'])}" if published.get("edition") else ""
+    edition = f"/{quote(published['edition'], safe='')}" if published.get("edition") else ""
     report = f"[Report]({root}/plugin/forecasts/forecasts/sessions/{quote(published['as_of'])}{edition})"
     return " · ".join(filter(None, (report, _mlflow(published))))
 
@@ -90,17 +91,17 @@ def _mlflow(result: dict[str, Any]) -> str:
     return link("MLflow run", result["mlflow_url"]) if result.get("mlflow_url") else ""
 
 
-def _reasons(run: Any, state: str, session: Any) -> list[str]:
+def _reasons(run: Any, state: str, session: Any, *, without: str = "") -> list[str]:
     """Return `task: reason` for each task in the state that says why, in the order in which they ended.
 
-    Instances of a mapped task with the same reason are one line. Of skipped tasks only the one that decided so has a
-    reason; a failed one without it was killed.
+    Instances of a mapped task with the same reason are one line. `without` stands for the reason of a task that left
+    none; empty, such a task is left out.
     """
     left = _left(run, _REASON, session)
     ended = sorted(run.get_task_instances([state], session=session), key=lambda one: (str(one.end_date), one.map_index))
     counts: dict[tuple[str, str], int] = {}
     for one in ended:
-        reason = left.get((one.task_id, one.map_index)) or (_NO_REASON if state == "failed" else "")
+        reason = left.get((one.task_id, one.map_index)) or without
         if reason:
             counts[one.task_id, reason] = counts.get((one.task_id, reason), 0) + 1
     return [f"{task}{f' ×{count}' if count > 1 else ''}: {reason}" for (task, reason), count in counts.items()]

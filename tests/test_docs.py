@@ -13,7 +13,8 @@ FOREIGN = {"required variable … is missing a value", "-9", "Access denied for 
 
 def said() -> str:
     """All that the code may say, each text in one line."""
-    files = [path for folder in ("pipeline", "local", "docker", "dags") for path in (ROOT / folder).rglob("*.py")]
+    folders = [ROOT / folder for folder in ("pipeline", "local", "docker", "dags", "plugins")]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
     # A text that goes on in the next line is one text.
     return re.sub(r'"\s*\n\s*f?"', "", "\n".join(path.read_text() for path in files))
 

@@ -47,6 +47,7 @@ def test_what_makes_sense_passes(name: str, value: Any) -> None:
         ("symbols", " , ", "there is none in the list"),
         ("symbols", ["AAPL"], "symbols: ['AAPL'] is not a text; write AAPL, IBM"),
         ("symbols", "../../etc/passwd", "'../../etc/passwd' is not a symbol"),
+        ("symbols", "IBM " + "A" * 900_000, "AAA…' is not a symbol: it is longer than 20 characters"),
         ("symbols", "ＡＡＰＬ", "'ＡＡＰＬ' is not a symbol"),
         ("symbols", "A " * (MAX_SYMBOLS + 1), "20,001 are more than one run takes, which is 20,000"),
         ("as_of", "2026-12-19", "2026-12-19 is not a session of XNYS (weekend or holiday)"),

@@ -3,7 +3,7 @@
 What comes from outside is escaped for each: HTML by markupsafe, Slack's signs by its own rules.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -15,6 +15,8 @@ from pipeline.publishing import words
 
 Event = Literal["published", "stopped", "late"]
 _ADVICE = "A range is no advice."
+_MOST_REASONS = 5
+_WHY = "The note on the run and the last line of the task's log are the reason."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +77,18 @@ def published(result: Mapping[str, Any], *, run: str | None, airflow: str) -> No
     )
 
 
-def stopped(session: str | None, failed: list[str], *, run: str | None) -> Notice:
-    """Return the message of a run in which tasks failed."""
+def stopped(session: str | None, failed: list[str], *, run: str | None, reasons: Sequence[str] = ()) -> Notice:
+    """Return the message of a run in which tasks failed; `reasons` are their own words, as far as they left any."""
     at = ", ".join(failed)
     whose = f" of {session}" if session else ""
     return Notice(
         event="stopped",
         session=session,
         subject=f"Closing Bell: the run{whose} stopped at {at}",
-        lines=("What was published before stands. The last line of the task's log says what happened and what to do.",),
+        lines=(
+            *reasons[:_MOST_REASONS],
+            "What was published before stands. The last line of the task's log is the reason.",
+        ),
         links=_known({"Airflow run": run}),
     )
 

@@ -89,6 +89,15 @@ def test_each_fold_leads_to_its_own_mlflow_run_and_the_summary_to_theirs(three_f
     assert all(link.startswith("https://mlflow.example/#/experiments/") for link in three_folds.links.values())
 
 
+def test_its_note_says_what_it_left_and_leads_to_the_mlflow_run(three_folds: Outcome):
+    (frame,) = (three_folds.home / "runs").glob("*/forecasts.parquet")
+    first, last = three_folds.note.splitlines()
+
+    assert first.startswith("**Done.** ")
+    assert frame.name in first
+    assert last.startswith("[MLflow run](https://mlflow.example/#/experiments/")
+
+
 def test_one_fold_and_one_batch_are_handed_on_as_many_are(start: Start):
     asked = {"from": "2012-12-03", "to": "2012-12-04", "symbols": "IBM", "network": "mlp", "training_steps": 1}
 
@@ -101,13 +110,14 @@ def test_one_fold_and_one_batch_are_handed_on_as_many_are(start: Start):
     assert json.loads(made.read_text())["trained"] is True
 
 
-@pytest.mark.parametrize(("first", "last"), [("2012-12-04", "2012-12-03"), ("1999-01-04", "1999-02-01")])
+@pytest.mark.parametrize(("first", "last"), [("2012-12-08", "2012-12-09"), ("1999-01-04", "1999-02-01")])
 def test_days_that_cannot_be_forecast_fail_at_once(start: Start, first, last):
     ended = start(run_conf={"from": first, "to": last})
 
     assert ended.state == "failed"
     assert ended.tries["plan"] == 1
     assert ended.tasks["fold"] == Counter(upstream_failed=1)
+    assert ended.note.startswith("**Stopped.** plan: BadSession: ")
     assert list(ended.home.iterdir()) == []
 
 
@@ -118,6 +128,7 @@ def test_days_that_cannot_be_forecast_fail_at_once(start: Start, first, last):
         {"from": "2012-06-01"},
         {"from": "2012-06-01", "to": "yesterday"},
         {"from": "2012-06-01", "to": None},
+        {"from": "2012-06-01", "to": "2999-01-04"},
         {"from": "2012-06-01", "to": "2012-07-01", "refit_every": 0},
         {"from": "2012-06-01", "to": "2012-07-01", "refit_every": 2001},
         {"from": "2012-06-01", "to": "2012-07-01", "symbols": "../x"},

@@ -9,6 +9,8 @@ from structlog.testing import LogCapture
 
 from pipeline.errors import RateLimited, StoreError, UnknownSymbol
 
+UNEXPECTED = "(not an error that the pipeline expects; the task's log has the traceback)"
+
 
 @pytest.fixture(autouse=True)
 def endings(dag_bag: Any) -> Any:
@@ -33,6 +35,7 @@ def log_of(endings: Any, error: BaseException) -> list[dict[str, Any]]:
     except BaseException:
         log.error("Task failed with exception", exc_info=True)
         log.info("::group::Post Execute")
+        log.info("Retry policy decision", action="retry", reason="Matched rule for RateLimited")
     log.info("::endgroup::")
     return capture.entries
 
@@ -78,8 +81,16 @@ def test_other_lines_and_the_groups_of_a_task_that_succeeds_stay_as_they_are(end
         (AirflowFailException("BadSession: no"), "BadSession: no"),
         (AirflowFailException(), "AirflowFailException"),
         (UnknownSymbol("a: b: c\n  d"), "UnknownSymbol: a: b: c d"),
-        (KeyError("x"), "KeyError: 'x'"),
-        (MemoryError(), "MemoryError"),
+        (
+            OSError("no answer from postgresql://me:secret@db/pipeline"),
+            f"OSError: no answer from postgresql://me:***@db/pipeline {UNEXPECTED}",
+        ),
+        (KeyError("x"), f"KeyError: 'x' {UNEXPECTED}"),
+        (
+            AirflowTaskTimeout("Timeout, PID: 12"),
+            "AirflowTaskTimeout: the task took longer than its time limit; ask for less, or clear it to try again",
+        ),
+        (MemoryError(), f"MemoryError {UNEXPECTED}"),
     ],
 )
 def test_a_reason_is_one_line_and_whole(endings: Any, error: BaseException, reason: str) -> None:

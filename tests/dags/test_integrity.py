@@ -239,4 +239,5 @@ def test_every_field_of_a_form_is_checked_in_words(dag_bag, dag_id):
 
     assert set(form_checks.FIELDS) == set(FIELDS)
     for name, param in dag_bag.dags[dag_id].params.items():
-        assert {"format": form_checks.format_of(name)} in param.schema.get("allOf", []), name
+        assert name in FIELDS
+        assert param.schema["allOf"] == [{"format": form_checks.format_of(name)}], name

@@ -87,7 +87,9 @@ def test_everybody_hears_where_a_run_stopped(start: Start, wanted: tuple[Heard, 
     assert ended.tasks["tell"] == Counter(success=3)
     ((_, letter),) = mail.mails
     assert letter["Subject"] == "Closing Bell: the run of 2013-03-01 stopped at baseline"
-    assert dict(web.posts)["/hook"]["event"] == "stopped"
+    told = dict(web.posts)["/hook"]
+    assert told["event"] == "stopped"
+    assert told["text"].startswith("baseline: StoreError: the disk is full\nWhat was published before stands.")
 
 
 def test_a_channel_that_cannot_be_reached_harms_neither_the_run_nor_another(

@@ -104,6 +104,33 @@ def test_one_whose_body_is_late_keeps_nobody_waiting() -> None:
     assert asyncio.run(late()) == ["begin quick", "end quick"]
 
 
+def test_a_client_that_reads_its_answer_slowly_keeps_nobody_waiting() -> None:
+    async def slow_reader() -> list[str]:
+        said: list[str] = []
+        never = asyncio.Event()
+
+        async def answering(scope: Any, receive: Any, send: Any) -> None:
+            said.append(scope["path"])
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b""})
+
+        async def slow(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                await never.wait()
+
+        async def quick(_: Any) -> None:
+            pass
+
+        app = OneWriter(answering)
+        stuck = asyncio.create_task(app({"type": "http", "method": "POST", "path": "a"}, receiver(b""), slow))
+        await settle()
+        await app({"type": "http", "method": "POST", "path": "b"}, receiver(b""), quick)
+        stuck.cancel()
+        return said
+
+    assert asyncio.run(slow_reader()) == ["a", "b"]
+
+
 def test_a_request_that_fails_does_not_keep_the_turn() -> None:
     async def fail_then_pass() -> int:
         calls = 0

@@ -1,5 +1,6 @@
 """The note on a run: escaped, within Airflow's limit, and never over one that a person has written."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,7 +63,32 @@ def test_each_failed_task_is_named_with_its_reason(
 ) -> None:
     monkeypatch.setattr(run_notes, "_left", lambda *_: left)
 
-    assert run_notes._reasons(run_with(None, {"failed": failed}), "failed", None) == reasons
+    run = run_with(None, {"failed": failed})
+    assert run_notes._reasons(run, "failed", None, without=run_notes._NO_REASON) == reasons
+
+
+@pytest.mark.parametrize(
+    ("msg", "left", "note"),
+    [
+        ("task_failure", {}, f"train: {run_notes._NO_REASON}"),
+        ("Dag Run's state was manually set to `failed`.", {}, "The run was ended by hand."),
+        (
+            "Dag Run's state was manually set to `failed`.",
+            {("train", -1): "StoreError: full"},
+            "train: StoreError: full",
+        ),
+    ],
+)
+def test_a_run_that_somebody_ends_is_not_one_whose_task_was_killed(
+    monkeypatch: pytest.MonkeyPatch, msg: str, left: Any, note: str
+) -> None:
+    run = run_with(None, {"failed": [("train", -1)]})
+    monkeypatch.setattr(run_notes, "_left", lambda *_: left)
+    monkeypatch.setattr(run_notes, "_attached", lambda _: nullcontext((run, None)))
+
+    run_notes.RunNotes().on_dag_run_failed(run, msg)
+
+    assert run.note == f"**Stopped.** {escape(note)}"
 
 
 def test_of_skipped_tasks_only_the_one_that_decided_it_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
