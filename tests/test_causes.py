@@ -74,6 +74,7 @@ def test_a_long_text_loses_its_middle_and_keeps_its_end() -> None:
         ("unable to open database file", "its folder must exist"),
         ("database or disk is full", "make room"),
         ('could not extend file "base/1": No space left on device', "make room"),
+        ("disk I/O error", "check its folder and disk"),
         ("database is locked", "another process"),
         ("file is not a database", "restore it from a backup"),
         ("database disk image is malformed", "restore it from a backup"),

@@ -119,6 +119,24 @@ def champions(settings: Settings) -> list[Registered]:
         return sorted(_promoted(client), key=_seniority, reverse=True)
 
 
+def is_of(registered: Registered, source: str) -> bool:
+    """Whether a version was trained on a source; one from before versions said so counts for every source."""
+    return _is_of(registered.tags, source)
+
+
+def problem_with(settings: Settings, registered: Registered) -> str:
+    """Return what is wrong with a version's files in MLflow, "" where they are those that were registered.
+
+    Raises TrackingUnavailable where MLflow does not answer.
+    """
+    with TemporaryDirectory() as folder:
+        try:
+            download(settings, registered, Path(folder))
+        except CorruptFile as error:
+            return str(error)
+    return ""
+
+
 def version_of(settings: Settings, version: str) -> Registered:
     """Return a version by its number. Raises MissingInTracking where there is none."""
     with connected(settings, f"look up version {version} of {MODEL}") as client:
