@@ -40,7 +40,7 @@ def sqlalchemy(text: str) -> OperationalError:
         (
             RuntimeError("Failed to perform, curl: (6) Could not resolve host: q.example. See "
                          "https://curl.se/libcurl/c/libcurl-errors.html first for more details."),
-            "curl: (6) Could not resolve host: q.example.",
+            "curl: (6) Could not resolve host: q.example",
         ),
         (RuntimeError("\x1b[31mred\x1b[0m"), "red"),
         # no words of its own
