@@ -29,7 +29,7 @@ def cause_of(error: BaseException) -> str:
 def one_line(text: str) -> str:
     """Return a text of several lines as one, without boilerplate and passwords, its middle left out if it is long."""
     joined = " ".join(_NOISE.sub(lambda match: match["file"] or "", text).split())
-    joined = _PASSWORD.sub(r"\1:***@", joined).strip(" :;,")
+    joined = _PASSWORD.sub(r"\1:***@", joined).rstrip(" :;,.").lstrip(" :;,")
     if len(joined) <= LONGEST:
         return joined
     return f"{joined[:_HEAD].rstrip()} … {joined[_HEAD + 3 - LONGEST :].lstrip()}"

@@ -7,8 +7,11 @@ from pipeline.tracking import registry
 
 
 def listed() -> list[dict[str, Any]]:
-    """Return every champion there has been, the last one first: version, network, sessions, source, MLflow run."""
-    return [_row(one) for one in registry.champions(Settings.load())]
+    """Return every champion there has been, the last one first: version, network, sessions, source, MLflow run, and in
+    `problem` what is wrong with its files ("" where they are complete).
+    """
+    settings = Settings.load()
+    return [{**_row(one), "problem": registry.problem_with(settings, one)} for one in registry.champions(settings)]
 
 
 def withdraw(version: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cli_options import AsJson
@@ -23,10 +24,14 @@ def champions(context: typer.Context, as_json: AsJson = False) -> None:
         print_json(rows)
         return
     names = ("version", "network", "champion since", "trained as of", "source")
-    table = Table(*names, title=f"{len(rows)} champions" if rows else "no network has been promoted yet")
+    table = Table(*names, "files", title=f"{len(rows)} champions" if rows else "no network has been promoted yet")
     for row in rows:
-        table.add_row(*(str(row[name.replace(" ", "_")]) for name in names))
+        files = "cannot be used" if row["problem"] else "complete"
+        table.add_row(*(str(row[name.replace(" ", "_")]) for name in names), files)
     OUT.print(table)
+    for row in rows:
+        if row["problem"]:
+            OUT.print(escape(row["problem"]))
 
 
 @champions_app.command()

@@ -1,4 +1,4 @@
-"""The doctor: what a run needs, looked at one by one, with what to do where something is missing."""
+"""The checks of `doctor`: each thing that a run needs, and the next step for what is missing or cannot be written."""
 
 import os
 import shutil
@@ -6,18 +6,22 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pipeline.calendars import installed
+from pipeline.causes import cause_of
 from pipeline.config import Settings
-from pipeline.database.engine import open_database
+from pipeline.database.engine import clear_errors, open_database
+from pipeline.database.probe import require_writable
 from pipeline.errors import BucketFailed, PipelineError, StoreError
 from pipeline.planning import plan_run
 from pipeline.prices.sources import open_source
-from pipeline.storage import Storage
+from pipeline.storage import Folder, Storage
 
 _NEEDED_BYTES = 1 << 30
 _PROBE = ".doctor"
+_BUSY = ", busy: another process is writing"
 
 
 class _Warning(str):
@@ -47,6 +51,9 @@ def _look(what: str, check: Callable[[], str]) -> dict[str, Any]:
         return {"what": what, "ok": True, "found": str(found), "warning": isinstance(found, _Warning)}
     except PipelineError as error:
         return {"what": what, "ok": False, "found": str(error), "warning": False}
+    except OSError as error:
+        advice = f"{cause_of(error)}; correct its permissions or choose another place"
+        return {"what": what, "ok": False, "found": advice, "warning": False}
 
 
 def _python() -> str:
@@ -54,17 +61,8 @@ def _python() -> str:
 
 
 def _home(settings: Settings) -> str:
-    try:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        probe = settings.home / _PROBE
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        raise StoreError(f"PIPELINE_HOME={settings.home} cannot be written: {error.strerror}; choose another") from None
-    free = shutil.disk_usage(settings.home).free
-    if free < _NEEDED_BYTES:
-        raise StoreError(f"PIPELINE_HOME={settings.home} has {free >> 20} MiB free; make room for at least 1 GiB")
-    return f"{settings.home}, {free >> 30} GiB free"
+    _require_folder("PIPELINE_HOME", settings.home)
+    return f"{settings.home}, {shutil.disk_usage(settings.home).free >> 30} GiB free"
 
 
 def _storage(variable: str, place: Storage) -> str:
@@ -75,12 +73,18 @@ def _storage(variable: str, place: Storage) -> str:
         raise StoreError(f"{variable}: {error}") from None
     except OSError as error:
         raise StoreError(f"{variable}: {place} cannot be written: {error.strerror}; choose another") from None
+    if isinstance(place, Folder):
+        _require_room(variable, place.path)
     return str(place)
 
 
 def _database(settings: Settings) -> str:
     engine = open_database(settings.database)
-    return f"{engine.url.render_as_string(hide_password=True)}, schema up to date"
+    with clear_errors(engine):
+        busy = "" if require_writable(settings.database) else _BUSY
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        _require_room("PIPELINE_DATABASE_URL", Path(engine.url.database).parent)
+    return f"{engine.url.render_as_string(hide_password=True)}, schema up to date, writable{busy}"
 
 
 def _source(now: datetime) -> str:
@@ -101,13 +105,42 @@ def _calendars(now: datetime) -> str:
 
 
 def _mlflow(settings: Settings) -> str:
-    from pipeline.tracking.store import ping
+    from pipeline.tracking import examination
 
-    ping(settings)
-    return settings.tracking_uri
+    examination.require_working(settings)
+    if (folder := examination.artifact_folder(settings)) is not None:
+        _require_folder("MLFLOW_TRACKING_URI", folder)
+    return f"{examination.shown(settings)}, {examination.champion(settings)}"
 
 
 def _pickle() -> str:
     # Our own models hold no pickle; the variable also stops others from being loaded beside them.
     allowed = os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "unset")
     return f"models are loaded without it (MLFLOW_ALLOW_PICKLE_DESERIALIZATION {allowed})"
+
+
+def _require_folder(variable: str, folder: Path) -> None:
+    """Raise StoreError where a file cannot be made in the folder, or hardly any room is left."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / _PROBE
+        probe.write_text("x")
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"{variable}: {folder} cannot be written: {error.strerror}; make it writable, or set {variable} to another "
+            "place"
+        ) from None
+    _require_room(variable, folder)
+
+
+def _require_room(variable: str, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < _NEEDED_BYTES:
+        raise StoreError(
+            f"{variable}: the disk of {folder} has {free >> 20} MiB free; make room for at least 1 GiB, or set "
+            f"{variable} to another disk"
+        )
+    system = os.statvfs(folder)
+    if system.f_files and not system.f_favail:  # some file systems have no such limit and say 0
+        raise StoreError(f"{variable}: the disk of {folder} can hold no more files; remove some")

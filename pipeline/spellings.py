@@ -48,8 +48,12 @@ _SUFFIX_OF = dict.fromkeys(_UNITED_STATES.split(), "") | {
     name: f".{suffix}" for suffix, names in _ELSEWHERE.items() for name in names.split()
 }
 _BLOOMBERG_CODES = frozenset(name for name in _SUFFIX_OF if len(name) == 2) | {"SS"}
-# The same two letters mean another exchange before a colon, or are a suffix of Yahoo's own.
-_YAHOO_SUFFIXES = frozenset(_ELSEWHERE) | {"AT", "IS", "IC", "IR", "JK", "KL", "KQ", "MX", "PR", "SN", "TA", "TWO"}
+# Suffixes of Yahoo's own, which mean the same or something else above: a symbol with one is left as it is.
+_MORE_SUFFIXES = (
+    "AE AT BA BC BD BE BK BM CA CL CN CR DU EG HA HM IC IL IR IS JK KL KQ KW MU MX NE NX PR PS QA RG RO SG SN SR TA TL "
+    "TWO VN VS XA XC XD"
+)
+_YAHOO_SUFFIXES = frozenset(_ELSEWHERE) | frozenset(_MORE_SUFFIXES.split())
 _DIGITS = {".HK": 4, ".SZ": 6, ".SS": 6, ".KS": 6}
 _INDICES = {
     "SPX": "^GSPC", "INX": "^GSPC", "SP500": "^GSPC", "DJI": "^DJI", "DJIA": "^DJI", "INDU": "^DJI", "IXIC": "^IXIC",

@@ -40,7 +40,7 @@ def sqlalchemy(text: str) -> OperationalError:
         (
             RuntimeError("Failed to perform, curl: (6) Could not resolve host: q.example. See "
                          "https://curl.se/libcurl/c/libcurl-errors.html first for more details."),
-            "curl: (6) Could not resolve host: q.example.",
+            "curl: (6) Could not resolve host: q.example",
         ),
         (RuntimeError("\x1b[31mred\x1b[0m"), "red"),
         # no words of its own
@@ -74,6 +74,7 @@ def test_a_long_text_loses_its_middle_and_keeps_its_end() -> None:
         ("unable to open database file", "its folder must exist"),
         ("database or disk is full", "make room"),
         ('could not extend file "base/1": No space left on device', "make room"),
+        ("disk I/O error", "check its folder and disk"),
         ("database is locked", "another process"),
         ("file is not a database", "restore it from a backup"),
         ("database disk image is malformed", "restore it from a backup"),

@@ -13,6 +13,7 @@ from pipeline.symbols import parse_symbol
         # share classes
         ("BRK.B", "BRK-B"), ("BRK/B", "BRK-B"), ("BRK B", "BRK-B"), ("BRK_B", "BRK-B"), ("brk.b", "BRK-B"),
         ("BF.B", "BF-B"), ("HEI.A", "HEI-A"), ("RCI.B.TO", "RCI-B.TO"), ("TSX:RCI.B", "RCI-B.TO"),
+        ("REI.UN.TO", "REI-UN.TO"), ("BT.A.L", "BT-A.L"),
         # preferred shares and warrants
         ("BAC.PRL", "BAC-PL"), ("BAC.PR.L", "BAC-PL"), ("BAC/PL", "BAC-PL"), ("BAC^L", "BAC-PL"), ("HTZ.WS", "HTZ-WT"),
         # an exchange in front
@@ -40,7 +41,8 @@ def test_another_vendors_spelling_is_recognized(text: str, yahoo: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["AAPL", "FOO", "BP.L", "VOD.L", "7203.T", "SHOP.TO", "TEF.MC", "VOW3.DE", "0700.HK", "^GSPC", "BTC-USD", "BRK-B",
-     "EURUSD=X", "ES=F", "", "..", "NASDAQ:", "A:B:C", "../../v1/x", "A" * 500, "<b>:x", "NASDAQ:<script>"],
+     "EURUSD=X", "ES=F", "COMI.CA", "2222.SR", "PTT.BK", "YPFD.BA", "SMSN.IL", "OPAP.AT", "XYZ.CN", "WEED.NE", "", "..",
+     "NASDAQ:", "A:B:C", "../../v1/x", "A" * 500, "<b>:x", "NASDAQ:<script>"],
 )  # fmt: skip
 def test_nothing_is_suggested_for_what_is_right_or_unknown(text: str) -> None:
     assert suggestion(text) == ""

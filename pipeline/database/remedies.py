@@ -16,13 +16,17 @@ _REMEDIES = (
         r"unable to open database file",
         "its folder must exist and be writable, for the journal too: correct that, or set PIPELINE_DATABASE_URL",
     ),
+    (
+        r"disk I/O error|input/output error",
+        "file or journal cannot be read or written: check its folder and disk, or set PIPELINE_DATABASE_URL",
+    ),
     (r"disk is full|no space left|could not extend file", "make room on the database's disk"),
     (
         r"database is locked|table is locked|lock timeout|deadlock detected",
         "another process is holding it: wait for it or end it (`make stop`)",
     ),
     (
-        r"not a database|malformed|disk I/O error|invalid page|corrupted",
+        r"not a database|malformed|invalid page|corrupted",
         "the file is damaged or is something else: restore it from a backup, or set PIPELINE_DATABASE_URL",
     ),
     (

@@ -39,9 +39,9 @@ def fetch(settings: Settings, location: str, name: str, into: Path, what: str) -
     except (MlflowException, OSError):
         if _has(settings, location, name):
             raise
-        raise MissingArtifact(f"{what}: {uri} is missing; {_REMEDY}") from None
+        raise MissingArtifact(f"{what}: {_below(location, name)} is missing; {_REMEDY}") from None
     if not path.is_file():
-        raise MissingArtifact(f"{what}: {uri} is not a file; {_REMEDY}")
+        raise MissingArtifact(f"{what}: {_below(location, name)} is not a file; {_REMEDY}")
     return path
 
 
@@ -52,7 +52,15 @@ def check(path: Path, digest: str, what: str) -> None:
         raise CorruptFile(f"{what}: {path.name} has SHA-256 {found[:12]}…, recorded was {digest[:12]}…; {_REMEDY}")
 
 
-_REMEDY = "restore the artifact from a backup, or withdraw that version (`python -m pipeline champions withdraw`)"
+_REMEDY = (
+    "restore the artifact from a backup, run that session again, or withdraw the version "
+    "(`python -m pipeline champions withdraw`)"
+)
+
+
+def _below(location: str, name: str) -> str:
+    """Where the file is among MLflow's artifacts; reports quote it, so without this machine's folders."""
+    return "/".join([*location.split("/")[-3:], "artifacts", name])
 
 
 def _has(settings: Settings, location: str, name: str) -> bool:

@@ -72,8 +72,9 @@ def register(
     """Return the version that holds the model in `model_dir`, registered under the run if there is none yet.
 
     `example` is a short price history, kept as the model's input example. The version is made last, when the uploaded
-    weights were read back, so that a half-done upload leaves none. The same weights trained on another source are
-    another version. `challenger` moves the alias of that name to it, which a trial does not.
+    weights were read back, so that a half-done upload leaves none. Files that MLflow has lost since are uploaded again.
+    The same weights trained on another source are another version. `challenger` moves the alias of that name to it,
+    which a trial does not.
     """
     facts = {**_facts(model_dir), "source": settings.source}
     with connected(settings, f"register the model of {facts['as_of']}") as client:
@@ -82,6 +83,8 @@ def register(
             model = _logged_model(client, run_id, facts)
             _upload(client, settings, model, model_dir, example)
             version = _create_version(client, settings, run_id, model, {**tags, **facts})
+        else:
+            _complete(client, settings, _read(version), model_dir, example)
         registered = _read(version)
         _link(client, run_id, registered)
         if challenger:
@@ -125,6 +128,24 @@ def champions(settings: Settings) -> list[Registered]:
     """Return every version that was promoted, of any source, the last one first; none where there is no model yet."""
     with connected(settings, "list the champions") as client:
         return sorted(_promoted(client), key=_seniority, reverse=True)
+
+
+def is_of(registered: Registered, source: str) -> bool:
+    """Whether a version was trained on a source; one from before versions said so counts for every source."""
+    return _is_of(registered.tags, source)
+
+
+def problem_with(settings: Settings, registered: Registered) -> str:
+    """Return what is wrong with a version's files in MLflow, "" where they are those that were registered.
+
+    Raises TrackingUnavailable where MLflow does not answer.
+    """
+    with TemporaryDirectory() as folder:
+        try:
+            download(settings, registered, Path(folder))
+        except CorruptFile as error:
+            return str(error)
+    return ""
 
 
 def version_of(settings: Settings, version: str) -> Registered:
@@ -237,6 +258,23 @@ def _upload(
             back = fetch(settings, model.artifact_location, name, Path(folder), what)
             check(back, sha256_file(model_dir / name), what)
     client.finalize_logged_model(model.model_id, "READY")
+
+
+def _complete(
+    client: "MlflowClient", settings: Settings, registered: Registered, model_dir: Path, example: pd.DataFrame
+) -> None:
+    """Upload a version's files again if MLflow has lost them: the training that was repeated has made the same."""
+    from mlflow.exceptions import MlflowException
+
+    if not problem_with(settings, registered):
+        return
+    try:
+        model = client.get_logged_model(registered.model_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return  # somebody deleted the entry: the gate passes the version over, and says so
+    _upload(client, settings, model, model_dir, example)
 
 
 def _create_version(

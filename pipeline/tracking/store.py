@@ -98,15 +98,30 @@ def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
                 raise
             found = client.get_experiment_by_name(name)
     if found is None or found.lifecycle_stage != "active":
-        number = found.experiment_id if found else "?"
-        raise MissingInTracking(
-            f"the MLflow experiment {name!r} was deleted; restore it with "
-            f"{restore_experiment(settings.tracking_uri, number)} and run the step again"
-        )
+        raise _deleted(settings, name, found.experiment_id if found else "?")
     for tag, value in shown.items():  # an experiment that an older version made
         if tag not in found.tags:
             client.set_experiment_tag(found.experiment_id, tag, value)
     return str(found.experiment_id)
+
+
+def require_experiments(client: "MlflowClient", settings: Settings) -> None:
+    """Raise MissingInTracking where an experiment of ours was deleted, MLflow's exception where one refuses a tag."""
+    for name in _NOTES:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            continue
+        if found.lifecycle_stage != "active":
+            raise _deleted(settings, name, found.experiment_id)
+        for tag, value in _KIND.items():
+            client.set_experiment_tag(found.experiment_id, tag, value)
+
+
+def _deleted(settings: Settings, name: str, number: str) -> MissingInTracking:
+    return MissingInTracking(
+        f"the MLflow experiment {name!r} was deleted; restore it with "
+        f"{restore_experiment(settings.tracking_uri, number)} and run the step again"
+    )
 
 
 _WITH_SCORES = ("daily-forecast", "backtest")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config import Settings
-from pipeline.errors import BadSetting, CorruptFile, MissingStep, PipelineError
+from pipeline.errors import BadSetting, CorruptFile, MissingArtifact, MissingInTracking, MissingStep, PipelineError
 from pipeline.tracking import registry
 from tests.tracking.material import AS_OF
 
@@ -352,6 +352,49 @@ def test_a_damaged_copy_is_fetched_again(register: Register, settings: Settings,
     flip_a_byte(folder / "weights.safetensors")
     registry.download(settings, made, folder)
     assert registry.sha256_file(folder / "weights.safetensors") == made.weights_sha256
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "model.json"])
+def test_a_training_that_is_repeated_uploads_files_that_were_lost(
+    name: str, register: Register, settings: Settings, client: Any
+) -> None:
+    made = register()
+    next(settings.home.rglob(f"artifacts/artifacts/{name}")).unlink()
+    assert registry.problem_with(settings, made).endswith(
+        "withdraw the version (`python -m pipeline champions withdraw`)"
+    )
+    assert register() == made
+    assert registry.problem_with(settings, made) == ""
+    assert len(client.search_model_versions(f"name = '{registry.MODEL}'")) == 1
+
+
+def test_a_model_that_was_deleted_in_mlflow_is_not_made_again_behind_the_users_back(
+    register: Register, settings: Settings, client: Any
+) -> None:
+    made = register()
+    client.delete_logged_model(made.model_id)
+    with pytest.raises(MissingArtifact, match=f"its model {made.model_id} was deleted in MLflow; withdraw"):
+        registry.download(settings, made, settings.home / "champion")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda settings: registry.promote(settings, "7", AS_OF),
+        lambda settings: registry.version_of(settings, "7"),
+    ],
+)
+def test_a_model_or_version_that_was_deleted_is_named_with_the_step_that_records_it_again(
+    ask: Callable[[Settings], Any], register: Register, settings: Settings, client: Any
+) -> None:
+    register()
+    with pytest.raises(MissingInTracking, match=r"no longer has what is asked for .*version=7.*repeat `upload`"):
+        ask(settings)
+    client.delete_registered_model(registry.MODEL)
+    with pytest.raises(MissingInTracking, match="repeat `upload`"):
+        ask(settings)
+    assert registry.champions(settings) == []
+    assert register().version == "1"
 
 
 def flip_a_byte(path: Path) -> None:

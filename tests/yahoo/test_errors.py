@@ -139,6 +139,54 @@ def test_a_failure_before_any_question_is_not_judged_by_an_old_answer(
         source.bars(("IBM",), LAST, FIRST)
 
 
+@pytest.mark.parametrize(
+    ("text", "spelling"),
+    [("BRK.B", "BRK-B"), ("brk.b", "BRK-B"), ("BRK/B", "BRK-B"), ("NASDAQ:AAPL", "AAPL"), ("AAPL.US", "AAPL"),
+     ("700.HK", "0700.HK"), ("BP.UK", "BP.L")],
+)  # fmt: skip
+def test_another_vendors_spelling_is_refused_with_yahoos_before_anything_is_asked(
+    source: YahooSource, yahoo: Yahoo, text: str, spelling: str
+) -> None:
+    for ask in (source.require, lambda names: source.bars(names, LAST, FIRST)):
+        with pytest.raises(BadSymbol, match=f"; Yahoo's spelling is {spelling}$") as told:
+            ask((text,))
+        assert "\n" not in str(told.value)
+    assert yahoo.requests == []
+
+
+@pytest.mark.parametrize(("symbol", "spelling"), [("SPX", "^GSPC"), ("EURUSD", "EURUSD=X"), ("LN", "VOD.L")])
+def test_a_symbol_that_yahoo_does_not_know_is_named_with_its_likely_spelling(
+    source: YahooSource, yahoo: Yahoo, symbol: str, spelling: str
+) -> None:
+    yahoo.fail(symbol, "404")
+    with pytest.raises(UnknownSymbol, match=r"Yahoo does not know") as told:
+        source.bars((symbol,), LAST, FIRST)
+    assert spelling in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "step"),
+    [
+        ("Failed to perform, curl: (6) Could not resolve host: q.example. See https://curl.se/x first for more details",
+         r"curl: \(6\) Could not resolve host: q\.example", "name resolution"),
+        ("curl: (60) SSL certificate problem: unable to get issuer", "unable to get issuer", "certificates"),
+        ("curl: (7) Failed to connect to 127.0.0.1 port 9: Connection refused", "Connection refused", "firewall"),
+        ("curl: (28) Operation timed out after 10000 milliseconds", "10000 milliseconds", "try later"),
+        ("line: one\nline: two: three", "line: one line: two: three", "try later"),
+    ],
+)  # fmt: skip
+def test_no_answer_has_its_whole_cause_and_a_next_step(
+    source: YahooSource, monkeypatch: pytest.MonkeyPatch, error: str, cause: str, step: str
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(error)
+
+    monkeypatch.setattr("yfinance.Ticker.history", broken)
+    with pytest.raises(BadUpstream, match=rf"IBM: no answer from Yahoo \(.*{cause}\); .*{step}") as told:
+        source.bars(("IBM",), LAST, FIRST)
+    assert "\n" not in str(told.value)
+
+
 def test_an_answer_is_asked_for_anew_each_time(source: YahooSource, yahoo: Yahoo) -> None:
     before = source.bars(("IBM",), LAST, FIRST)
     yahoo.fail("IBM", "correction", session="2013-02-28", close=123.25)

@@ -24,7 +24,7 @@ from pipeline.prices.frames import as_bars
 from pipeline.prices.sources import Basis
 from pipeline.prices.sources.patience import Failed, Patience
 from pipeline.prices.sources.yahoo_rows import rows_of, without_padding
-from pipeline.spellings import suggestion
+from pipeline.spellings import suggestion, yahoo_spelling
 from pipeline.symbols import parse_symbol
 
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ def _checked(text: str) -> str:
     symbol = parse_symbol(text)
     if _ISIN.fullmatch(symbol):
         raise BadSymbol(f"{symbol} is an ISIN, and one ISIN has many listings: use Yahoo's symbol of the one you mean")
+    if "." in symbol and yahoo_spelling(symbol):  # a suffix that is none of Yahoo's: BRK.B, AAPL.US
+        raise BadSymbol(f"Yahoo has no symbol {symbol}{suggestion(symbol)}")
     return symbol
 
 
