@@ -26,6 +26,8 @@ def main() -> None:
     os.environ |= {
         "MLFLOW_AUTH_CONFIG_PATH": str(_SETTINGS),
         "MLFLOW_BACKEND_STORE_URI": f"{server}/mlflow",
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": origins(os.environ["MLFLOW_SERVER_ALLOWED_HOSTS"]),
+        "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
     }
     # The server itself refuses a database of an older version. In this process: an argument would show the password.
     from mlflow.cli import cli
@@ -35,6 +37,12 @@ def main() -> None:
         "mlflow",
         ["mlflow", "server", "--app-name", "basic-auth", "--host", "0.0.0.0", "--port", "5000", "--workers", "2"],
     )
+
+
+def origins(hosts: str) -> str:
+    """Return the origins of MLflow's own pages: its hosts, with and without TLS before them, and no patterns."""
+    names = [name for name in (part.strip() for part in hosts.split(",")) if name and "*" not in name]
+    return ",".join(f"{scheme}://{name}" for name in names for scheme in ("http", "https"))
 
 
 if __name__ == "__main__":

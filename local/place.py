@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from local.errors import LocalError
 from pipeline.config import Settings
-from pipeline.files import make_private, private, write_atomic
+from pipeline.files import make_private, make_tree_private, private, write_atomic
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -128,10 +128,7 @@ class Place:
         ours = self.home.resolve() not in (Path.home().resolve(), REPO, *REPO.parents)
         paths = [self.home] if ours else [*self._folders, *self.home.glob("pipeline.db*"), self.home / "published"]
         for path in paths:
-            make_private(path)
-            for folder, folders, names in os.walk(path):  # what vanishes meanwhile is skipped
-                for name in (*folders, *names):
-                    make_private(Path(folder, name))
+            make_tree_private(path)
         make_private(REPO / ".env")  # may hold passwords
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:

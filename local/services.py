@@ -42,32 +42,28 @@ READ_AT_START = (
 SETTINGS = ("PIPELINE_", "AIRFLOW_", "MLFLOW_")
 
 
+@private()
 def start(place: Place, environment: Mapping[str, str], say: Say) -> bool:
     """See to it that all services of `place` run; return whether this call has started them.
 
     Services that run with the same settings and code are left running. Raises PortInUse, ServiceFailed or LocalError;
     then, and when it is interrupted, nothing that it started is left.
     """
-    with private():
-        place.prepare()
-        with alone(place):
-            return _start(place, environment, say)
-
-
-def _start(place: Place, environment: Mapping[str, str], say: Say) -> bool:
-    if _reusable(place, environment):
-        return False
-    if stop(place):
-        say("restarting the services: they ran with other settings or code, or were left over from a crash")
-    require_free(place)
-    try:
-        migrate(place, environment, say)
-        moved.follow(place, say)
-        _launch(place, environment)
-        _remember(place, environment)
-    except BaseException:
-        stop(place)
-        raise
+    place.prepare()
+    with alone(place):
+        if _reusable(place, environment):
+            return False
+        if stop(place):
+            say("restarting the services: they ran with other settings or code, or were left over from a crash")
+        require_free(place)
+        try:
+            migrate(place, environment, say)
+            moved.follow(place, say)
+            _launch(place, environment)
+            _remember(place, environment)
+        except BaseException:
+            stop(place)
+            raise
     return True
 
 

@@ -68,6 +68,14 @@ def make_private(path: Path) -> None:
             path.chmod(stat.S_IMODE(status.st_mode) & ~PRIVATE)
 
 
+def make_tree_private(path: Path) -> None:
+    """Do so for a folder and everything in it; what vanishes meanwhile is skipped, links are not followed."""
+    make_private(path)
+    for folder, folders, names in os.walk(path):
+        for name in (*folders, *names):
+            make_private(Path(folder, name))
+
+
 def sha256_bytes(data: bytes) -> str:
     """Return the SHA-256 of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

@@ -1,5 +1,6 @@
 """docker-compose.yml as it is written: nothing open, nothing secret, nothing that may grow without end."""
 
+import importlib.util
 import re
 import stat
 import subprocess
@@ -123,3 +124,40 @@ def test_what_is_in_the_file_already_stays(tmp_path: Path) -> None:
     before = path.read_text()
     assert make_secrets(path).endswith("nothing was missing\n")
     assert path.read_text() == before
+
+
+def mlflow_server() -> Any:
+    spec = importlib.util.spec_from_file_location("mlflow_server", ROOT / "docker" / "mlflow_server.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_mlflow_answers_to_names_with_their_ports_and_to_no_pattern() -> None:
+    hosts = SERVICES["mlflow"]["environment"]["MLFLOW_SERVER_ALLOWED_HOSTS"]
+    assert "*" not in hosts
+    plain = re.sub(r"\$\{(\w+)(:-(\w*)|:\+(,))?\}", lambda found: found[3] or "", hosts)
+    assert plain == "mlflow:5000,localhost:5000,127.0.0.1:5000,127.0.0.1:5000"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "origins"),
+    [
+        ("127.0.0.1:5000", "http://127.0.0.1:5000,https://127.0.0.1:5000"),
+        ("a, b", "http://a,https://a,http://b,https://b"),
+        ("*.example,*", ""),
+        ("", ""),
+    ],
+)
+def test_pages_of_mlflows_own_names_may_change_something(hosts: str, origins: str) -> None:
+    assert mlflow_server().origins(hosts) == origins
+
+
+def test_services_that_share_a_volume_run_as_one_user() -> None:
+    """What a worker keeps for its owner alone, the API server can read."""
+    for name in ("state", "logs"):
+        sharing = [service for service in SERVICES.values() if any(f"{name}:" in v for v in service.get("volumes", []))]
+        assert len(sharing) > 1
+        assert {(service["image"], service.get("user")) for service in sharing} == {("closing-bell-airflow", None)}

@@ -115,7 +115,7 @@ def _symbol(cell: object, row: int, left_out: dict[str, str]) -> str:
     except BadSymbol as error:
         text = str(cell)
         reason = f"row {row}: {error}" if len(text) <= _QUOTED else f"row {row}: {_quote(cell)} is not a symbol"
-        return _leave_out(text[:_QUOTED], reason, left_out)
+        return _leave_out(text if text.isprintable() and len(text) <= _QUOTED else _quote(text), reason, left_out)
 
 
 def _leave_out(name: str, reason: str, left_out: dict[str, str]) -> str:

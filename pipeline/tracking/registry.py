@@ -20,7 +20,7 @@ import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.errors import BadSetting, CorruptFile, MissingArtifact, MissingStep, PipelineError
-from pipeline.files import sha256_file
+from pipeline.files import make_tree_private, sha256_file
 from pipeline.tracking.artifacts import check, fetch, fetch_all
 from pipeline.tracking.packaging import DESCRIPTION, WEIGHTS, save_package
 from pipeline.tracking.store import addressed, connected
@@ -252,6 +252,7 @@ def _upload(
     with TemporaryDirectory() as folder:
         package = Path(folder) / "model"
         save_package(package, model_dir=model_dir, example=example, exchange=settings.exchange, model=model)
+        make_tree_private(package)  # on a disk MLflow copies files with their permissions, here those of the checkout
         client.log_model_artifacts(model.model_id, str(package))
         for name in (WEIGHTS, DESCRIPTION):
             what = f"the upload to model {model.model_id}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.files import make_tree_private
 from pipeline.prices.quality.digest import note_lines, reason_lines
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.addresses import address, is_server
@@ -172,6 +173,9 @@ def log_published(settings: Settings, run_id: str, folder: Path) -> None:
     """Keep the published files as artifacts of the run, under `published/`."""
     with connected(settings, f"keep the files of {folder} in run {run_id}") as client:
         client.log_artifacts(run_id, str(folder), "published")
+        kept = Path(str(client.get_run(run_id).info.artifact_uri)) / "published"
+        if settings.home in kept.parents:  # copied with the permissions of the published folder, which others may read
+            make_tree_private(kept)
 
 
 def finish(settings: Settings, run_id: str, status: Status = "FINISHED") -> None:

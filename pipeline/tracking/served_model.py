@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _SCORING_SERVER = "mlflow.pyfunc.scoring_server"
 _LONGEST = 500
+_UNEXPECTED = "the forecast failed unexpectedly; the server's log says why"
+_LOG = logging.getLogger(__name__)
 
 
 class Refused(MlflowException):
@@ -71,9 +73,9 @@ class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defin
             )
         except PipelineError as error:
             raise Refused(str(error)) from None
-        except Exception:
-            logging.getLogger(__name__).exception("a forecast failed")
-            raise Refused("the forecast failed; the server's log says why", INTERNAL_ERROR) from None
+        except Exception:  # noqa: BLE001  whatever it is, no client reads our stack
+            _LOG.exception("a forecast failed")
+            raise Refused(_UNEXPECTED, INTERNAL_ERROR) from None
         dates = {name: forecasts[name].dt.strftime("%Y-%m-%d") for name in ("as_of", "target_session")}
         forecasts = forecasts.assign(**dates)
         if not forecasts.isna().to_numpy().any():
@@ -109,8 +111,11 @@ def _refusing(answer: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except MlflowException as error:
             raise Refused(_first_sentence(error.message)) from None
-        except RecursionError:
-            raise Refused("the JSON is nested too deeply; post a table") from None
+        except (ValueError, RecursionError):  # numbers of thousands of digits, lists in lists in lists
+            raise Refused("the JSON cannot be read: a number is too long, or it is nested too deeply") from None
+        except Exception:  # noqa: BLE001  whatever it is, no client reads our stack
+            _LOG.exception("a request failed")
+            raise Refused(_UNEXPECTED, INTERNAL_ERROR) from None
 
     invocations.refuses = True  # type: ignore[attr-defined]
     return invocations

@@ -194,6 +194,7 @@ def test_a_million_rows_are_too_many(server: TestClient) -> None:
         ("application/json", b""),
         ("application/json", b"[1]"),
         ("application/json", b"null"),
+        ("application/json", b'{"dataframe_records":[{"symbol":"IBM","close":' + b"9" * 5000 + b"}]}"),
         ("application/json", b'{"dataframe_records":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
         ("text/csv", b"symbol,date\nIBM,2013-02-28\n"),
         ("text/csv", b'a,"b\n1'),
@@ -247,6 +248,18 @@ def test_a_symbol_that_ends_early_is_left_out_and_says_so(server: TestClient) ->
     _, rows = post(server, pd.concat([history("IBM"), history("FB", days=DAYS[:-3])]))
     assert rows[-1]["symbol"] == "FB"
     assert rows[-1]["note"] == f"left out: its last date is {DAYS[-4]}, that of others on XNYS is {DAYS[-1]}"
+
+
+def test_what_nobody_expected_is_one_sentence_too(server: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.learning import serving
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise KeyError("/opt/secret/path.py")
+
+    monkeypatch.setattr(serving, "forecast_from_prices", fail)
+    status, sentence = post(server, history("IBM"))
+    assert status == 500
+    assert sentence == "the forecast failed unexpectedly; the server's log says why"
 
 
 def test_a_symbol_of_an_unknown_market_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

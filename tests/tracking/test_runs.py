@@ -274,6 +274,8 @@ def test_the_published_files_lie_in_the_run(
     for _ in range(2):
         runs.log_published(settings, run_id, tmp_path / "edition")
     assert artifacts(client, run_id) == {"published/report.html", "published/charts/AAPL.png"}
+    copies = [*Path(client.get_run(run_id).info.artifact_uri, "published").rglob("*")]
+    assert [path for path in copies if path.stat().st_mode & 0o077] == [], "others may read the original, not the copy"
 
 
 def test_a_run_has_a_page_only_where_a_server_shows_it(

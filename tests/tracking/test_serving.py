@@ -92,8 +92,22 @@ def test_a_posted_history_is_answered_with_its_forecast_and_a_bad_one_with_what_
         (history.head(3), "no symbol has 20 whole sessions"),
         (history.drop(columns="open"), "open"),
         (history.assign(symbol="../x"), "../x"),
+        (history.assign(date="soon"), "'soon' is not a date"),
+        (history.assign(volume="many"), "'many' in volume is not a number"),
+        (history.assign(close=1e308), "1e+308 in close is not a price"),
+        (history.head(0), "no rows"),
     ):
         refused = post(served, table)
         assert 400 <= refused.status_code < 500
         assert wrong in refused.json()["message"]
+        assert "\n" not in refused.json()["message"]
         assert "Traceback" not in refused.text
+
+    partly = post(served, pd.concat([history, history.head(3).assign(symbol="FB")])).json()["predictions"]
+    assert {row["symbol"] for row in partly if row["q0.5"] is not None} == {"AAPL", "IBM"}
+    assert "left out: " in partly[-1]["note"]
+
+    body, kind = history.to_csv(index=False), {"Content-Type": "text/csv"}
+    refused = requests.post(served, data=body, headers=kind, timeout=30)
+    assert refused.status_code == 400
+    assert "Traceback" not in refused.text
