@@ -44,7 +44,7 @@ def look_over(
     still = held[held["status"].isin(["open", "confirmed"])]
     warnings = known.warnings().assign(verdict="warn")
     warnings = warnings.assign(detail=[MEANING.get(rule, rule.replace("_", " ")) for rule in warnings["rule"]])
-    missing = gaps(bars, settings.sessions_of, last_of)
+    missing = _not_held(gaps(bars, settings.sessions_of, last_of), still)
     bad = still.drop_duplicates(["symbol", "session"])["verdict"].value_counts()
     reasons = _reasons(engine, settings.source, known, symbols, last_of)
     problems = pd.concat([still[_FINDING], warnings[_FINDING], missing[_FINDING]], ignore_index=True)
@@ -98,6 +98,14 @@ def doubtful(
         elif here != last:
             rows.append({"symbol": symbol, "reason": _why_missing(here, last, mine, reasons.get(symbol))})
     return rows
+
+
+def _not_held(missing: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """Return the gaps without those whose bar came and was held back: it is not missing."""
+    if missing.empty or held.empty:
+        return missing
+    here = pd.MultiIndex.from_arrays([held["symbol"], pd.to_datetime(held["session"])])
+    return missing[~pd.MultiIndex.from_frame(missing[["symbol", "session"]]).isin(here)]
 
 
 def _is_twin(held: pd.DataFrame) -> pd.Series:

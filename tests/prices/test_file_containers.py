@@ -131,6 +131,18 @@ def test_columns_of_any_sensible_type_are_read(
     assert bars["close"].iloc[-1] == 103.75
 
 
+def test_a_cut_off_row_in_another_encoding_is_named(tmp_path: Path) -> None:
+    bars = bars_of(opened(tmp_path / "p.csv", (TEXT + "IBM,2013-03-01,Café,1\n").encode("cp1252")))
+    assert len(bars) == len(FEW)
+    assert "Café" in bars.attrs["rejected"][0]["detail"]
+
+
+def test_of_columns_that_are_not_used_only_the_names_are_read(tmp_path: Path) -> None:
+    frame().assign(notes="x" * 1000, adj_factor=1.0).to_parquet(tmp_path / "p.parquet")
+    bars = bars_of(FilesSource(tmp_path / "p.parquet"))
+    assert [note["detail"] for note in bars.attrs["notes"]] == ["the column 'adj_factor' is not used"]
+
+
 def test_moments_of_another_unit_are_refused(tmp_path: Path) -> None:
     numbers = frame()["date"].dt.strftime("%Y%m%d").astype(int)
     frame().assign(date=pd.to_datetime(numbers)).to_parquet(tmp_path / "p.parquet")

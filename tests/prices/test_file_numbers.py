@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import BadFile
+from pipeline.errors import BadFile, BadSymbol
 from pipeline.prices.sources.files.cells import number_of
 from tests.prices.made_files import FEW, HEADER, TODAY, bars_of, opened, rows, said
 from tests.prices.quality.made import check
@@ -183,6 +183,13 @@ def test_what_is_asked_for_is_all_that_is_looked_at(tmp_path: Path) -> None:
     bars = source.bars(("IBM",), TODAY)
     assert bars.attrs["rejected"] == []
     assert check(bars).verdicts.empty
+
+
+def test_a_symbol_of_which_nothing_can_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
+    source = opened(tmp_path / "p.csv", rows(FEW) + "MSFT,soon,1,1,1,1,1\n")
+    assert source.symbols() == ("IBM",)
+    with pytest.raises(BadSymbol, match="has no row of MSFT that can be read: line 14: 'soon' is not a date"):
+        source.require(("MSFT",))
 
 
 @pytest.mark.parametrize(

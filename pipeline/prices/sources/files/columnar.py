@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import BadFile
+from pipeline.prices.sources.files.headers import is_known
 from pipeline.prices.sources.files.limits import check_rows
 from pipeline.prices.sources.files.raw import Lines, RawTable
 
@@ -33,9 +34,14 @@ def read(
     except (pa.ArrowException, OSError) as error:
         kind = "Parquet" if is_parquet(magic) else "Arrow"
         raise BadFile(f"{name} cannot be read as {kind}: {str(error).splitlines()[0]}; write it again") from None
-    columns = tuple(_plain(column) for column in table.columns)
-    header = tuple(_flat(column) for column in table.column_names)
-    return RawTable(name=name, header=header, columns=columns, lines=Lines(what="row"), constants=constants)
+    names = {column: _flat(column) for column in table.column_names}
+    return RawTable(
+        name=name,
+        header=tuple(names.values()),
+        columns=tuple(_plain(column) for column in table.columns),
+        lines=Lines(what="row"),
+        constants=constants,
+    )
 
 
 def _parquet(source: Any, name: str, rows_before: int) -> pa.Table:
@@ -57,6 +63,11 @@ def _arrow(source: Any, name: str, rows_before: int) -> pa.Table:
         check_rows(name, rows_before + rows)
         batches.append(batch)
     return pa.Table.from_batches(batches, reader.schema)
+
+
+def _is_wanted(field: pa.Field) -> bool:
+    known = is_known(_flat(field.name)) or pair_of(field.name) is not None
+    return known and not pa.types.is_nested(field.type)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -16,6 +16,7 @@ from pipeline.prices.sources.files.wide import melted
 
 _DELIMITERS = (",", ";", "\t", "|")
 _HEAD_BYTES = 1 << 18
+_CHUNK = 1 << 20
 _HEADER_WITHIN = 30  # lines; what is above it is a title
 _FEWEST_NAMES = 3  # that make a line a header
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -48,9 +49,7 @@ def read(name: str, buffer: pa.Buffer, constants: dict[str, str]) -> RawTable:
     try:
         columns, odd = _parsed(text, start, width, layout.delimiter)
     except pa.ArrowInvalid as error:
-        if "UTF8" not in str(error):
-            raise BadFile(f"{name} cannot be read as CSV: {str(error).splitlines()[0]}") from None
-        columns, odd = _parsed(_from_windows(text), start, width, layout.delimiter)
+        raise BadFile(f"{name} cannot be read as CSV: {str(error).splitlines()[0]}") from None
     raw = RawTable(
         name=name,
         header=tuple(cell.strip() for cell in header),
@@ -74,7 +73,10 @@ def _utf8(name: str, buffer: pa.Buffer) -> pa.Buffer:
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             rest = buffer[len(mark) :]
-            return rest if encoding == "utf-8" else _recoded(name, rest, encoding)
+            if encoding != "utf-8":
+                return _recoded(name, rest, encoding)
+            buffer = rest
+            break
     if b"\0" in head:
         even, odd = head[::2].count(b"\0"), head[1::2].count(b"\0")
         if not even and odd > len(head) // 4:
@@ -83,8 +85,20 @@ def _utf8(name: str, buffer: pa.Buffer) -> pa.Buffer:
             return _recoded(name, buffer, "utf-16-be")
         raise BadFile(f"{name} cannot be read as CSV: it is not text; name a CSV or Parquet file")
     if b"\r" in head and b"\n" not in head:  # lines as old Macs end them
-        return pa.py_buffer(buffer.to_pybytes().replace(b"\r", b"\n"))
-    return buffer
+        buffer = pa.py_buffer(buffer.to_pybytes().replace(b"\r", b"\n"))
+    return buffer if _is_utf8(buffer) else _from_windows(buffer)
+
+
+def _is_utf8(buffer: pa.Buffer) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    view = memoryview(buffer)
+    try:
+        for at in range(0, len(view), _CHUNK):
+            decoder.decode(bytes(view[at : at + _CHUNK]))
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _recoded(name: str, buffer: pa.Buffer, encoding: str) -> pa.Buffer:
@@ -103,7 +117,7 @@ def _layout(name: str, text: pa.Buffer) -> _Layout:
     """Return the reading of the head whose header has most names that are known."""
     head = bytes(text[: min(_HEAD_BYTES, text.size)]).decode("utf-8", errors="replace")
     if text.size > _HEAD_BYTES:
-        head = head[: head.rfind("\n") + 1]
+        head = head[: head.rfind("\n") + 1] or head
     layouts = [_split(head, delimiter) for delimiter in _DELIMITERS]
     best = max(layouts, key=lambda layout: layout.names)
     if best.names:

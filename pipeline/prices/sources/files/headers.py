@@ -17,11 +17,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "tic", "tickers", "actsymbol", "tickersymbol", "stocksymbol", "name"),
     "date": ("date", "session", "datetime", "timestamp", "day", "tradedate", "tradingdate", "quotedate", "dates"),
     "time": ("time",),
-    "open": ("open", "openprice", "openingprice"),
-    "high": ("high", "highprice", "max"),
-    "low": ("low", "lowprice", "min"),
-    "close": ("close", "closelast", "closeprice", "closingprice", "last", "price"),
-    "volume": ("volume", "vol", "totalvolume", "tickvol"),
+    "open": ("open", "openprice", "openingprice", "pxopen"),
+    "high": ("high", "highprice", "max", "pxhigh"),
+    "low": ("low", "lowprice", "min", "pxlow"),
+    "close": ("close", "closelast", "closeprice", "closingprice", "pxlast", "last", "price"),
+    "volume": ("volume", "vol", "totalvolume", "pxvolume", "tickvol"),
     "adj_close": ("adjclose", "adjustedclose", "closeadj", "adjcloseprice"),
     "dividends": ("dividends", "dividend", "divcash", "dividendamount", "exdividend", "cashdividend"),
     "splits": ("splits", "stocksplits", "split", "splitratio", "splitfactor", "splitcoefficient"),
@@ -66,6 +66,11 @@ def key_of(title: str) -> str:
     """Return a name as names are compared; `1. open` and `Open (USD)` are `open`."""
     bare = re.sub(r"^\s*\d+[a-z]?\.\s*|\([A-Z]{3}\)\s*$", "", title)
     return re.sub(r"[\W_]", "", bare.casefold())
+
+
+def is_known(title: str) -> bool:
+    """Whether a name is one of a column that may be read, or none at all, as that of an index."""
+    return not title or key_of(title) in _NAMES
 
 
 def known_names(record: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import BadFile, BadSetting
+from pipeline.errors import BadFile, BadSetting, BadSymbol
 from pipeline.prices.adjustments import splits_already_applied
 from pipeline.prices.frames import as_bars
 from pipeline.prices.sources import Basis, require_known
@@ -48,8 +48,12 @@ class FilesSource:
         return tuple(sorted(self._table().rows["symbol"].cat.categories))
 
     def require(self, symbols: tuple[str, ...]) -> None:
-        """Raise BadSymbol for symbols that are not in the file."""
-        require_known(symbols, self.symbols(), self.path.name)
+        """Raise BadSymbol for symbols that are not in the file, or of which no row can be read."""
+        known = self.symbols()
+        for one in self._table().left_out:
+            if one.symbol in symbols and one.symbol not in known:
+                raise BadSymbol(f"{self.path.name} has no row of {one.symbol} that can be read: {one.detail}")
+        require_known(symbols, known, self.path.name)
 
     def first_session(self) -> date:
         """Return the file's first date."""

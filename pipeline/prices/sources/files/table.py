@@ -300,7 +300,7 @@ def _left_out(
         code = int(symbols.code_N[row])
         rule = "no_row" if bare[row] else "unreadable"
         fault = dates.faults.get(int(text_N[row]), "the date is blank")
-        name = symbols.names[code] if code in dated else ""
+        name = symbols.names[code] if code in dated or not bare[row] else ""  # `Total` is no symbol
         found.append(LeftOut(symbol=name, rule=rule, detail=f"{raw.where(row)}: {fault}: {raw.quote(row)!r}"))
     if len(rows) > _MOST_LISTED:
         detail = f"{len(rows) - _MOST_LISTED:,} more rows of {raw.name} have no date that can be read"
