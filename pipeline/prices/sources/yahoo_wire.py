@@ -117,8 +117,9 @@ class Wire(requests.Session[requests.Response]):
         kwargs["allow_redirects"] = False
         for _ in range(MOST_REDIRECTS + 1):
             response = super().request(method, url, *args, **kwargs)
-            location = response.headers.get("Location")
-            if not follows or response.status_code not in _REDIRECTS or not location:
+            if not follows or getattr(response, "status_code", 0) not in _REDIRECTS:
+                return response
+            if not (location := response.headers.get("Location")):
                 return response
             came_from, url = url, urljoin(url, location)
             if not self._is_ours(came_from, url):
