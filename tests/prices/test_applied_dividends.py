@@ -1,17 +1,22 @@
 """Prices that contain their dividends already: found by missing falls on ex-dates, and not counted twice."""
 
-from datetime import date
+from dataclasses import asdict
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.database.engine import open_database
 from pipeline.prices.adjustments import total_return
+from pipeline.prices.answers import Request
 from pipeline.prices.applied_dividends import dividends_in_prices
+from pipeline.prices.ingest import take_in
 from pipeline.prices.sources.files import FilesSource
 from pipeline.prices.sources.sample import SampleSource
-from tests.prices.quality.made import PRICES, check, notes, series
+from pipeline.prices.store import PriceStore
+from tests.prices.quality.made import NEW_YORK, PRICES, check, notes, series
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 ENOUGH = {30 + 40 * number: 0.012 for number in range(8)}  # eight dividends of 1.2 %
@@ -113,6 +118,30 @@ def test_rows_after_the_session_change_nothing(tmp_path: Path) -> None:
     poisoned.loc[251:, PRICES] *= np.random.default_rng(1).uniform(0.5, 2, (len(bars) - 251, 1))
     poisoned.loc[251:, "dividend"] = 5.0
     pd.testing.assert_frame_equal(written(poisoned, tmp_path / "poisoned.csv").bars(("A",), last), whole)
+
+
+def test_an_earlier_session_asked_for_later_counts_no_dividend_again(tmp_path: Path) -> None:
+    bars = paying(ENOUGH, adjusted=True, digits=None)
+    source = written(bars, tmp_path / "p.csv")
+    store = PriceStore(open_database(f"sqlite:///{tmp_path / 'p.db'}"), "files")
+    early, late = bars["session"].iloc[80].date(), bars["session"].iloc[-1].date()
+    assert (source.bars(("A",), early)["dividend"] > 0).sum() == 2  # too few to tell by
+
+    def ingest(last: date) -> dict[str, int]:
+        request = Request(
+            symbols=("A",),
+            last_of=lambda _symbol: last,
+            sessions_of=lambda _symbol: NEW_YORK,
+            known_at=datetime(2026, 1, 2, tzinfo=UTC),
+            settled_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        return asdict(take_in(source, store, request).appended)
+
+    assert ingest(early) == {"new": 81, "revised": 0, "unchanged": 0, "held_back": 0, "rewritten": 0}
+    assert ingest(late)["revised"] == 2  # the evidence has come: both dividends are stored as none
+    for last in (early, late, early):
+        assert ingest(last)["revised"] == 0
+    assert store.recent(("A",), None)["dividend"].sum() == 0
 
 
 @pytest.mark.parametrize("symbol", ["IBM", "MSFT", "AAPL"])
