@@ -52,6 +52,7 @@ def look_over(
     bad = still.drop_duplicates(["symbol", "session"])["verdict"].value_counts()
     reasons = _reasons(engine, settings.source, known, symbols, last_of)
     problems = pd.concat([still[_FINDING], warnings[_FINDING], missing[_FINDING]], ignore_index=True)
+    notes = _notes(bars, problems, settings)
     return {
         "accept": known.rows - len(warnings),
         "warn": len(warnings),
@@ -60,10 +61,10 @@ def look_over(
         "released": len(held) - len(still),
         "gaps": len(missing),
         "reconstructed": known.reconstructed,
-        "doubtful": doubtful(bars, symbols, last_of, still, reasons),
+        "doubtful": _also_shifted(doubtful(bars, symbols, last_of, still, reasons), notes, symbols),
         "seams": _seams(still),
         "reasons": top_reasons(problems),
-        "notes": _notes(bars, problems, settings),
+        "notes": notes,
         "problems": _listed(problems),
     }
 
@@ -102,6 +103,14 @@ def doubtful(
         elif here != last:
             rows.append({"symbol": symbol, "reason": _why_missing(here, last, mine, reasons.get(symbol))})
     return rows
+
+
+def _also_shifted(rows: list[dict[str, str]], notes: list[Note], symbols: tuple[str, ...]) -> list[dict[str, str]]:
+    """Return the doubtful symbols with those whose stored dates are a day off, as a version before this stored them."""
+    reasons = {row["symbol"]: row["reason"] for row in rows}
+    shifted = {note["symbol"]: note["detail"] for note in notes if note["rule"] == "shifted"}
+    every = shifted | reasons
+    return [{"symbol": symbol, "reason": every[symbol]} for symbol in symbols if symbol in every]
 
 
 def _is_twin(held: pd.DataFrame) -> pd.Series:
