@@ -14,6 +14,7 @@ from pipeline.cli import app
 from pipeline.errors import BadSetting
 from pipeline.prices.sources.sample import SampleSource
 
+EARLY = "IBM: every bar seems to be one day early"
 BAD = pd.Timestamp("2013-02-27")
 
 
@@ -42,6 +43,42 @@ def test_audit_gives_the_verdicts_of_a_file_and_stores_nothing(file: Path, home:
     assert found["summary"]["quarantine"] == 1
     assert found["summary"]["symbols"] == 2
     assert not (home / "pipeline.db").exists()
+
+
+@pytest.fixture
+def adjusted(file: Path) -> Path:
+    """The same year adjusted for its dividends, with the dividends next to it, and IBM's dates a day early."""
+    table = pd.read_csv(file, parse_dates=["date"])
+    parts = []
+    for symbol, part in table.groupby("symbol"):
+        paid = 6 * part["dividends"]  # large enough to be seen within a year
+        step = (1 - paid / part["close"].shift()).fillna(1)
+        factor = step[::-1].cumprod()[::-1].shift(-1, fill_value=1)
+        moved = pd.Timedelta(1 if symbol == "IBM" else 0, unit="D")
+        prices = {name: part[name] * factor for name in ("open", "high", "low")}
+        close = part["close"].where(part["date"] != BAD, part["open"]) * factor
+        parts.append(part.assign(**prices, close=close, dividends=paid, date=part["date"] - moved))
+    pd.concat(parts).to_csv(file, index=False)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            "audit",
+            ["MSFT: the prices are already adjusted for the 4 dividends", EARLY],
+        ),
+        ("audit", ["quarantine shifted: 251 bars of IBM", "(251 bars)"]),
+        (
+            "ingest",
+            ["MSFT: the prices are already adjusted for the dividends", EARLY],
+        ),
+    ],
+)
+def test_what_is_noted_of_a_symbol_is_said_without_json(adjusted: Path, command: str, words: list[str]) -> None:
+    told = " ".join(call(command, "--source", "files", "--files", adjusted).split())
+    assert all(each in told for each in ["Data quality", *words]), told
 
 
 def test_a_released_bar_is_believed_and_a_confirmed_one_is_not(file: Path) -> None:

@@ -75,6 +75,17 @@ def test_what_went_wrong_is_named_and_a_long_list_cut_short() -> None:
     assert told[-1] == "and 4 more"
 
 
+def test_what_is_noted_of_the_prices_is_told() -> None:
+    notes = [{"symbol": "IBM", "rule": "shifted", "detail": "every bar seems to be one day early"}]
+    reason = {"verdict": "quarantine", "rule": "unit", "bars": 7, "symbol_count": 1, "symbols": ["A"], "detail": "x100"}
+    counts = dict.fromkeys(("rows", "accept", "warn", "quarantine", "reject", "gaps", "reconstructed"), 0)
+    told = story.lines("snapshot", {**counts, "digest": "ab", "doubtful": [], "notes": notes, "reasons": [reason]})
+    assert told[1:] == [
+        "IBM: every bar seems to be one day early (shifted)",
+        "quarantine unit: 7 bars of A, e.g. x100",
+    ]
+
+
 def test_a_fold_that_was_there_says_so() -> None:
     fold = {"anew": False, "trained": False, "reason": "too little history", "crps_bp": {"garch": 120.5, "lstm": 119.0}}
     first, scores = story.lines("fold", fold)

@@ -12,9 +12,16 @@ import pandas as pd
 
 from pipeline.errors import Overtaken, SourceError
 from pipeline.prices import quarantine
-from pipeline.prices.belief import also_held, let_through, with_still_held, without_half_rewritten
+from pipeline.prices.belief import (
+    also_held,
+    let_through,
+    with_still_held,
+    without_half_rewritten,
+    without_known_applied,
+)
 from pipeline.prices.overlap import compare
 from pipeline.prices.quality import Checked, check_bars
+from pipeline.prices.quality.applied import RULE as APPLIED
 from pipeline.prices.sources import Source
 from pipeline.prices.store import Appended, PriceStore, Series
 from pipeline.sessions import Sessions
@@ -76,6 +83,8 @@ class Answers:
         seen = self._store.current(tuple(symbol for answer in answers for symbol in answer.symbols))
         first = None if any(answer.whole for answer in answers) else bars["session"].min().date()
         stored = self._store.recent(tuple(seen), first, seen)
+        if not self._source.live:
+            bars = without_known_applied(bars, stored, self._store.marked(seen, APPLIED))
         overlap = compare(bars, stored)
         whole = {symbol for answer in answers if answer.whole for symbol in answer.symbols}
         bars, rewritten = self._fetched_whole(bars, overlap.rewritten, whole, settled)

@@ -73,3 +73,19 @@ def without_half_rewritten(checked: Checked, rewritten: frozenset[str]) -> tuple
         return checked, refused
     stays = ~checked.kept["symbol"].isin(refused)
     return replace(checked, kept=checked.kept[stays].reset_index(drop=True)), refused
+
+
+def without_known_applied(bars: pd.DataFrame, stored: pd.DataFrame, marked: frozenset[str]) -> pd.DataFrame:
+    """Return an answer with no dividends where a later session has shown that the prices contain them.
+
+    `marked` are the symbols of which the store knows that. An answer for an earlier session than the last one stored
+    has fewer ex-dates to tell by: it does not put back the dividends that are stored as none.
+    """
+    if not marked:
+        return bars
+    asked, known = bars.groupby("symbol")["session"].max(), stored.groupby("symbol")["session"].max()
+    earlier = [symbol for symbol in marked if symbol in asked and symbol in known and asked[symbol] < known[symbol]]
+    none = stored[stored["symbol"].isin(earlier) & (stored["dividend"] == 0)]
+    here = pd.MultiIndex.from_frame(bars[["symbol", "session"]])
+    is_none = here.isin(pd.MultiIndex.from_frame(none[["symbol", "session"]]))
+    return bars.assign(dividend=bars["dividend"].mask(is_none, 0.0))

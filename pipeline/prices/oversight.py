@@ -2,10 +2,12 @@
 present is too doubtful to forecast from.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Engine
 
@@ -19,6 +21,8 @@ from pipeline.prices.quality.findings import OF_SERIES, Note
 
 # How long a step in the scale of prices spoils what is made of them: the slow volatility remembers a year.
 SEAM_MATTERS = timedelta(days=365)
+# The smallest split that is held back where nobody lists it, 2:1, as a log.
+_SEAM_SIZE = 0.69
 _PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
 _FINDING = ["symbol", "session", "verdict", "rule", "detail"]
 
@@ -41,13 +45,14 @@ def look_over(
     """
     _hold_twins(engine, settings.source, bars, now)
     held = _held_back(engine, settings.source, known, symbols, max(map(last_of, symbols)))
-    still = held[held["status"].isin(["open", "confirmed"])]
+    still = _with_true_seams(held[held["status"].isin(["open", "confirmed"])], bars)
     warnings = known.warnings().assign(verdict="warn")
     warnings = warnings.assign(detail=[MEANING.get(rule, rule.replace("_", " ")) for rule in warnings["rule"]])
     missing = _not_held(gaps(bars, settings.sessions_of, last_of), still)
     bad = still.drop_duplicates(["symbol", "session"])["verdict"].value_counts()
     reasons = _reasons(engine, settings.source, known, symbols, last_of)
     problems = pd.concat([still[_FINDING], warnings[_FINDING], missing[_FINDING]], ignore_index=True)
+    notes = _notes(bars, problems, settings)
     return {
         "accept": known.rows - len(warnings),
         "warn": len(warnings),
@@ -56,10 +61,10 @@ def look_over(
         "released": len(held) - len(still),
         "gaps": len(missing),
         "reconstructed": known.reconstructed,
-        "doubtful": doubtful(bars, symbols, last_of, still, reasons),
+        "doubtful": _also_shifted(doubtful(bars, symbols, last_of, still, reasons), notes, symbols),
         "seams": _seams(still),
         "reasons": top_reasons(problems),
-        "notes": _notes(bars, problems, settings),
+        "notes": notes,
         "problems": _listed(problems),
     }
 
@@ -108,6 +113,14 @@ def _not_held(missing: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     return missing[~pd.MultiIndex.from_frame(missing[["symbol", "session"]]).isin(here)]
 
 
+def _also_shifted(rows: list[dict[str, str]], notes: list[Note], symbols: tuple[str, ...]) -> list[dict[str, str]]:
+    """Return the doubtful symbols with those whose stored dates are a day off, as a version before this stored them."""
+    reasons = {row["symbol"]: row["reason"] for row in rows}
+    shifted = {note["symbol"]: note["detail"] for note in notes if note["rule"] == "shifted"}
+    every = shifted | reasons
+    return [{"symbol": symbol, "reason": every[symbol]} for symbol in symbols if symbol in every]
+
+
 def _is_twin(held: pd.DataFrame) -> pd.Series:
     """Where a series is another symbol's, and nobody has looked yet which of them is right."""
     return (held["rule"] == quarantine.IDENTICAL) & (held["status"] == "open")
@@ -117,6 +130,43 @@ def _recent_seam(held: pd.DataFrame, last: date) -> pd.Series:
     """Where a split that nobody lists has not been released as a real move: the past is on another scale."""
     since = pd.Timestamp(last - SEAM_MATTERS)
     return (held["rule"] == quarantine.SEAM) & (pd.to_datetime(held["session"]) > since)
+
+
+def _with_true_seams(held: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
+    """Return what is held back with the rule of a seam where there is one, and nowhere else.
+
+    Where the prices go on at the level they had, the bar that was held back was bad by itself, and nothing before it is
+    on another scale. Where a split is listed on a bar that is held back, the prices step and nothing stored says why.
+    """
+    ratios = [json.loads(bar).get("split_ratio") or 1.0 for bar in held["bar"]]
+    lists = np.array([ratio > 0 and ratio != 1 for ratio in ratios], bool)
+    seams = (held["rule"] == quarantine.SEAM).to_numpy()
+    rules, details = held["rule"].to_list(), held["detail"].to_list()
+    for at in np.flatnonzero(seams | lists).tolist():
+        symbol, day = held["symbol"].iloc[at], held["session"].iloc[at]
+        size = abs(float(np.log(ratios[at]))) if lists[at] else _SEAM_SIZE
+        is_step = _is_step(bars[bars["symbol"] == symbol], day, size)
+        if seams[at] and not is_step:
+            rules[at] = "spike"
+        elif is_step and not seams[at]:
+            rules[at] = quarantine.SEAM
+            details[at] = f"a split is listed on its bar of {day}, which is held back: {details[at]}"
+    return held.assign(rule=rules, detail=details)
+
+
+def _is_step(bars: pd.DataFrame, session: Any, size: float) -> bool:
+    """Whether one symbol's prices, sorted, are on a level after a session that is rather `size` (log) off than the same
+    as before it.
+    """
+    day = pd.Timestamp(session)
+    before, after = bars[bars["session"] < day].tail(1), bars[bars["session"] > day].head(1)
+    if before.empty:
+        return False
+    if after.empty:
+        return True
+    between = bars[(bars["session"] > before["session"].iloc[0]) & (bars["session"] <= after["session"].iloc[0])]
+    ratio = after["close"].iloc[0] * between["split_ratio"].prod() / before["close"].iloc[0]
+    return bool(abs(np.log(ratio)) > size / 2)
 
 
 def _seams(held: pd.DataFrame) -> list[dict[str, str]]:

@@ -95,6 +95,17 @@ class PriceStore:
         with reading(self.engine) as connection:
             return self._current(connection, symbols)
 
+    def marked(self, seen: Mapping[str, Series], rule: str) -> frozenset[str]:
+        """Return the symbols of which a bar of the generation in `seen` carries the warning `rule`."""
+        names = {one.id: symbol for symbol, one in seen.items()}
+        columns = bars_table.c
+        found: set[str] = set()
+        with reading(self.engine) as connection:
+            for part in in_parts(list(names)):
+                query = select(columns.series_id).where(columns.series_id.in_(part), columns.warning == rule)
+                found |= {names[one] for one in connection.execute(query.distinct()).scalars()}
+        return frozenset(found)
+
     def reach(self, symbols: tuple[str, ...]) -> dict[str, tuple[date, date]]:
         """Return the first and the last session stored of each symbol's current generation."""
         names = {one.id: symbol for symbol, one in self.current(symbols).items()}

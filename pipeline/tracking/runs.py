@@ -161,7 +161,12 @@ def _quality(audit: Mapping[str, Any]) -> str:
     """Return in one phrase what data_quality.txt holds."""
     notes = audit.get("notes", [])
     symbols = sorted({note["symbol"] for note in notes})
-    return f"{len(notes)} notes on {len(symbols)} symbols: see data_quality.txt" if notes else "no notes"
+    counts = f"{_count(len(notes), 'note')} on {_count(len(symbols), 'symbol')}"
+    return f"{counts}: see data_quality.txt" if notes else "no notes"
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number:,} {name}{'s' * (number != 1)}"
 
 
 def _quality_text(audit: Mapping[str, Any]) -> str:

@@ -273,6 +273,16 @@ def test_problems_are_listed_the_worst_first_and_the_rest_counted(page: Callable
     assert "One bar was not believed and kept out" in text
 
 
+def test_what_is_noted_of_a_symbol_is_in_the_page(page: Callable[..., Page]) -> None:
+    notes = [{"symbol": "A", "rule": "dividends_in_prices", "detail": "are <not> counted again"}]
+    reason = {"verdict": "quarantine", "rule": "unit", "bars": 7, "symbol_count": 4, "symbols": ["A", "B", "C"]}
+    text = page(audit={"notes": notes * 60, "reasons": [{**reason, "detail": "100 times"}]}).text
+    assert "Data quality" in text
+    assert "A : are <not> counted again" in text or "A: are <not> counted again" in text
+    assert "and 10 more" in text
+    assert "unit: 7 bars of A, B, C and 1 more" in text
+
+
 def test_five_hundred_symbols_stay_one_small_page(
     make_edition: Callable[..., Edition], make_forecasts: Callable[..., pd.DataFrame]
 ) -> None:

@@ -307,3 +307,16 @@ def test_what_was_held_back_is_in_the_run(
     assert run.data.tags["held_back"] == "3 quarantined, 1 rejected, 4 missing; no forecast for IBM"
     assert run.data.tags["held_back"] in run.data.tags["mlflow.note.content"]
     assert "audit.json" in artifacts(client, run_id)
+    assert run.data.tags["data_quality"] == "no notes"
+
+
+def test_what_is_noted_of_the_prices_is_in_the_run(
+    settings: Settings, open_run: Callable[..., str], client: Any
+) -> None:
+    run_id = open_run()
+    note = {"symbol": "IBM", "rule": "dividends_in_prices", "detail": "not counted again"}
+    reason = {"verdict": "warn", "rule": "jump", "bars": 2, "symbol_count": 1, "symbols": ["IBM"], "detail": "+50 %"}
+    counts = dict.fromkeys(("accept", "warn", "quarantine", "reject", "gaps"), 1)
+    runs.log_audit(settings, run_id, {**counts, "doubtful": [], "notes": [note], "reasons": [reason]})
+    assert client.get_run(run_id).data.tags["data_quality"] == "1 note on 1 symbol: see data_quality.txt"
+    assert "data_quality.txt" in artifacts(client, run_id)

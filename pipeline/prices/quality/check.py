@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -67,12 +68,16 @@ def check_bars(
 def series_notes(bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], *, dividends_as_given: bool) -> list[Note]:
     """Return what is to be said of whole series, of bars as they are stored: the notes of `check_bars` made again.
 
+    `bars` are sorted by symbol.
+
     `dividends_as_given` is whether nobody knows if the prices contain their dividends, as of files.
     """
     found = Findings()
-    names = bars["symbol"].unique()
-    for at in range(0, len(names), _SYMBOLS_AT_ONCE):
-        part = _sorted(bars[bars["symbol"].isin(names[at : at + _SYMBOLS_AT_ONCE])])
+    symbols = bars["symbol"].to_numpy(dtype=object)
+    edges = [0, *(np.flatnonzero(symbols[1:] != symbols[:-1]) + 1).tolist(), len(symbols)]
+    cuts = [*edges[:-1:_SYMBOLS_AT_ONCE], len(symbols)]
+    for first, last in pairwise(cuts if len(symbols) else [0]):
+        part = _sorted(bars.iloc[first:last])
         unusable, _ = look_at_shape(part, found)
         panel = panel_of(part, None, unusable)
         look_at_calendar(part, panel, sessions_of, found)

@@ -49,6 +49,7 @@ class _Seam:
     size: float  # log of the step
     kind: Kind
     detail: str
+    is_listed: bool = False  # a split is listed on this very row
 
 
 def look_at_levels(panel: Panel, doubtful: Mask, found: Findings) -> Mask:
@@ -86,9 +87,7 @@ def _steps(panel: Panel, wrong: Mask) -> _Steps:
     before, rows = rows[:-1], rows[1:]
     same = panel.symbol[before] == panel.symbol[rows]
     before, rows = before[same], rows[same]
-    split, dividend = panel["split_ratio"][rows], panel["dividend"][rows]
-    # A dividend larger than the price is for the rule about dividends.
-    paid = np.where(dividend < panel["close"][before] / split, dividend, 0.0)
+    split, paid = panel.split_between(before, rows), panel.paid_between(before, rows)
     up = np.log(panel["low"][rows] * split / panel["high"][before])
     down = np.log((panel["high"][rows] + paid) * split / panel["low"][before])
     return _Steps(
@@ -158,11 +157,15 @@ def _known_size(panel: Panel, steps: _Steps, step: int, span: tuple[int, int]) -
         for sign in (-1, 1):
             if min(abs(size - sign * listed) for size in sizes) < fit and abs(listed) > _SEAM:
                 text = f"the prices step by {np.exp(sizes[2]):.3g} beside a listed split of {np.exp(listed):.4g}"
-                return _Seam(row=row, size=sign * listed, kind="split", detail=text)
+                return _Seam(row=row, size=sign * listed, kind="split", detail=text, is_listed=_lists_split(panel, row))
     if _UNIT_LOW < abs(sizes[0]) < _UNIT_HIGH:
         text = f"the prices step by {np.exp(sizes[2]):.4g}: another unit"
         return _Seam(row=row, size=float(np.sign(sizes[0]) * _UNIT), kind="unit", detail=text)
     return None
+
+
+def _lists_split(panel: Panel, row: int) -> bool:
+    return bool((panel["listed_split"][row] > 0 and panel["listed_split"][row] != 1) or panel["split_ratio"][row] != 1)
 
 
 def _splits_near(panel: Panel, row: int, span: tuple[int, int]) -> list[float]:
@@ -234,7 +237,8 @@ def _anchor(panel: Panel, seams: list[_Seam], span: tuple[int, int], offset: Arr
     """Return the offset of the basis that is the series' own.
 
     What is believed already; else behind a single step the newer side (a vendor rescales history and forgets a part),
-    unless a unit switched only just now; else the basis on which most was traded.
+    unless it has only just begun and no split is listed for that day: a bad bar at the end says nothing about those
+    before it; else the basis on which most was traded.
     """
     first, last = span
     levels = np.unique(offset)
@@ -246,7 +250,7 @@ def _anchor(panel: Panel, seams: list[_Seam], span: tuple[int, int], offset: Arr
         behind = last - seams[0].row
         just_begun = behind <= _JUST_BEGUN_BARS or behind < _JUST_BEGUN_SHARE * (last - first)
         before = seams[0].row - first
-        if seams[0].kind == "split" or not (just_begun and before > behind):
+        if seams[0].is_listed or not (just_begun and before > behind):
             return float(offset[-1])
     totals = [float(weight[offset == level].sum()) for level in levels]
     best = max(totals)

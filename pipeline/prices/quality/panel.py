@@ -17,6 +17,9 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 
+# A dividend explains a move if it leaves less than this part of it; an ordinary move (log) need not be explained.
+_EXPLAINED, _ORDINARY = 0.5, 0.1
+
 _FIELDS = [*PRICES, "volume", "dividend", "split_ratio", *EVIDENCE]
 
 
@@ -29,6 +32,7 @@ class Panel:
     at: Rows
     values: dict[str, Array]
     starts: Rows  # the first row of each symbol, and R at the end
+    splits: Array  # log of all splits listed up to a row, those of bars that no rule may use included
 
     def __len__(self) -> int:
         return len(self.day)
@@ -55,6 +59,27 @@ class Panel:
         any_of = np.add.reduceat(has, self.starts[:-1]) > 0 if len(self) else np.zeros(0, bool)
         return np.asarray(has | ~np.repeat(any_of, np.diff(self.starts)))
 
+    def split_between(self, before: Rows, rows: Rows) -> Array:
+        """Return the splits listed after the rows `before`, up to and with `rows` of the same symbols.
+
+        One that is listed on a bar between, which is left out, counts only where the closes show it.
+        """
+        own = self["split_ratio"][rows]
+        every = np.exp(self.splits[rows] - self.splits[before])
+        move = self["close"][rows] / self["close"][before]
+        shows = np.abs(np.log(move * every)) < np.abs(np.log(move * own))
+        return np.asarray(np.where(shows, every, own))
+
+    def paid_between(self, before: Rows, rows: Rows) -> Array:
+        """Return the dividends of `rows` as far as they explain the moves of their closes; 0 where they do not.
+
+        A dividend next to a price that is a hundred times off explains nothing.
+        """
+        paid, base = self["dividend"][rows], self["close"][before] / self.split_between(before, rows)
+        without = np.abs(np.log(self["close"][rows] / base))
+        explains = np.abs(np.log((self["close"][rows] + paid) / base)) < _EXPLAINED * without
+        return np.asarray(np.where((paid < base) & (explains | (without < _ORDINARY)), paid, 0.0))
+
     def span(self, row: int) -> tuple[int, int]:
         """Return the first row of a row's symbol and the row after its last."""
         one = int(np.searchsorted(self.starts, row, side="right")) - 1
@@ -65,13 +90,21 @@ def panel_of(bars: pd.DataFrame, known: pd.DataFrame | None, skip: Mask) -> Pane
     """Return the panel of `bars`, sorted by symbol and session, among `known`; `skip` marks bars no rule may use."""
     usable = ~skip & np.asarray(np.isfinite(bars[PRICES].to_numpy(float)).all(axis=1))
     usable &= np.asarray((bars[PRICES].to_numpy(float) > 0).all(axis=1))
-    frame = bars.assign(at=np.arange(len(bars)))
+    frame = bars.assign(at=np.arange(len(bars)), usable=usable)
     if known is not None and len(known) and len(bars):
-        frame = pd.concat([frame[usable], _context(bars, known)], ignore_index=True)
+        frame = pd.concat([frame, _context(bars, known).assign(usable=True)], ignore_index=True)
         frame = frame.sort_values(["symbol", "session"], kind="stable", ignore_index=True)
-    else:
-        frame = frame[usable]
-    return _panel(frame)
+    frame = frame.assign(splits=_log_splits(frame))
+    return _panel(frame[frame["usable"].to_numpy(bool)])
+
+
+def _log_splits(frame: pd.DataFrame) -> Array:
+    """Return the running sum of the log split ratios, each session's once."""
+    if "split_ratio" not in frame:
+        return np.zeros(len(frame))
+    ratio = frame["split_ratio"].to_numpy(float)
+    counts = np.isfinite(ratio) & (ratio > 0) & ~frame.duplicated(["symbol", "session"]).to_numpy()
+    return np.asarray(np.cumsum(np.log(np.where(counts, ratio, 1.0))))
 
 
 def _context(bars: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -104,4 +137,5 @@ def _panel(frame: pd.DataFrame) -> Panel:
         at=frame["at"].to_numpy(np.intp),
         values=values,
         starts=starts.astype(np.intp),
+        splits=frame["splits"].to_numpy(float),
     )

@@ -1,8 +1,8 @@
 """Series whose bars all lie one day early or late against the market's calendar.
 
 Local midnights that were stored as UTC dates do that: a share traded from Monday to Friday then has bars from Sunday to
-Thursday. One odd bar is an odd bar; here all of them, or all of whole months (summer time), fit the calendar once they
-are moved by one day, and do not fit it as they are. Where weekends are the only evidence, they are evidence enough.
+Thursday. One odd bar is an odd bar; here all of them, or all of a part (summer time), fit the calendar once they are
+moved by one day, and do not fit it as they are. Weekends alone are evidence enough.
 """
 
 from collections import Counter
@@ -16,14 +16,12 @@ Mask = NDArray[np.bool_]
 
 _WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
-# Two bars off the calendar within a week of trading are the least that can show a shift …
-_LEAST_BARS, _LEAST_OFF = 5, 2
-# … and moved by a day hardly any may be left: another exchange, which shares the weekends, leaves its holidays.
+# Two bars off the calendar within a week of trading are the least that can show a shift; four, that of a part.
+_LEAST_BARS, _LEAST_OFF, _LEAST_OFF_IN_PART = 5, 2, 4
+# Moved by a day hardly any may be left: another exchange, which shares the weekends, leaves its holidays.
 _LEFT_SHARE = 0.1
 # Holidays that the moved bars leave out as well prove it; without them next to no session may lack a bar.
 _LEAST_HOLIDAYS, _MISSING_SHARE = 3, 0.03
-# A part of the series is shifted where whole months are: this many, with this many bars off the calendar.
-_LEAST_MONTHS, _LEAST_OFF_IN_PART = 2, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +43,37 @@ def shift_of(days: Days, sessions: Days, exchange: str) -> Shift | None:
         return None
     for by in (1, -1):
         left = ~_among(days + by, sessions)
-        if left.sum() <= _LEFT_SHARE * off.sum() and _fits(days + by, sessions):
+        spans = _spans(off.astype(int) - left)
+        where = np.zeros(len(days), bool)
+        for first, last in spans:
+            where[first:last] = True
+        few_others = off[~where].sum() <= _LEFT_SHARE * off.sum() and left[where].sum() <= _LEFT_SHARE * off.sum()
+        if not spans or not few_others or not all(_fits(days[slice(*span)] + by, sessions) for span in spans):
+            continue
+        if not left[~where].any():
             return Shift(by=by, detail=_in_words("every bar", by, days, off, exchange))
-        where = _shifted_months(days, off, left)
-        if where.any():
-            months = np.unique(days[where].astype("datetime64[D]").astype("datetime64[M]"))
-            which = f"every bar in {len(months)} months from {months[0]} to {months[-1]}"
+        if all((off & ~left)[slice(*span)].sum() >= _LEAST_OFF_IN_PART for span in spans):
+            months = days[where].astype("datetime64[D]").astype("datetime64[M]")
+            which = f"every bar of a part, {months[0]} to {months[-1]},"
             return Shift(by=by, detail=_in_words(which, by, days[where], off[where], exchange))
     return None
+
+
+def _spans(gain: Days) -> list[tuple[int, int]]:
+    """Return the spans of bars that fit better once they are moved: those of the largest sums of `gain`, (N,)."""
+    total = np.append(0, np.cumsum(gain))
+    found, todo = [], [(0, len(gain))]
+    while todo:
+        first, last = todo.pop()
+        part = total[first : last + 1]
+        drop = part - np.minimum.accumulate(part)
+        end = int(np.argmax(drop))
+        if drop[end] < _LEAST_OFF:
+            continue
+        start = int(np.argmin(part[: end + 1]))
+        found.append((first + start, first + end))
+        todo += [(first, first + start), (first + end, last)]
+    return sorted(found)
 
 
 def _fits(days: Days, sessions: Days) -> bool:
@@ -62,19 +83,6 @@ def _fits(days: Days, sessions: Days) -> bool:
     holidays = (~_among(every, sessions) & ((every + _EPOCH_WEEKDAY) % 7 < 5)).sum()
     missing = (~_among(inside, days)).sum()
     return bool(holidays >= _LEAST_HOLIDAYS or missing <= max(1, _MISSING_SHARE * len(days)))
-
-
-def _shifted_months(days: Days, off: Mask, left: Mask) -> Mask:
-    """Return the bars of the months that fit the calendar only once they are moved, where the other months fit as they
-    are; none where there are too few.
-    """
-    months, which = np.unique(days.astype("datetime64[D]").astype("datetime64[M]"), return_inverse=True)
-    off_M = np.bincount(which, weights=off, minlength=len(months))
-    left_M = np.bincount(which, weights=left, minlength=len(months))
-    shifted_M = (off_M >= _LEAST_OFF) & (left_M <= _LEFT_SHARE * off_M)
-    enough = shifted_M.sum() >= _LEAST_MONTHS and off_M[shifted_M].sum() >= _LEAST_OFF_IN_PART
-    others_fit = off_M[~shifted_M].sum() <= _LEFT_SHARE * off_M.sum() and not shifted_M.all()
-    return np.asarray(shifted_M[which] & (enough and others_fit))
 
 
 def _in_words(which: str, by: int, days: Days, off: Mask, exchange: str) -> str:

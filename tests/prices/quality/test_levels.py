@@ -65,12 +65,12 @@ def test_a_split_that_the_prices_contain_raises_nothing() -> None:
     assert check(raw).verdicts.empty
 
 
-def test_a_split_that_nobody_lists_holds_back_the_two_bars_at_its_seam() -> None:
+def test_a_split_that_nobody_lists_holds_back_the_bar_behind_it() -> None:
     bars = scaled(series(), slice(0, 59), 4.0)
     bars.loc[60:, "volume"] *= 4
     bars.loc[60, "open"] = bars.loc[59, "close"] / 4
     bars.loc[60, "high"], bars.loc[60, "low"] = bars.loc[60, PRICES].max(), bars.loc[60, PRICES].min()
-    assert rows_of(bars, check(bars), "unlisted_split") == [59, 60]
+    assert rows_of(bars, check(bars), "unlisted_split") == [60]
 
 
 @pytest.mark.parametrize("factor", [1.62, 0.46, 1.87])
