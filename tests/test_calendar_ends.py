@@ -148,7 +148,9 @@ def test_a_refused_symbol_stops_nobody_else(tmp_path: Path, home: Path) -> None:
     results, published, frame = run(now, path, horizon=2)
     assert set(frame["symbol"]) == {"IBM"}
     assert [each["symbol"] for each in published.forecasts["withheld"]] == ["FOO.XX"]
-    assert "PIPELINE_MARKETS=XX=" in published.forecasts["withheld"][0]["reason"]
+    reason = published.forecasts["withheld"][0]["reason"]
+    assert "PIPELINE_MARKETS=XX=" in reason
+    assert "FOO.XX" not in reason  # it stands in front of it wherever it is shown
     assert "1 withheld" in results["publish"]["headline"]
 
     _, published, frame = run(now, path, horizon=2, markets="XX=24/5")
