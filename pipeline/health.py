@@ -98,7 +98,8 @@ def _calendars(now: datetime) -> str:
     with suppress(PipelineError):  # then `source` has said why
         run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
         symbols, refused = run.symbols, dict(run.refused)
-    if found := [*settings.calendar_warnings(symbols, now.date()), *refused.values()]:
+    reasons = [f"{symbol}: {reason}" for symbol, reason in refused.items()]
+    if found := [*settings.calendar_warnings(symbols, now.date()), *reasons]:
         return _Warning("; ".join(found))
     codes = sorted({settings.exchange, *(settings.market_of(symbol).calendar for symbol in symbols)})
     return f"{', '.join(codes)} ({installed()})"

@@ -63,7 +63,7 @@ def refusals(symbols: Iterable[str], exchange: str, mapped: Mapped = ()) -> dict
         try:
             market_of(symbol, exchange, mapped)
         except BadSymbol as error:
-            found[symbol] = str(error)
+            found[symbol] = str(error).removeprefix(f"{symbol}: ")
     return found
 
 

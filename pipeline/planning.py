@@ -15,6 +15,8 @@ from pipeline.sessions import Sessions
 from pipeline.trials import departures
 from pipeline.trigger_form import require_complete
 
+_NAMED = 3  # refused symbols in a message
+
 
 def plan_run(
     *,
@@ -40,7 +42,8 @@ def plan_run(
     refused = refusals(wanted, settings.exchange, settings.markets)
     symbols = tuple(symbol for symbol in wanted if symbol not in refused)
     if not symbols:
-        raise BadSymbol("; ".join([*refused.values()][:3]) + (f"; and {len(refused) - 3} more" * (len(refused) > 3)))
+        first = [f"{symbol}: {reason}" for symbol, reason in list(refused.items())[:_NAMED]]
+        raise BadSymbol("; ".join([*first, *([f"and {len(refused) - _NAMED} more"] if len(refused) > _NAMED else [])]))
     session = _resolve(settings.sessions, source, now, as_of, None if manual else interval_end)
     frozen = settings.frozen()
     name = key or f"terminal__{session}"

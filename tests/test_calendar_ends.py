@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from pipeline import jobs
+from pipeline import health, jobs
 from pipeline.calendar_ends import warnings
 from pipeline.config import Settings
 from pipeline.errors import BadSymbol
@@ -148,7 +148,9 @@ def test_a_refused_symbol_stops_nobody_else(tmp_path: Path, home: Path) -> None:
     results, published, frame = run(now, path, horizon=2)
     assert set(frame["symbol"]) == {"IBM"}
     assert [each["symbol"] for each in published.forecasts["withheld"]] == ["FOO.XX"]
-    assert "PIPELINE_MARKETS=XX=" in published.forecasts["withheld"][0]["reason"]
+    reason = published.forecasts["withheld"][0]["reason"]
+    assert "PIPELINE_MARKETS=XX=" in reason
+    assert "FOO.XX" not in reason  # it stands in front of it wherever it is shown
     assert "1 withheld" in results["publish"]["headline"]
 
     _, published, frame = run(now, path, horizon=2, markets="XX=24/5")
@@ -162,6 +164,24 @@ def test_a_refused_symbol_stops_nobody_else(tmp_path: Path, home: Path) -> None:
             overrides={"source": "files", "files": str(path), "symbols": "FOO.XX"},
             provenance={},
         )
+
+
+@pytest.mark.parametrize(
+    ("today", "warns"), [(date(2026, 10, 1), []), (date(2026, 12, 24), ["XBOM"]), (date(2027, 1, 5), ["XBOM"])]
+)
+def test_the_doctor_warns_of_calendars_that_end_and_names_refused_symbols(
+    today: date, warns: list[str], tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = prices(date(2026, 9, 30), ("IBM", "INFY.NS", "FOO.XX"), tmp_path)
+    monkeypatch.setenv("PIPELINE_SOURCE", "files")
+    monkeypatch.setenv("PIPELINE_FILES", str(path))
+    monkeypatch.setattr(health, "_mlflow", lambda _: "")
+    now = datetime(today.year, today.month, today.day, 12, tzinfo=UTC)
+    found = {row["what"]: row for row in health.examine(now=now)}["calendars"]
+    assert found["ok"]
+    assert found["warning"]
+    assert "FOO.XX: the suffix .XX" in found["found"]
+    assert [code for code in ("XBOM", "XNYS") if f"the calendar {code} " in found["found"]] == warns
 
 
 def test_every_date_that_is_shown_is_the_symbols_own(tmp_path: Path, home: Path) -> None:

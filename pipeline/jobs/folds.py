@@ -68,7 +68,10 @@ def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summa
         "rows": len(frame),
         "trained": trained is not None,
         "reason": reason,
-        "withheld": view.withheld(this.symbols, withholding.doubts_of(this, bars)),
+        "withheld": [
+            *view.withheld(this.symbols, withholding.doubts_of(this, bars)),
+            *withholding.rows_of_symbols(this.refused, view.sessions),
+        ],
         "training": training,
         "model": model,
         "scores": judged(this, bars, frame).scores(LEVELS),

@@ -24,7 +24,7 @@ def _plan(planned: Mapping[str, Any]) -> list[str]:
         *([f"{_count(len(folds), 'fold')}, {folds[0]['first']} to {folds[-1]['last']}"] if folds else []),
         f"as asked for: {changed}" if changed else "everything as set",
         *(f"warning: {text}" for text in planned.get("warnings", ())),
-        *_named([f"no forecast for {reason}" for reason in run.get("refused", {}).values()]),
+        *_named([f"no forecast for {symbol}: {reason}" for symbol, reason in run.get("refused", {}).items()]),
         *([f"a trial, unlike the standing configuration: {', '.join(run['trial'])}"] if run.get("trial") else []),
     ]
 

@@ -228,6 +228,7 @@ def _on_its_session(
     """
     days = {str(symbol): part.to_numpy("datetime64[D]") for symbol, part in bars.groupby("symbol")["session"]}
     right = np.isfinite(outcome)
+    apart: dict[tuple[str, date, date], int] = {}  # many symbols share their sessions
     for at in np.flatnonzero(right).tolist():
         row = due.iloc[at]
         symbol, origin, target, step = row["symbol"], row["origin"], row["target_session"], int(row["step"])
@@ -236,7 +237,10 @@ def _on_its_session(
             own = days[symbol]
             right[at] = int(((own > np.datetime64(origin)) & (own <= np.datetime64(target))).sum()) == step
         else:
-            right[at] = len(sessions.between(origin, target)) - 1 == step
+            key = (sessions.exchange, origin, target)
+            if key not in apart:
+                apart[key] = len(sessions.between(origin, target)) - 1
+            right[at] = apart[key] == step
     return right
 
 
