@@ -81,6 +81,7 @@ def as_json(edition: Edition) -> bytes:
         "model": edition.model,
         "model_version": edition.model_version,
         "horizon": len(edition.targets),
+        "trial": list(edition.trial),
         "levels": list(LEVELS),
         "forecasts": [
             _symbol(rows, closes[str(symbol)]) for symbol, rows in edition.table.groupby("symbol", sort=False)
