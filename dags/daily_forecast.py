@@ -24,11 +24,12 @@ logical date. Switched on, it runs the last complete session at once; sessions m
 | `publish` | report, charts, Parquet, CSV, JSON; then points "latest" at them | the published folder |
 | `tell` | tells by e-mail, Slack or a web address what came of the run; there only where one is set | |
 
-Other DAGs can wait for the assets `prices`, `model` and `forecasts`; their events carry `as_of`.
+Other DAGs can wait for the assets `prices`, `model` and `forecasts`; their events carry `as_of`, and that of a
+trial's `forecasts` how it differs, as `trial`.
 
 #### Where to look
 *Forecasts* in the navigation shows the newest report, every session before it, each symbol's ranges with what came of
-them, and the live record. A note on each run says what it published, or which task stopped it and why. The log of a
+them, and the track record. A note on each run says what it published, or which task stopped it and why. The log of a
 task tells in a few lines what it did; its last line is the reason if it failed or was skipped. The *Details* of
 `train`, `compare`, `upload`, `judge` and `publish` lead to the MLflow run.
 
@@ -266,7 +267,10 @@ def daily_forecast() -> None:
         from pipeline import jobs
 
         outlet_events[FORECASTS].extra["as_of"] = run["as_of"]
-        return jobs.publish(run, now=datetime.now(UTC))
+        published = jobs.publish(run, now=datetime.now(UTC))
+        if not published["standing"]:
+            outlet_events[FORECASTS].extra["trial"] = published["trial"]
+        return published
 
     # Last, whatever came of the others, and without a say in what becomes of the run.
     @job(execution_timeout=timedelta(minutes=5), map_index_template="{{ task.op_kwargs['channel'] }}")

@@ -77,7 +77,9 @@ def overview(folder: "Storage") -> RenderableType:
     table = terminal.Overview(published=published)
     if published.manifest.get("standing", True):
         return table
-    return Group(table, Text("`latest` was not moved: --latest moves it, settings in .env make this the standard."))
+    return Group(
+        table, Text("`latest` was not moved: --latest moves it; put the settings into .env to make them standing.")
+    )
 
 
 def _found(published: "Published", words: Sequence[str]) -> list[str]:

@@ -51,7 +51,8 @@ class Place:
         return {**SMALL, "files": str(self.home.parent / "prices.csv"), **overrides}
 
     def plan(self, **overrides: Any) -> dict[str, Any]:
-        return jobs.plan(key=None, now=NOW, as_of=LAST, overrides=self.overrides(**overrides), provenance={})
+        given = self.overrides(**overrides)
+        return jobs.plan(key=None, now=NOW, as_of=LAST, overrides=given, provenance={}, make_latest=True)
 
     def daily(self, **overrides: Any) -> dict[str, Any]:
         return jobs.run_all(self.plan(**overrides), known_at=NOW)

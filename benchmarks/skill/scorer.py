@@ -19,7 +19,7 @@ from pipeline.config import LEVELS
 from pipeline.judging.alarms import alarms
 from pipeline.judging.backtest import best_of
 from pipeline.judging.heldout import Heldout
-from pipeline.judging.metrics import crps_bp, score_table
+from pipeline.judging.metrics import RANDOM_WALK, crps_bp, score_table
 from pipeline.judging.significance import (
     FEWEST_SESSIONS,
     compare,
@@ -91,10 +91,12 @@ def _sure(heldout: Heldout, name: str, steps: slice, horizon: int) -> dict[str, 
     low, high = None, None
     if moved_D.sum():
         low, high = wilson(hits_D.sum() / moved_D.sum(), independent_cases(hits_D, moved_D, horizon))
-    error_D, unchanged_D = (
-        session_means(np.abs(part_NH).mean(axis=1), heldout.origins_N) for part_NH in (actual_NH - median_NH, actual_NH)
+    walk_NHQ = heldout.quantiles.get(RANDOM_WALK)
+    walk_NH = np.zeros_like(actual_NH) if walk_NHQ is None else walk_NHQ[:, steps, _MEDIAN]
+    error_D, walk_D = (
+        session_means(np.abs(actual_NH - each_NH).mean(axis=1), heldout.origins_N) for each_NH in (median_NH, walk_NH)
     )
-    better = diebold_mariano(error_D, unchanged_D, horizon)
+    better = diebold_mariano(error_D, walk_D, horizon)
     return {"direction_low": low, "direction_high": high, "mae_over_random_walk_p": better.p if better else None}
 
 

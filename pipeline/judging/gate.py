@@ -53,8 +53,8 @@ class Decision:
     model_version: str
     promoted: bool
     reason: str
-    challenger_outcome: ChallengerOutcome
-    champion_outcome: ChampionOutcome
+    challenger_outcome: ChallengerOutcome | None = None
+    champion_outcome: ChampionOutcome | None = None
 
 
 def decide(

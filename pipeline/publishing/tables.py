@@ -82,6 +82,7 @@ def as_json(edition: Edition) -> bytes:
         "model": edition.model,
         "model_version": edition.model_version,
         "horizon": edition.horizon,
+        "trial": list(edition.trial),
         "levels": list(LEVELS),
         "forecasts": [
             _symbol(rows, closes[str(symbol)]) for symbol, rows in edition.table.groupby("symbol", sort=False)

@@ -254,8 +254,8 @@ def _why_a_baseline(decision: Mapping[str, Any]) -> str:
 
 def _outcomes(decision: Mapping[str, Any]) -> tuple[str, str]:
     """Return what became of challenger and champion. A decision of an older version says so only in its reason."""
-    if "challenger_outcome" in decision:
-        return str(decision["challenger_outcome"]), str(decision["champion_outcome"])
+    if decision.get("challenger_outcome"):
+        return str(decision["challenger_outcome"]), str(decision.get("champion_outcome") or "none")
     reason = str(decision.get("reason") or "")
     if "no held-out sessions" in reason:
         return "unjudged", "none"

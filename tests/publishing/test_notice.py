@@ -87,3 +87,10 @@ def test_where_a_run_stopped_is_in_the_subject(session: str | None, subject: str
 def test_a_missed_open_names_both_days() -> None:
     told = notice.late("2013-03-01", date(2013, 3, 4), run=None)
     assert told.subject == "Closing Bell: no forecast from 2013-03-01 before the open of Monday 4 March 2013"
+
+
+def test_a_trial_is_told_as_one_and_linked_to_its_own_edition() -> None:
+    edition = {"edition": "0001-3f9c01ab-77d21e90", "headline": "2013-03-01 XNYS: 1 symbol (trial: 1 of 5 symbols)"}
+    told = notice.published({**RESULT, **edition}, run=None, airflow="https://airflow.example")
+    assert told.links["Report"].endswith("/sessions/2013-03-01/0001-3f9c01ab-77d21e90")
+    assert "(trial: 1 of 5 symbols)" in told.subject

@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -288,3 +289,39 @@ def test_five_hundred_symbols_stay_one_small_page(
 ) -> None:
     symbols = tuple(f"S{number:03}" for number in range(500))
     assert len(as_html(make_edition(forecasts=make_forecasts(symbols)))) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "label", "says"),
+    [
+        ({}, None, "Today's network is published"),
+        ({"trial": ("1 of 5 symbols", HOSTILE)}, "Trial: 1 of 5 symbols", "published next to the session's standing"),
+        (
+            {"trial": ("1 of 5 symbols",), "make_latest": True},
+            "Trial, published as the standing edition on request: 1 of 5 symbols",
+            "because the request asked for it",
+        ),
+    ],
+)
+def test_a_trial_is_labelled_on_top(
+    make_edition: Callable[..., Edition],
+    page: Callable[..., Page],
+    fields: dict[str, Any],
+    label: str | None,
+    says: str,
+) -> None:
+    text = page(**fields).text
+    assert ("Trial" in text) == (label is not None)
+    assert label is None or text.index(label) < text.index("Today's network is published")
+    assert says in text
+    assert HOSTILE not in as_html(make_edition(**fields)).decode()
+
+
+def test_every_relative_score_has_the_sign_of_skill(page: Callable[..., Page], live: pd.DataFrame) -> None:
+    """Above 0 is better, wherever two models are compared: the network at 82 bp, the best baseline 84, the walk 90."""
+    text = page(live=live).text.replace("\xa0", " ")
+    assert "published 82.0 +2.4 %" in text
+    assert "EWMA baseline 84.0 +0.0 %" in text
+    assert "Random walk 90.0 −7.1 %" in text
+    assert "40.0 50.0 +20.0 %" in text
+    assert "120.0 110.0 −9.1 %" in text

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 from pipeline.config import BASELINES
@@ -82,9 +83,9 @@ def newest_with(root: Storage, symbol: str) -> Found | None:
     """
     first = shelf.newest(root)
     days = list(reversed(shelf.all_sessions(root)))[:SESSIONS_BACK]
-    standing = [(day, "", root / shelf.folder_name(day)) for day in days]
-    others = [(day, one.name, root / one.place) for day in days for one in _newest_first(root, day)]
-    for day, name, folder in (*standing, *others):
+    standing = ((day, "", root / shelf.folder_name(day)) for day in days)
+    others = ((day, one.name, root / one.place) for day in days for one in _newest_first(root, day))
+    for day, name, folder in chain(standing, others):  # lazily: the first nearly always knows it
         try:
             published = shelf.read_published(folder)
         except (MissingStep, CorruptFile):  # being written, or damaged: another may know it
