@@ -18,10 +18,11 @@ _MOST_LINES = 10
 def audit_table(result: Mapping[str, Any]) -> RenderableType:
     """Return what `audits.audit` found: the notes about symbols, the reasons by number of bars, then every finding."""
     summary = result["summary"]
-    table = Table(*_COLUMNS, title=" · ".join(_counts(summary)))
+    told = [Text(summary["read_as"]), Text(" · ".join(_counts(summary)))]
+    table = Table(*_COLUMNS)
     for row in _collapsed(result["verdicts"]):
         table.add_row(*(Text(row[name]) for name in _COLUMNS))
-    return Group(Text(summary["read_as"]), *_blocks(summary["notes"], summary["reasons"]), table)
+    return Group(*told, *_blocks(summary["notes"], summary["reasons"]), *([table] if result["verdicts"] else []))
 
 
 def with_quality(answer: RenderableType, snapshot: Mapping[str, Any]) -> RenderableType:
@@ -60,4 +61,9 @@ def _collapsed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def _counts(summary: Mapping[str, Any]) -> list[str]:
-    return [f"{value:,} {name}" for name, value in summary.items() if isinstance(value, int)]
+    return [_count(name, value) for name, value in summary.items() if isinstance(value, int)]
+
+
+def _count(name: str, value: int) -> str:
+    """`1 gap`, `2 gaps`; what is not counted in the plural, such as the verdicts, stays as it is."""
+    return f"{value:,} {name.replace('rows', 'row').removesuffix('s') if value == 1 else name}"

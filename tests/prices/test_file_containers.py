@@ -137,6 +137,29 @@ def test_a_cut_off_row_in_another_encoding_is_named(tmp_path: Path) -> None:
     assert "Café" in bars.attrs["rejected"][0]["detail"]
 
 
+@pytest.mark.parametrize(
+    ("broken", "line"),
+    [
+        ('IBM,"{day},100,102,99,101,5', 4),  # the quotation mark swallows every line after it
+        ('IBM,{day},100,102,99,101,"5', 4),
+        ('"IBM,{day},100,102,99,101,5', 4),
+    ],
+)
+def test_an_open_quotation_mark_does_not_lose_the_lines_after_it(tmp_path: Path, broken: str, line: int) -> None:
+    """Read on, the file would end early, and its forecasts would be of an earlier session."""
+    lines = TEXT.splitlines()
+    lines[line - 1] = broken.format(day=FEW[line - 2])
+    with pytest.raises(BadFile, match=f"line {line} has a quotation mark that is not closed"):
+        opened(tmp_path / "p.csv", "\n".join(lines) + "\n").symbols()
+
+
+def test_an_open_quotation_mark_that_another_closes_is_found_too(tmp_path: Path) -> None:
+    lines = TEXT.splitlines()
+    lines[3], lines[5] = ',"'.join(lines[3].rsplit(",", 1)), lines[5] + '"'
+    with pytest.raises(BadFile, match="line 4 has a quotation mark that is not closed"):
+        opened(tmp_path / "p.csv", "\n".join(lines) + "\n").symbols()
+
+
 def test_of_columns_that_are_not_used_only_the_names_are_read(tmp_path: Path) -> None:
     frame().assign(notes="x" * 1000, adj_factor=1.0).to_parquet(tmp_path / "p.parquet")
     bars = bars_of(FilesSource(tmp_path / "p.parquet"))

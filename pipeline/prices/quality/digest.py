@@ -45,7 +45,7 @@ def reason_lines(reasons: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def note_lines(notes: Sequence[Note]) -> list[str]:
     """Return one line for each note about a symbol."""
-    return [f"{note['symbol']}: {note['detail']} ({note['rule']})" for note in notes]
+    return [f"{note['symbol'] or 'the source'}: {note['detail']} ({note['rule']})" for note in notes]
 
 
 def _reason(row: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from pipeline.errors import BadFile
@@ -17,6 +18,7 @@ from pipeline.prices.sources.files.wide import melted
 _DELIMITERS = (",", ";", "\t", "|")
 _HEAD_BYTES = 1 << 18
 _CHUNK = 1 << 20
+_BEGIN = 1000  # characters of a line that is quoted
 _HEADER_WITHIN = 30  # lines; what is above it is a title
 _FEWEST_NAMES = 3  # that make a line a header
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -58,8 +60,15 @@ def read(name: str, buffer: pa.Buffer, constants: dict[str, str]) -> RawTable:
         delimiter=layout.delimiter,
         quoted=b'"' in bytes(text[start : min(text.size, start + _HEAD_BYTES)]),
         constants=constants,
-        faults=tuple(f"line {line} has another number of cells than the header: {quoted!r}" for line, quoted in odd),
+        faults=tuple(
+            f"line {line} has another number of cells than the header: {shortened(begin)!r}" for line, begin in odd
+        ),
     )
+    if len(raw) + len(odd) < _line_count(text) - start:
+        raise BadFile(
+            f"{name} cannot be read as CSV: {_first_break(raw, odd)} has a quotation mark that is not closed on it, so "
+            "the lines after it would be lost; close it"
+        )
     if len(odd) > max(len(raw), 1):
         raise BadFile(
             f"{name} cannot be read as CSV: most lines have another number of cells than the header ({raw.faults[0]}); "
@@ -163,11 +172,11 @@ def _fitted(header: list[str], sample: list[list[str]]) -> tuple[list[str], int]
 def _parsed(
     text: pa.Buffer, start: int, width: int, delimiter: str
 ) -> tuple[tuple[pa.ChunkedArray, ...], list[tuple[int, str]]]:
-    """Return the cells below line `start` as text, and line and text of each row with another number of them."""
+    """Return the cells below line `start` as text, and line and beginning of each row with another number of them."""
     odd: list[tuple[int, str]] = []
 
     def skip(row: arrow_csv.InvalidRow) -> str:
-        odd.append((int(row.number), shortened(row.text)))
+        odd.append((int(row.number), row.text[:_BEGIN]))
         return "skip"
 
     names = [f"c{place}" for place in range(width)]
@@ -184,6 +193,25 @@ def _parsed(
         ),
     )
     return tuple(table.columns), odd
+
+
+def _line_count(text: pa.Buffer) -> int:
+    """Return the number of lines, one without a line break at the end of the text included."""
+    view = memoryview(text)
+    breaks = sum(bytes(view[at : at + _CHUNK]).count(b"\n") for at in range(0, len(view), _CHUNK))
+    return breaks + (bytes(view[-1:]) not in (b"", b"\n"))
+
+
+def _first_break(raw: RawTable, odd: list[tuple[int, str]]) -> str:
+    """Return in words the first line with a cell that goes on in the next line."""
+    if lines := [line for line, begin in odd if "\n" in begin]:
+        return f"line {lines[0]}"
+    rows = [int(rows[0].as_py()) for column in raw.columns if len(rows := _rows_with_breaks(column))]
+    return raw.where(min(rows)) if rows else "a line"
+
+
+def _rows_with_breaks(column: pa.ChunkedArray) -> pa.Array:
+    return pc.indices_nonzero(pc.match_substring(column, "\n"))
 
 
 def _has_lines_after(text: pa.Buffer, count: int) -> bool:
