@@ -245,3 +245,13 @@ def test_the_number_of_rows_counts_not_the_size_of_the_file(tmp_path: Path, monk
     monkeypatch.setattr(limits, "available_bytes", lambda: 512 << 20)
     with pytest.raises(BadFile, match=r"has 3,000,000 rows, and the memory that is free is enough for 1,006,632 "):
         FilesSource(tmp_path / "p.parquet").symbols()
+
+
+def test_more_bars_than_fit_are_refused_when_they_are_asked_for_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = opened(tmp_path / "p.csv", TEXT)
+    source.symbols()
+    monkeypatch.setattr(limits, "available_bytes", lambda: 10 * limits.BYTES_PER_BAR)
+    with pytest.raises(BadFile, match=r"12 rows were asked for at once, .* enough for 6 .*--symbols"):
+        bars_of(source)

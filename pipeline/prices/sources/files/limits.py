@@ -9,6 +9,8 @@ from pipeline.errors import BadFile
 # What a row costs while it is read, at its peak: its text, its parsed values and one copy of them. Measured: see
 # docs/decisions/0015-price-files.md.
 BYTES_PER_ROW = 320
+# What a bar costs while bars are made from rows and checked, all symbols asked for at once.
+BYTES_PER_BAR = 600
 # The share of the free memory that reading may use: bars are made from the table afterwards.
 _SHARE = 0.6
 _GROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
@@ -38,6 +40,16 @@ def check_rows(name: str, rows: int, *, of: str = "has") -> None:
         raise BadFile(
             f"{name} {of} {rows:,} rows, and the memory that is free is enough for {most:,} "
             f"({BYTES_PER_ROW} bytes each); split it, keep fewer symbols or years, or use a larger machine"
+        )
+
+
+def check_bars(name: str, rows: int) -> None:
+    """Raise BadFile where the bars of so many rows do not fit, all of them asked for at once."""
+    most = most_bytes() // BYTES_PER_BAR
+    if rows > most:
+        raise BadFile(
+            f"{name}: {rows:,} rows were asked for at once, and the memory that is free is enough for {most:,} "
+            f"({BYTES_PER_BAR} bytes each); ask for fewer symbols (--symbols) at a time"
         )
 
 

@@ -15,6 +15,7 @@ from pipeline.prices.frames import as_bars
 from pipeline.prices.sources import Basis, require_known
 from pipeline.prices.sources.files.containers import stamp_of, tables
 from pipeline.prices.sources.files.daily import apply_actions, as_daily, basis_of, listed_splits
+from pipeline.prices.sources.files.limits import check_bars
 from pipeline.prices.sources.files.options import FileOptions
 from pipeline.prices.sources.files.table import FileTable, LeftOut, table_of
 
@@ -90,6 +91,7 @@ class FilesSource:
         table = self._table()
         rows = table.rows
         rows = rows[rows["symbol"].isin(symbols) & (rows["session"] <= pd.Timestamp(last))]
+        check_bars(self.path.name, len(rows))
         rows, intraday = as_daily(rows.astype({"symbol": "str"}))
         parts = [apply_actions(part) for _, part in rows.groupby("symbol", sort=True)]
         self._bases |= {part["symbol"].iloc[0]: basis_of(part) for part in parts}
