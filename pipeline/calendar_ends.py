@@ -24,8 +24,7 @@ def _warning(sessions: Sessions, today: date) -> str | None:
         )
     if until - today >= NOTICE:
         return None
-    verb = "ends" if until >= today else "ended"
     return (
-        f"the calendar {exchange} {verb} on {until} in {installed()}: later sessions are estimated, holidays included; "
-        f"upgrade the package {PACKAGE}"
+        f"the calendar {exchange} is known up to {until} in {installed()}: later sessions are estimated, holidays "
+        f"included; upgrade the package {PACKAGE}"
     )

@@ -21,20 +21,25 @@ if TYPE_CHECKING:
 
 FIRST_DAY, LAST_DAY = "1990-01-01", "2040-12-31"
 PACKAGE = "exchange_calendars"
+# Years that are recorded whole in every calendar, to say how many irregular holidays a year usually has.
+_USUAL_YEARS = tuple(range(2015, 2025))
+_FEWEST_IRREGULAR = 3  # a year: with fewer, holidays follow rules that do not end
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Recorded:
     """A calendar, and the days between which the package knows which ones are sessions.
 
-    For a calendar that cannot be built, `guessed` is true: the days are those of its trading week, holidays included,
-    and of `calendar` only the opening hours and the zone can be used.
+    After `certain`, some holidays are missing: see `_certain`. For a calendar that cannot be built, `guessed` is true:
+    the days are those of its trading week, holidays included, and of `calendar` only the opening hours and the zone can
+    be used.
     """
 
     calendar: "ExchangeCalendar"
     days: "NDArray[np.datetime64]"  # the sessions, ascending
     since: date
     until: date
+    certain: date
     guessed: bool = False
 
     @property
@@ -80,12 +85,36 @@ def _between(exchange: str, first: str, last: str) -> Recorded:
     import exchange_calendars
 
     calendar = exchange_calendars.get_calendar(exchange, start=first, end=last)
-    return Recorded(
-        calendar=calendar,
-        days=calendar.sessions.to_numpy("datetime64[D]"),
-        since=date.fromisoformat(first),
-        until=date.fromisoformat(last),
-    )
+    days, until = calendar.sessions.to_numpy("datetime64[D]"), date.fromisoformat(last)
+    certain = _certain(calendar, days, until)
+    return Recorded(calendar=calendar, days=days, since=date.fromisoformat(first), until=until, certain=certain)
+
+
+def _certain(calendar: "ExchangeCalendar", days: "NDArray[np.datetime64]", until: date) -> date:
+    """Return the last day of the last year whose irregular holidays are listed, at most `until`.
+
+    Jakarta and Karachi state no end, yet their religious holidays are listed one by one up to 2025 only. A year counts
+    as incomplete where it has less than half of the usual number of irregular holidays, and less than 80 % of the usual
+    number of holidays.
+    """
+    import numpy as np
+    import pandas as pd
+
+    listed = np.array([pd.Timestamp(day).date() for day in calendar.adhoc_holidays], "datetime64[D]")
+    listed = np.unique(listed[np.is_busday(listed, weekmask=calendar.weekmask)])
+    first, last = np.array([days[0], np.datetime64(until)], "datetime64[Y]").astype(int) + 1970
+    years = np.arange(first, last + 1)
+    starts = (years - 1970).astype("datetime64[Y]").astype("datetime64[D]")
+    ends = (years - 1969).astype("datetime64[Y]").astype("datetime64[D]")
+    irregular = np.searchsorted(listed, ends) - np.searchsorted(listed, starts)
+    closed = np.busday_count(starts, ends, weekmask=calendar.weekmask)
+    closed = closed - (np.searchsorted(days, ends) - np.searchsorted(days, starts))
+    usual = np.isin(years, _USUAL_YEARS)
+    if not usual.any() or np.median(irregular[usual]) < _FEWEST_IRREGULAR:
+        return until
+    lacking = (irregular < np.median(irregular[usual]) / 2) & (closed < 0.8 * np.median(closed[usual]))
+    incomplete = years[lacking & (years > max(_USUAL_YEARS))]
+    return min(until, date(int(incomplete[0]) - 1, 12, 31)) if len(incomplete) else until
 
 
 def _within(first: "pd.Timestamp | None", last: "pd.Timestamp | None") -> tuple[str, str]:
@@ -121,5 +150,6 @@ def _guessed(exchange: str) -> Recorded:
         days=every[is_session],
         since=date.fromisoformat(FIRST_DAY),
         until=date.fromisoformat(LAST_DAY),
+        certain=date.fromisoformat(LAST_DAY),
         guessed=True,
     )

@@ -43,11 +43,12 @@ class Sessions:
     @property
     def recorded_until(self) -> date:
         """The last day of which it is known whether it is a session."""
-        return self._recorded.until
+        return self._recorded.certain
 
     def is_estimated(self, session: date) -> bool:
         """Whether a session lies outside what is recorded: it may turn out to be a holiday."""
-        return self._recorded.guessed or not self._is_within(session)
+        book = self._recorded
+        return book.guessed or not book.since <= session <= book.certain
 
     @property
     def zone(self) -> str:

@@ -45,6 +45,32 @@ def test_beyond_the_recorded_years_the_trading_week_goes_on(exchange: str, last:
     assert all(sessions.last_complete(sessions.complete_at(day)) == day for day in found)
 
 
+@pytest.mark.parametrize(
+    ("exchange", "until"),
+    [
+        ("XNYS", "2040-12-31"),
+        ("XLON", "2040-12-31"),
+        ("XHKG", "2040-12-31"),
+        ("XTAI", "2040-12-31"),
+        ("XAMS", "2040-12-31"),  # few holidays, none of them irregular
+        ("XBOM", "2026-12-31"),
+        ("XSAU", "2029-12-31"),
+        ("XIDX", "2025-12-31"),  # the package states no end, but its religious holidays are listed up to here
+        ("XKAR", "2025-12-31"),
+        ("XBKK", "2029-12-31"),
+    ],
+)
+def test_a_calendar_is_known_as_far_as_its_irregular_holidays_are_listed(exchange: str, until: str) -> None:
+    assert str(Sessions(exchange).recorded_until) == until
+
+
+def test_where_only_some_holidays_are_known_these_are_kept() -> None:
+    jakarta = Sessions("XIDX")
+    assert jakarta.is_estimated(date(2027, 8, 16))
+    assert not jakarta.is_session(date(2027, 8, 17))  # Independence Day
+    assert jakarta.complete_at(date(2027, 8, 16)).hour == 9
+
+
 def test_an_estimated_session_keeps_the_usual_hours_of_its_market() -> None:
     known, estimated = date(2026, 12, 31), date(2027, 1, 1)
     assert BOMBAY.complete_at(estimated) - BOMBAY.complete_at(known) == timedelta(days=1)
@@ -62,8 +88,8 @@ def test_what_a_calendar_covers_does_not_depend_on_today() -> None:
     ("today", "says"),
     [
         ("2026-10-30", None),
-        ("2026-11-27", "the calendar XBOM ends on 2026-12-31 in exchange_calendars"),
-        ("2027-01-05", "the calendar XBOM ended on 2026-12-31"),
+        ("2026-11-27", "the calendar XBOM is known up to 2026-12-31 in exchange_calendars"),
+        ("2027-01-05", "the calendar XBOM is known up to 2026-12-31 in exchange_calendars"),
     ],
 )
 def test_the_end_is_announced_sixty_days_ahead(today: str, says: str | None) -> None:
@@ -136,7 +162,7 @@ def test_a_run_near_the_end_of_a_calendar_publishes_everybody(
     assert "estimated dates: 600000.SS, INFY.NS" in results["publish"]["headline"]
     page = (Path(results["publish"]["folder"]) / "report.html").read_text()
     assert "Dates marked ~ are estimated" in page
-    assert "the calendar XBOM end" in page
+    assert "the calendar XBOM is known up to 2026-12-31" in page
     csv = (Path(results["publish"]["folder"]) / "forecasts.csv").read_text()
     assert csv.splitlines()[0].endswith("last_session,target_session_estimated")
     assert "~" in shown(Overview(published=published), 120)
