@@ -38,7 +38,7 @@ def code(text: object) -> str:
 def link(title: object, address: object) -> str:
     """Return a link to `address`; where that is no http or https address, only the title."""
     target = web_link(address)
-    return escape(title) if target is None else f"[{escape(title)}]({target.replace('_', '%5F').replace('*', '%2A')})"
+    return escape(title) if target is None else f"[{escape(title)}]({target})"
 
 
 def _one_line(text: object) -> str:

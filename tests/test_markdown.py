@@ -128,3 +128,8 @@ def test_only_web_addresses_become_links(address: object, safe: str | None) -> N
     shown = GFM.render(markdown.link("a [title]", address))
     assert ("<a href=" in shown) == (safe is not None)
     assert "a [title]" in shown
+
+
+def test_an_address_stays_as_it_is_within_a_link() -> None:
+    address = "https://a_b.example/dags/daily_forecast/runs/a__b*c*"
+    assert f'<a href="{address}">' in GFM.render(f"_x_ {markdown.link('y_', address)} _z_")
