@@ -19,13 +19,14 @@ def _plan(planned: Mapping[str, Any]) -> list[str]:
     run = planned["run"]
     changed = ", ".join(f"{name}={value}" for name, value in sorted(run["overrides"].items()))
     symbols, folds = _count(len(run["symbols"]), "symbol"), planned.get("folds")
+    trial = [] if folds else run.get("trial", [])  # a backtest publishes nothing
     return [
         f"forecasts from {run['as_of']}: {symbols} in {_count(len(planned['batches']), 'batch', 'batches')}",
         *([f"{_count(len(folds), 'fold')}, {folds[0]['first']} to {folds[-1]['last']}"] if folds else []),
         f"as asked for: {changed}" if changed else "everything as set",
         *(f"warning: {text}" for text in planned.get("warnings", ())),
         *_named([f"no forecast for {symbol}: {reason}" for symbol, reason in run.get("refused", {}).items()]),
-        *([f"a trial, unlike the standing configuration: {', '.join(run['trial'])}"] if run.get("trial") else []),
+        *([f"a trial, unlike the standing configuration: {', '.join(trial)}"] if trial else []),
     ]
 
 

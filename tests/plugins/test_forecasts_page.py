@@ -1,5 +1,6 @@
 """The pages about what is published, as Airflow's API server serves them: by its own sign-in, and nothing without."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -12,9 +13,10 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi.testclient import TestClient
 from forecasts_app import app
 
-from pipeline.publishing import shelf
+from pipeline.publishing import shelf, track_record
 from pipeline.storage import Folder
-from tests.editions import edition
+from tests.editions import edition, forecasts
+from tests.publishing.conftest import recent
 
 PATHS = [
     "/",
@@ -159,3 +161,56 @@ def test_the_navigation_has_the_entry(server: TestClient, token: str) -> None:
     assert [(view["name"], view["href"], view["url_route"]) for view in views] == [
         ("Forecasts", "/forecasts/", "forecasts")
     ]
+
+
+@pytest.fixture
+def trial(published: Path) -> str:
+    """The name of a trial's edition next to the standing one of 1 March."""
+    made = edition(forecasts=forecasts(("MSFT",)), trial=("source yahoo instead of sample",))
+    return shelf.publish(made, Folder(published)).folder.name
+
+
+def test_a_trial_is_listed_labelled_and_served_next_to_the_standing_edition(
+    see: Callable[..., Any], published: Path, trial: str
+) -> None:
+    assert f'"/forecasts/sessions/2013-03-01/{trial}"' in see("/sessions").text
+    page = see(f"/sessions/2013-03-01/{trial}").text
+    assert "Trial: source yahoo instead of sample" in page
+    (address,) = set(re.findall(r'"/forecasts(/files/[^"]*report\.html)"', page))
+    answer = see(address)
+    assert (answer.status_code, "MSFT" in answer.text) == (200, True)
+    assert "MSFT" not in see("/files/2013-03-01/report.html").text
+    assert "Trial" not in see("/").text
+    assert see("/symbols/AAPL").status_code == 200
+    assert "Trial: source yahoo" in see("/symbols/MSFT").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/sessions/2013-03-01/7",
+        "/sessions/2013-03-01/0001-00000000-00000000",
+        "/sessions/2013-02-28/1",
+        "/files/2013-03-01/editions/7/report.html",
+        "/files/2013-03-01/editions/..%2F..%2Fas_of=2013-03-01/report.html",
+        "/files/2013-03-01/editions/1/..%2F..%2F..%2F..%2Fpipeline.db",
+        "/record?source=..",
+    ],
+)
+def test_an_edition_that_is_not_there_is_said_to_be_not_there(
+    see: Callable[..., Any], published: Path, trial: str, path: str
+) -> None:
+    answer = see(path)
+    assert answer.status_code == 404
+    assert "Traceback" not in answer.text
+
+
+def test_pages_need_no_right_to_write(see: Callable[..., Any], published: Path, trial: str) -> None:
+    """On the compose stack the API server has the published files read-only, and no password of the database."""
+    track_record.write(Folder(published), "sample", recent("AAPL").assign(series=""))
+    folders = [published, *(path for path in published.rglob("*") if path.is_dir())]
+    before = {path: path.stat().st_mtime_ns for path in folders}
+    for path in (*PATHS, f"/sessions/2013-03-01/{trial}", "/symbols/MSFT", "/symbols/NONE"):
+        see(path)
+    assert {path: path.stat().st_mtime_ns for path in folders} == before
+    assert "25 of the next session have matured" in see("/record").text
