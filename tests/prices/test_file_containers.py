@@ -159,6 +159,12 @@ def test_typed_dates_that_cannot_be_are_faults_of_their_rows(tmp_path: Path, zon
     assert all(detail.startswith(start) for detail, start in zip(details, words, strict=True))
 
 
+def test_durations_are_no_dates(tmp_path: Path) -> None:
+    frame().assign(date=pd.Timedelta(days=1)).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(BadFile, match="column date holds duration"):
+        FilesSource(tmp_path / "p.parquet").symbols()
+
+
 def test_moments_of_another_unit_are_refused(tmp_path: Path) -> None:
     numbers = frame()["date"].dt.strftime("%Y%m%d").astype(int)
     frame().assign(date=pd.to_datetime(numbers)).to_parquet(tmp_path / "p.parquet")

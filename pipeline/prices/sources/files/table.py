@@ -123,8 +123,11 @@ def _dates(
     filled: NDArray[np.bool_],
 ) -> tuple[Dates, Codes]:
     column = columns.of["date"]
-    if pa.types.is_temporal(column.type) and not pa.types.is_time(column.type):
+    kind = column.type
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         return typed_dates(column, options)
+    if pa.types.is_temporal(kind) or pa.types.is_nested(kind):
+        raise BadFile(f"{raw.name}: column date holds {kind}, not dates; write it as dates")
     texts, text_N = coded(_with_time(as_text(_whole_numbers(column)), columns.of.get("time")))
     alive = np.zeros(len(texts), bool)
     alive[text_N[filled]] = True
