@@ -166,6 +166,28 @@ def test_of_columns_that_are_not_used_only_the_names_are_read(tmp_path: Path) ->
     assert [note["detail"] for note in bars.attrs["notes"]] == ["the column 'adj_factor' is not used"]
 
 
+@pytest.mark.parametrize("zone", [None, "America/New_York", "UTC"])
+def test_typed_dates_that_cannot_be_are_faults_of_their_rows(tmp_path: Path, zone: str | None) -> None:
+    days = [pd.Timestamp(day) for day in FEW]
+    days[2:5] = [pd.NaT, pd.Timestamp("1850-01-01"), pd.Timestamp("2031-01-01")]
+    frame().assign(date=pd.Series(days).dt.tz_localize(zone)).to_parquet(tmp_path / "p.parquet")
+    bars = bars_of(FilesSource(tmp_path / "p.parquet", FileOptions(today=TODAY)))
+    assert [stamp.date() for stamp in bars["session"]] == [*FEW[:2], *FEW[5:]]
+    details = [row["detail"] for row in bars.attrs["rejected"]]
+    words = [
+        "row 3: the date is blank",
+        "row 4: the date '1850-01-01' is before 1900",
+        "row 5: the date '2031-01-01' is",
+    ]
+    assert all(detail.startswith(start) for detail, start in zip(details, words, strict=True))
+
+
+def test_durations_are_no_dates(tmp_path: Path) -> None:
+    frame().assign(date=pd.Timedelta(days=1)).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(BadFile, match="column date holds duration"):
+        FilesSource(tmp_path / "p.parquet").symbols()
+
+
 def test_moments_of_another_unit_are_refused(tmp_path: Path) -> None:
     numbers = frame()["date"].dt.strftime("%Y%m%d").astype(int)
     frame().assign(date=pd.to_datetime(numbers)).to_parquet(tmp_path / "p.parquet")

@@ -9,7 +9,7 @@ refused. Nothing is guessed cell by cell. One subject a file:
     columnar.py     Parquet and Arrow
     raw.py          what both give: named columns of cells, and the line of each
     headers.py      whose format it is, and which column means what
-    names.py        the symbol of a file that has no column for it
+    names.py        the symbols, also of a file that has no column for them
     dates.py        the one date format of a column
     date_formats.py the formats, and the text each of them reads
     stamps.py       time zones: from a moment to the market's date
@@ -18,7 +18,9 @@ refused. Nothing is guessed cell by cell. One subject a file:
     evidence.py     what the cells of a column tell about that sign
     cells.py        one cell: separators, currency, suffix
     wide.py         symbols side by side, as yfinance writes them
-    table.py        rows with their symbol, session and numbers, and the rows left out
+    typed_dates.py  dates that Parquet has as such
+    table.py        rows with their symbol, session and numbers
+    left_out.py     rows that belong to no bar
     daily.py        intraday rows, dividends and splits
     source.py       the source
 """

@@ -1,9 +1,15 @@
-"""The symbol of a file that has no column for it: the one asked for, or what the file is named."""
+"""The symbols of a file: of its column as they are written, or the one asked for, or what the file is named."""
 
 import re
+from dataclasses import dataclass
 from pathlib import PurePath
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
 from pipeline.errors import BadFile, BadSymbol
+from pipeline.prices.sources.files.raw import RawTable, as_text, coded
 from pipeline.symbols import parse_symbol
 
 # How vendors name their downloads: Stooq, Investing.com, Alpha Vantage.
@@ -12,6 +18,30 @@ _BY_VENDOR = (
     re.compile(r"(?P<symbol>\S+) Historical (?:Data|Prices)", re.IGNORECASE),
     re.compile(r"daily_(?:adjusted_)?(?P<symbol>[^_]+)", re.IGNORECASE),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symbols:
+    names: list[str]  # of each code, empty where the text is no symbol
+    code_N: NDArray[np.int64]
+    faults: dict[int, str]
+
+
+def symbols_of(raw: RawTable, column: pa.ChunkedArray | None, asked: tuple[str, ...]) -> Symbols:
+    """Return the symbol of each row. Raises BadFile where there is no column and the file's name is none."""
+    if column is None:
+        name = symbol_of(raw.name, asked)
+        return Symbols(names=[name], code_N=np.zeros(len(raw), np.int64), faults={})
+    texts, code_N = coded(as_text(column))
+    names: list[str] = []
+    faults: dict[int, str] = {}
+    for code, text in enumerate(texts):
+        try:
+            names.append(parse_symbol(text))
+        except BadSymbol as error:
+            names.append("")
+            faults[code] = str(error) if text else "the symbol is blank"
+    return Symbols(names=names, code_N=code_N, faults=faults)
 
 
 def symbol_of(name: str, asked: tuple[str, ...]) -> str:

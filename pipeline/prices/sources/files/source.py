@@ -15,9 +15,10 @@ from pipeline.prices.frames import as_bars
 from pipeline.prices.sources import Basis, require_known
 from pipeline.prices.sources.files.containers import stamp_of, tables
 from pipeline.prices.sources.files.daily import apply_actions, as_daily, basis_of, listed_splits
+from pipeline.prices.sources.files.left_out import LeftOut
 from pipeline.prices.sources.files.limits import check_bars
 from pipeline.prices.sources.files.options import FileOptions
-from pipeline.prices.sources.files.table import FileTable, LeftOut, table_of
+from pipeline.prices.sources.files.table import FileTable, table_of
 
 _NO_ROW = "no_row"
 _BASES = {

@@ -15,34 +15,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.errors import BadFile, BadSymbol
+from pipeline.errors import BadFile
 from pipeline.markets import market_of
 from pipeline.prices.frames import PRICES
 from pipeline.prices.sources.files.dates import Dates, parse_dates
 from pipeline.prices.sources.files.headers import REQUIRED, Columns, columns_of
-from pipeline.prices.sources.files.names import symbol_of
+from pipeline.prices.sources.files.left_out import LeftOut, left_out_of
+from pipeline.prices.sources.files.names import Symbols, symbols_of
 from pipeline.prices.sources.files.numbers import Numbers, parse_numbers
 from pipeline.prices.sources.files.options import FileOptions
 from pipeline.prices.sources.files.raw import RawTable, any_filled, as_text, coded
 from pipeline.prices.sources.files.stamps import on_market
+from pipeline.prices.sources.files.typed_dates import typed_dates
 from pipeline.prices.sources.files.years import mistyped_years
 from pipeline.sessions import Sessions
-from pipeline.symbols import parse_symbol
 
 OPTIONAL = ("adj_close", "dividends", "splits", "capital_gains")
 _NUMBERS = (*REQUIRED[2:], *OPTIONAL)
-_MOST_LISTED = 50  # rows left out of a file that are named one by one
 _ROUND_THE_CLOCK = "24/7"
 Codes = NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """A row, or rows alike, that belong to no bar."""
-
-    symbol: str  # empty where none can be read
-    rule: str  # `unreadable`, or `no_row` for a title, a total or a footer
-    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +54,6 @@ class _Part:
     left_out: list[LeftOut]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Symbols:
-    names: list[str]  # of each code, empty where the text is no symbol
-    code_N: Codes
-    faults: dict[int, str]
-
-
 def table_of(name: str, raws: Iterable[RawTable], options: FileOptions) -> FileTable:
     """Return the rows of a file or folder. Raises BadFile where a column is missing or nothing in it can be read."""
     parts = [_part(raw, options) for raw in raws]
@@ -88,7 +72,7 @@ def _part(raw: RawTable, options: FileOptions) -> _Part:
     missing = [name for name in REQUIRED if name not in columns.of and name != "symbol"]
     if missing:
         raise BadFile(f"{raw.name} has no column {', '.join(missing)}; needed are {', '.join(REQUIRED)}")
-    symbols = _symbols(raw, columns, options)
+    symbols = symbols_of(raw, columns.of.get("symbol"), options.symbols)
     filled = any_filled((column for name, column in columns.of.items() if name not in raw.constants), len(raw))
     markets = sorted({market_of(name, options.exchange).calendar for name in symbols.names if name})
     of_symbol = np.array([_market(name, options, markets) for name in symbols.names] or [0])
@@ -107,7 +91,7 @@ def _part(raw: RawTable, options: FileOptions) -> _Part:
     odd_years = _odd_years(symbols.code_N, stamps, usable)
     usable[list(odd_years)] = False
     bare = ~np.any([np.isfinite(numbers.values[name]) for name in PRICES], axis=0)
-    left_out = _left_out(raw, symbols, dates, text_N, filled, named, bare)
+    left_out = left_out_of(raw, symbols, dates, text_N, filled, named, bare)
     left_out += [
         LeftOut(
             symbol=symbols.names[int(symbols.code_N[row])],
@@ -130,23 +114,6 @@ def _zone(calendar: str) -> str:
     return Sessions(calendar).zone
 
 
-def _symbols(raw: RawTable, columns: Columns, options: FileOptions) -> _Symbols:
-    if "symbol" not in columns.of:
-        name = symbol_of(raw.name, options.symbols)
-        return _Symbols(names=[name], code_N=np.zeros(len(raw), np.int64), faults={})
-    column = columns.of["symbol"]
-    texts, code_N = coded(as_text(column))
-    names: list[str] = []
-    faults: dict[int, str] = {}
-    for code, text in enumerate(texts):
-        try:
-            names.append(parse_symbol(text))
-        except BadSymbol as error:
-            names.append("")
-            faults[code] = str(error) if text else "the symbol is blank"
-    return _Symbols(names=names, code_N=code_N, faults=faults)
-
-
 def _dates(
     raw: RawTable,
     columns: Columns,
@@ -156,8 +123,11 @@ def _dates(
     filled: NDArray[np.bool_],
 ) -> tuple[Dates, Codes]:
     column = columns.of["date"]
-    if pa.types.is_temporal(column.type) and not pa.types.is_time(column.type):
-        return _typed_dates(column, options)
+    kind = column.type
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return typed_dates(column, options)
+    if pa.types.is_temporal(kind) or pa.types.is_nested(kind):
+        raise BadFile(f"{raw.name}: column date holds {kind}, not dates; write it as dates")
     texts, text_N = coded(_with_time(as_text(_whole_numbers(column)), columns.of.get("time")))
     alive = np.zeros(len(texts), bool)
     alive[text_N[filled]] = True
@@ -191,38 +161,6 @@ def _with_time(day: pa.ChunkedArray, time: pa.ChunkedArray | None) -> pa.Chunked
     return pc.binary_join_element_wise(day, text, " ")
 
 
-def _typed_dates(column: pa.ChunkedArray, options: FileOptions) -> tuple[Dates, Codes]:
-    """Return dates and timestamps of Parquet; with a zone, the wall time there and its offset."""
-    zone = column.type.tz if pa.types.is_timestamp(column.type) else None
-    wall = pd.DatetimeIndex(column.to_pandas(date_as_object=False).array)
-    offset = np.zeros(len(wall), np.int64)
-    if zone is not None:
-        local = wall.tz_localize(None) if wall.tz is not None else wall
-        utc = wall.tz_convert("UTC").tz_localize(None)
-        offset = ((local - utc) // pd.Timedelta(minutes=1)).fillna(0).to_numpy(np.int64)
-        wall = local
-    stamps = wall.to_numpy("datetime64[s]")
-    keys = pd.DataFrame({"wall": stamps.astype(np.int64), "offset": offset})
-    text_N, unique = pd.factorize(pd.MultiIndex.from_frame(keys))
-    walls = np.array([pair[0] for pair in unique], np.int64).astype("datetime64[s]")
-    faults: dict[int, str] = {}
-    for place, moment in enumerate(walls):
-        if np.isnat(moment):
-            faults[place] = "the date is blank"
-        elif not np.datetime64("1900-01-01") <= moment < np.datetime64(options.last_day) + np.timedelta64(1, "D"):
-            late = moment > np.datetime64(options.last_day)
-            faults[place] = f"the date {str(moment)[:10]!r} {'is in the future' if late else 'is before 1900'}"
-            walls[place] = np.datetime64("NaT")
-    dates = Dates(
-        name="typed dates",
-        wall=walls,
-        offset=np.array([pair[1] for pair in unique], np.int64),
-        has_zone=np.full(len(walls), zone is not None),
-        faults=faults,
-    )
-    return dates, text_N.astype(np.int64)
-
-
 def _off_sessions(days: list[date | None], text_N: Codes, market_N: Codes, markets: list[str]) -> float | None:
     """Return the share of a column's dates that are no session of their market; None where that says nothing."""
     seen = off = 0
@@ -242,7 +180,7 @@ def _off_sessions(days: list[date | None], text_N: Codes, market_N: Codes, marke
 def _rows(
     raw: RawTable,
     columns: Columns,
-    symbols: _Symbols,
+    symbols: Symbols,
     stamps: NDArray[np.datetime64],
     numbers: Numbers,
     usable: NDArray[np.bool_],
@@ -272,40 +210,6 @@ def _faults_of(raw: RawTable, columns: Columns, numbers: Numbers) -> dict[int, s
         for row, text in faults.items():
             said.setdefault(row, []).append(f"{columns.titles[name]} {text}")
     return {row: f"{raw.where(row)}: {', '.join(words)}" for row, words in said.items()}
-
-
-def _left_out(
-    raw: RawTable,
-    symbols: _Symbols,
-    dates: Dates,
-    text_N: Codes,
-    filled: NDArray[np.bool_],
-    named: NDArray[np.bool_],
-    bare: NDArray[np.bool_],
-) -> list[LeftOut]:
-    found: list[LeftOut] = []
-    for text in raw.faults:
-        row = text.count(raw.delimiter) >= 3
-        found.append(LeftOut(symbol="", rule="unreadable" if row else "no_row", detail=text))
-    no_date = np.isnat(dates.wall)[text_N] if len(text_N) else np.zeros(0, bool)
-    for code, fault in symbols.faults.items():
-        rows = np.flatnonzero((symbols.code_N == code) & filled & ~(no_date & bare))
-        if len(rows):
-            many = f" and {len(rows) - 1:,} more rows" if len(rows) > 1 else ""
-            detail = f"{raw.where(int(rows[0]))}{many}: {fault}: {raw.quote(int(rows[0]))!r}"
-            found.append(LeftOut(symbol="", rule="unreadable", detail=detail))
-    rows = np.flatnonzero(no_date & filled & (named | bare))
-    dated = set(symbols.code_N[filled & named & ~no_date].tolist())
-    for row in rows[:_MOST_LISTED].tolist():
-        code = int(symbols.code_N[row])
-        rule = "no_row" if bare[row] else "unreadable"
-        fault = dates.faults.get(int(text_N[row]), "the date is blank")
-        name = symbols.names[code] if code in dated or not bare[row] else ""  # `Total` is no symbol
-        found.append(LeftOut(symbol=name, rule=rule, detail=f"{raw.where(row)}: {fault}: {raw.quote(row)!r}"))
-    if len(rows) > _MOST_LISTED:
-        detail = f"{len(rows) - _MOST_LISTED:,} more rows of {raw.name} have no date that can be read"
-        found.append(LeftOut(symbol="", rule="unreadable", detail=detail))
-    return found
 
 
 def _odd_years(code_N: Codes, stamps: NDArray[np.datetime64], usable: NDArray[np.bool_]) -> dict[int, str]:
