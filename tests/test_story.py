@@ -95,3 +95,15 @@ def test_a_fold_that_was_there_says_so() -> None:
 
 def test_a_step_without_a_story_tells_none() -> None:
     assert story.lines("nothing", {}) == []
+
+
+def test_a_trial_is_told_at_its_beginning_and_at_its_end(results: dict[str, Any]) -> None:
+    planned = results["plan"]
+    run = {**planned["run"], "trial": ["1 of 3 symbols", "1 training step instead of 20"]}
+    words = "a trial, unlike the standing configuration: 1 of 3 symbols, 1 training step instead of 20"
+    assert words in story.lines("plan", {**planned, "run": run})
+    folds = [{"first": "2012-01-03", "last": "2012-03-30"}]
+    assert words not in story.lines("plan", {**planned, "run": run, "folds": folds}), "a backtest publishes nothing"
+    assert story.lines("publish", {**results["publish"], "standing": False})[-1] == (
+        "a trial: `latest`, the track record and the champion were not moved"
+    )

@@ -297,6 +297,27 @@ def test_of_two_withdrawals_at_once_neither_leaves_the_alias_with_the_others_ver
     assert aliases(client)["champion"] == latest.version == first
 
 
+def test_that_there_was_a_champion_is_remembered_for_the_sessions_after_it_and_its_own_source(
+    settings: Settings, versions: Callable[..., str]
+) -> None:
+    assert not registry.withdrawn_before(settings, DAYS[3])
+    only = versions(DAYS[0], source="sample")
+    registry.promote(settings, only, DAYS[1])
+    assert not registry.withdrawn_before(settings, DAYS[3])
+    registry.withdraw(settings, only)
+    assert [registry.withdrawn_before(settings, day) for day in DAYS[:4]] == [False, False, True, True]
+    assert not registry.withdrawn_before(settings.model_copy(update={"source": "yahoo"}), DAYS[3])
+
+
+def test_a_trial_does_not_become_the_challenger(
+    settings: Settings, run_id: str, trained: Callable[..., Path], prices: pd.DataFrame, register: Register, client: Any
+) -> None:
+    standing = register()
+    folder = trained(AS_OF, 2)
+    registry.register(settings, run_id, model_dir=folder, example=prices, tags={"trial": "x"}, challenger=False)
+    assert aliases(client)["challenger"] == standing.version
+
+
 def test_without_a_champion_left_there_is_no_alias(
     settings: Settings, versions: Callable[..., str], client: Any
 ) -> None:
