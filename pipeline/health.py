@@ -29,7 +29,10 @@ class _Warning(str):
 
 
 def examine(*, now: datetime) -> list[dict[str, Any]]:
-    """Return what was found: `what`, `ok`, `found`, which says the next step where it is not ok, and `warning`."""
+    """Return what was found: `what`, `ok`, and `found`, which says the next step where it is not ok.
+
+    A finding with `warning` is ok for now and will not stay so.
+    """
     checks: dict[str, Callable[[], str]] = {
         "Python": _python,
         "settings": lambda: f"source {Settings.load().source}, exchange {Settings.load().exchange}",
@@ -48,12 +51,13 @@ def examine(*, now: datetime) -> list[dict[str, Any]]:
 def _look(what: str, check: Callable[[], str]) -> dict[str, Any]:
     try:
         found = check()
-        return {"what": what, "ok": True, "found": str(found), "warning": isinstance(found, _Warning)}
+        warning = {"warning": True} if isinstance(found, _Warning) else {}
+        return {"what": what, "ok": True, "found": str(found), **warning}
     except PipelineError as error:
-        return {"what": what, "ok": False, "found": str(error), "warning": False}
+        return {"what": what, "ok": False, "found": str(error)}
     except OSError as error:
         advice = f"{cause_of(error)}; correct its permissions or choose another place"
-        return {"what": what, "ok": False, "found": advice, "warning": False}
+        return {"what": what, "ok": False, "found": advice}
 
 
 def _python() -> str:
