@@ -15,21 +15,21 @@ MAX_LENGTH = 20
 def parse_symbol(text: str) -> str:
     """Return the symbol in `text`, in capitals.
 
-    Raises BadSymbol for anything that is not plain ASCII letters and digits, parted by single `.`, `-` or `=`.
+    Raises BadSymbol for anything that is not plain ASCII letters and digits, separated by single `.`, `-` or `=`.
     """
     symbol = text.strip()
     if symbol.isascii():
         symbol = symbol.upper()
     if len(symbol) > MAX_LENGTH or not _SYMBOL.fullmatch(symbol):
         raise BadSymbol(
-            f"{text!r} is not a symbol: use up to {MAX_LENGTH} letters and digits, parted by . - or =, "
+            f"{text!r} is not a symbol: use up to {MAX_LENGTH} letters and digits, separated by . - or =, "
             f"such as AAPL, BRK-B, BP.L or ^GSPC{suggestion(text)}"
         )
     return symbol
 
 
 def parse_symbols(texts: str | Iterable[str]) -> tuple[str, ...]:
-    """Return the symbols of a list, or of one text parted by commas or spaces: sorted, each once.
+    """Return the symbols of a list, or of one text separated by commas or spaces: sorted, each once.
 
     Sorted, so that the order in which somebody types them changes no digest and no weight.
     """
