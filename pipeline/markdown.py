@@ -2,8 +2,8 @@
 
 Two renderers read what we write: MLflow's (Showdown, GitHub flavour) and Airflow's (remark with GFM). They differ in
 what a backslash may escape, and both turn bare addresses into links after escapes have been resolved. So angle brackets
-and ampersands become entities, inline punctuation is escaped, and a bare address is separated by a word joiner, which is
-invisible.
+and ampersands become entities, inline punctuation is escaped, and a bare address is interrupted by a word joiner, which
+is invisible.
 """
 
 import re

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline import cli
+from pipeline.config import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 INPUTS = ROOT.parent / "shared" / "inputs"
@@ -60,6 +61,9 @@ def command(
         ("r06_dollar_signs.csv", "ISO dates", 1, 60, "2013-03-01", []),
         ("r06c_volume_M.csv", "ISO dates", 1, 60, "2013-03-01", []),
         ("r07_tokyo_midnight_as_utc.csv", "moved from UTC to the market's dates", 1, 60, "2013-03-01", []),
+        ("r08_btc_and_ibm.csv", "ISO dates", 2, 120, "2013-03-01", []),
+        ("r09_infy_and_ibm_to_2026_11_25.csv", "ISO dates", 2, 120, "2026-11-25", []),
+        ("r11_saudi_and_ibm.csv", "ISO dates", 2, 120, "2026-11-19", []),
         ("r13_semicolon.csv", "ISO dates", 1, 60, "2013-03-01", []),
         ("r14_datetimeindex.parquet", "typed dates", 1, 60, "2013-03-01", []),
         ("r15_yfinance_header.csv", "yfinance format", 1, 60, "2013-03-01", []),
@@ -90,7 +94,7 @@ def test_each_file_is_read_as_it_was_meant(
     ],
 )
 def test_a_run_publishes_what_the_file_says(command: Any, tmp_path: Path, name: str, symbols: list[str]) -> None:
-    status, _, error = command("run", "--quiet", "--files", str(INPUTS / name))
+    status, _, error = command("run", "--quiet", "--latest", "--files", str(INPUTS / name))
     assert (status, error) == (0, "")
     (folder,) = (tmp_path / "var" / "published").glob("as_of=*")
     assert folder.name == "as_of=2013-03-01"
@@ -99,3 +103,35 @@ def test_a_run_publishes_what_the_file_says(command: Any, tmp_path: Path, name: 
     provenance = json.loads((folder / "manifest.json").read_text())["provenance"]
     assert provenance["prices_read_as"].startswith("Plain format, ")
     assert "Prices read as" in (folder / "report.html").read_text()
+
+
+def test_dividends_that_the_prices_contain_are_not_counted_again(command: Any) -> None:
+    status, result, _ = command("audit", "--files", str(INPUTS / "r10_auto_adjusted_with_dividends.csv"))
+    (note,) = result["summary"]["notes"]
+    assert (status, note["symbol"], note["rule"]) == (0, "CALM", "dividends_in_prices")
+    assert "already adjusted for the 5 dividends" in note["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "horizon", "estimated"),
+    [
+        ("r08_btc_and_ibm.csv", 3, {"BTC-USD": 0, "IBM": 0}),
+        ("r09_infy_and_ibm_to_2026_11_25.csv", 30, {"IBM": 0, "INFY.NS": 5}),
+        ("r11_saudi_and_ibm.csv", 3, {"2222.SR": 0, "IBM": 0}),
+    ],
+)
+def test_two_markets_in_a_file_are_each_forecast_on_their_own_days(
+    command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, horizon: int, estimated: dict[str, int]
+) -> None:
+    monkeypatch.setenv("PIPELINE_HORIZON", str(horizon))
+    monkeypatch.setenv("PIPELINE_HOLDOUT_SESSIONS", "30")
+    monkeypatch.setenv("PIPELINE_VALIDATION_SESSIONS", "30")
+    status, _, error = command("run", "--quiet", "--latest", "--files", str(INPUTS / name))
+    assert (status, error) == (0, "")
+    (folder,) = (tmp_path / "var" / "published").glob("as_of=*")
+    published = pd.read_parquet(folder / "forecasts.parquet")
+    for symbol, rows in published.groupby("symbol"):
+        sessions = Settings.load().sessions_of(str(symbol))
+        assert list(rows["target_session"]) == sessions.following(rows["last_session"].iloc[0], horizon)
+    found = published.groupby("symbol")["target_session_estimated"].sum()
+    assert found.to_dict() == estimated
