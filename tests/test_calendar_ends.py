@@ -128,7 +128,7 @@ def run(now: datetime, path: Path, **overrides: object) -> tuple[dict, shelf.Pub
     given = {**SMALL, "symbols": "", "source": "files", "files": str(path), **overrides}
     planned = jobs.plan(key=None, now=now, overrides=given, provenance={})
     results = jobs.run_all(planned, known_at=now)
-    folder = Settings.load().published / f"as_of={planned['run']['as_of']}"
+    folder = Settings.load().published / results["publish"]["place"]
     frame = pd.read_parquet(Path(results["publish"]["folder"]) / "forecasts.parquet")
     return {"plan": planned, **results}, shelf.read_published(folder), frame
 

@@ -58,6 +58,7 @@ def open_source(settings: Settings, *, today: date | None = None) -> Source:
         options = FileOptions(
             symbols=settings.symbols,
             exchange=settings.exchange,
+            markets=settings.markets,
             dates=settings.files_dates,
             decimal=settings.files_decimal,
             today=today,

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.errors import BadFile
-from pipeline.markets import market_of
 from pipeline.prices.frames import PRICES
 from pipeline.prices.sources.files.dates import Dates, parse_dates
 from pipeline.prices.sources.files.headers import REQUIRED, Columns, columns_of
@@ -74,7 +73,7 @@ def _part(raw: RawTable, options: FileOptions) -> _Part:
         raise BadFile(f"{raw.name} has no column {', '.join(missing)}; needed are {', '.join(REQUIRED)}")
     symbols = symbols_of(raw, columns.of.get("symbol"), options.symbols)
     filled = any_filled((column for name, column in columns.of.items() if name not in raw.constants), len(raw))
-    markets = sorted({market_of(name, options.exchange).calendar for name in symbols.names if name})
+    markets = sorted({options.calendar_of(name) for name in symbols.names if name})
     of_symbol = np.array([_market(name, options, markets) for name in symbols.names] or [0])
     market_N = of_symbol[symbols.code_N] if len(raw) else np.zeros(0, np.int64)
     dates, text_N = _dates(raw, columns, options, market_N, markets, filled)
@@ -106,7 +105,7 @@ def _part(raw: RawTable, options: FileOptions) -> _Part:
 
 
 def _market(name: str, options: FileOptions, markets: list[str]) -> int:
-    return markets.index(market_of(name, options.exchange).calendar) if name else 0
+    return markets.index(options.calendar_of(name)) if name else 0
 
 
 @lru_cache(maxsize=64)
