@@ -17,6 +17,7 @@ IMPORTED_AS = {
     "apache-airflow": "airflow",
     "curl-cffi": "curl_cffi",
     "flask-cors": "flask_cors",
+    "markdown-it-py": "markdown_it",
     "pillow": "PIL",
     "python-dotenv": "dotenv",
     "pyyaml": "yaml",
