@@ -118,7 +118,7 @@ def _none_before(this: Run) -> str:
     settings = this.settings
     if registry.withdrawn_before(settings, this.as_of):
         return f"every champion of the source {settings.source} from before {this.as_of} was withdrawn"
-    return f"there is no champion yet for the source {settings.source}"
+    return f"the source {settings.source} has no champion from before {this.as_of}"
 
 
 def _expired(this: Run, champion: "Registered") -> str | None:

@@ -65,7 +65,7 @@ def decide(
     evidence: Evidence,
     not_trained: str | None = None,
     no_champion: str | None = None,
-    none_before: str = "there is no champion yet",
+    none_before: str = "there is no earlier champion",
     skipped: Sequence[str] = (),
 ) -> Decision:
     """Return the decision over contenders that were all scored on the same sessions.

@@ -210,7 +210,7 @@ def test_a_champion_of_another_source_is_none(damaged: Callable[..., None], tmp_
     table.to_csv(tmp_path / "prices.csv", index=False)
     run, decision = judged(DAYS[2], source="files", files=str(tmp_path / "prices.csv"))
     assert _kept(run)["champion"] is None
-    assert "there is no champion yet for the source files" in decision["reason"]
+    assert f"the source files has no champion from before {DAYS[2]}" in decision["reason"]
     assert registry.champion_before(Settings.load(), DAYS[2]) is not None
 
 

@@ -35,7 +35,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "not trained, no champion",
         {"not_trained": "too little history"},
         "No network was trained, so the best baseline is published: GARCH baseline",
-        "No network was trained: too little history. There is no champion yet.",
+        "No network was trained: too little history. There is no earlier champion.",
     ),
     (
         "not trained, and none of this source",
@@ -71,7 +71,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "worse, no champion",
         {"challenger": Contender(**NEW, crps_bp=WORSE)},
         NOTHING_BEAT_IT,
-        "is 1.00 % worse than the best baseline garch at 100.00 bp; there is no champion yet.",
+        "is 1.00 % worse than the best baseline garch at 100.00 bp; there is no earlier champion.",
     ),
     (
         "worse, not the first champion",
@@ -167,7 +167,7 @@ def test_title_and_reason_say_what_was_decided(given: dict[str, Any], beginning:
     assert ("o network was trained" in told + decision.reason) == (not trained)
     assert ("no network beat" in told.lower()) <= trained
     compared = given.get("champion") or given.get("no_champion") or given.get("none_before")
-    assert ("there is no champion yet" in decision.reason.lower()) <= (not compared)
+    assert ("there is no earlier champion" in decision.reason.lower()) <= (not compared)
 
 
 def test_with_nothing_held_out_the_baseline_is_published_unjudged() -> None:

@@ -82,8 +82,8 @@ def test_a_first_network_that_may_be_luck_leaves_the_baseline() -> None:
     decision = decide(contender(99.0), None, BASELINE, evidence=evidence(0.3))
     assert decision.reason == (
         "The challenger lstm (version 2) does not take over: CRPS 99.00 bp is 1.00 % better than the best baseline "
-        "ewma_historical at 100.00 bp (t 1.00, p 0.300 for a level of 0.1, which may be chance); there is no champion "
-        "yet. So the baseline ewma_historical is published."
+        "ewma_historical at 100.00 bp (t 1.00, p 0.300 for a level of 0.1, which may be chance); there is no earlier "
+        "champion. So the baseline ewma_historical is published."
     )
 
 
