@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import BadFile, BadSetting
-from tests.prices.made_files import SESSIONS, TODAY, bars_of, days_of, opened, rows, said
+from tests.prices.made_files import FEW, SESSIONS, TODAY, bars_of, days_of, opened, rows, said
 
 SHORT = [day for day in SESSIONS if day.day <= 12][:6]
 LOW_DAYS = [day for day in SESSIONS if day.day <= 12]
@@ -200,3 +200,18 @@ def test_markets_in_one_file_each_keep_their_own_dates(tmp_path: Path) -> None:
     for symbol in zones:
         assert [stamp.date() for stamp in bars.loc[bars["symbol"] == symbol, "session"]] == SESSIONS
     assert "moved from UTC" in source.description()
+
+
+@pytest.mark.parametrize("asked", [("IBM",), ("ABC", "IBM")])
+def test_dates_of_a_symbol_that_is_not_asked_for_refuse_nobody(tmp_path: Path, asked: tuple[str, ...]) -> None:
+    other = [f"{day:%d/%m/%Y}" for day in FEW]
+    text = rows(FEW) + "".join(
+        rows(days, symbol=symbol).partition("\n")[2] for symbol, days in (("XYZ", other), ("ABC", FEW))
+    )
+    with pytest.raises(BadFile, match="mixes formats"):
+        opened(tmp_path / "p.csv", text).symbols()
+    source = opened(tmp_path / "p.csv", text, symbols=asked)
+    bars = source.bars(asked, FEW[-1])
+    assert {symbol: len(part) for symbol, part in bars.groupby("symbol")} == dict.fromkeys(asked, len(FEW))
+    with pytest.raises(BadFile, match="mixes formats"):
+        opened(tmp_path / "p.csv", text, symbols=("IBM", "XYZ")).symbols()

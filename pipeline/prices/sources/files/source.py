@@ -113,9 +113,14 @@ class FilesSource:
             key = stamp_of(self.path)
         except OSError as error:
             raise BadFile(f"{self.path.name} cannot be read: {error.strerror or error}") from None
-        # Which symbols are asked for matters only for a file that names none itself.
+        # Which symbols are asked for matters for a file that names none itself, and for one that cannot be read whole.
         one = self.options.symbols if len(self.options.symbols) == 1 else ()
-        return _read(self.path, key, replace(self.options, symbols=one))
+        try:
+            return _read(self.path, key, replace(self.options, symbols=one))
+        except BadFile:
+            if len(self.options.symbols) < 2:
+                raise
+            return _read(self.path, key, self.options)
 
     def _asked(self, rows: pd.DataFrame) -> pd.DataFrame:
         mine = rows[rows["symbol"].isin(self.options.symbols)] if self.options.symbols else rows

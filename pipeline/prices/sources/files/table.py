@@ -76,7 +76,13 @@ def _part(raw: RawTable, options: FileOptions) -> _Part:
     markets = sorted({options.calendar_of(name) for name in symbols.names if name})
     of_symbol = np.array([_market(name, options, markets) for name in symbols.names] or [0])
     market_N = of_symbol[symbols.code_N] if len(raw) else np.zeros(0, np.int64)
-    dates, text_N = _dates(raw, columns, options, market_N, markets, filled)
+    mine = filled & _asked(symbols, options)
+    try:
+        dates, text_N = _dates(raw, columns, options, market_N, markets, filled)
+    except BadFile:
+        if not mine.any() or mine.sum() == filled.sum():
+            raise
+        dates, text_N = _dates(raw, columns, options, market_N, markets, mine)  # other symbols' dates are at fault
     stamps, moved = on_market(dates, text_N, market_N, lambda market: _zone(markets[market]))
     numbers = parse_numbers(
         raw.name,
@@ -102,6 +108,12 @@ def _part(raw: RawTable, options: FileOptions) -> _Part:
     rows = _rows(raw, columns, symbols, stamps, numbers, usable)
     words = _understood(columns, dates, numbers, moved)
     return _Part(rows=rows, understood=words, notes=columns.notes, left_out=left_out)
+
+
+def _asked(symbols: Symbols, options: FileOptions) -> NDArray[np.bool_]:
+    """Return which rows are of the symbols that were asked for; none where all are."""
+    wanted = np.array([name in options.symbols for name in symbols.names] or [False])
+    return np.asarray(wanted[symbols.code_N])
 
 
 def _market(name: str, options: FileOptions, markets: list[str]) -> int:
