@@ -236,6 +236,19 @@ def _provenance(provenance: Mapping[str, Any]) -> Iterator[dict[str, str | None]
     for name, value in provenance.items():
         if value is None or value == "" or name in _LINKS.values():
             continue
-        parts = [f"{part} {version}" for part, version in value.items()] if isinstance(value, Mapping) else [str(value)]
         link = web_link(provenance.get(_LINKS.get(name, "")))
-        yield {"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": ", ".join(parts), "link": link}
+        text = _listed(value) if isinstance(value, Mapping) else str(value)
+        yield {"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": text, "link": link}
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    """Return names and values in one line; what is not set is left out."""
+    texts = {name: _setting(value) for name, value in values.items() if value is not None}
+    return ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in texts.items() if text)
+
+
+def _setting(value: Any) -> str:
+    """Return a value as it is written in a setting: `AAPL IBM` for a list, `SR=XSAU` for a pair in it."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    return " ".join("=".join(map(str, part)) if isinstance(part, list | tuple) else str(part) for part in value)
