@@ -29,8 +29,9 @@ def forecast_from_prices(
     """Return the forecast frame for a long table `symbol, date, open, high, low, close, volume`, and a column `note`.
 
     `dividends` (per share) and `splits` (2 for 2:1) are used where present. Each symbol is forecast from the last date
-    that the table has of its market. `note` says what was left out of a symbol's rows. A symbol that was left out has
-    one row, with the reason and no numbers, after all others. `latest` is the last day that is not in the future.
+    that the table has of its market. `note` says what was left out of a symbol's rows and which session is estimated. A
+    symbol that was left out has one row, with the reason and no numbers, after all others. `latest` is the last day
+    that is not in the future.
 
     Raises BadFile for a table that cannot be read, NothingToForecast where no symbol is left.
     """
@@ -46,7 +47,8 @@ def forecast_from_prices(
     if not frames:
         raise NothingToForecast(_nothing(left_out, posted.left_out, forecaster.card.context_length))
     made = pd.concat(frames, ignore_index=True)
-    made[NOTE] = [posted.notes.get(name) for name in made["symbol"]]
+    its_own = [posted.notes.get(name) for name in made["symbol"]]
+    made[NOTE] = ["; ".join(filter(None, both)) or None for both in zip(made[NOTE], its_own, strict=True)]
     return _with_left_out(made, left_out)
 
 
@@ -60,7 +62,8 @@ def _of_one_market(
     last = panel.last
     as_of = panel.day(0, last)
     origins = usable_origins(features, card.context_length).at(last)
-    targets = Sessions(code).following(as_of, card.horizon)
+    sessions = Sessions(code)
+    targets = sessions.following(as_of, card.horizon)
     frame = forecast_frame(
         [panel.symbols[s] for s in origins.s_N],
         panel.close_ST[origins.s_N, origins.t_N],
@@ -80,7 +83,10 @@ def _of_one_market(
     prices_NQ = frame[[quantile_column(level) for level in card.levels]].to_numpy(float)
     unsound = frame.loc[~(np.isfinite(prices_NQ) & (prices_NQ > 0)).all(axis=1), "symbol"].unique()
     left_out |= dict.fromkeys(unsound, "its prices lead to a forecast that is not a price")
-    sound: pd.DataFrame = frame[~frame["symbol"].isin(unsound)]
+    estimated = f"estimated session: it is outside the days that the calendar {code} records"
+    notes = [estimated if sessions.is_estimated(day) else None for day in targets]
+    noted = frame.assign(**{NOTE: [notes[step - 1] for step in frame["step"]]})
+    sound: pd.DataFrame = noted[~noted["symbol"].isin(unsound)]
     return sound
 
 

@@ -244,6 +244,18 @@ def test_each_market_has_its_own_last_session(server: TestClient) -> None:
     assert firsts == {"IBM": ("2013-02-28", "2013-03-01"), "7203.T": ("2013-02-27", "2013-02-28")}
 
 
+def test_a_session_that_no_calendar_records_is_marked_as_estimated(server: TestClient) -> None:
+    days = [str(day) for day in Sessions("XTAE").between(date(2012, 6, 1), date(2013, 2, 28))]
+    table = pd.concat([history("AAPL"), history("TEVA.TA", days=days)])
+    status, rows = post(server, table)
+    assert status == 200
+    notes = {symbol: {row["note"] for row in rows if row["symbol"] == symbol} for symbol in ("AAPL", "TEVA.TA")}
+    assert notes == {
+        "AAPL": {None},
+        "TEVA.TA": {"estimated session: it is outside the days that the calendar XTAE records"},
+    }
+
+
 def test_a_symbol_that_ends_early_is_left_out_and_says_so(server: TestClient) -> None:
     _, rows = post(server, pd.concat([history("IBM"), history("FB", days=DAYS[:-3])]))
     assert rows[-1]["symbol"] == "FB"
