@@ -21,7 +21,7 @@ from pathlib import Path
 ASIDE = ".aside"
 _REPLACED = ".replaced"
 PRIVATE = 0o077
-# The umask of whoever started us, for folders that are shared on purpose; child processes inherit it.
+# The umask that this program was started with, for folders that are shared on purpose; child processes inherit it.
 CALLERS_UMASK = "CLOSING_BELL_UMASK"
 # The kernel's names for "swap these two names in one step", and what it answers where that is unknown.
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2

@@ -97,7 +97,7 @@ class Storage(ABC):
 class Folder(Storage):
     """A folder on a disk, or on a volume that several machines share.
 
-    In a `shared` one files get the rights that whoever started the program wants them to have; see `files.private`.
+    In a `shared` one files get the rights that the umask of its caller allows; see `files.private`.
     """
 
     path: Path

@@ -1,7 +1,7 @@
 """Trials: runs whose settings or symbols differ from the standing configuration, and how they differ, in words.
 
 The standing configuration is what the environment and `.env` say without a request's overrides. The editions of a trial
-are published beside the standing ones, `latest` stays where it is, and its forecasts have a track record of their own.
+are published next to the standing ones, `latest` stays where it is, and its forecasts have a track record of their own.
 """
 
 import hashlib

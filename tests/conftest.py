@@ -15,7 +15,7 @@ import pytest_socket
 ROOT = Path(__file__).resolve().parent.parent
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="closing-bell-airflow-"))
 
-# Nothing set by whoever starts the tests may change what they see: settings, a proxy between this machine and itself,
+# Nothing in the environment of the tests may change what they see: settings, a proxy between this machine and itself,
 # the size and colours of a terminal, how Python prints and warns.
 SETTINGS = ("PIPELINE_", "MLFLOW_", "AIRFLOW_")
 TERMINAL = {

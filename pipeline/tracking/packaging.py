@@ -25,7 +25,7 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
 # What the served code imports. Versions are those installed here: the ones it was trained with.
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "torch", "safetensors", "pyarrow", "pandera", "exchange_calendars")
-# The part of this package that travels: these two folders, and every module beside them that they import.
+# The part of this package that travels: these two folders, and every module next to them that they import.
 _FOLDERS = ("learning", "prices")
 
 
