@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import LEVELS
-from pipeline.judging.metrics import crps_bp, inside
-from pipeline.learning.bars import panel_from_bars
-from pipeline.learning.baselines import BASELINES, forecastable
-from pipeline.learning.baselines.garch_model import fit
-from pipeline.learning.features import Features, future_returns, make_features
-from pipeline.learning.panel import Panel
-from pipeline.learning.windows import Origins, usable_origins, with_targets
+from pipeline.evaluation.metrics import crps_bp, inside
+from pipeline.modeling.baselines import BASELINES, forecastable
+from pipeline.modeling.baselines.garch_fit import fit
+from pipeline.modeling.data.features import Features, future_returns, make_features
+from pipeline.modeling.data.panel import Panel
+from pipeline.modeling.data.panel_from_bars import panel_from_bars
+from pipeline.modeling.data.windows import Origins, usable_origins, with_targets
 from pipeline.prices.sources.files import FilesSource
 
 SEED = 20_260_102

@@ -11,15 +11,15 @@ from urllib.parse import quote
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from pipeline.calendar_ends import warnings
 from pipeline.errors import BadSetting
 from pipeline.inputs import INPUTS
-from pipeline.links import web_link
-from pipeline.market_tables import Market
-from pipeline.markets import Mapped, market_of, parse_mapped
-from pipeline.sessions import Sessions
+from pipeline.market.calendar_ends import warnings
+from pipeline.market.exchange_tables import Market
+from pipeline.market.exchanges import Mapped, market_of, parse_mapped
+from pipeline.market.sessions import Sessions
+from pipeline.market.symbols import parse_symbols
 from pipeline.storage import Storage, check_address, open_storage, shown
-from pipeline.symbols import parse_symbols
+from pipeline.storage.urls import web_link
 
 SourceName = Literal["sample", "yahoo", "files"]
 NetworkName = Literal["lstm", "rnn", "mlp"]

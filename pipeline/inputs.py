@@ -1,4 +1,4 @@
-"""What a network may read of each session, by name; `pipeline.learning.features` says how each is made."""
+"""What a network may read of each session, by name; `pipeline.modeling.data.features` says how each is made."""
 
 INPUTS = (
     "return",

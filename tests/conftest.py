@@ -81,7 +81,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with an empty MLflow database: making one takes seconds, copying it none."""
     from pipeline.config import Settings
-    from pipeline.tracking.store import ping
+    from pipeline.tracking.connection import ping
 
     home = tmp_path_factory.mktemp("empty") / "var"
     ping(Settings.load(home=home))

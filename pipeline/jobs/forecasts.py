@@ -12,17 +12,17 @@ import pandas as pd
 from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
-from pipeline.jobs.common import Summary, digest_of, features_of, own_record, snapshot_of, standing_record
-from pipeline.jobs.withholding import in_words
-from pipeline.prices.snapshot import read_snapshot
-from pipeline.runs import Run
-from pipeline.trials import series_of
+from pipeline.jobs.backtest.exclusions import in_words
+from pipeline.jobs.context import Summary, digest_of, features_of, own_record, snapshot_of, standing_record
+from pipeline.jobs.run import Run
+from pipeline.jobs.trials import series_of
+from pipeline.prices.store.snapshot import read_snapshot
 
 if TYPE_CHECKING:
-    from pipeline.learning.features import Features
-    from pipeline.learning.forecaster import Forecaster
-    from pipeline.learning.panel import Array
-    from pipeline.learning.windows import Origins
+    from pipeline.modeling.data.features import Features
+    from pipeline.modeling.data.panel import Array
+    from pipeline.modeling.data.windows import Origins
+    from pipeline.modeling.forecaster import Forecaster
     from pipeline.publishing.edition import Edition
 
 
@@ -32,8 +32,8 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     A symbol too short for the network gets the best baseline, labelled so; one that nothing can be said of is withheld
     with the reason. Raises NothingToForecast where that is all of them.
     """
-    from pipeline.learning.baselines import BASELINES, forecastable
-    from pipeline.publishing.words import named
+    from pipeline.modeling.baselines import BASELINES, forecastable
+    from pipeline.publishing.formatting import named
 
     this = Run.from_dict(run)
     settings = this.settings
@@ -71,14 +71,14 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
 
     A forecast whose session has closed by `now` is kept as a replay.
     """
-    from pipeline.judging import record
-    from pipeline.publishing import shelf, words
+    from pipeline.evaluation import forecast_log
+    from pipeline.publishing import formatting, reader
     from pipeline.tracking import runs
 
     this = Run.from_dict(run)
     settings = this.settings
     edition = _edition(this)
-    published = shelf.publish(edition, settings.published)
+    published = reader.publish(edition, settings.published)
     beside = edition.baselines[str(edition.decision["best_baseline"])]
 
     @cache
@@ -88,7 +88,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
         return sessions.complete_at(sessions.at_or_before(session))
 
     database = open_database(settings.database)
-    record.keep(
+    forecast_log.keep(
         database,
         settings.source,
         edition.forecasts,
@@ -111,8 +111,8 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
         "trial": list(this.trial),
         "standing": this.standing,
         "edition": "" if this.standing else published.folder.name,
-        "headline": words.headline(edition),
-        "verdict": words.verdict(edition).title,
+        "headline": formatting.headline(edition),
+        "verdict": formatting.verdict(edition).title,
         "warnings": list(edition.warnings),
         "mlflow_url": uploaded.get("mlflow_url"),
     }
@@ -120,24 +120,24 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
 
 def _write_track_record(this: Run) -> None:
     """Write the track record of the run's source over all its symbols, editions and trials."""
-    from pipeline.judging.live import one_ahead
-    from pipeline.judging.record import live_record
-    from pipeline.publishing import track_record
+    from pipeline.evaluation.forecast_log import live_record
+    from pipeline.evaluation.track_record import one_ahead
+    from pipeline.publishing import track_record_files
 
     settings = this.settings
-    since = track_record.first_day(this.as_of)
+    since = track_record_files.first_day(this.as_of)
     rows = live_record(open_database(settings.database), settings.source, None, None, series=None, since=since)
     if len(ahead := one_ahead(rows)):
-        track_record.write(settings.published, settings.source, ahead)
+        track_record_files.write(settings.published, settings.source, ahead)
 
 
 def _by_network(
     this: Run, features: "Features", decision: Summary, withheld: list[dict[str, str]]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the forecasts of the network that won, and the reasons where it should keep quiet about a symbol."""
-    from pipeline.judging.abstaining import abstentions
-    from pipeline.learning.forecaster import Forecaster
-    from pipeline.learning.windows import usable_origins
+    from pipeline.evaluation.abstention import abstentions
+    from pipeline.modeling.data.windows import usable_origins
+    from pipeline.modeling.forecaster import Forecaster
 
     champion = decision["champion"]
     stands = champion is not None and champion["version"] == decision["model_version"] and not decision["promoted"]
@@ -160,7 +160,7 @@ def _champion(this: Run, version: str) -> "Forecaster":
 
     Raises MissingStep where MLflow has lost it too: the gate then finds the champion before it.
     """
-    from pipeline.learning.forecaster import Forecaster
+    from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking import registry
 
     with suppress(MissingStep, CorruptFile), this.reading("champion", made_by="judge") as folder:
@@ -184,7 +184,7 @@ def _without(features: "Features", origins: "Origins", withheld: list[dict[str, 
 def _frame(
     this: Run, features: "Features", origins: "Origins", quantiles_NHQ: "Array", model: str, version: str
 ) -> pd.DataFrame:
-    from pipeline.learning.frame import forecast_frame
+    from pipeline.modeling.forecast_frame import forecast_frame
 
     panel, settings = features.panel, this.settings
     symbols = [panel.symbols[s] for s in origins.s_N]
@@ -217,7 +217,7 @@ def _frame(
 
 def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
     """The symbols without a forecast, each with the reason: its present is doubtful, or nothing can be said of it."""
-    from pipeline.learning.baselines import why_not
+    from pipeline.modeling.baselines import why_not
 
     doubtful = {row["symbol"]: row["reason"] for row in this.read("audit", made_by="ingest")["doubtful"]}
     reasons = why_not(features, this.symbols) | doubtful
@@ -248,8 +248,8 @@ def _read_as(this: Run) -> dict[str, str]:
 
 
 def _edition(this: Run) -> "Edition":
-    from pipeline.judging import live
-    from pipeline.learning.baselines import BASELINES
+    from pipeline.evaluation import track_record
+    from pipeline.modeling.baselines import BASELINES
     from pipeline.prices.adjustments import recent_closes
     from pipeline.publishing.edition import Edition
 
@@ -259,7 +259,7 @@ def _edition(this: Run) -> "Edition":
     frozen = snapshot_of(this)
     bars = read_snapshot(frozen)
     record = own_record(this)
-    kinds = live.by_kind(record)
+    kinds = track_record.by_kind(record)
     return Edition(
         as_of=this.as_of,
         exchange=settings.exchange,
@@ -269,9 +269,9 @@ def _edition(this: Run) -> "Edition":
         scores=this.read("scores", made_by="forecast"),
         decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},
         live=record,
-        recent=live.next_session(record),
-        live_by_symbol={kind: live.by_symbol(part) for kind, part in kinds.items()},
-        out_of_bounds=tuple(live.out_of_bounds(kinds["live"])) if "live" in kinds else (),
+        recent=track_record.next_session(record),
+        live_by_symbol={kind: track_record.by_symbol(part) for kind, part in kinds.items()},
+        out_of_bounds=tuple(track_record.out_of_bounds(kinds["live"])) if "live" in kinds else (),
         audit=this.read("audit", made_by="ingest"),
         drift=training.get("drift", {}),
         memory=training.get("memory") or {},

@@ -3,11 +3,11 @@
 import psycopg
 import pytest
 
-from pipeline import health
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.database.probe import require_writable
 from pipeline.errors import StoreError
+from pipeline.jobs import health_checks
 from tests.fire.postgres import Server
 
 pytestmark = pytest.mark.fire
@@ -18,11 +18,11 @@ def test_a_read_only_postgresql_is_a_problem(postgresql: Server) -> None:
     open_database(url)
     plain = url.replace("+psycopg", "")
     settings = Settings.load(database_url=url)
-    assert health._database(settings).endswith("writable")
+    assert health_checks._database(settings).endswith("writable")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET default_transaction_read_only = on")
     with pytest.raises(StoreError, match=r"cannot execute UPDATE in a read-only transaction; .*read_only=off"):
-        health._database(settings)
+        health_checks._database(settings)
 
 
 def test_a_postgresql_that_somebody_else_writes_is_busy(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> None:

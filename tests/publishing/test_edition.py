@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from pipeline.config import BASELINES
-from pipeline.learning import baselines
+from pipeline.modeling import baselines
 from pipeline.publishing.edition import COLUMNS, ESTIMATED, LAST_SESSION, Edition
-from pipeline.publishing.words import model_name
+from pipeline.publishing.formatting import model_name
 
 
 def test_forecasts_come_in_one_order_whatever_order_they_were_made_in(

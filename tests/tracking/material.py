@@ -8,8 +8,8 @@ import torch
 
 from pipeline.config import LEVELS
 from pipeline.inputs import INPUTS
-from pipeline.learning.forecaster import Forecaster, ModelCard
-from pipeline.learning.networks import build
+from pipeline.modeling.forecaster import Forecaster, ModelCard
+from pipeline.modeling.networks.quantile_networks import build
 
 AS_OF = date(2013, 2, 28)
 

@@ -25,7 +25,7 @@ refused. Nothing is guessed cell by cell. One subject a file:
     source.py       the source
 """
 
-from pipeline.prices.sources.files.options import FileOptions
-from pipeline.prices.sources.files.source import FilesSource
+from pipeline.prices.sources.files.files_source import FilesSource
+from pipeline.prices.sources.files.reading_options import FileOptions
 
 __all__ = ["FileOptions", "FilesSource"]

@@ -1,0 +1,334 @@
+"""The same jobs from a terminal: `python -m pipeline run | ingest | audit | … | doctor`.
+
+Each command takes the settings as options, prints a few lines for people or `--json` for programs, and ends with
+status 0 only if it did what it was asked.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.table import Table
+from typer._completion_classes import completion_init
+
+from pipeline.cli import options as option
+from pipeline.cli.backtest_command import backtest
+from pipeline.cli.champions_command import champions_app
+from pipeline.cli.completion import PROGRAM, VARIABLE, completion
+from pipeline.cli.output import OUT, fail, now, print_json, tell
+from pipeline.cli.progress import Steps, working
+from pipeline.cli.show import overview, show
+from pipeline.errors import PipelineError
+from pipeline.storage.atomic_files import private
+
+if TYPE_CHECKING:
+    from pipeline.prices.store.quarantine import Decision
+
+app = typer.Typer(
+    help="Daily forecasts that are judged before they are published.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,  # it would complete `python`; see cli_completion
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; whatever keeps it from its answer becomes one line and a status.
+
+    1: the pipeline reports why; 2: the command line is wrong; 130: interrupted. It ends silently when its reader does.
+    """
+    # What Matplotlib and MLflow would say about themselves is not an answer to the command.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ▁ and é shows ? in their place
+    with private():
+        sys.exit(_status())
+
+
+def _status() -> int:
+    if asked := VARIABLE in os.environ:  # by a shell, for what completes the words so far
+        completion_init()
+    try:
+        status = app(
+            sys.argv[1:] or ["--help"],
+            prog_name=PROGRAM if asked else "python -m pipeline",
+            standalone_mode=False,
+        )
+    except PipelineError as error:
+        return fail(error, 1)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = "python -m pipeline" if context is None else context.command_path
+        return fail(f"{error.format_message().rstrip('.')}; see `{command} --help`", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return fail("interrupted", _INTERRUPTED)
+    except BrokenPipeError:
+        OUT.on_broken_pipe()
+    if status == _INTERRUPTED:
+        return fail("interrupted", _INTERRUPTED)
+    return status if isinstance(status, int) else 0
+
+
+Planned = dict[str, Any]
+Answer = tuple[Any, str | RenderableType]  # for programs, and for people
+
+
+def _command(job: Callable[[Planned, Steps], Answer]) -> Callable[..., None]:
+    """Make a command of a job on a planned run: it takes the settings as options and plans the run first."""
+
+    @app.command(job.__name__, help=job.__doc__)
+    def command(
+        source: option.Source = None,
+        files: option.Files = None,
+        files_dates: option.FilesDates = None,
+        files_decimal: option.FilesDecimal = None,
+        symbols: option.Symbols = None,
+        as_of: option.AsOf = None,
+        network: option.Network = None,
+        horizon: option.Horizon = None,
+        training_steps: option.Steps = None,
+        retrain_every: option.Retrain = None,
+        exchange: option.Exchange = None,
+        markets: option.Markets = None,
+        latest: option.Latest = False,
+        as_json: option.AsJson = False,
+        quiet: option.Quiet = False,
+    ) -> None:
+        overrides = option.overrides_of(
+            source,
+            files,
+            symbols,
+            files_dates=files_dates,
+            files_decimal=files_decimal,
+            network=network,
+            horizon=horizon,
+            training_steps=training_steps,
+            retrain_every=retrain_every,
+            exchange=exchange,
+            markets=markets,
+        )
+        day = option.date_of(as_of)
+        with working(quiet) as (steps, _bar):
+            steps.begin("plan")
+            from pipeline import jobs
+
+            planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={}, make_latest=latest)
+            steps.begin(job.__name__)
+            result, answer = job(planned, steps)
+        tell(as_json, result, answer)
+
+    return command
+
+
+@_command
+def run(planned: Planned, steps: Steps) -> Answer:
+    """Do the whole daily run in this process: ingest, audit, score, train, judge, forecast, publish."""
+    from pipeline import jobs
+    from pipeline.cli.quality_tables import with_quality
+    from pipeline.jobs.run import Run
+
+    this = Run.from_dict(planned["run"])
+    results = jobs.run_all(
+        planned,
+        known_at=now(),
+        on_step=steps.begin,
+        asked=steps.symbols,
+        progress=steps.training(this.settings.training_steps),
+    )
+    published = overview(this.settings.published / results["publish"]["place"])
+    return results, with_quality(published, results["snapshot"])
+
+
+@app.command()
+def ingest(
+    source: option.Source = None,
+    files: option.Files = None,
+    files_dates: option.FilesDates = None,
+    files_decimal: option.FilesDecimal = None,
+    symbols: option.Symbols = None,
+    as_of: option.AsOf = None,
+    exchange: option.Exchange = None,
+    markets: option.Markets = None,
+    whole: Annotated[bool, typer.Option(help="ask for all history again, not just the new sessions")] = False,
+    as_json: option.AsJson = False,
+    quiet: option.Quiet = False,
+) -> None:
+    """Take in prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
+    overrides = option.overrides_of(
+        source, files, symbols, files_dates=files_dates, files_decimal=files_decimal, exchange=exchange, markets=markets
+    )
+    day = option.date_of(as_of)
+    with working(quiet) as (steps, _bar):
+        steps.begin("plan")
+        from pipeline import jobs
+        from pipeline.cli.quality_tables import quality_text
+
+        planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={})
+        steps.begin("ingest")
+        result = jobs.ingest_all(planned, known_at=now(), whole=whole, progress=steps.symbols)
+        steps.begin("snapshot")
+        result["snapshot"] = jobs.snapshot(planned["run"], known_at=now())
+    words = f"{result['new']} new bars, {result['revised']} revised, {result['held_back']} held back"
+    missing = [f"{row['symbol']}: {row['outcome']}, {row['detail']}" for row in result["problems"]]
+    told = [f"{words}; snapshot {result['snapshot']['digest'][:12]}", *missing, *quality_text(result["snapshot"])]
+    tell(as_json, result, "\n".join(told))
+
+
+@app.command()
+def audit(
+    source: option.Source = None,
+    files: option.Files = None,
+    files_dates: option.FilesDates = None,
+    files_decimal: option.FilesDecimal = None,
+    symbols: option.Symbols = None,
+    as_of: option.AsOf = None,
+    exchange: option.Exchange = None,
+    markets: option.Markets = None,
+    as_json: option.AsJson = False,
+) -> None:
+    """Give every bar of a source a verdict without storing anything."""
+    from pipeline.cli.quality_tables import audit_table
+    from pipeline.jobs import audit_report
+
+    result = audit_report.audit(
+        option.overrides_of(
+            source,
+            files,
+            symbols,
+            files_dates=files_dates,
+            files_decimal=files_decimal,
+            exchange=exchange,
+            markets=markets,
+        ),
+        now=now(),
+        as_of=option.date_of(as_of),
+    )
+    tell(as_json, result, "" if as_json else audit_table(result))
+
+
+quarantine_app = typer.Typer(help="List the bars that were held back, with the reason; release or confirm them.")
+app.add_typer(quarantine_app, name="quarantine")
+Numbers = Annotated[list[int], typer.Argument(help="numbers of held bars, as `quarantine` lists them")]
+Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
+
+
+@quarantine_app.callback(invoke_without_command=True)
+def quarantine(
+    context: typer.Context,
+    source: option.Source = None,
+    symbols: option.Symbols = None,
+    everything: Annotated[bool, typer.Option("--all", help="also what was decided, or settled by itself")] = False,
+    as_json: option.AsJson = False,
+) -> None:
+    """List the bars that were held back, with the reason; release or confirm them."""
+    from pipeline.jobs import audit_report
+
+    if context.invoked_subcommand is not None:
+        return
+    rows = audit_report.held_back(option.overrides_of(source, None, symbols))
+    if not everything:
+        rows = [row for row in rows if row["status"] == "open"]
+    _held(rows, as_json)
+
+
+@quarantine_app.command()
+def release(ids: Numbers, note: Note = "", source: option.Source = None, as_json: option.AsJson = False) -> None:
+    """Say that held bars were right: they are believed from now on."""
+    _decide(ids, "released", note, source, as_json)
+
+
+@quarantine_app.command()
+def confirm(ids: Numbers, note: Note = "", source: option.Source = None, as_json: option.AsJson = False) -> None:
+    """Say that held bars were wrong: they stay out, and nobody is asked again."""
+    _decide(ids, "confirmed", note, source, as_json)
+
+
+def _decide(ids: list[int], decision: "Decision", note: str, source: str | None, as_json: bool) -> None:
+    from pipeline.jobs import audit_report
+
+    _held(audit_report.decide(option.overrides_of(source, None, None), ids, decision, now=now(), note=note), as_json)
+
+
+def _held(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+        return
+    names = ("id", "symbol", "session", "verdict", "rule", "detail", "status")
+    table = Table(*names, title=f"{len(rows)} bars held back")
+    for row in rows:
+        table.add_row(*(str(row[name]) for name in names))
+    OUT.print(table)
+
+
+@_command
+def score(planned: Planned, _steps: Steps) -> Answer:
+    """Score the forecasts published earlier whose session has come."""
+    from pipeline import jobs
+
+    result = jobs.score(planned["run"])
+    return result, f"{result['scored_now']} forecasts scored, {result['in_the_record']} in the record"
+
+
+@_command
+def train(planned: Planned, steps: Steps) -> Answer:
+    """Train the network on the session's snapshot, score it beside the baselines, and log it to MLflow."""
+    from pipeline import jobs
+    from pipeline.jobs.run import Run
+
+    total = Run.from_dict(planned["run"]).settings.training_steps
+    result = jobs.train_all(planned["run"], progress=steps.training(total))
+    steps.begin("upload")
+    result["upload"] = jobs.upload(planned["run"])
+    scores = ", ".join(f"{name} {value:.2f}" for name, value in result["crps_bp"].items())
+    return result, f"CRPS in basis points: {scores}" if result["trained"] else result["reason"]
+
+
+@_command
+def forecast(planned: Planned, _steps: Steps) -> Answer:
+    """Put the trained network through the gate and forecast with what wins."""
+    from pipeline import jobs
+
+    decision = jobs.judge(planned["run"])
+    result = {"decision": decision, **jobs.forecast(planned["run"])}
+    return result, f"{result['symbols']} symbols by {decision['model']}. {decision['reason']}"
+
+
+@_command
+def publish(planned: Planned, _steps: Steps) -> Answer:
+    """Publish the session's forecasts: files, record, and the same files in MLflow."""
+    from pipeline import jobs
+
+    result = jobs.publish(planned["run"], now=now())
+    return result, f"{result['headline']}\n{result['folder']}"
+
+
+app.command()(backtest)
+app.add_typer(champions_app, name="champions")
+app.command()(show)
+app.command()(completion)
+
+
+@app.command()
+def doctor(as_json: option.AsJson = False) -> None:
+    """Check the set-up and say what to mend; status 1 if something must be."""
+    from pipeline.jobs import health_checks
+
+    findings = health_checks.examine(now=now())
+    if as_json:
+        print_json(findings)
+    else:
+        table = Table("", "what", "found", show_header=False, box=None)
+        for row in findings:
+            mark = "[yellow]warning[/]" if row.get("warning") else "[green]ok[/]" if row["ok"] else "[red]fix[/]"
+            table.add_row(mark, row["what"], row["found"])
+        OUT.print(table)
+    if not all(row["ok"] for row in findings):
+        raise typer.Exit(1)
