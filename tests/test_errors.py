@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from pipeline.database.remedies import remedy
-from pipeline.storage.causes import LONGEST, cause_of, one_line
+from pipeline.errors import LONGEST, cause_of, one_line
 
 
 def raised_from(error: BaseException, cause: BaseException) -> BaseException:

@@ -15,7 +15,6 @@ import numpy as np
 from benchmarks.skill.saved import NETWORKS, Forecaster
 from benchmarks.skill.series import Array
 from benchmarks.skill.windows import Judged
-from pipeline.config import LEVELS
 from pipeline.evaluation.holdout import Heldout
 from pipeline.evaluation.leakage_alarms import alarms
 from pipeline.evaluation.metrics import RANDOM_WALK, crps_bp, score_table
@@ -28,6 +27,7 @@ from pipeline.evaluation.significance import (
     wilson,
 )
 from pipeline.evaluation.walk_forward import best_of
+from pipeline.forecast_schema import LEVELS
 from pipeline.modeling.baselines import BASELINES
 
 _MEDIAN = LEVELS.index(0.5)

@@ -10,7 +10,8 @@ from benchmarks.training.work import CONTEXT, HIDDEN, HORIZON, INPUTS, LEVELS, S
 from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Panel
 from pipeline.modeling.data.splits import Fold
-from pipeline.modeling.data.windows import Origins, Windows, in_chunks
+from pipeline.modeling.data.windows import Origins, Windows
+from pipeline.modeling.networks.batched import in_chunks
 from pipeline.modeling.networks.quantile_networks import Shape, build
 from pipeline.modeling.torch_runtime import Workers, settle
 from pipeline.modeling.training.loop import Recipe, fit

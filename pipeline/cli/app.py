@@ -8,25 +8,24 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
-from rich.table import Table
 from typer._completion_classes import completion_init
 
 from pipeline.cli import options as option
+from pipeline.cli.audit_command import audit
 from pipeline.cli.backtest_command import backtest
 from pipeline.cli.champions_command import champions_app
 from pipeline.cli.completion import PROGRAM, VARIABLE, completion
-from pipeline.cli.output import OUT, fail, now, print_json, tell
+from pipeline.cli.doctor_command import doctor
+from pipeline.cli.output import OUT, fail, now, tell
 from pipeline.cli.progress import Steps, working
+from pipeline.cli.quarantine_commands import quarantine_app
 from pipeline.cli.show import overview, show
 from pipeline.errors import PipelineError
 from pipeline.storage.atomic_files import private
-
-if TYPE_CHECKING:
-    from pipeline.prices.store.quarantine import Decision
 
 app = typer.Typer(
     help="Daily forecasts that are judged before they are published.",
@@ -182,90 +181,8 @@ def ingest(
     tell(as_json, result, "\n".join(told))
 
 
-@app.command()
-def audit(
-    source: option.Source = None,
-    files: option.Files = None,
-    files_dates: option.FilesDates = None,
-    files_decimal: option.FilesDecimal = None,
-    symbols: option.Symbols = None,
-    as_of: option.AsOf = None,
-    exchange: option.Exchange = None,
-    markets: option.Markets = None,
-    as_json: option.AsJson = False,
-) -> None:
-    """Give every bar of a source a verdict without storing anything."""
-    from pipeline.cli.quality_tables import audit_table
-    from pipeline.jobs import audit_report
-
-    result = audit_report.audit(
-        option.overrides_of(
-            source,
-            files,
-            symbols,
-            files_dates=files_dates,
-            files_decimal=files_decimal,
-            exchange=exchange,
-            markets=markets,
-        ),
-        now=now(),
-        as_of=option.date_of(as_of),
-    )
-    tell(as_json, result, "" if as_json else audit_table(result))
-
-
-quarantine_app = typer.Typer(help="List the bars that were held back, with the reason; release or confirm them.")
+app.command()(audit)
 app.add_typer(quarantine_app, name="quarantine")
-Numbers = Annotated[list[int], typer.Argument(help="numbers of held bars, as `quarantine` lists them")]
-Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
-
-
-@quarantine_app.callback(invoke_without_command=True)
-def quarantine(
-    context: typer.Context,
-    source: option.Source = None,
-    symbols: option.Symbols = None,
-    everything: Annotated[bool, typer.Option("--all", help="also what was decided, or settled by itself")] = False,
-    as_json: option.AsJson = False,
-) -> None:
-    """List the bars that were held back, with the reason; release or confirm them."""
-    from pipeline.jobs import audit_report
-
-    if context.invoked_subcommand is not None:
-        return
-    rows = audit_report.held_back(option.overrides_of(source, None, symbols))
-    if not everything:
-        rows = [row for row in rows if row["status"] == "open"]
-    _held(rows, as_json)
-
-
-@quarantine_app.command()
-def release(ids: Numbers, note: Note = "", source: option.Source = None, as_json: option.AsJson = False) -> None:
-    """Say that held bars were right: they are believed from now on."""
-    _decide(ids, "released", note, source, as_json)
-
-
-@quarantine_app.command()
-def confirm(ids: Numbers, note: Note = "", source: option.Source = None, as_json: option.AsJson = False) -> None:
-    """Say that held bars were wrong: they stay out, and nobody is asked again."""
-    _decide(ids, "confirmed", note, source, as_json)
-
-
-def _decide(ids: list[int], decision: "Decision", note: str, source: str | None, as_json: bool) -> None:
-    from pipeline.jobs import audit_report
-
-    _held(audit_report.decide(option.overrides_of(source, None, None), ids, decision, now=now(), note=note), as_json)
-
-
-def _held(rows: list[dict[str, Any]], as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-        return
-    names = ("id", "symbol", "session", "verdict", "rule", "detail", "status")
-    table = Table(*names, title=f"{len(rows)} bars held back")
-    for row in rows:
-        table.add_row(*(str(row[name]) for name in names))
-    OUT.print(table)
 
 
 @_command
@@ -314,21 +231,4 @@ app.command()(backtest)
 app.add_typer(champions_app, name="champions")
 app.command()(show)
 app.command()(completion)
-
-
-@app.command()
-def doctor(as_json: option.AsJson = False) -> None:
-    """Check the set-up and say what to mend; status 1 if something must be."""
-    from pipeline.jobs import health_checks
-
-    findings = health_checks.examine(now=now())
-    if as_json:
-        print_json(findings)
-    else:
-        table = Table("", "what", "found", show_header=False, box=None)
-        for row in findings:
-            mark = "[yellow]warning[/]" if row.get("warning") else "[green]ok[/]" if row["ok"] else "[red]fix[/]"
-            table.add_row(mark, row["what"], row["found"])
-        OUT.print(table)
-    if not all(row["ok"] for row in findings):
-        raise typer.Exit(1)
+app.command()(doctor)

@@ -111,7 +111,7 @@ def _details(published: "Published", names: Sequence[str], record: list[dict[str
 
     from rich.text import Text
 
-    from pipeline.publishing import formatting
+    from pipeline.publishing import verdict
     from pipeline.publishing.terminal.symbol_text import Detail
 
     forecasts, decision = published.forecasts, published.manifest["decision"]
@@ -119,7 +119,7 @@ def _details(published: "Published", names: Sequence[str], record: list[dict[str
     withheld = {each["symbol"]: each["reason"] for each in forecasts["withheld"]}
     stand_ins = {each["symbol"]: each["reason"] for each in decision.get("fallbacks", ())}
     parts: list[RenderableType] = []
-    if note := formatting.trial_note(
+    if note := verdict.trial_note(
         published.manifest.get("trial", ()), standing=published.manifest.get("standing", True)
     ):
         parts.append(Text(note, style="yellow"))

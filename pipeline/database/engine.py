@@ -12,8 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from pipeline.database.remedies import remedy
 from pipeline.database.sqlite_turns import TURNS
-from pipeline.errors import BadSetting, StoreError
-from pipeline.storage.causes import cause_of
+from pipeline.errors import BadSetting, StoreError, cause_of
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_S = 60

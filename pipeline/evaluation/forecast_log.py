@@ -19,13 +19,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Table, and_, bindparam, delete, insert, select
 
-from pipeline.config import BASELINES, LEVELS
 from pipeline.database.engine import reading, writing
 from pipeline.database.schema import forecasts, scores
-from pipeline.evaluation.metrics import RANGES, crps_bp, inside
+from pipeline.evaluation.metrics import crps_bp, inside
+from pipeline.forecast_schema import BASELINES, LEVELS, RANGES, quantile_column
 from pipeline.market.sessions import Sessions
 from pipeline.modeling.data.panel import Array
-from pipeline.modeling.forecast_frame import quantile_column
 from pipeline.prices.adjustments import total_return
 
 _KEY = ["symbol", "as_of", "step", "model_version", "run_key"]
@@ -112,7 +111,9 @@ def score_due(
             scored_as_of=as_of,
             close=scored["last_close"] * np.exp(scored["actual"]),
             crps_bp=crps_bp(quantiles_NHQ, actual_NH, LEVELS)[:, 0],
-            **{f"inside_{name}": inside(quantiles_NHQ, actual_NH, LEVELS, name)[:, 0].astype(int) for name in RANGES},
+            **{
+                f"inside_{share}": inside(quantiles_NHQ, actual_NH, LEVELS, share)[:, 0].astype(int) for share in RANGES
+            },
         )
         _insert(connection, scores, rows)
     return len(rows)

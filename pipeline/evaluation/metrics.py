@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.rank_ic import rank_correlations, rank_scores, ranks
 from pipeline.evaluation.significance import diebold_mariano, independent_cases, wilson
+from pipeline.forecast_schema import RANGES
 
 Array = NDArray[np.float64]
-RANGES = {"50": (0.25, 0.75), "80": (0.10, 0.90), "90": (0.05, 0.95)}
 _BASIS_POINTS = 1e4
 # Per window and step, not scores themselves: what the shares and ratios are made from.
 _PARTS = ("hit", "moved", "walk_bp", "ones")
@@ -38,9 +38,9 @@ def crps_bp(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...]) -
     return np.asarray(2 * _BASIS_POINTS * np.maximum(at_Q * error_NHQ, (at_Q - 1) * error_NHQ).mean(axis=-1))
 
 
-def inside(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...], name: str) -> NDArray[np.bool_]:
-    """Return whether each outcome fell into the range `name` (50, 80 or 90 %), shape (N, H)."""
-    low, high = (levels.index(level) for level in RANGES[name])
+def inside(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...], share: int) -> NDArray[np.bool_]:
+    """Return whether each outcome fell into the range of `share` per cent (50, 80 or 90), shape (N, H)."""
+    low, high = (levels.index(level) for level in RANGES[share])
     return np.asarray((actual_NH >= quantiles_NHQ[..., low]) & (actual_NH <= quantiles_NHQ[..., high]))
 
 
@@ -100,7 +100,7 @@ def _parts(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...], wa
         total_NH += loss_NH
     return {
         "crps_bp": 2 * total_NH / len(levels),
-        **{f"coverage_{name}": inside(quantiles_NHQ, actual_NH, levels, name).astype(float) for name in RANGES},
+        **{f"coverage_{share}": inside(quantiles_NHQ, actual_NH, levels, share).astype(float) for share in RANGES},
         "mae_bp": _BASIS_POINTS * np.abs(actual_NH - median_NH),
         "up": (actual_NH > 0).astype(float),
         **pinball,

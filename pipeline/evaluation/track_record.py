@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.config import LEVELS
-from pipeline.modeling.forecast_frame import quantile_column
+from pipeline.forecast_schema import LEVELS, quantile_column
 
 # Sessions that "lately" means: a quarter of a year, so that a symbol has some three hundred forecasts behind it.
 ROLLING = 63

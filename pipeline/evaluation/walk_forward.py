@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.holdout import Heldout
 from pipeline.evaluation.metrics import Array, crps_bp
+from pipeline.forecast_schema import quantile_column
 from pipeline.modeling.data.features import STILL, Features
 from pipeline.modeling.data.panel import Panel
 from pipeline.modeling.data.splits import Fold
 from pipeline.modeling.data.windows import Origins
-from pipeline.modeling.forecast_frame import quantile_column
 
 _WINDOW = ["as_of", "symbol"]
 Outcomes = Callable[[NDArray[np.str_], NDArray[np.datetime64]], Array]  # symbols (N,), as_of (N,) -> returns (N, H)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSetting, MissingStep
+from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.run import Run
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import Snapshot, read_snapshot
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
     from pipeline.modeling.data.panel import Panel
     from pipeline.modeling.training.precision import Precision
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.modeling.data.panel import Panel
 
 _PRECISIONS = "precision.json"
 Summary = dict[str, Any]
@@ -109,3 +115,10 @@ def training_precision(settings: Settings) -> "Precision":
         store.write(_PRECISIONS, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())
     answer: Precision = known[name]["precision"]
     return answer
+
+
+def reasons_by_symbol(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
+    """Return the newest reason of each symbol in one line, of `most` symbols."""
+    newest = {row["symbol"]: row["reason"] for row in rows}
+    told = [f"{symbol} {reason}" for symbol, reason in list(newest.items())[:most]]
+    return "; ".join([*told, f"and {len(newest) - most} more"] if len(newest) > most else told)

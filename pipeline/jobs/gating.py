@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pipeline.config import LEVELS
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS, LEVELS
 from pipeline.jobs.context import Summary, digest_of, features_of
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run

@@ -12,12 +12,11 @@ from typing import Any
 from pipeline.config import Settings
 from pipeline.database.engine import clear_errors, open_database
 from pipeline.database.probe import require_writable
-from pipeline.errors import BucketFailed, PipelineError, StoreError
+from pipeline.errors import BucketFailed, PipelineError, StoreError, cause_of
 from pipeline.jobs.planning import plan_run
 from pipeline.market.calendars import installed
 from pipeline.prices.sources import open_source
 from pipeline.storage import Folder, Storage
-from pipeline.storage.causes import cause_of
 
 _NEEDED_BYTES = 1 << 30
 _PROBE = ".doctor"

@@ -11,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import LEVELS
 from pipeline.errors import CorruptFile, TrackingUnavailable
+from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.context import Progress, Summary, digest_of, features_of, training_precision
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run

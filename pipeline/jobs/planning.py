@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.config import Settings
 from pipeline.errors import BadSession, BadSymbol, SessionNotAvailable
+from pipeline.jobs.context import Summary
 from pipeline.jobs.run import Run
 from pipeline.jobs.trials import departures
 from pipeline.jobs.trigger_form import require_complete
@@ -92,3 +93,31 @@ def _digest(as_of: date, symbols: tuple[str, ...], frozen: Mapping[str, Any]) ->
     """Return a name for what a request was resolved to: a run planned again under other settings is another run."""
     resolved = json.dumps([as_of.isoformat(), symbols, frozen], sort_keys=True)
     return hashlib.sha256(resolved.encode()).hexdigest()[:8]
+
+
+def plan(
+    *,
+    key: str | None,
+    now: datetime,
+    as_of: date | None = None,
+    interval_end: datetime | None = None,
+    manual: bool = True,
+    overrides: Mapping[str, Any],
+    provenance: Mapping[str, str],
+    make_latest: bool = False,
+) -> Summary:
+    """Settle what a request means; see `pipeline.jobs.planning.plan_run`. Returns the run and the batches to ingest."""
+    run = plan_run(
+        key=key,
+        now=now,
+        as_of=as_of,
+        interval_end=interval_end,
+        manual=manual,
+        overrides=overrides,
+        provenance=provenance,
+        make_latest=make_latest,
+    )
+    size = run.settings.ingest_batch
+    batches = [list(run.symbols[at : at + size]) for at in range(0, len(run.symbols), size)]
+    warnings = run.settings.calendar_warnings(run.symbols, run.as_of)
+    return {"run": run.to_dict(), "batches": batches, "warnings": warnings}

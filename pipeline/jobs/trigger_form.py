@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Any, get_args
 
-from pipeline.config import NetworkName, Settings, SourceName
+from pipeline.config import Settings, SourceName
 from pipeline.errors import BadSession, BadSetting, BadSymbol
+from pipeline.forecast_schema import NetworkName
 from pipeline.market.sessions import Sessions
 from pipeline.market.symbols import MAX_LENGTH, parse_symbols
 

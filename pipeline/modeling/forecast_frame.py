@@ -6,12 +6,8 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from pipeline.forecast_schema import quantile_column
 from pipeline.modeling.data.panel import Array
-
-
-def quantile_column(level: float) -> str:
-    """Return the name of a level's column: `q0.05`, `q0.5`."""
-    return f"q{level:g}"
 
 
 def forecast_frame(

@@ -17,10 +17,11 @@ from safetensors.torch import load, save
 from torch import nn
 
 from pipeline.errors import CorruptFile, MissingStep
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Array
-from pipeline.modeling.data.windows import Origins, Windows, in_chunks
+from pipeline.modeling.data.windows import Origins, Windows
+from pipeline.modeling.networks.batched import in_chunks
 from pipeline.modeling.networks.quantile_networks import Shape, build
 from pipeline.modeling.torch_runtime import settle
 from pipeline.storage.atomic_files import sha256_bytes, write_atomic

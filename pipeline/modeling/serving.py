@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import NothingToForecast, UserError
+from pipeline.forecast_schema import quantile_column
 from pipeline.market.sessions import Sessions
 from pipeline.modeling.data.features import make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
 from pipeline.modeling.data.windows import usable_origins
-from pipeline.modeling.forecast_frame import forecast_frame, quantile_column
+from pipeline.modeling.forecast_frame import forecast_frame
 from pipeline.modeling.forecaster import Forecaster
 from pipeline.modeling.posted_prices import read_posted
 

@@ -3,7 +3,7 @@
     latest.json                  {"as_of", "folder", "manifest_sha256"}: the newest session with a standing edition
     as_of=2013-03-01/            forecasts.{parquet,csv,json}, record.parquet, report.html, charts/*.png, manifest.json
     editions/as_of=2013-03-01/   trials and replaced editions of that session: see `archive`
-    record/                      the track record over all editions: see `track`
+    record/                      the track record over all editions: see `track_record_files`
 
 Each edition is whole or not there. A run of the standing configuration becomes the standing edition of its session;
 the one that it replaces is copied to `editions` first. A trial is put there at once and moves nothing. The pointer is
@@ -14,37 +14,23 @@ that is not the one of the manifest.
 
 import io
 import json
-import string
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import BucketFailed, CorruptFile, MissingStep, StoreError
-from pipeline.publishing import archive, formatting
+from pipeline.errors import BucketFailed, CorruptFile, MissingStep, cause_of
+from pipeline.publishing import archive
 from pipeline.storage import Storage
 from pipeline.storage.atomic_files import sha256_bytes
-from pipeline.storage.causes import cause_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from pipeline.publishing.edition import Edition
 
 MANIFEST, POINTER = archive.MANIFEST, "latest.json"
 _FOLDER = "as_of=????-??-??"
-_PLAIN = frozenset(string.ascii_letters + string.digits + "-.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Publication:
-    """What `publish` did."""
-
-    folder: Storage
-    place: str  # the folder, relative to the published root
-    manifest_sha256: str
-    changed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,89 +40,6 @@ class Published:
     folder: Storage
     manifest: dict[str, Any]
     forecasts: dict[str, Any]
-
-
-def publish(edition: "Edition", root: Storage) -> Publication:
-    """Publish an edition; doing it twice changes nothing, not even a time stamp.
-
-    A trial is kept next to the standing edition, any other becomes it. Raises StoreError if it cannot be written: then
-    everything published before stands as it was. Only in a bucket the same session's edition may be half replaced,
-    which `read_published` tells by the manifest; the replaced one has been copied by then.
-    """
-    contents = render(edition)
-    folder = root / folder_name(edition.as_of)
-    try:
-        with root.alone():
-            if edition.standing:
-                place, changed = folder.name, _replace(root, edition.as_of, contents)
-            else:
-                kept, changed = archive.keep(root, edition.as_of, edition.run_key, contents)
-                place, folder = kept.place, root / kept.place
-            _point(root)
-    except OSError as error:
-        untouched = "what was published before" if root.swaps else "what was published for other sessions"
-        raise StoreError(
-            f"cannot publish to {folder}: {error.strerror or error}; {untouched} is untouched; "
-            "make room or rights there, or set PIPELINE_PUBLISH_URI, and publish again"
-        ) from error
-    return Publication(folder=folder, place=place, manifest_sha256=sha256_bytes(contents[MANIFEST]), changed=changed)
-
-
-def _replace(root: Storage, as_of: date, contents: Mapping[str, bytes]) -> bool:
-    """Make this the session's standing edition; the one before is kept. Return whether anything had to be written."""
-    folder = root / folder_name(as_of)
-    if _stands(folder, contents):
-        return False
-    before = _standing_files(folder)
-    if before and before[MANIFEST] != contents[MANIFEST]:
-        archive.keep(root, as_of, _run_key(before[MANIFEST]), before)
-    root.replace(folder.name, contents)
-    return True
-
-
-def _standing_files(folder: Storage) -> dict[str, bytes]:
-    """Return the files of a standing edition, the manifest last; nothing unless all are what was published.
-
-    A damaged edition is not worth keeping, and one that is half overwritten has been kept before that began.
-    """
-    try:
-        manifest = folder.read(MANIFEST)
-        recorded = json.loads(manifest)["files"]
-        files = {name: folder.read(name) for name in recorded}
-    except BucketFailed:
-        raise
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    whole = all(sha256_bytes(data) == recorded[name]["sha256"] for name, data in files.items())
-    return {**files, MANIFEST: manifest} if whole else {}
-
-
-def _run_key(manifest: bytes) -> str:
-    return str(json.loads(manifest).get("provenance", {}).get("run_key", ""))
-
-
-def render(edition: "Edition") -> dict[str, bytes]:
-    """Return every file of an edition by its relative name, the manifest last."""
-    # Only here: who reads what is published needs neither Matplotlib nor pandas.
-    from pipeline.publishing.charts.png import fan_pngs
-    from pipeline.publishing.report.page import as_html
-    from pipeline.publishing.tables.daily_tables import as_csv, as_json, as_parquet, record_as_parquet
-
-    contents = {
-        "forecasts.parquet": as_parquet(edition),
-        "forecasts.csv": as_csv(edition),
-        "forecasts.json": as_json(edition),
-        "record.parquet": record_as_parquet(edition),
-        "report.html": as_html(edition),
-    }
-    contents |= {f"charts/{file_name(symbol)}.png": png for symbol, png in fan_pngs(edition.fans)}
-    return contents | {MANIFEST: _manifest(edition, contents)}
-
-
-def file_name(symbol: str) -> str:
-    """Return a symbol as part of a file name, different for different symbols: ^GSPC becomes _5eGSPC."""
-    safe = "".join(sign if sign in _PLAIN else "".join(f"_{byte:02x}" for byte in sign.encode()) for sign in symbol)
-    return f"_2e{safe[1:]}" if safe.startswith(".") else safe
 
 
 def folder_name(as_of: date) -> str:
@@ -202,7 +105,7 @@ def other_editions(root: Storage, as_of: date) -> list[archive.Kept]:
 
     A copy of the standing edition, left by a publication that was killed between copying and replacing, is not one.
     """
-    standing = _digest(root / folder_name(as_of), MANIFEST) or ""
+    standing = file_digest(root / folder_name(as_of), MANIFEST) or ""
     there = archive.kept_editions(root, as_of)
     return [one for one in there if not (standing and standing.startswith(one.content))]
 
@@ -213,7 +116,7 @@ def read_published(folder: Storage, *, verify: bool = False) -> Published:
     Raises MissingStep if nothing is published there, CorruptFile if a file is missing or not what was written.
     """
     manifest = read_manifest(folder)
-    damaged = _damaged(folder, manifest["files"]) if verify else []
+    damaged = damaged_files(folder, manifest["files"]) if verify else []
     if damaged:
         raise CorruptFile(f"{', '.join(damaged)} in {folder}: not what was published; publish that session again")
     return Published(folder=folder, manifest=manifest, forecasts=_read_json(folder, "forecasts.json"))
@@ -260,40 +163,11 @@ def record_table(folder: Storage, symbols: Collection[str] | None = None) -> "pa
         ) from None
 
 
-def _manifest(edition: "Edition", contents: Mapping[str, bytes]) -> bytes:
-    from pipeline.publishing.tables.daily_tables import dump
-
-    return dump(
-        {
-            "as_of": edition.as_of.isoformat(),
-            "exchange": edition.exchange,
-            "headline": formatting.headline(edition),
-            "verdict": formatting.verdict(edition).title,
-            "symbols": len(edition.symbols),
-            "withheld": len(edition.withheld),
-            "rows": len(edition.table),
-            "trial": list(edition.trial),
-            "standing": edition.standing,
-            "decision": dict(edition.decision),
-            "audit": {name: count for name, count in edition.audit.items() if name not in ("problems", "seams")},
-            "provenance": dict(edition.provenance),
-            "files": {name: {"sha256": sha256_bytes(data), "size": len(data)} for name, data in contents.items()},
-        }
-    )
+def damaged_files(folder: Storage, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [name for name, record in recorded.items() if file_digest(folder, name) != record["sha256"]]
 
 
-def _stands(folder: Storage, contents: Mapping[str, bytes]) -> bool:
-    """Whether the folder holds exactly this already, each file undamaged."""
-    if _digest(folder, MANIFEST) != sha256_bytes(contents[MANIFEST]):
-        return False
-    return not _damaged(folder, json.loads(contents[MANIFEST])["files"])
-
-
-def _damaged(folder: Storage, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [name for name, record in recorded.items() if _digest(folder, name) != record["sha256"]]
-
-
-def _digest(place: Storage, name: str) -> str | None:
+def file_digest(place: Storage, name: str) -> str | None:
     """Return the SHA-256 of a file, None where there is none."""
     try:
         return sha256_bytes(place.read(name))
@@ -301,21 +175,11 @@ def _digest(place: Storage, name: str) -> str | None:
         return None
 
 
-def _point(root: Storage) -> None:
-    """Have the pointer name the newest standing edition, if any. Looked at again after each move: where nobody can be
-    alone, another publisher may have come between the look and the move.
-    """
-    if not any(is_published(root, day) for day in published_sessions(root)):
-        return
-    while _digest(root, POINTER) != sha256_bytes(pointer := _pointer(latest(root))):
-        root.write(POINTER, pointer)
-
-
-def _pointer(folder: Storage) -> bytes:
+def pointer_to(folder: Storage) -> bytes:
     from pipeline.publishing.tables.daily_tables import dump
 
     as_of = folder.name.removeprefix("as_of=")
-    return dump({"as_of": as_of, "folder": folder.name, "manifest_sha256": _digest(folder, MANIFEST)})
+    return dump({"as_of": as_of, "folder": folder.name, "manifest_sha256": file_digest(folder, MANIFEST)})
 
 
 def _read_json(folder: Storage, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Web addresses that are safe to render as links: http and https only, on one line, without credentials."""
+"""URLs fit for people: without passwords in messages, and links that are safe to render: http and https only."""
 
 import re
 from urllib.parse import quote, urlsplit
@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 _NOT_IN_AN_ADDRESS = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff]")
 # What RFC 3986 lets stand in an address, and "%", which may already introduce an escape.
 _STANDS = "%:/?#[]@!$&'*+,;=~-._"
+_PASSWORD, _QUERY = re.compile(r"(://[^/@:\s]*):\S*@"), re.compile(r"(://[^?\s]*)\?\S*")
 
 
 def web_link(address: object) -> str | None:
@@ -26,3 +27,8 @@ def web_link(address: object) -> str | None:
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
         return None
     return quote(text, safe=_STANDS)
+
+
+def shown(text: str) -> str:
+    """Return a text without the passwords and queries of URLs in it, fit for a message."""
+    return _PASSWORD.sub(r"\1:***@", _QUERY.sub(r"\1", text))

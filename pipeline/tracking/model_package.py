@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pipeline.config import LEVELS
+from pipeline.forecast_schema import LEVELS
 from pipeline.prices.bars import PRICES
 from pipeline.tracking.source_files import PACKAGE, needed_by
 

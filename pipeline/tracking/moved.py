@@ -14,8 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from pipeline.database.remedies import remedy
-from pipeline.errors import TrackingUnavailable
-from pipeline.storage.causes import cause_of
+from pipeline.errors import TrackingUnavailable, cause_of
 
 _LOG = logging.getLogger(__name__)
 _BUSY_TIMEOUT_S = 60

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.database.remedies import remedy
-from pipeline.errors import MissingInTracking, PipelineError, TrackingUnavailable
-from pipeline.storage.causes import cause_of, one_line
+from pipeline.errors import MissingInTracking, PipelineError, TrackingUnavailable, cause_of, one_line
 from pipeline.tracking.addresses import address, is_server
 from pipeline.tracking.restoring import restore_experiment, restore_run
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from sqlalchemy import Engine
 
-from pipeline.config import LEVELS
 from pipeline.database.engine import open_database
 from pipeline.evaluation import forecast_log, metrics, track_record
+from pipeline.forecast_schema import LEVELS
 from pipeline.market.sessions import Sessions
 from pipeline.modeling.forecast_frame import forecast_frame
 from pipeline.prices.bars import as_bars

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.config import LEVELS
 from pipeline.evaluation.holdout import Heldout
+from pipeline.forecast_schema import LEVELS
 
 RANDOM = np.random.default_rng(3)
 DAYS = np.array(["2020-01-02", "2020-01-03"] * 20, dtype="datetime64[D]")

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import LEVELS
 from pipeline.evaluation.holdout import Heldout
 from pipeline.evaluation.leakage_alarms import alarms
 from pipeline.evaluation.significance import FEWEST_SESSIONS, Array
+from pipeline.forecast_schema import LEVELS
 
 SYMBOLS = 10
 

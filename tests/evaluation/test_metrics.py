@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import norm, spearmanr
 from sklearn.metrics import mean_pinball_loss
 
-from pipeline.config import LEVELS
 from pipeline.evaluation import metrics
 from pipeline.evaluation.rank_ic import rank_correlations, rank_scores, ranks
+from pipeline.forecast_schema import LEVELS
 
 RANDOM = np.random.default_rng(3)
 ACTUAL = RANDOM.normal(0, 0.02, (40, 2))

@@ -12,7 +12,7 @@ from pipeline.database.engine import open_database
 from pipeline.prices.store import request_log
 from pipeline.prices.store.snapshot import Snapshot, read_snapshot, write_snapshot
 from pipeline.prices.store.writer import PriceStore
-from pipeline.publishing import reader
+from pipeline.publishing import publisher, reader
 from pipeline.storage import Folder
 from pipeline.storage.atomic_files import sha256_bytes
 from tests.editions import AS_OF, edition
@@ -103,8 +103,8 @@ def drawn(run: str) -> dict[str, bytes]:
 def put(run: str, folder: Path, trial: tuple[str, ...]) -> None:
     made = edition(provenance={"run_key": run}, trial=trial)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "render", lambda _edition: drawn(run))
-        reader.publish(made, Folder(folder))
+        patch.setattr(publisher, "render", lambda _edition: drawn(run))
+        publisher.publish(made, Folder(folder))
 
 
 def _put(number: int, folder: Path, trial: tuple[str, ...]) -> None:

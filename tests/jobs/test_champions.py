@@ -14,9 +14,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline import jobs
-from pipeline.config import LEVELS, Settings
+from pipeline.config import Settings
 from pipeline.errors import BadSetting, MissingStep, TrackingUnavailable
 from pipeline.evaluation.holdout import Heldout
+from pipeline.forecast_schema import LEVELS
 from pipeline.jobs import gating, incumbent
 from pipeline.jobs.run import Run
 from pipeline.prices.sources.sample import SampleSource

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.config import LEVELS
 from pipeline.errors import CorruptFile, MissingStep
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS, LEVELS
 from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import Features, ewma_volatility, future_returns, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars

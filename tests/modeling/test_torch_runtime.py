@@ -11,9 +11,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import Settings
 from pipeline.errors import BadSetting
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS, LEVELS
 from pipeline.jobs import context
 from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Panel

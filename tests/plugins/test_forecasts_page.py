@@ -13,7 +13,7 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi.testclient import TestClient
 from forecasts_app import app
 
-from pipeline.publishing import reader, track_record_files
+from pipeline.publishing import publisher, track_record_files
 from pipeline.storage import Folder
 from tests.editions import edition, forecasts
 from tests.publishing.conftest import recent
@@ -57,7 +57,7 @@ def see(server: TestClient, token: str) -> Callable[..., Any]:
 def two_sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shelf") / "published"
     for day in (date(2013, 2, 28), date(2013, 3, 1)):
-        reader.publish(edition(as_of=day), Folder(root))
+        publisher.publish(edition(as_of=day), Folder(root))
     return root
 
 
@@ -167,7 +167,7 @@ def test_the_navigation_has_the_entry(server: TestClient, token: str) -> None:
 def trial(published: Path) -> str:
     """The name of a trial's edition next to the standing one of 1 March."""
     made = edition(forecasts=forecasts(("MSFT",)), trial=("source yahoo instead of sample",))
-    return reader.publish(made, Folder(published)).folder.name
+    return publisher.publish(made, Folder(published)).folder.name
 
 
 def test_a_trial_is_listed_labelled_and_served_next_to_the_standing_edition(

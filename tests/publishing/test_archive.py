@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import MissingStep
-from pipeline.publishing import archive, reader
+from pipeline.publishing import archive, publisher, reader
 from pipeline.publishing.edition import Edition
 from pipeline.storage import Folder, atomic_files
 from tests.editions import AS_OF, edition, forecasts
@@ -48,9 +48,9 @@ def latest(root: Folder) -> dict[str, Any]:
 
 
 def test_a_trial_leaves_the_standing_edition_and_the_pointer_as_they_are(root: Folder) -> None:
-    reader.publish(made("standing"), root)
+    publisher.publish(made("standing"), root)
     before, pointer = state(root.path / "as_of=2013-03-01"), latest(root)
-    published = reader.publish(trial(), root)
+    published = publisher.publish(trial(), root)
     assert published.changed
     assert published.place.startswith("editions/as_of=2013-03-01/0001-")
     assert (state(root.path / "as_of=2013-03-01"), latest(root)) == (before, pointer)
@@ -60,19 +60,19 @@ def test_a_trial_leaves_the_standing_edition_and_the_pointer_as_they_are(root: F
 
 
 def test_a_trial_published_twice_changes_nothing(root: Folder) -> None:
-    first = reader.publish(trial(), root)
+    first = publisher.publish(trial(), root)
     before = state(root.path)
-    again = reader.publish(trial(), root)
+    again = publisher.publish(trial(), root)
     assert (again.changed, again.place) == (False, first.place)
     assert state(root.path) == before
 
 
 def test_every_edition_of_a_session_is_kept_in_the_order_of_publication(root: Folder) -> None:
-    reader.publish(made("first"), root)
+    publisher.publish(made("first"), root)
     for number in range(3):
-        reader.publish(trial(f"trial{number}"), root)
-    reader.publish(made("second", exchange="XLON"), root)
-    reader.publish(trial("trial0", symbol="^GSPC"), root)  # the same run with another content
+        publisher.publish(trial(f"trial{number}"), root)
+    publisher.publish(made("second", exchange="XLON"), root)
+    publisher.publish(trial("trial0", symbol="^GSPC"), root)  # the same run with another content
     assert reader.read_manifest(reader.latest(root))["provenance"]["run_key"] == "second"
     assert runs(root) == ["trial0", "trial1", "trial2", "first", "trial0"]
     for one in reader.other_editions(root, AS_OF):
@@ -80,49 +80,49 @@ def test_every_edition_of_a_session_is_kept_in_the_order_of_publication(root: Fo
 
 
 def test_a_trial_becomes_the_standing_edition_where_it_is_asked_for(root: Folder) -> None:
-    reader.publish(made("first"), root)
-    published = reader.publish(trial(make_latest=True), root)
+    publisher.publish(made("first"), root)
+    published = publisher.publish(trial(make_latest=True), root)
     assert published.place == "as_of=2013-03-01"
     assert latest(root)["manifest_sha256"] == published.manifest_sha256
     assert runs(root) == ["first"]
 
 
 def test_an_edition_comes_back_when_its_run_is_published_again(root: Folder) -> None:
-    reader.publish(made("first"), root)
-    reader.publish(made("second", exchange="XLON"), root)
-    reader.publish(made("first"), root)
+    publisher.publish(made("first"), root)
+    publisher.publish(made("second", exchange="XLON"), root)
+    publisher.publish(made("first"), root)
     assert reader.read_manifest(reader.latest(root))["provenance"]["run_key"] == "first"
     assert runs(root) == ["second"], "the copy of the edition that stands again is not listed twice"
 
 
 def test_where_nothing_stands_the_newest_trial_is_shown_and_there_is_no_pointer(root: Folder) -> None:
     for run in ("one", "two"):
-        reader.publish(trial(run), root)
+        publisher.publish(trial(run), root)
     assert not root.exists("latest.json")
     assert reader.read_manifest(reader.newest(root))["provenance"]["run_key"] == "two"
     assert reader.edition_of(root, AS_OF) == reader.newest(root)
     with pytest.raises(MissingStep):
         reader.latest(root)
-    reader.publish(made("standing"), root)
+    publisher.publish(made("standing"), root)
     assert reader.newest(root) == reader.latest(root)
 
 
 @pytest.mark.parametrize("name", ["2", "0002", "{}"])
 def test_an_edition_is_found_by_its_number_and_by_its_name(root: Folder, name: str) -> None:
-    reader.publish(trial("one"), root)
-    second = reader.publish(trial("two"), root)
+    publisher.publish(trial("one"), root)
+    second = publisher.publish(trial("two"), root)
     assert archive.find(root, AS_OF, name.format(second.folder.name)).place == second.place
 
 
 @pytest.mark.parametrize("name", ["3", "0001", "..", "../../as_of=2013-03-01", "0001-00000000-00000000", ""])
 def test_an_edition_that_is_not_there_is_said_not_to_be(root: Folder, name: str) -> None:
-    reader.publish(made("standing"), root)
+    publisher.publish(made("standing"), root)
     with pytest.raises(MissingStep, match="there is no edition"):
         archive.find(root, AS_OF, name)
 
 
 def test_what_only_looks_like_an_edition_is_none(root: Folder) -> None:
-    reader.publish(trial(), root)
+    publisher.publish(trial(), root)
     folder = root.path / "editions/as_of=2013-03-01"
     for name in ("notes", "0002-xyz-abc", ".0001-3f9c01ab-77d21e90.aside", "0009-3f9c01ab-77d21e90"):
         (folder / name).mkdir()  # the last one has no manifest: its writer was killed
@@ -164,10 +164,10 @@ def every_point(root: Path, work: Callable[[], None], monkeypatch: pytest.Monkey
 def test_a_publication_stopped_anywhere_loses_no_edition(
     root: Folder, monkeypatch: pytest.MonkeyPatch, new: Edition
 ) -> None:
-    reader.publish(made("first"), root)
+    publisher.publish(made("first"), root)
     old = reader.read_manifest(reader.latest(root))
     stopped = 0
-    for _ in every_point(root.path, lambda: reader.publish(new, root), monkeypatch):
+    for _ in every_point(root.path, lambda: publisher.publish(new, root), monkeypatch):
         stopped += 1
         standing = reader.read_published(reader.latest(root), verify=True).manifest
         kept = [
@@ -176,7 +176,7 @@ def test_a_publication_stopped_anywhere_loses_no_edition(
         assert old in [standing, *kept]
         assert len(kept) <= 1
     assert stopped > 5
-    assert not reader.publish(new, root).changed
+    assert not publisher.publish(new, root).changed
     assert reader.read_manifest(reader.latest(root))["provenance"]["run_key"] == (
         new.run_key if new.standing else "first"
     )

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.evaluation.gate import Contender, Decision, Evidence, decide
 from pipeline.evaluation.significance import Significance
-from pipeline.publishing import formatting
+from pipeline.publishing import verdict
 from tests.editions import edition, forecasts
 
 NO_TEST = Evidence(level=0.1)
@@ -27,7 +27,7 @@ def title(decision: Decision, **facts: Any) -> str:
     frame = forecasts(model=decision.model, version="" if baseline else decision.model_version)
     known = {"version": "1", "as_of": "2013-02-28", "network": "rnn"}
     told = {**vars(decision), "best_baseline": "garch", "champion": known, **facts}
-    return formatting.verdict(edition(forecasts=frame, decision=told)).title
+    return verdict.verdict(edition(forecasts=frame, decision=told)).title
 
 
 CASES: list[tuple[str, dict[str, Any], str, str]] = [
@@ -189,7 +189,7 @@ def test_with_nothing_held_out_the_baseline_is_published_unjudged() -> None:
 def test_a_decision_of_an_older_version_is_told_by_its_reason(reason: str, beginning: str) -> None:
     old = {"model": "garch", "model_version": "abc", "promoted": False, "reason": reason, "best_baseline": "garch"}
     frame = forecasts(model="garch", version="")
-    assert formatting.verdict(edition(forecasts=frame, decision=old)).title.startswith(beginning)
+    assert verdict.verdict(edition(forecasts=frame, decision=old)).title.startswith(beginning)
 
 
 @pytest.mark.parametrize(
@@ -203,5 +203,5 @@ def test_a_network_that_forecasts_no_symbol_is_not_said_to_be_published(promoted
     known = {"version": "2", "as_of": "2013-02-28", "network": "lstm"}
     decision = {"model": "lstm", "model_version": "2", "promoted": promoted, "champion": known, "reason": "x"}
     made = edition(forecasts=forecasts(model="garch", version=""), decision={**decision, "best_baseline": "garch"})
-    assert formatting.verdict(made).title.startswith(beginning)
-    assert "by GARCH baseline" in formatting.headline(made)
+    assert verdict.verdict(made).title.startswith(beginning)
+    assert "by GARCH baseline" in verdict.headline(made)

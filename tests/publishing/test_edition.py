@@ -6,9 +6,9 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from pipeline.config import BASELINES
+from pipeline.forecast_schema import BASELINES, COLUMNS, ESTIMATED, LAST_SESSION
 from pipeline.modeling import baselines
-from pipeline.publishing.edition import COLUMNS, ESTIMATED, LAST_SESSION, Edition
+from pipeline.publishing.edition import Edition
 from pipeline.publishing.formatting import model_name
 
 

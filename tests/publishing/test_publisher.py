@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import CorruptFile, MissingStep, StoreError
-from pipeline.publishing import reader
+from pipeline.publishing import publisher, reader
 from pipeline.publishing.edition import Edition
 from pipeline.storage import Folder, atomic_files
 
@@ -25,7 +25,7 @@ def pointed_at(root: Path) -> str:
 
 
 def test_an_edition_is_published_with_all_its_files(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    published = reader.publish(make_edition(), Folder(tmp_path / "published"))
+    published = publisher.publish(make_edition(), Folder(tmp_path / "published"))
     folder = tmp_path / "published" / published.folder.name
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert published.changed
@@ -51,7 +51,7 @@ def test_an_edition_is_published_with_all_its_files(make_edition: Callable[..., 
 def test_the_pointer_names_the_manifest_it_was_written_for(
     make_edition: Callable[..., Edition], tmp_path: Path
 ) -> None:
-    published = reader.publish(make_edition(), Folder(tmp_path))
+    published = publisher.publish(make_edition(), Folder(tmp_path))
     pointer = json.loads((tmp_path / "latest.json").read_text())
     digest = atomic_files.sha256_bytes(published.folder.read("manifest.json"))
     assert pointer == {"as_of": "2013-03-01", "folder": "as_of=2013-03-01", "manifest_sha256": digest}
@@ -61,21 +61,21 @@ def test_the_pointer_names_the_manifest_it_was_written_for(
 def test_publishing_twice_changes_nothing_not_even_a_time_stamp(
     make_edition: Callable[..., Edition], tmp_path: Path
 ) -> None:
-    reader.publish(make_edition(), Folder(tmp_path))
+    publisher.publish(make_edition(), Folder(tmp_path))
     before = state(tmp_path)
-    assert not reader.publish(make_edition(), Folder(tmp_path)).changed
+    assert not publisher.publish(make_edition(), Folder(tmp_path)).changed
     assert state(tmp_path) == before
 
 
 def test_two_runs_with_one_content_differ_only_in_manifest_and_report(make_edition: Callable[..., Edition]) -> None:
-    one, other = reader.render(make_edition()), reader.render(make_edition(provenance={"mlflow_run_id": "r2"}))
+    one, other = publisher.render(make_edition()), publisher.render(make_edition(provenance={"mlflow_run_id": "r2"}))
     assert {name for name in one if one[name] != other[name]} == {"manifest.json", "report.html"}
 
 
 def test_other_content_replaces_what_was_there(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    reader.publish(make_edition(), Folder(tmp_path))
+    publisher.publish(make_edition(), Folder(tmp_path))
     fewer = make_edition().forecasts.query("symbol == 'AAPL'")
-    published = reader.publish(make_edition(forecasts=fewer), Folder(tmp_path))
+    published = publisher.publish(make_edition(forecasts=fewer), Folder(tmp_path))
     assert published.changed
     assert (published.folder / "charts").names("*") == ["AAPL.png"]
     assert reader.read_published(published.folder, verify=True).manifest["symbols"] == 1
@@ -85,25 +85,25 @@ def test_other_content_replaces_what_was_there(make_edition: Callable[..., Editi
 def test_a_damaged_file_is_found_and_mended_by_publishing_again(
     make_edition: Callable[..., Edition], tmp_path: Path
 ) -> None:
-    folder = reader.publish(make_edition(), Folder(tmp_path)).folder
+    folder = publisher.publish(make_edition(), Folder(tmp_path)).folder
     folder.write("forecasts.csv", b"symbol\n")
     folder.remove("charts/AAPL.png")
     with pytest.raises(CorruptFile, match=r"forecasts\.csv, charts/AAPL\.png"):
         reader.read_published(folder, verify=True)
-    assert reader.publish(make_edition(), Folder(tmp_path)).changed
+    assert publisher.publish(make_edition(), Folder(tmp_path)).changed
     assert reader.read_published(folder, verify=True).forecasts["as_of"] == "2013-03-01"
 
 
 def test_the_pointer_never_steps_back_to_an_older_session(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    reader.publish(make_edition(as_of=DAY), Folder(tmp_path))
-    reader.publish(make_edition(as_of=DAY_BEFORE), Folder(tmp_path))
+    publisher.publish(make_edition(as_of=DAY), Folder(tmp_path))
+    publisher.publish(make_edition(as_of=DAY_BEFORE), Folder(tmp_path))
     assert pointed_at(tmp_path) == "as_of=2013-03-01"
     assert reader.latest(Folder(tmp_path)).name == "as_of=2013-03-01"
 
 
 def test_the_pointer_steps_forward(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    reader.publish(make_edition(as_of=DAY_BEFORE), Folder(tmp_path))
-    reader.publish(make_edition(as_of=DAY), Folder(tmp_path))
+    publisher.publish(make_edition(as_of=DAY_BEFORE), Folder(tmp_path))
+    publisher.publish(make_edition(as_of=DAY), Folder(tmp_path))
     assert pointed_at(tmp_path) == "as_of=2013-03-01"
 
 
@@ -114,11 +114,11 @@ def test_a_pointer_lost_in_a_crash_is_written_by_the_same_publication_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(reader, "_point", crash)
+        patch.setattr(publisher, "_point", crash)
         with pytest.raises(KeyboardInterrupt):
-            reader.publish(make_edition(), Folder(tmp_path))
+            publisher.publish(make_edition(), Folder(tmp_path))
     assert not (tmp_path / "latest.json").exists()
-    assert not reader.publish(make_edition(), Folder(tmp_path)).changed
+    assert not publisher.publish(make_edition(), Folder(tmp_path)).changed
     assert pointed_at(tmp_path) == "as_of=2013-03-01"
 
 
@@ -126,7 +126,7 @@ def test_a_pointer_lost_in_a_crash_is_written_by_the_same_publication_again(
 def test_a_failure_at_any_step_leaves_the_old_edition_as_it_was(
     make_edition: Callable[..., Edition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    reader.publish(make_edition(), Folder(tmp_path))
+    publisher.publish(make_edition(), Folder(tmp_path))
     before = state(tmp_path)
 
     def full(*_: object) -> None:
@@ -134,7 +134,7 @@ def test_a_failure_at_any_step_leaves_the_old_edition_as_it_was(
 
     monkeypatch.setattr(atomic_files, step, full)
     with pytest.raises(StoreError, match="No space left on device; what was published before is untouched"):
-        reader.publish(make_edition(exchange="XLON"), Folder(tmp_path))
+        publisher.publish(make_edition(exchange="XLON"), Folder(tmp_path))
     after = state(tmp_path)
     assert {path: after[path][1] for path in before} == {path: data for path, (_, data) in before.items()}
     assert not [path for path in set(after) - set(before) if Path(path).is_file()]
@@ -145,19 +145,19 @@ def test_a_folder_that_cannot_be_written_gives_one_clear_line(
 ) -> None:
     (tmp_path / "published").write_text("a file in the way")
     with pytest.raises(StoreError, match="set PIPELINE_PUBLISH_URI"):
-        reader.publish(make_edition(), Folder(tmp_path / "published"))
+        publisher.publish(make_edition(), Folder(tmp_path / "published"))
 
 
 def test_litter_of_a_killed_publication_is_removed_by_the_next(
     make_edition: Callable[..., Edition], tmp_path: Path
 ) -> None:
     (tmp_path / ".as_of=2013-02-28.0badcafe.aside" / "charts").mkdir(parents=True)
-    reader.publish(make_edition(), Folder(tmp_path))
+    publisher.publish(make_edition(), Folder(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "as_of=2013-03-01", "latest.json"]
 
 
 def test_an_unfinished_folder_is_not_the_latest(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    reader.publish(make_edition(), Folder(tmp_path))
+    publisher.publish(make_edition(), Folder(tmp_path))
     (tmp_path / "as_of=2013-03-04").mkdir()
     assert reader.latest(Folder(tmp_path)).name == "as_of=2013-03-01"
 
@@ -170,7 +170,7 @@ def test_nothing_published_names_the_next_step(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_manifest_is_a_corrupt_file(make_edition: Callable[..., Edition], tmp_path: Path) -> None:
-    folder = reader.publish(make_edition(), Folder(tmp_path)).folder
+    folder = publisher.publish(make_edition(), Folder(tmp_path)).folder
     folder.write("manifest.json", b"{")
     with pytest.raises(CorruptFile, match=r"manifest\.json cannot be read"):
         reader.read_published(folder)
@@ -180,4 +180,4 @@ def test_an_unreadable_manifest_is_a_corrupt_file(make_edition: Callable[..., Ed
     ("symbol", "name"), [("BRK-B", "BRK-B"), ("^GSPC", "_5eGSPC"), ("EURUSD=X", "EURUSD_3dX"), ("../x", "_2e._2fx")]
 )
 def test_a_symbol_becomes_a_harmless_file_name(symbol: str, name: str) -> None:
-    assert reader.file_name(symbol) == name
+    assert publisher.file_name(symbol) == name

@@ -11,7 +11,7 @@ import pytest
 from s3fs import S3FileSystem
 
 from pipeline.errors import CorruptFile, MissingStep, StoreError
-from pipeline.publishing import reader
+from pipeline.publishing import publisher, reader
 from pipeline.publishing.edition import Edition
 from pipeline.storage import Bucket, Folder, Storage, open_storage
 
@@ -23,8 +23,8 @@ OLD, NEW = "XNYS", "XLON"
 def editions(make_edition: Callable[..., Edition], monkeypatch: pytest.MonkeyPatch) -> dict[tuple[date, str], Edition]:
     """Editions of two sessions, and another of each, drawn only once."""
     made = {(day, name): make_edition(as_of=day, exchange=name) for day in (DAY, DAY_BEFORE) for name in (OLD, NEW)}
-    drawn = {key: reader.render(edition) for key, edition in made.items()}
-    monkeypatch.setattr(reader, "render", lambda edition: drawn[edition.as_of, edition.exchange])
+    drawn = {key: publisher.render(edition) for key, edition in made.items()}
+    monkeypatch.setattr(publisher, "render", lambda edition: drawn[edition.as_of, edition.exchange])
     return made
 
 
@@ -48,8 +48,8 @@ def test_a_bucket_holds_what_a_folder_holds(editions: dict[Any, Edition], root: 
         with pytest.raises(MissingStep, match="python -m pipeline run"):
             reader.latest(place)
         for day in (DAY, DAY_BEFORE):
-            assert reader.publish(editions[day, OLD], place).changed
-        assert not reader.publish(editions[DAY, OLD], place).changed
+            assert publisher.publish(editions[day, OLD], place).changed
+        assert not publisher.publish(editions[DAY, OLD], place).changed
         assert reader.latest(place).name == pointed_at(place) == "as_of=2013-03-01"
         assert reader.read_published(reader.latest(place), verify=True).forecasts["as_of"] == "2013-03-01"
     for name in ("as_of=2013-03-01", "as_of=2013-02-28"):
@@ -59,12 +59,12 @@ def test_a_bucket_holds_what_a_folder_holds(editions: dict[Any, Edition], root: 
 
 
 def test_a_changed_byte_is_found_and_mended_by_publishing_again(editions: dict[Any, Edition], root: Storage) -> None:
-    folder = reader.publish(editions[DAY, OLD], root).folder
+    folder = publisher.publish(editions[DAY, OLD], root).folder
     folder.write("forecasts.csv", b"symbol\n")
     folder.remove("charts/AAPL.png")
     with pytest.raises(CorruptFile, match=r"forecasts\.csv, charts/AAPL\.png in s3://bell/kept/as_of=2013-03-01"):
         reader.read_published(folder, verify=True)
-    assert reader.publish(editions[DAY, OLD], root).changed
+    assert publisher.publish(editions[DAY, OLD], root).changed
     reader.read_published(folder, verify=True)
 
 
@@ -83,7 +83,7 @@ def cut_off(edition: Edition, root: Storage, number: int) -> tuple[str, int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(S3FileSystem, "_call_s3", counted)
         try:
-            reader.publish(edition, root)
+            publisher.publish(edition, root)
         except StoreError as error:
             return str(error), len(put)
     return "", len(put)
@@ -92,10 +92,10 @@ def cut_off(edition: Edition, root: Storage, number: int) -> tuple[str, int]:
 def test_a_publication_cut_off_anywhere_leaves_the_old_edition_or_is_found_out(
     editions: dict[Any, Edition], root: Storage
 ) -> None:
-    reader.publish(editions[DAY_BEFORE, OLD], root)
+    publisher.publish(editions[DAY_BEFORE, OLD], root)
     before, seen = files_of(root, "as_of=2013-02-28"), set()
     for number in count(1):
-        reader.publish(editions[DAY, OLD], root)
+        publisher.publish(editions[DAY, OLD], root)
         said, put = cut_off(editions[DAY, NEW], root, number)
         if not said:
             break
@@ -105,7 +105,7 @@ def test_a_publication_cut_off_anywhere_leaves_the_old_edition_or_is_found_out(
             seen.add(reader.read_published(reader.latest(root), verify=True).manifest["exchange"])
         except CorruptFile:
             seen.add("found out")
-        reader.publish(editions[DAY, NEW], root)
+        publisher.publish(editions[DAY, NEW], root)
         assert reader.read_published(reader.latest(root), verify=True).manifest["exchange"] == NEW
     assert put == number - 1 == 10  # the files of an edition, and the pointer
     assert seen == {OLD, NEW, "found out"}
@@ -131,9 +131,9 @@ def test_with_two_publishers_the_pointer_ends_at_the_newest_whenever_the_other_c
     monkeypatch.setattr(Bucket, "_asked", counted)
     for number in count(1):
         root = open_storage(f"{bucket}/{number}", tmp_path)
-        waiting = [lambda root=root: reader.publish(editions[quick, OLD], root)]
+        waiting = [lambda root=root: publisher.publish(editions[quick, OLD], root)]
         left = number
-        reader.publish(editions[slow, OLD], root)
+        publisher.publish(editions[slow, OLD], root)
         left = 0
         if waiting:
             break
@@ -150,13 +150,13 @@ def test_a_bucket_keeps_trials_and_replaced_editions_as_a_folder_does(
     folder = Folder(tmp_path / "published")
     trial = make_edition(trial=("1 of 3 symbols",))
     for place in (root, folder):
-        reader.publish(trial, place)
+        publisher.publish(trial, place)
         assert reader.read_manifest(reader.newest(place))["trial"] == ["1 of 3 symbols"]
         assert not place.exists("latest.json")
-        reader.publish(make_edition(exchange=OLD), place)
-        reader.publish(make_edition(exchange=NEW), place)
-        assert not reader.publish(trial, place).changed
-        assert not reader.publish(make_edition(exchange=NEW), place).changed
+        publisher.publish(make_edition(exchange=OLD), place)
+        publisher.publish(make_edition(exchange=NEW), place)
+        assert not publisher.publish(trial, place).changed
+        assert not publisher.publish(make_edition(exchange=NEW), place).changed
     kept = reader.other_editions(root, DAY)
     assert kept == reader.other_editions(folder, DAY)
     assert [reader.read_published(root / one.place, verify=True).manifest["exchange"] for one in kept] == [OLD, OLD]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from pipeline.publishing import formatting, reader
+from pipeline.publishing import formatting, publisher, reader
 from pipeline.publishing.charts.fan_layout import WIDTH, fan_layout
 from pipeline.publishing.charts.svg import places_of, round_values
 from pipeline.publishing.edition import Edition
@@ -66,7 +66,7 @@ def tiny(make_edition: Callable[..., Edition], make_forecasts: Callable[..., pd.
 
 def test_a_tiny_price_is_shown_whole_in_the_terminal_and_the_report(tiny: Edition, tmp_path: Path) -> None:
     root = open_storage(tmp_path, tmp_path / "cache")
-    published = reader.read_published(reader.publish(tiny, root).folder)
+    published = reader.read_published(publisher.publish(tiny, root).folder)
     one = published.forecasts["forecasts"][0]
     for what in (
         Overview(published=published),

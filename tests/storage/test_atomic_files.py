@@ -21,7 +21,7 @@ NEW = {"a.txt": b"new", "charts/a.png": b"new picture", "charts/b.png": b"new pi
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pipeline import files
+from pipeline.storage import atomic_files as files
 
 nth, folder, swaps = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "True"
 if not swaps:

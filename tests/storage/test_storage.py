@@ -13,11 +13,11 @@ import pytest
 import requests
 from s3fs import S3FileSystem
 
-from pipeline import storage
 from pipeline.config import Settings
 from pipeline.errors import BadSetting, BucketFailed, CorruptFile, StoreError
 from pipeline.jobs import health_checks
 from pipeline.storage import Bucket, Folder, Storage, open_storage
+from pipeline.storage.urls import shown
 
 Machine = Callable[[], Storage]
 SECRET = "a-secret-of-the-bell"
@@ -233,7 +233,7 @@ def assert_clear(error: Exception) -> None:
     ],
 )
 def test_a_message_shows_no_password(text: str, fit: str) -> None:
-    assert storage.shown(text) == fit
+    assert shown(text) == fit
 
 
 def test_a_path_is_a_folder_and_a_url_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

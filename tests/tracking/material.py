@@ -6,8 +6,7 @@ from typing import Any
 
 import torch
 
-from pipeline.config import LEVELS
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS, LEVELS
 from pipeline.modeling.forecaster import Forecaster, ModelCard
 from pipeline.modeling.networks.quantile_networks import build
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline.config import LEVELS
+from pipeline.forecast_schema import LEVELS
 from pipeline.modeling.forecaster import Forecaster
 from pipeline.modeling.serving import forecast_from_prices
 from pipeline.tracking import model_package

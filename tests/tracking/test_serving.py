@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 import requests
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import Settings
+from pipeline.forecast_schema import LEVELS
 from pipeline.modeling.forecaster import Forecaster
 from pipeline.modeling.serving import forecast_from_prices
 from pipeline.tracking import registry

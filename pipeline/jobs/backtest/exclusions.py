@@ -68,13 +68,6 @@ def joined(rows: Iterable[Row]) -> list[Row]:
     return _joined(pd.DataFrame.from_records(list(rows), columns=[*_KEYS, "first", "last", "sessions"]))
 
 
-def in_words(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
-    """Return the newest reason of each symbol in one line, of `most` symbols."""
-    newest = {row["symbol"]: row["reason"] for row in rows}
-    told = [f"{symbol} {reason}" for symbol, reason in list(newest.items())[:most]]
-    return "; ".join([*told, f"and {len(newest) - most} more"] if len(newest) > most else told)
-
-
 def _joined(rows: pd.DataFrame) -> list[Row]:
     spans = rows.groupby(_KEYS, sort=False).agg({"first": "min", "last": "max", "sessions": "sum"}).reset_index()
     ordered = spans.sort_values(["symbol", "first"], kind="stable").to_dict("records")

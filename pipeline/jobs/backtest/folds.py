@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.config import LEVELS
+from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.backtest.fold_view import View, view_of
 from pipeline.jobs.context import Progress, Summary, digest_of, panel_of, snapshot_of, training_precision

@@ -9,13 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import Settings
 from pipeline.errors import BadSession, BadSetting, NothingToForecast
+from pipeline.forecast_schema import LEVELS
+from pipeline.jobs import context
 from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.backtest import folds as one_fold
 from pipeline.jobs.context import Asked, Progress, Summary, digest_of, snapshot_of
-from pipeline.jobs.price_ingestion import ingest_all, plan, snapshot
+from pipeline.jobs.planning import plan
+from pipeline.jobs.price_ingestion import ingest_all
 from pipeline.jobs.run import Run
+from pipeline.jobs.snapshots import snapshot
 from pipeline.prices.sources import open_source
 from pipeline.prices.store.snapshot import read_snapshot
 from pipeline.storage.atomic_files import sha256_bytes
@@ -117,7 +121,7 @@ def backtest_summary(
     frame = backtest_tables.in_order([one_fold.part_of(this, fold) for fold in folds])
     if frame.empty:
         span, rows = f"{folds[0]['first']} to {folds[-1]['last']}", [row for one in made for row in one["withheld"]]
-        raise NothingToForecast(f"no symbol can be forecast from {span}: {exclusions.in_words(rows)}")
+        raise NothingToForecast(f"no symbol can be forecast from {span}: {context.reasons_by_symbol(rows)}")
     data = backtest_tables.as_parquet(frame)
     this.kept.write(_FRAME, data)
     if out is not None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data.earnings_cycle import around_earlier_quarters
 from pipeline.modeling.data.panel import Array, Panel
 

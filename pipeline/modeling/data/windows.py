@@ -9,15 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Array
-from pipeline.modeling.torch_runtime import Workers
 
 Index = NDArray[np.int64]
-_CHUNK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,25 +87,3 @@ class Windows:
     def gather(self, starts_B: Tensor) -> Tensor:
         """Return the contexts that begin there, shape (B, L, F)."""
         return self._view_NLF.index_select(0, starts_B.to(self._view_NLF.device))
-
-
-def in_chunks(
-    network: nn.Module, windows: Windows, starts_N: Tensor, workers: Workers | None = None, *, bf16: bool = False
-) -> Tensor:
-    """Return what a network says of the windows that begin there, (N, H, Q), on the CPU and in training mode as it was.
-
-    A chunk at a time: larger batches fall out of the cache. In fp32 unless `bf16`.
-    """
-
-    def of(part: Tensor) -> Tensor:
-        x_BLF = windows.gather(part)
-        with torch.inference_mode(), torch.autocast(x_BLF.device.type, torch.bfloat16, enabled=bf16):
-            quantiles_BHQ: Tensor = network(x_BLF)
-            return quantiles_BHQ.float().cpu()
-
-    trained = network.training
-    network.eval()
-    parts = torch.split(starts_N, _CHUNK)
-    quantiles_NHQ = torch.cat(workers.each(of, parts) if workers else [of(part) for part in parts])
-    network.train(trained)
-    return quantiles_NHQ

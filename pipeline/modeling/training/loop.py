@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.splits import Fold
-from pipeline.modeling.data.windows import Index, Origins, Windows, in_chunks
+from pipeline.modeling.data.windows import Index, Origins, Windows
+from pipeline.modeling.networks.batched import in_chunks
 from pipeline.modeling.networks.quantile_networks import Shape, build
 from pipeline.modeling.torch_runtime import Workers, settle, training_device
 from pipeline.modeling.training.adamw import AdamW, clip

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import Settings
+from pipeline.forecast_schema import LEVELS
 from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Panel
 from pipeline.modeling.data.splits import Fold

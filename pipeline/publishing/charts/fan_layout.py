@@ -9,8 +9,9 @@ from datetime import date
 
 import numpy as np
 
+from pipeline.forecast_schema import MEDIAN, RANGE_POSITIONS
 from pipeline.publishing.charts.svg import Floats, Points, Scale, places_of, points, round_values
-from pipeline.publishing.edition import MEDIAN, RANGES, Fan
+from pipeline.publishing.edition import Fan
 from pipeline.publishing.formatting import decimals, price, short_day, target_day
 
 WIDTH, HEIGHT = 440, 230
@@ -110,7 +111,7 @@ def _across(past: int, horizon: int, left: float, right: float) -> tuple[Floats,
 
 
 def _edges(start: tuple[float, float], x_H: Floats, quantiles_HQ: Floats, coverage: int, down: Scale) -> list[Points]:
-    return [[start, *points(x_H, down(quantiles_HQ[:, column]))] for column in reversed(RANGES[coverage])]
+    return [[start, *points(x_H, down(quantiles_HQ[:, column]))] for column in reversed(RANGE_POSITIONS[coverage])]
 
 
 def _ribbon(start: tuple[float, float], x_H: Floats, quantiles_HQ: Floats, coverage: int, down: Scale) -> Points:

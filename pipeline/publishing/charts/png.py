@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import BASELINES
+from pipeline.forecast_schema import BASELINES
 from pipeline.publishing.charts.fan_layout import HEIGHT, WIDTH, Layout, fan_layout
 from pipeline.publishing.charts.svg import Points
 from pipeline.publishing.edition import Fan

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup, escape
 
-from pipeline.config import BASELINES
-from pipeline.publishing import formatting
+from pipeline.forecast_schema import BASELINES
+from pipeline.publishing import formatting, verdict
 from pipeline.publishing.charts.memory_png import shares
 from pipeline.publishing.charts.svg import Floats, Points, Scale, drawing, path, points
 from pipeline.publishing.edition import Edition
@@ -27,7 +27,7 @@ def calibration_svg(edition: Edition) -> Markup | None:
     None where no such shares are known. On the diagonal a model keeps every promise.
     """
     models = edition.scores.get("models", {})
-    published = formatting.scores_key(edition.decision, edition.scores)
+    published = verdict.scores_key(edition.decision, edition.scores)
     names = dict.fromkeys(name for name in (edition.best_baseline, published) if name)
     curves = {name: [(row["level"], row["share"]) for row in models.get(name, {}).get("below", ())] for name in names}
     curves = {name: curve for name, curve in curves.items() if curve}

@@ -13,8 +13,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from pipeline.config import LEVELS
-from pipeline.publishing import formatting
+from pipeline.forecast_schema import LEVELS
+from pipeline.publishing import formatting, verdict
 from pipeline.publishing.charts.fan_svg import fan_svg
 from pipeline.publishing.edition import Edition, Fan
 from pipeline.publishing.report import score_tables, symbol_table
@@ -63,11 +63,9 @@ def _context(edition: Edition) -> dict[str, Any]:
     return {
         "edition": edition,
         "words": formatting,
-        "verdict": formatting.verdict(edition),
-        "trial": formatting.trial_note(edition.trial, standing=edition.standing),
-        "held": _meters(
-            edition.scores.get("models", {}).get(formatting.scores_key(edition.decision, edition.scores), {})
-        ),
+        "verdict": verdict.verdict(edition),
+        "trial": verdict.trial_note(edition.trial, standing=edition.standing),
+        "held": _meters(edition.scores.get("models", {}).get(verdict.scores_key(edition.decision, edition.scores), {})),
         "title": _title(edition),
         "horizons": _horizons(edition),
         "mixed": edition.targets is None,

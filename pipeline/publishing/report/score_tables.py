@@ -6,8 +6,8 @@ No score stands alone: CRPS beside the baselines', each comparison with its test
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline.config import BASELINES
-from pipeline.publishing import formatting
+from pipeline.forecast_schema import BASELINES
+from pipeline.publishing import formatting, verdict
 from pipeline.publishing.edition import Edition
 
 Models = Mapping[str, Mapping[str, Any]]
@@ -16,9 +16,9 @@ Models = Mapping[str, Mapping[str, Any]]
 def ranges(edition: Edition) -> Iterator[dict[str, Any]]:
     """Yield, for each model, the published one first, how good its ranges were."""
     models: Models = edition.scores.get("models", {})
-    published = formatting.scores_key(edition.decision, edition.scores)
+    published = verdict.scores_key(edition.decision, edition.scores)
     for name in _in_order(edition, models):
-        scores, gain = models[name], formatting.advantage(edition, name)
+        scores, gain = models[name], verdict.advantage(edition, name)
         yield {
             "name": contender(edition, name),
             "published": name == published,
@@ -77,5 +77,5 @@ def contender(edition: Edition, name: str) -> str:
 
 
 def _in_order(edition: Edition, models: Models) -> list[str]:
-    published = formatting.scores_key(edition.decision, edition.scores)
+    published = verdict.scores_key(edition.decision, edition.scores)
     return sorted(models, key=lambda name: (name != published, name in BASELINES, name))

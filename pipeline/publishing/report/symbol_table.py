@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.config import BASELINES
-from pipeline.publishing import formatting
+from pipeline.forecast_schema import BASELINES
+from pipeline.publishing import formatting, verdict
 from pipeline.publishing.charts.fan_svg import spark_svg
 from pipeline.publishing.edition import Edition, Fan
 
@@ -73,7 +73,7 @@ def skill_by_symbol(edition: Edition) -> dict[str, float]:
     models = edition.scores.get("models", {})
     if edition.model in BASELINES:
         return {}
-    mine = models.get(formatting.scores_key(edition.decision, edition.scores), {}).get("by_symbol", {})
+    mine = models.get(verdict.scores_key(edition.decision, edition.scores), {}).get("by_symbol", {})
     beside = models.get(edition.best_baseline or "", {}).get("by_symbol", {})
     pairs = {
         symbol: (formatting.known(row.get("crps_bp")), formatting.known(beside.get(symbol, {}).get("crps_bp")))

@@ -6,9 +6,9 @@ from datetime import date
 from itertools import chain
 from typing import Any
 
-from pipeline.config import BASELINES
 from pipeline.errors import CorruptFile, MissingStep
-from pipeline.publishing import archive, formatting, reader
+from pipeline.forecast_schema import BASELINES
+from pipeline.publishing import archive, formatting, reader, verdict
 from pipeline.publishing.site import hit_rates
 from pipeline.storage import Storage
 
@@ -34,7 +34,7 @@ def label(manifest: Mapping[str, Any], *, stands: bool) -> str:
 
     `stands` says that it is the session's standing edition, whatever its manifest asked for when it was published.
     """
-    if note := formatting.trial_note(manifest.get("trial", ()), standing=manifest.get("standing", True) and stands):
+    if note := verdict.trial_note(manifest.get("trial", ()), standing=manifest.get("standing", True) and stands):
         return note
     return "" if stands else "Replaced by a later edition of this session"
 

@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.errors import MissingStep
-from pipeline.publishing import formatting, reader, track_record_files
+from pipeline.publishing import formatting, reader, track_record_files, verdict
 from pipeline.publishing.site import editions, hit_rates, site_charts
 from pipeline.storage import Storage
 from pipeline.storage.urls import web_link
@@ -164,7 +164,7 @@ def symbols_page(root: Storage, base: str) -> str:
         base,
         here="symbols",
         day=date.fromisoformat(newest.manifest["as_of"]),
-        label=formatting.trial_note(newest.manifest.get("trial", ()), standing=newest.manifest.get("standing", True)),
+        label=verdict.trial_note(newest.manifest.get("trial", ()), standing=newest.manifest.get("standing", True)),
         rows=rows,
         withheld=withheld,
         others=sorted(known - listed),

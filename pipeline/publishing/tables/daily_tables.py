@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import LEVELS
-from pipeline.publishing.edition import ESTIMATED, LAST_SESSION, QUANTILES, RECORD, Edition
+from pipeline.forecast_schema import ESTIMATED, LAST_SESSION, LEVELS, QUANTILES, RECORD
+from pipeline.publishing.edition import Edition
 
 SCHEMA = pa.schema(
     [

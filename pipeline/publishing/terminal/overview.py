@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.config import BASELINES
-from pipeline.publishing import formatting
+from pipeline.forecast_schema import BASELINES
+from pipeline.publishing import formatting, verdict
 from pipeline.publishing.reader import Published
 from pipeline.publishing.terminal import text_chart
 
@@ -45,7 +45,7 @@ def heading(published: Published) -> Iterator[RenderableType]:
     forecasts, manifest = published.forecasts, published.manifest
     as_of = date.fromisoformat(forecasts["as_of"])
     yield Text(f"Closing Bell · {forecasts['exchange']} · after the close of {formatting.day(as_of)}", style="bold")
-    if note := formatting.trial_note(manifest.get("trial", ()), standing=manifest.get("standing", True)):
+    if note := verdict.trial_note(manifest.get("trial", ()), standing=manifest.get("standing", True)):
         yield Text(note, style="yellow")
     yield Text(manifest["verdict"], style="yellow" if forecasts["model"] in BASELINES else "cyan")
     yield Text(str(manifest["decision"].get("reason") or ""), style="dim")

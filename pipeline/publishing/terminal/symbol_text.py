@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.config import BASELINES
+from pipeline.forecast_schema import BASELINES
 from pipeline.publishing import formatting
 from pipeline.publishing.terminal import text_chart
 from pipeline.publishing.terminal.overview import moved, target_of

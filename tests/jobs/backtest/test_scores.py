@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import Settings
+from pipeline.forecast_schema import LEVELS, quantile_column
 from pipeline.modeling.baselines import BASELINES
-from pipeline.modeling.forecast_frame import quantile_column
 from tests.jobs.backtest.walked import COLUMNS, FIRST, LAST, PRICES, Done
 
 

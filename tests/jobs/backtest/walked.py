@@ -11,9 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline import jobs
-from pipeline.config import LEVELS
+from pipeline.forecast_schema import LEVELS, quantile_column
 from pipeline.jobs.run import Run
-from pipeline.modeling.forecast_frame import quantile_column
 from pipeline.prices.store.snapshot import write_snapshot
 
 SMALL = {

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config import LEVELS
+from pipeline.forecast_schema import LEVELS
 from pipeline.modeling import baselines
 from pipeline.modeling.baselines import trailing_quantiles
 from pipeline.modeling.data.features import STILL, Features, future_returns, make_features

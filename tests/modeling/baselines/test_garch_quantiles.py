@@ -10,7 +10,7 @@ import pytest
 from arch import arch_model
 from scipy.optimize import check_grad
 
-from pipeline.config import LEVELS
+from pipeline.forecast_schema import LEVELS
 from pipeline.modeling import baselines
 from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, NoFit, _Likelihood, fit
 from pipeline.modeling.baselines.garch_quantiles import FITTED_ON, REFIT

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data.features import make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
 from pipeline.modeling.data.windows import Origins, usable_origins

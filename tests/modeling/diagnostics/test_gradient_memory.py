@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pipeline import jobs
 from pipeline.config import Settings
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import Features, future_returns, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import Settings
 from pipeline.errors import BadSetting
-from pipeline.inputs import INPUTS
+from pipeline.forecast_schema import INPUTS, LEVELS
 from pipeline.jobs.planning import plan_run
 from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import Features, future_returns, make_features

@@ -21,14 +21,14 @@ CURVES = {"train_pinball": [[1, 0.3], [2, 0.2], [3, float("nan")]], "validation_
 def test_every_symbol_has_its_chart_and_the_same_one_again(make_edition: Callable[..., Edition]) -> None:
     first, second = (dict(png.fan_pngs(make_edition().fans)) for _ in range(2))
     assert list(first) == ["AAPL", "EURUSD=X", "^GSPC"]
-    assert all(png.startswith(PNG) for png in first.values())
+    assert all(picture.startswith(PNG) for picture in first.values())
     assert first == second
     assert first["AAPL"] != first["^GSPC"]
 
 
 def test_a_chart_does_not_depend_on_those_drawn_before_it(make_edition: Callable[..., Edition]) -> None:
     fans = make_edition().fans
-    alone = {symbol: png for fan in fans for symbol, png in png.fan_pngs([fan])}
+    alone = {symbol: picture for fan in fans for symbol, picture in png.fan_pngs([fan])}
     assert dict(png.fan_pngs(fans)) == dict(png.fan_pngs(reversed(fans))) == alone
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pipeline.config import LEVELS
+from pipeline.forecast_schema import LEVELS
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.report.figures import calibration_svg, gradient_svg
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import MissingStep
-from pipeline.publishing import formatting, reader, track_record_files
+from pipeline.publishing import formatting, publisher, reader, track_record_files
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.site import hit_rates, pages, site_charts
 from pipeline.storage import Folder
@@ -32,7 +32,7 @@ def put(root: Folder, make_edition: Callable[..., Edition]) -> Callable[..., Non
 
     def publish(as_of: date = AS_OF, **fields: Any) -> None:
         edition = make_edition(as_of=as_of, **fields)
-        root.replace(reader.folder_name(as_of), reader.render(edition))
+        root.replace(reader.folder_name(as_of), publisher.render(edition))
 
     return publish
 
@@ -204,7 +204,7 @@ def ahead(symbol: str = "AAPL", **fields: Any) -> pd.DataFrame:
 def test_a_trial_takes_no_symbol_away_and_empties_no_record(put: Callable[..., None], root: Folder) -> None:
     put(recent=recent("AAPL"))
     track_record_files.write(root, "sample", pd.concat([ahead("AAPL"), ahead("^GSPC")]))
-    reader.publish(edition(forecasts=forecasts(("AAPL",), model="mlp"), trial=("1 of 3 symbols",)), root)
+    publisher.publish(edition(forecasts=forecasts(("AAPL",), model="mlp"), trial=("1 of 3 symbols",)), root)
     assert "110.00" in pages.symbol_page(root, BASE, "^GSPC")
     assert "50 of the next session have matured" in pages.record_page(root, BASE)
     assert "MLP" not in pages.symbol_page(root, BASE, "AAPL")
@@ -229,7 +229,7 @@ def test_a_symbol_that_the_newest_edition_lacks_is_shown_from_the_one_before(
 
 def test_symbols_of_trials_alone_have_a_page_that_says_so(put: Callable[..., None], root: Folder) -> None:
     put()
-    reader.publish(edition(forecasts=forecasts(("MSFT",)), trial=("source yahoo instead of sample",)), root)
+    publisher.publish(edition(forecasts=forecasts(("MSFT",)), trial=("source yahoo instead of sample",)), root)
     assert "Trial: source yahoo instead of sample" in pages.symbol_page(root, BASE, "MSFT")
     assert f'"{BASE}/symbols/MSFT"' in pages.symbols_page(root, BASE)
 
@@ -245,7 +245,7 @@ def test_a_symbol_with_nothing_but_a_record_has_a_page(put: Callable[..., None],
 
 def test_before_anything_stands_every_page_shows_the_newest_trial(root: Folder) -> None:
     for symbol in ("IBM", "MSFT"):
-        reader.publish(edition(forecasts=forecasts((symbol,)), trial=("1 of 5 symbols",)), root)
+        publisher.publish(edition(forecasts=forecasts((symbol,)), trial=("1 of 5 symbols",)), root)
     for page in (
         pages.report_page(root, BASE),
         pages.report_page(root, BASE, AS_OF),
@@ -280,6 +280,6 @@ def test_each_source_has_a_record_of_its_own(put: Callable[..., None], root: Fol
 
 
 def test_an_edition_that_was_replaced_is_listed_as_such(put: Callable[..., None], root: Folder) -> None:
-    reader.publish(edition(), root)
-    reader.publish(edition(exchange="XLON"), root)
+    publisher.publish(edition(), root)
+    publisher.publish(edition(exchange="XLON"), root)
     assert "Replaced by a later edition of this session" in pages.sessions_page(root, BASE)

@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.publishing.edition import COLUMNS, ESTIMATED, LAST_SESSION, QUANTILES, RECORD, Edition
+from pipeline.forecast_schema import COLUMNS, ESTIMATED, LAST_SESSION, QUANTILES, RECORD
+from pipeline.publishing.edition import Edition
 from pipeline.publishing.tables.daily_tables import (
     PUBLISHED_SCHEMA,
     RECORD_SCHEMA,

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from pipeline.errors import MissingStep
-from pipeline.publishing import reader
+from pipeline.publishing import publisher, reader
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.terminal import overview
 from pipeline.publishing.terminal.symbol_text import Detail
@@ -40,7 +40,7 @@ def rows(text: str) -> list[list[str]]:
 @pytest.fixture
 def published(make_edition: Callable[..., Edition], tmp_path: Path) -> Callable[..., reader.Published]:
     def publish(**fields: Any) -> reader.Published:
-        return reader.read_published(reader.publish(make_edition(**fields), Folder(tmp_path)).folder)
+        return reader.read_published(publisher.publish(make_edition(**fields), Folder(tmp_path)).folder)
 
     return publish
 

@@ -22,7 +22,7 @@ refused. Nothing is guessed cell by cell. One subject a file:
     table.py        rows with their symbol, session and numbers
     left_out.py     rows that belong to no bar
     daily.py        intraday rows, dividends and splits
-    source.py       the source
+    files_source.py the source
 """
 
 from pipeline.prices.sources.files.files_source import FilesSource

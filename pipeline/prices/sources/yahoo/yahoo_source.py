@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pipeline.config import Settings
-from pipeline.errors import BadSetting, BadSymbol, BadUpstream, NoData, RateLimited, UnknownSymbol
+from pipeline.errors import BadSetting, BadSymbol, BadUpstream, NoData, RateLimited, UnknownSymbol, cause_of, one_line
 from pipeline.market.calendars import FIRST_DAY
 from pipeline.market.spellings import suggestion, yahoo_spelling
 from pipeline.market.symbols import parse_symbol
@@ -25,7 +25,6 @@ from pipeline.prices.bars import as_bars
 from pipeline.prices.sources import Basis
 from pipeline.prices.sources.retry import Failed, Patience
 from pipeline.prices.sources.yahoo.yahoo_rows import rows_of, without_padding
-from pipeline.storage.causes import cause_of, one_line
 
 if TYPE_CHECKING:
     from pipeline.prices.sources.yahoo.session import Exchange, Wire
