@@ -2,7 +2,7 @@
 
 A challenger takes over only if its mean CRPS is lower than the champion's and than the best baseline's on the same
 sessions, and a one-sided Diebold-Mariano test says of each difference that it is more than chance. Whoever is champion
-then is published only if its mean beats the best baseline's; otherwise the baseline is. docs/judging.md has the rules.
+then is published only if its mean beats the best baseline's; otherwise the baseline is. See docs/evaluation.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Scores of quantile forecasts, each beside its baseline on the same windows.
 
 Legend: N windows, H horizon, Q quantile levels, D sessions, G groups of windows. Returns are cumulative log returns;
-losses are in basis points. docs/judging.md has the formulas.
+losses are in basis points. docs/evaluation.md has the formulas.
 """
 
 from collections.abc import Mapping
