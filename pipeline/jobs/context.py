@@ -12,6 +12,7 @@ from pipeline.database.engine import open_database
 from pipeline.errors import BadSetting, MissingStep
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import SNAPSHOT
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import Snapshot, read_snapshot
 
@@ -33,18 +34,18 @@ Progress = Callable[[int, float], None]  # told the training step and its loss
 
 def digest_of(this: Run) -> str:
     """Return the SHA-256 of the snapshot that the run was frozen on."""
-    return str(this.read("snapshot", made_by="ingest")["digest"])
+    return this.load(SNAPSHOT).digest
 
 
 def snapshot_of(this: Run) -> Snapshot:
     """Return the snapshot that the run was frozen on, to be read on this machine. Raises MissingStep if it is gone."""
-    known, store = this.read("snapshot", made_by="ingest"), this.settings.store
-    address = str(store / known["name"])
+    known, store = this.load(SNAPSHOT), this.settings.store
+    address = str(store / known.name)
     try:
-        path = store.local(known["name"], known["digest"])
+        path = store.local(known.name, known.digest)
     except FileNotFoundError:
         raise MissingStep(f"the snapshot {address} is gone; run ingest and snapshot for its session again") from None
-    return Snapshot(path=path, digest=known["digest"], address=address)
+    return Snapshot(path=path, digest=known.digest, address=address)
 
 
 def features_of(this: Run) -> "Features":

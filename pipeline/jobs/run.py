@@ -12,11 +12,23 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from pipeline.config import Settings
 from pipeline.errors import MissingStep
 from pipeline.storage import Storage
+from pipeline.storage.documents import dump, from_document
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Artifact(Generic[T]):
+    """What one step leaves for others as a JSON document: its name, its type, and the step that makes it."""
+
+    name: str
+    kind: type[T]
+    step: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +87,22 @@ class Run:
         except FileNotFoundError:
             raise self._missing(name, made_by) from None
         return content
+
+    def save(self, artifact: Artifact[T], value: T) -> None:
+        """Keep what a step has made as a JSON document."""
+        self.kept.write(f"{artifact.name}.json", dump(value))
+
+    def load(self, artifact: Artifact[T]) -> T:
+        """Return what a step has made.
+
+        Raises MissingStep that names the step where there is nothing yet, CorruptFile for a document that cannot be
+        read.
+        """
+        document = self.read(artifact.name, made_by=artifact.step)
+        where = str(self.kept / f"{artifact.name}.json")
+        return from_document(
+            artifact.kind, document, where=where, remedy=f"run `{artifact.step}` for {self.as_of} again"
+        )
 
     @contextmanager
     def reading(self, name: str, *, made_by: str) -> Iterator[Path]:

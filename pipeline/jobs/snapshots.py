@@ -8,6 +8,7 @@ from pipeline.database.engine import open_database
 from pipeline.errors import BadSession, NothingToForecast
 from pipeline.jobs.context import Summary, reasons_by_symbol
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import SNAPSHOT, SnapshotReference
 from pipeline.prices.audit import look_over
 from pipeline.prices.store.asof import AsOf
 from pipeline.prices.store.snapshot import read_snapshot, write_snapshot
@@ -37,7 +38,7 @@ def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
         raise BadSession(f"there are no prices up to {this.as_of} for {', '.join(this.symbols[:5])}; run ingest first")
     this.write("run", this.to_dict())
     this.write("audit", audit)
-    this.write("snapshot", {"name": name, "digest": frozen.digest, "rows": known.rows})
+    this.save(SNAPSHOT, SnapshotReference(name=name, digest=frozen.digest, rows=known.rows))
     if len(audit["doubtful"]) == len(this.symbols):  # before anything is trained for nobody
         raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {reasons_by_symbol(audit['doubtful'])}")
     return {
