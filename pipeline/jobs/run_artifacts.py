@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.model_scores import Scores
 from pipeline.jobs.run import Artifact
 
 
@@ -15,3 +17,5 @@ class SnapshotReference:
 
 
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
+SCORES = Artifact("scores", Scores, step="train")  # `judge` adds the champion
+DECISION = Artifact("decision", Decision, step="judge")

@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.evaluation.model_scores import Scores
 from pipeline.jobs.context import Summary, own_record, snapshot_of
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import SCORES
 from pipeline.prices.store.snapshot import read_snapshot
 
 
@@ -17,7 +19,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
 
     this = Run.from_dict(run)
     settings = this.settings
-    training, scores = this.read("training", made_by="train"), this.read("scores", made_by="train")
+    training, scores = this.read("training", made_by="train"), this.load(SCORES)
     frozen = snapshot_of(this)
     card = this.read("model/model", made_by="train") if "not_trained" not in training else {"network": settings.network}
     tags = provenance.run_tags(
@@ -70,12 +72,12 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     return result
 
 
-def _draw(training: Mapping[str, Any], scores: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+def _draw(training: Mapping[str, Any], scores: Scores, folder: Path) -> dict[str, Path]:
     from pipeline.publishing.charts import memory_png, png
 
     folder.mkdir(exist_ok=True)
     figures = {}
-    if scores["models"]:
+    if scores.models:
         figures["scores"] = png.scores_chart(scores, folder / "scores.png")
     if curves := training["curves"]:
         figures["training"] = png.training_chart(curves, folder / "training.png", best_step=training["best_step"])

@@ -25,6 +25,7 @@ from pipeline.jobs.context import Progress, Summary, digest_of, panel_of, snapsh
 from pipeline.jobs.run import Run
 from pipeline.prices.store.snapshot import read_snapshot
 from pipeline.storage.atomic_files import sha256_bytes, sha256_file
+from pipeline.storage.documents import to_document
 from pipeline.tracking.source_files import needed_by
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summa
         ],
         "training": training,
         "model": model,
-        "scores": judged(this, bars, frame).scores(LEVELS),
+        "scores": to_document(judged(this, bars, frame).scores(LEVELS)),
     }
     this.write(f"{_place(fold)}/{_STORY}", made)
     return made
