@@ -47,6 +47,7 @@ TOOLS = {
     "import-linter": "a command of `make check`",
     "mypy": "a command of `make check`",
     "pandas-stubs": "types for mypy",
+    "pre-commit": "runs .pre-commit-config.yaml",
     "ruff": "a command of `make check`",
     "types-psutil": "types for mypy",
 }
