@@ -224,7 +224,7 @@ def test_a_champion_may_read_other_inputs_but_none_that_are_gone(
     monkeypatch.setattr(gating, "INPUTS", ("return", "market_return"))
     decision = jobs.judge(run)
     assert _kept(run)["champion"] is None
-    assert "the champion reads high_above_close, low_below_close" in decision["reason"]
+    assert "high_above_close, low_below_close" in decision["reason"]
     assert "which is no input any more" in decision["reason"]
 
 
