@@ -24,7 +24,7 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 COMPOSE := COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)" docker compose
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status install install-dev wheel secrets up down backup restore test test-fire test-browser test-wheel \
+.PHONY: docs help run stop status install install-dev wheel secrets up down backup restore test test-fire test-browser test-wheel \
 	test-distributed check bench bench-store bench-training bench-skill bench-stack audit scan lock
 
 help: ## list the targets
@@ -75,6 +75,9 @@ restore: ## restore a back-up into an empty stack: BACKUP=FOLDER
 ##@ Development
 
 install-dev: $(DEV) ## add the tools of tests and checks to .venv
+
+docs: $(DEV) ## write the layout of the package into docs/architecture.md
+	@$(BIN)/python -m tools.layout
 
 check: $(DEV) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
