@@ -15,11 +15,13 @@ INSTALLED_DEV := .venv/.installed-dev-$(shell cat requirements.txt requirements-
 # Quiet but for errors. A lock is its own constraint too: older versions of pip otherwise look for the newest of a package
 # that something wants with an extra.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+# One worker per core, and none for one named file (tests/conftest.py).
+WORKERS := -n logical --dist worksteal
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate
 
 COMPOSE := COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)" docker compose
 
-.PHONY: help run stop status install secrets up down backup restore test test-fire test-browser test-distributed bench bench-store bench-training bench-skill bench-stack check audit scan lock
+.PHONY: help run stop status install secrets up down backup restore test test-slow test-fire test-browser test-distributed bench bench-store bench-training bench-skill bench-stack check audit scan lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -56,8 +58,11 @@ backup: ## copy what the running stack keeps into backups/, or into BACKUP=FOLDE
 restore: ## bring a back-up into an empty stack: BACKUP=FOLDER
 	@docker/restore.sh "$(BACKUP)"
 
-test: $(INSTALLED_DEV) ## run the tests; ARGS='-k gate' is passed on to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED_DEV) ## run the tests on all cores; ARGS='-k gate' is passed on to pytest
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
+
+test-slow: $(INSTALLED_DEV) ## what `make test` leaves out: real processes, days on end, every cut-off point; minutes
+	@$(BIN)/python -m pytest -m slow $(WORKERS) $(ARGS)
 
 test-fire: $(INSTALLED_DEV) ## the store under fire: kill -9, full disks, many writers, a real PostgreSQL
 	@$(BIN)/python -m pytest -m fire $(ARGS)

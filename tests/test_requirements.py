@@ -32,6 +32,7 @@ LOADED_BY_NAME = {
     "psycopg": "SQLAlchemy loads it for postgresql+psycopg://",
 }
 TOOLS = {
+    "pytest-xdist": "started by the Makefile",
     "flask": "moto's server runs on it, and moto[s3] does not ask for it",
     "flask-cors": "the same",
     "import-linter": "a command of `make check`",

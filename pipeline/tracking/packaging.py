@@ -7,6 +7,7 @@ import ast
 import json
 import logging
 import shutil
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -101,6 +102,7 @@ def _beside(source: Path) -> list[Path]:
     return sorted(found)
 
 
+@cache  # a run that registers several models reads our sources once
 def _imported(path: Path) -> set[str]:
     """Return the first part of every name that a file imports from this package: `config` for `pipeline.config`."""
     names: set[str] = set()

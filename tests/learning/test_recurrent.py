@@ -101,6 +101,7 @@ def test_where_it_cannot_run_torch_s_own_does(kind: type[Cell], case: str, monke
         assert torch.equal(cell.last(x_BLI), by_torch(cell, x_BLI))
 
 
+@pytest.mark.slow
 def test_where_no_folder_can_be_written_to_it_is_compiled_all_the_same(tmp_path: Path) -> None:
     """As in a container whose file system is read-only."""
     words = """

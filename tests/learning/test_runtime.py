@@ -134,6 +134,7 @@ def test_the_optimizer_is_torch_s_adamw_on_one_cycle(steps: int) -> None:
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("used", "spared"),
     [

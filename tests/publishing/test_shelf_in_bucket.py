@@ -89,6 +89,7 @@ def cut_off(edition: Edition, root: Storage, number: int) -> tuple[str, int]:
     return "", len(put)
 
 
+@pytest.mark.slow
 def test_a_publication_cut_off_anywhere_leaves_the_old_edition_or_is_found_out(
     editions: dict[Any, Edition], root: Storage
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_publication_cut_off_anywhere_leaves_the_old_edition_or_is_found_out(
     assert files_of(root, "as_of=2013-02-28") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("slow", "quick"), [(DAY_BEFORE, DAY), (DAY, DAY_BEFORE), (DAY, DAY)])
 def test_with_two_publishers_the_pointer_ends_at_the_newest_whenever_the_other_comes_between(
     editions: dict[Any, Edition], bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: date, quick: date
