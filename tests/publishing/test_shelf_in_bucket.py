@@ -89,9 +89,12 @@ def cut_off(edition: Edition, root: Storage, number: int) -> tuple[str, int]:
     return "", len(put)
 
 
-def test_a_publication_cut_off_half_way_is_found_out_and_completed(editions: dict[Any, Edition], root: Storage) -> None:
-    shelf.publish(editions[DAY, OLD], root)
-    said, _ = cut_off(editions[DAY, NEW], root, 5)
+def test_a_publication_cut_off_before_its_last_file_is_found_out_and_completed(
+    editions: dict[Any, Edition], root: Storage
+) -> None:
+    for name in (OLD, NEW, OLD):  # what each replaces is stored by now
+        shelf.publish(editions[DAY, name], root)
+    said, _ = cut_off(editions[DAY, NEW], root, 9)
     assert "cut off" in said
     with pytest.raises(CorruptFile):
         shelf.read_published(shelf.latest(root), verify=True)
