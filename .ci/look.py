@@ -7,7 +7,8 @@ import sys
 
 import pandas as pd
 
-from pipeline.config import LEVELS, Settings
+from pipeline.config import Settings
+from pipeline.forecast_schema import LEVELS
 
 
 def main() -> None:

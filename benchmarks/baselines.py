@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import LEVELS
-from pipeline.judging.metrics import crps_bp, inside
-from pipeline.learning.bars import panel_from_bars
-from pipeline.learning.baselines import BASELINES, forecastable
-from pipeline.learning.baselines.garch_model import fit
-from pipeline.learning.features import Features, future_returns, make_features
-from pipeline.learning.panel import Panel
-from pipeline.learning.windows import Origins, usable_origins, with_targets
+from pipeline.evaluation.metrics import crps_bp, inside
+from pipeline.forecast_schema import LEVELS
+from pipeline.modeling.baselines import BASELINES, forecastable
+from pipeline.modeling.baselines.garch_fit import fit
+from pipeline.modeling.data.features import Features, future_returns, make_features
+from pipeline.modeling.data.panel import Panel
+from pipeline.modeling.data.panel_from_bars import panel_from_bars
+from pipeline.modeling.data.windows import Origins, usable_origins, with_targets
 from pipeline.prices.sources.files import FilesSource
 
 SEED = 20_260_102
@@ -72,7 +72,7 @@ def _scored(given: argparse.Namespace) -> Iterator[str]:
         notes: dict[str, Any] = {}
         quantiles_NHQ = baseline(features, origins, horizon=given.horizon, levels=LEVELS, notes=notes)
         crps_H = crps_bp(quantiles_NHQ, actual_NH, LEVELS).mean(axis=0)
-        held = " | ".join(f"{inside(quantiles_NHQ, actual_NH, LEVELS, each).mean():.1%}" for each in ("50", "90"))
+        held = " | ".join(f"{inside(quantiles_NHQ, actual_NH, LEVELS, each).mean():.1%}" for each in (50, 90))
         yield f"| `{name}` | {crps_H.mean():.2f} | {crps_H[0]:.2f} | {crps_H[-1]:.2f} | {held} | {_in_words(notes)} |"
     yield f"\n{len(features.panel.symbols)} symbols, {len(origins)} forecasts over {given.horizon} sessions"
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.market.sessions import Sessions
 from pipeline.prices.sources import Basis
-from pipeline.sessions import Sessions
 
 SEED = 20_260_102
 CLOCK = Sessions("XNYS")

@@ -21,13 +21,13 @@ from benchmarks.market import CLOCK, Market
 from pipeline.database.engine import open_database, reading
 from pipeline.database.schema import bars as bars_table
 from pipeline.database.schema import day_number, series
-from pipeline.prices.answers import Request
-from pipeline.prices.asof import AsOf
-from pipeline.prices.frames import VALUES, as_bars
-from pipeline.prices.ingest import Taken, take_in
+from pipeline.prices.bars import VALUES, as_bars
+from pipeline.prices.ingestion.ingest import Taken, take_in
+from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.quality import check_bars
-from pipeline.prices.snapshot import write_snapshot
-from pipeline.prices.store import PriceStore
+from pipeline.prices.store.asof import AsOf
+from pipeline.prices.store.snapshot import write_snapshot
+from pipeline.prices.store.writer import PriceStore
 
 _PEER_SYMBOLS = 100  # fetched at once by the peer: more would only cost it memory and garbage collection
 

@@ -2,7 +2,7 @@
 
 Every contestant of the recall task learns it from several seeds, and the three networks are trained on the packaged
 sample with the default settings, to measure their gradients. It prints both tables, keeps the recall in
-pipeline/learning/recall.json, from where each daily run's figure takes it, and draws docs/images/memory.png.
+pipeline/publishing/charts/recall.json, from where each daily run's figure takes it, and draws docs/images/memory.png.
 """
 
 import argparse
@@ -18,26 +18,27 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import recall_task
 from pipeline.config import Settings
-from pipeline.files import write_atomic
-from pipeline.learning import folds, recall
-from pipeline.learning.bars import panel_from_bars
-from pipeline.learning.features import future_returns, make_features
-from pipeline.learning.memory import NETWORKS, memory_of
-from pipeline.learning.retraining import retrain
-from pipeline.learning.windows import usable_origins, with_targets
+from pipeline.modeling.data import splits
+from pipeline.modeling.data.features import future_returns, make_features
+from pipeline.modeling.data.panel_from_bars import panel_from_bars
+from pipeline.modeling.data.windows import usable_origins, with_targets
+from pipeline.modeling.diagnostics.gradient_memory import NETWORKS, memory_of
+from pipeline.modeling.training.train_model import retrain
 from pipeline.prices.sources.sample import SampleSource
-from pipeline.publishing.memory_charts import memory_chart
+from pipeline.publishing.charts.memory_png import memory_chart
+from pipeline.storage.atomic_files import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
-KEPT, PICTURE = ROOT / "pipeline" / "learning" / "recall.json", ROOT / "docs" / "images" / "memory.png"
+KEPT, PICTURE = ROOT / "pipeline" / "publishing" / "charts" / "recall.json", ROOT / "docs" / "images" / "memory.png"
 _MOMENTS = ("_at_start", "")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, keep, draw, print."""
     given = _parser().parse_args(argv)
-    found = recalled(given.seeds, recall.Budget(steps=given.recall_steps))
+    found = recalled(given.seeds, recall_task.Budget(steps=given.recall_steps))
     write_atomic(given.json, json.dumps(found, indent=1) + "\n")
     sys.stdout.write("\n".join(recall_table(found)) + "\n\n")
     memory = gradients(Settings(training_steps=given.training_steps))
@@ -46,17 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def recalled(seeds: Sequence[int], budget: recall.Budget) -> dict[str, Any]:
+def recalled(seeds: Sequence[int], budget: recall_task.Budget) -> dict[str, Any]:
     """Return the recall errors of every contestant, and what they were measured with."""
     errors: dict[str, list[float]] = {}
-    for name in recall.CONTESTANTS:
+    for name in recall_task.CONTESTANTS:
         began = time.monotonic()
-        errors[name] = [float(f"{recall.recall_error(name, seed, budget):.3g}") for seed in seeds]
+        errors[name] = [float(f"{recall_task.recall_error(name, seed, budget):.3g}") for seed in seeds]
         sys.stderr.write(f"{name}: {errors[name]}, {time.monotonic() - began:.1f} s\n")
     return {
         "relative_error": errors,
         "seeds": list(seeds),
-        "task": {"sessions": recall.SESSIONS, "nearest": recall.FAR},
+        "task": {"sessions": recall_task.SESSIONS, "nearest": recall_task.FAR},
         "budget": asdict(budget),
         "torch": torch.__version__.partition("+")[0],
         "python": platform.python_version(),
@@ -70,7 +71,7 @@ def gradients(settings: Settings) -> dict[str, Any]:
     last = source.last_session()
     features = make_features(panel_from_bars(source.bars(source.symbols(), last)))
     future_STH = future_returns(features.panel.return_ST, settings.horizon)
-    fold = folds.split(
+    fold = splits.split(
         with_targets(usable_origins(features, settings.context_length), future_STH),
         features.panel,
         horizon=settings.horizon,
@@ -114,7 +115,9 @@ def memory_table(memory: Mapping[str, Any]) -> Iterator[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recall", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], metavar="SEED")
-    parser.add_argument("--recall-steps", type=int, default=recall.Budget().steps, help="that each contestant learns")
+    parser.add_argument(
+        "--recall-steps", type=int, default=recall_task.Budget().steps, help="that each contestant learns"
+    )
     parser.add_argument("--training-steps", type=int, default=1000, help="of each network whose gradients are measured")
     parser.add_argument("--json", type=Path, default=KEPT, metavar="FILE", help="where the recall is kept")
     parser.add_argument("--picture", type=Path, default=PICTURE, metavar="FILE", help="where the figure goes")

@@ -64,7 +64,7 @@ def in_airflow_words() -> Iterator[None]:
 def reason_of(error: BaseException) -> str:
     """Return what an exception says, on one line: its message if the pipeline worded it, else with its type."""
     from pipeline.errors import PipelineError
-    from pipeline.storage import shown
+    from pipeline.storage.urls import shown
 
     words = " ".join(str(error).split())
     if isinstance(error, AirflowFailException | AirflowSkipException) and words:

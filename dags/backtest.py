@@ -39,7 +39,7 @@ fails `plan` at once; the note on the run and the last line of the log say what 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from _closing_bell import (
+from _dag_common import (
     DEFAULT_ARGS,
     INGESTING,
     TRAIN_QUEUE,

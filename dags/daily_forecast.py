@@ -73,8 +73,8 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import _notices
-from _closing_bell import (
+import _notifications
+from _dag_common import (
     DEFAULT_ARGS,
     INGESTING,
     TRAIN_QUEUE,
@@ -96,7 +96,7 @@ PRICES = Asset(name="prices", uri="closing-bell://prices", group="closing-bell")
 MODEL = Asset(name="model", uri="closing-bell://model", group="closing-bell")
 FORECASTS = Asset(name="forecasts", uri="closing-bell://forecasts", group="closing-bell")
 
-# Those of pipeline.learning.baselines, written out so that reading this file stays cheap; a test compares.
+# Those of pipeline.modeling.baselines, written out so that reading this file stays cheap; a test compares.
 BASELINES = ["random_walk", "ewma_historical", "garch"]
 SHARED = shared_params()
 PARAMS = {
@@ -151,7 +151,7 @@ EXCHANGE = os.environ.get("PIPELINE_EXCHANGE") or "XNYS"
     ),
     catchup=False,
     max_active_runs=1,
-    deadline=_notices.deadline(EXCHANGE),
+    deadline=_notifications.deadline(EXCHANGE),
     default_args=DEFAULT_ARGS,
     params=checked(PARAMS),
     tags=["closing-bell", "forecast"],
@@ -276,7 +276,7 @@ def daily_forecast() -> None:
     @job(execution_timeout=timedelta(minutes=5), map_index_template="{{ task.op_kwargs['channel'] }}")
     def tell(channel: str) -> None:
         """Tell those who want to be told what came of the run, over one channel."""
-        told = _notices.tell(channel, get_current_context())
+        told = _notifications.tell(channel, get_current_context())
         if told is None:
             raise AirflowSkipException("this run has found nothing to do, and so there is nothing to tell")
 
@@ -294,7 +294,7 @@ def daily_forecast() -> None:
         >> forecast(run)
         >> published
     )
-    if channels := _notices.channels():
+    if channels := _notifications.channels():
         published >> tell.expand(channel=channels).as_teardown()
 
 

@@ -22,11 +22,11 @@ from local.rest import Airflow
 from local.watch import show_progress
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
-from pipeline.files import private
-from pipeline.planning import plan_run
+from pipeline.jobs.planning import plan_run
+from pipeline.jobs.trigger_form import check_form
+from pipeline.market.symbols import parse_symbols
 from pipeline.storage import Storage
-from pipeline.symbols import parse_symbols
-from pipeline.trigger_form import check_form
+from pipeline.storage.atomic_files import private
 
 INTERRUPTED = 130
 

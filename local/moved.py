@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from local.place import Place
-from pipeline.files import write_atomic
+from pipeline.storage.atomic_files import write_atomic
 from pipeline.tracking.moved import follow_home
 
 # Airflow writes its own folder into the configuration that it makes; what our environment does not set counts.

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from local.errors import LocalError
 from pipeline.config import Settings
-from pipeline.files import make_private, make_tree_private, private, write_atomic
+from pipeline.storage.atomic_files import make_private, make_tree_private, private, write_atomic
 
 REPO = Path(__file__).resolve().parent.parent
 

@@ -22,7 +22,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from local import moved, processes
 from local.errors import LocalError, PortInUse, ServiceFailed
 from local.place import REPO, Place
-from pipeline.files import private
+from pipeline.storage.atomic_files import private
 
 Say = Callable[[str], None]
 

@@ -11,24 +11,18 @@ from urllib.parse import quote
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from pipeline.calendar_ends import warnings
 from pipeline.errors import BadSetting
-from pipeline.inputs import INPUTS
-from pipeline.links import web_link
-from pipeline.market_tables import Market
-from pipeline.markets import Mapped, market_of, parse_mapped
-from pipeline.sessions import Sessions
-from pipeline.storage import Storage, check_address, open_storage, shown
-from pipeline.symbols import parse_symbols
+from pipeline.forecast_schema import INPUTS, NetworkName
+from pipeline.market.calendar_ends import warnings
+from pipeline.market.exchange_tables import Market
+from pipeline.market.exchanges import Mapped, market_of, parse_mapped
+from pipeline.market.sessions import Sessions
+from pipeline.market.symbols import parse_symbols
+from pipeline.storage import Storage, check_address, open_storage
+from pipeline.storage.urls import shown, web_link
 
 SourceName = Literal["sample", "yahoo", "files"]
-NetworkName = Literal["lstm", "rnn", "mlp"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
-
-# Quantile levels of every forecast; the outer pairs are the 90, 80 and 50 % ranges.
-LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
-# What a network must beat, by the names under which their forecasts are published.
-BASELINES = ("random_walk", "ewma_historical", "garch")
 
 # What may differ between the tasks of one run: where things are, who is notified, and what a machine can do. Every
 # other setting is frozen when a run is planned; so is a new one until it is listed here.

@@ -90,11 +90,11 @@ def file(as_of: date, name: str) -> Response:
 
 def _file(as_of: date, edition: str | None, name: str) -> Response:
     from pipeline.errors import PipelineError
-    from pipeline.publishing import shelf
+    from pipeline.publishing import reader
 
     try:
-        folder = shelf.edition_of(_published(), as_of, edition)
-        if name not in shelf.read_manifest(folder)["files"]:  # so no name leads anywhere else
+        folder = reader.edition_of(_published(), as_of, edition)
+        if name not in reader.read_manifest(folder)["files"]:  # so no name leads anywhere else
             raise HTTPException(status.HTTP_404_NOT_FOUND, f"{name} is not among the files of {as_of}")
         content = folder.read(name)
     except (PipelineError, OSError) as error:

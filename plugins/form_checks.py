@@ -2,7 +2,7 @@
 
 Two ways lead there. `TriggerChecks` looks at requests to the REST API, which the UI uses too: it knows the names of a
 form's fields and refuses others. The formats named `closing-bell …` belong to the fields' JSON schemas: Airflow itself
-applies them to whatever makes a run, the command line and a backfill included. `pipeline.trigger_form` words both.
+applies them to whatever makes a run, the command line and a backfill included. `pipeline.jobs.trigger_form` words both.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 DAGS = ("daily_forecast", "backtest")
-# Those of pipeline.trigger_form, written out so that reading a DAG stays cheap; a test compares.
+# Those of pipeline.jobs.trigger_form, written out so that reading a DAG stays cheap; a test compares.
 FIELDS = (
     *("symbols", "as_of", "from", "to", "horizon", "training_steps", "retrain_every", "refit_every"),
     *("source", "network", "whole_history", "make_latest"),
 )
-# Room for pipeline.trigger_form.MAX_SYMBOLS symbols of the greatest length, with separators.
+# Room for pipeline.jobs.trigger_form.MAX_SYMBOLS symbols of the greatest length, with separators.
 MAX_BODY = 1_000_000
 _RUNS = re.compile(r".*/api/v2/dags/([^/]+)/dagRuns/?")
 _BACKFILLS = re.compile(r".*/api/v2/backfills/?")
@@ -44,7 +44,7 @@ def _passes(name: str, value: Any) -> bool:
     """Check a field's value for Airflow. Raises a UserError, whose words Airflow then shows."""
     if value is None:
         return True  # nothing of the pipeline is imported while a DAG file is read
-    from pipeline.trigger_form import check_field
+    from pipeline.jobs.trigger_form import check_field
 
     check_field(name, value, now=datetime.now(UTC))
     return True
@@ -87,7 +87,7 @@ def _asks_for_a_run(scope: Message) -> bool:
 def _refusal(path: str, body: bytes) -> str | None:
     """Return why a run cannot be made as asked for; None where it can, or where Airflow should answer itself."""
     from pipeline.errors import UserError
-    from pipeline.trigger_form import check_form
+    from pipeline.jobs.trigger_form import check_form
 
     try:
         request = json.loads(body)

@@ -32,7 +32,7 @@ class MlflowRunLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Return the address for a task that ends now, empty where nobody knows it yet; called in its worker."""
-        from pipeline.links import web_link
+        from pipeline.storage.urls import web_link
 
         return web_link(ti_key.xcom_pull(task_ids=self.made_by or operator.task_id, key=KEY)) or ""
 

@@ -42,7 +42,7 @@ class NextOpen(BaseDeadlineReference):
 
 def next_open(exchange: str, interval_start: datetime) -> datetime:
     """Return when the exchange opens after the session that an interval of the timetable begins with."""
-    from pipeline.sessions import Sessions
+    from pipeline.market.sessions import Sessions
 
     sessions = Sessions(exchange)
     # An estimated session of an older calendar may be a holiday of this one.

@@ -68,7 +68,7 @@ def _write(run: Any, mark: str, text: str, links: str) -> None:
 
 def _fitted(text: str, room: int) -> str:
     """Escape `text` for Markdown; where that is too long for the room, leave out its end, never half an escape."""
-    from pipeline.markdown import escape
+    from pipeline.tracking.markdown import escape
 
     if len(escape(text)) <= room:
         return escape(text)
@@ -86,7 +86,7 @@ def _links(published: dict[str, Any]) -> str:
 
 
 def _mlflow(result: dict[str, Any]) -> str:
-    from pipeline.markdown import link
+    from pipeline.tracking.markdown import link
 
     return link("MLflow run", result["mlflow_url"]) if result.get("mlflow_url") else ""
 

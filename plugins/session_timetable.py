@@ -7,7 +7,7 @@ The run of session D
 
 A run by hand gets the interval of the last session complete at that moment.
 
-No clock but the exchange's own (`pipeline.sessions`) and no calendar in here; that one is loaded when the scheduler
+No clock but the exchange's own (`pipeline.market.sessions`) and no calendar in here; it is loaded when the scheduler
 first asks, never when a DAG file is read.
 """
 
@@ -22,7 +22,7 @@ from airflow.plugins_manager import AirflowPlugin
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
 
 if TYPE_CHECKING:
-    from pipeline.sessions import Sessions
+    from pipeline.market.sessions import Sessions
 
 log = logging.getLogger(__name__)
 ONE_DAY = timedelta(days=1)
@@ -86,7 +86,7 @@ class ExchangeSessionTimetable(Timetable):
 
     @cached_property
     def _sessions(self) -> "Sessions":
-        from pipeline.sessions import Sessions  # pandas and the calendar stay out of DAG parsing
+        from pipeline.market.sessions import Sessions  # pandas and the calendar stay out of DAG parsing
 
         return Sessions(self.exchange, timedelta(minutes=self.close_delay_minutes))
 
@@ -94,7 +94,7 @@ class ExchangeSessionTimetable(Timetable):
         return DataInterval(start=_midnight(session), end=_utc(self._sessions.complete_at(session)))
 
     def _first_session_from(self, day: date) -> date | None:
-        from pipeline.calendars import FIRST_DAY
+        from pipeline.market.calendars import FIRST_DAY
 
         start = max(day, date.fromisoformat(FIRST_DAY))
         found = self._sessions.between(start, start + LONGEST_CLOSURE)

@@ -99,7 +99,7 @@ def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def migrate(folder: Path) -> None:
         from pipeline.config import Settings
-        from pipeline.tracking.store import ping
+        from pipeline.tracking.connection import ping
 
         ping(Settings.load(home=folder / "var"))
 

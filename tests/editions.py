@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.publishing.edition import QUANTILES, Edition
+from pipeline.forecast_schema import QUANTILES
+from pipeline.publishing.edition import Edition
 
 AS_OF = date(2013, 3, 1)
 SPREAD = np.array([-1.7, -1.3, -0.65, 0.0, 0.65, 1.3, 1.7])

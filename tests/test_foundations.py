@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import BadSession, BadSetting, BadSymbol
-from pipeline.sessions import Sessions
-from pipeline.symbols import parse_symbol, parse_symbols
+from pipeline.market.sessions import Sessions
+from pipeline.market.symbols import parse_symbol, parse_symbols
 
 NEW_YORK = Sessions("XNYS")
 

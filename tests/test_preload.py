@@ -21,7 +21,7 @@ threads = threading.active_count()
 known = {name.partition(".")[0] for name in sys.modules}
 child = os.fork()
 if not child:
-    from pipeline.cli import app
+    from pipeline.cli.app import app
     app(["run", "--as-of", "2013-02-28"], standalone_mode=False)
     anew = {name.partition(".")[0] for name in sys.modules} - known - sys.stdlib_module_names
     with open("anew.json", "w") as file:

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import files
 from pipeline.config import Settings
-from pipeline.storage import Folder
+from pipeline.storage import Folder, atomic_files
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(autouse=True)
 def _usual_umask(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv(files.CALLERS_UMASK, raising=False)
+    monkeypatch.delenv(atomic_files.CALLERS_UMASK, raising=False)
     before = os.umask(0o022)
     yield
     assert os.umask(before) == 0o022, "the caller's own stays as it was"
@@ -40,7 +39,7 @@ def fill(place: Folder) -> list[str]:
 
 
 def test_a_private_process_shares_what_is_shared_on_purpose(tmp_path: Path) -> None:
-    with files.private():
+    with atomic_files.private():
         assert fill(Folder(tmp_path / "home")) == ["d700", "f600"]
         assert fill(Folder(tmp_path / "public", shared=True)) == ["d755", "f644"]
         assert fill(Folder(tmp_path / "public2", shared=True) / "below") == ["d755", "f644"]
@@ -50,18 +49,18 @@ def test_a_private_process_shares_what_is_shared_on_purpose(tmp_path: Path) -> N
 def test_the_outermost_caller_counts(tmp_path: Path) -> None:
     os.umask(0o027)
     try:
-        with files.private(), files.private():
-            assert os.environ[files.CALLERS_UMASK] == "027"
+        with atomic_files.private(), atomic_files.private():
+            assert os.environ[atomic_files.CALLERS_UMASK] == "027"
             assert fill(Folder(tmp_path / "public", shared=True)) == ["d750", "f640"]
-        assert files.CALLERS_UMASK not in os.environ
+        assert atomic_files.CALLERS_UMASK not in os.environ
     finally:
         os.umask(0o022)
 
 
 @pytest.mark.parametrize("text", ["", "x", "999", "0x22", "-1", "77777"])
 def test_an_umask_that_is_none_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
-    with files.private():
-        monkeypatch.setenv(files.CALLERS_UMASK, text)
+    with atomic_files.private():
+        monkeypatch.setenv(atomic_files.CALLERS_UMASK, text)
         assert fill(Folder(tmp_path / "public", shared=True)) == ["d700", "f600"]
 
 
@@ -79,10 +78,10 @@ def test_a_tree_is_closed_without_following_links(tmp_path: Path) -> None:
     (inside / "program").touch(mode=0o755)
     (inside / "link").symlink_to(outside)
     (inside / "broken").symlink_to(tmp_path / "nowhere")
-    files.make_tree_private(tmp_path / "home")
+    atomic_files.make_tree_private(tmp_path / "home")
     assert [rights(path) for path in (inside, inside / "file", inside / "program")] == ["700", "600", "700"]
     assert rights(outside) == "644"
-    files.make_tree_private(tmp_path / "never was")
+    atomic_files.make_tree_private(tmp_path / "never was")
 
 
 def test_the_command_line_makes_a_private_home(tmp_path: Path) -> None:

@@ -26,9 +26,9 @@ IMPORTED_AS = {
 }
 # Nobody imports these, and each is needed.
 LOADED_BY_NAME = {
-    "apache-airflow-providers-http": "dags/_notices.py imports it as airflow.providers.http",
-    "apache-airflow-providers-slack": "dags/_notices.py imports it as airflow.providers.slack",
-    "apache-airflow-providers-smtp": "dags/_notices.py imports it as airflow.providers.smtp",
+    "apache-airflow-providers-http": "dags/_notifications.py imports it as airflow.providers.http",
+    "apache-airflow-providers-slack": "dags/_notifications.py imports it as airflow.providers.slack",
+    "apache-airflow-providers-smtp": "dags/_notifications.py imports it as airflow.providers.smtp",
     "psycopg": "SQLAlchemy loads it for postgresql+psycopg://",
 }
 TOOLS = {

@@ -26,7 +26,7 @@ from benchmarks.skill.saved import BASELINES, NETWORKS, Saved
 from benchmarks.skill.scorer import score
 from benchmarks.skill.tables import as_markdown
 from benchmarks.skill.windows import judge
-from pipeline.files import write_atomic
+from pipeline.storage.atomic_files import write_atomic
 
 _FULL = {"first": date(2012, 6, 1), "last": date(2012, 12, 31), "refit_every": 252, "seeds": 3, "training_steps": None}
 _QUICK = {**_FULL, "first": date(2012, 11, 1), "refit_every": 21, "seeds": 1, "training_steps": 30}

@@ -20,8 +20,8 @@ import pandas as pd
 
 from benchmarks.measure import ROOT
 from benchmarks.skill.saved import BASELINES, Saved
-from pipeline import learning
-from pipeline.learning.baselines import BASELINES as BASELINE_MODELS
+from pipeline import modeling
+from pipeline.modeling.baselines import BASELINES as BASELINE_MODELS
 
 PEERS = {"neuralforecast": "neuralforecast_lstm", "darts": "darts_lstm"}
 # What the bench itself decides, or what would lead away from its folder.
@@ -153,7 +153,7 @@ def cases(request: Request, environment: Mapping[str, str] = os.environ) -> Iter
 
 def code() -> str:
     """Return the SHA-256 of the code that learns and forecasts, to tell forecasts of an older one."""
-    files = sorted(Path(str(learning.__file__)).parent.rglob("*.py"))
+    files = sorted(Path(str(modeling.__file__)).parent.rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.files import write_atomic
-from pipeline.learning.baselines import BASELINES as BASELINE_MODELS
+from pipeline.modeling.baselines import BASELINES as BASELINE_MODELS
+from pipeline.storage.atomic_files import write_atomic
 
 BASELINES = "baselines"  # the file of those that the product's backtest forecasts beside its network
 NETWORKS = ("lstm", "rnn", "mlp")

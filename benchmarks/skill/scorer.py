@@ -1,5 +1,5 @@
 """The numbers of every forecaster on the same windows, each beside the baselines. The scores and the tests are the
-product's own (`pipeline.judging`), which are tested beside published libraries.
+product's own (`pipeline.evaluation`), which are tested beside published libraries.
 
 The best baseline is chosen in hindsight, by its CRPS on these windows.
 
@@ -15,12 +15,10 @@ import numpy as np
 from benchmarks.skill.saved import NETWORKS, Forecaster
 from benchmarks.skill.series import Array
 from benchmarks.skill.windows import Judged
-from pipeline.config import LEVELS
-from pipeline.judging.alarms import alarms
-from pipeline.judging.backtest import best_of
-from pipeline.judging.heldout import Heldout
-from pipeline.judging.metrics import RANDOM_WALK, crps_bp, score_table
-from pipeline.judging.significance import (
+from pipeline.evaluation.holdout import Heldout
+from pipeline.evaluation.leakage_alarms import alarms
+from pipeline.evaluation.metrics import RANDOM_WALK, crps_bp, score_table
+from pipeline.evaluation.significance import (
     FEWEST_SESSIONS,
     compare,
     diebold_mariano,
@@ -28,7 +26,9 @@ from pipeline.judging.significance import (
     session_means,
     wilson,
 )
-from pipeline.learning.baselines import BASELINES
+from pipeline.evaluation.walk_forward import best_of
+from pipeline.forecast_schema import LEVELS
+from pipeline.modeling.baselines import BASELINES
 
 _MEDIAN = LEVELS.index(0.5)
 _OVERALL = (

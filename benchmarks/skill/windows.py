@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from benchmarks.skill.prices import Outcomes
 from benchmarks.skill.saved import Forecaster
-from pipeline.config import LEVELS
-from pipeline.judging.backtest import heldout_of
-from pipeline.judging.heldout import Heldout
-from pipeline.learning.frame import quantile_column
+from pipeline.evaluation.holdout import Heldout
+from pipeline.evaluation.walk_forward import heldout_of
+from pipeline.forecast_schema import LEVELS, quantile_column
 
 _QUANTILES = [quantile_column(level) for level in LEVELS]
 _COLUMNS = ["symbol", "as_of", "step", "target_session", "last_close", "model", *_QUANTILES]

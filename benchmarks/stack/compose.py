@@ -178,7 +178,7 @@ class Stack:
         """
         words = [
             "import json, sys; from datetime import date; from pipeline.config import Settings",
-            "from pipeline.publishing.shelf import edition_of, read_published",
+            "from pipeline.publishing.reader import edition_of, read_published",
             f"folder = edition_of(Settings.load().published, date.fromisoformat('{as_of}'))",
             "found = read_published(folder, verify=True)",
             "json.dump(found.manifest, sys.stdout)",

@@ -36,7 +36,7 @@ print(json.dumps({"gflops": best, "process_cpu_s": time.process_time()}))
 _PRECISION = """
 import json, time
 from benchmarks.training.ours import shape_of
-from pipeline.learning.precision import fastest_precision
+from pipeline.modeling.training.precision import fastest_precision
 found = {str(layers): fastest_precision(shape_of("lstm", layers)) for layers in (1, 2)}
 print(json.dumps({"found": found, "process_cpu_s": time.process_time()}))
 """

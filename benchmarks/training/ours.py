@@ -7,13 +7,14 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.training.work import CONTEXT, HIDDEN, HORIZON, INPUTS, LEVELS, SEED, WINDOWS, Clock, made
-from pipeline.learning.features import Features
-from pipeline.learning.folds import Fold
-from pipeline.learning.networks import Shape, build
-from pipeline.learning.panel import Panel
-from pipeline.learning.runtime import Workers, settle
-from pipeline.learning.training import Recipe, fit
-from pipeline.learning.windows import Origins, Windows, in_chunks
+from pipeline.modeling.data.features import Features
+from pipeline.modeling.data.panel import Panel
+from pipeline.modeling.data.splits import Fold
+from pipeline.modeling.data.windows import Origins, Windows
+from pipeline.modeling.networks.batched import in_chunks
+from pipeline.modeling.networks.quantile_networks import Shape, build
+from pipeline.modeling.torch_runtime import Workers, settle
+from pipeline.modeling.training.loop import Recipe, fit
 
 
 def features_of(x_STF: NDArray[np.float32]) -> Features:

@@ -15,11 +15,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Select, Table
 
-from pipeline.causes import cause_of
 from pipeline.database.engine import BUSY_TIMEOUT_S, reading, store_error
 from pipeline.database.schema import Day
-from pipeline.database.turns import TURNS
-from pipeline.memory import keep_memory
+from pipeline.database.sqlite_turns import TURNS
+from pipeline.errors import cause_of
+from pipeline.malloc import keep_memory
 
 _BATCH_ROWS = 65_536
 # Reading leaves Python alone, so that two reads take half the time of one after the other; one more waits its turn.

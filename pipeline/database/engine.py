@@ -10,10 +10,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from pipeline.causes import cause_of
 from pipeline.database.remedies import remedy
-from pipeline.database.turns import TURNS
-from pipeline.errors import BadSetting, StoreError
+from pipeline.database.sqlite_turns import TURNS
+from pipeline.errors import BadSetting, StoreError, cause_of
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_S = 60

@@ -9,12 +9,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from pipeline.jobs.backtest import backtest_all, backtest_fold, backtest_snapshot, backtest_summary, plan_backtest
-from pipeline.jobs.common import Asked, Progress, Summary
-from pipeline.jobs.forecasts import forecast, publish
-from pipeline.jobs.gatekeeping import judge
-from pipeline.jobs.prices import ingest, ingest_all, plan, score, snapshot
-from pipeline.jobs.training import baseline, compare, train, train_all
+from pipeline.jobs.backtest.steps import backtest_all, backtest_fold, backtest_snapshot, backtest_summary, plan_backtest
+from pipeline.jobs.context import Asked, Progress, Summary
+from pipeline.jobs.forecasts import forecast
+from pipeline.jobs.gating import judge
+from pipeline.jobs.network_training import baseline, compare, train, train_all
+from pipeline.jobs.planning import plan
+from pipeline.jobs.price_ingestion import ingest, ingest_all
+from pipeline.jobs.publication import publish
+from pipeline.jobs.scoring import score
+from pipeline.jobs.snapshots import snapshot
 from pipeline.jobs.uploading import upload
 
 __all__ = [

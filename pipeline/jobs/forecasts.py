@@ -1,29 +1,30 @@
-"""The steps about forecasts: making them with what the gate chose, and publishing them."""
+"""The forecast step: what the gate chose and every baseline, for each symbol that can be forecast."""
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.config import LEVELS
-from pipeline.database.engine import open_database
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
-from pipeline.jobs.common import Summary, digest_of, features_of, own_record, snapshot_of, standing_record
-from pipeline.jobs.withholding import in_words
-from pipeline.prices.snapshot import read_snapshot
-from pipeline.runs import Run
-from pipeline.trials import series_of
+from pipeline.forecast_schema import LEVELS
+from pipeline.jobs.context import (
+    Summary,
+    digest_of,
+    features_of,
+    reasons_by_symbol,
+    standing_record,
+)
+from pipeline.jobs.run import Run
 
 if TYPE_CHECKING:
-    from pipeline.learning.features import Features
-    from pipeline.learning.forecaster import Forecaster
-    from pipeline.learning.panel import Array
-    from pipeline.learning.windows import Origins
-    from pipeline.publishing.edition import Edition
+    from pipeline.modeling.data.features import Features
+    from pipeline.modeling.data.panel import Array
+    from pipeline.modeling.data.windows import Origins
+    from pipeline.modeling.forecaster import Forecaster
 
 
 def forecast(run: Mapping[str, Any]) -> Summary:
@@ -32,8 +33,8 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     A symbol too short for the network gets the best baseline, labelled so; one that nothing can be said of is withheld
     with the reason. Raises NothingToForecast where that is all of them.
     """
-    from pipeline.learning.baselines import BASELINES, forecastable
-    from pipeline.publishing.words import named
+    from pipeline.modeling.baselines import BASELINES, forecastable
+    from pipeline.publishing.formatting import named
 
     this = Run.from_dict(run)
     settings = this.settings
@@ -43,7 +44,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     withheld = _withheld(features, this)
     origins = _without(features, forecastable(features), withheld)
     if not len(origins):
-        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {in_words(withheld)}")
+        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {reasons_by_symbol(withheld)}")
     beside = {
         name: _frame(
             this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version
@@ -66,78 +67,13 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     return {"symbols": int(frame["symbol"].nunique()), "withheld": withheld, "fallbacks": fallbacks}
 
 
-def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
-    """Publish: the files in one move, the rows of the record, and the same files in MLflow.
-
-    A forecast whose session has closed by `now` is kept as a replay.
-    """
-    from pipeline.judging import record
-    from pipeline.publishing import shelf, words
-    from pipeline.tracking import runs
-
-    this = Run.from_dict(run)
-    settings = this.settings
-    edition = _edition(this)
-    published = shelf.publish(edition, settings.published)
-    beside = edition.baselines[str(edition.decision["best_baseline"])]
-
-    @cache
-    def complete_at(symbol: str, session: date) -> datetime:
-        sessions = settings.sessions_of(symbol)
-        # An estimated target is a holiday of a calendar that was upgraded since.
-        return sessions.complete_at(sessions.at_or_before(session))
-
-    database = open_database(settings.database)
-    record.keep(
-        database,
-        settings.source,
-        edition.forecasts,
-        beside,
-        this.key,
-        now=now,
-        complete_at=complete_at,
-        series=series_of(this),
-    )
-    _write_track_record(this)
-    uploaded = this.read("upload", made_by="train")
-    with settings.published.reading(published.place) as folder:
-        runs.log_published(settings, uploaded["mlflow_run_id"], folder)
-    runs.finish(settings, uploaded["mlflow_run_id"])
-    return {
-        "as_of": this.as_of.isoformat(),
-        "folder": str(published.folder),
-        "place": published.place,
-        "changed": published.changed,
-        "trial": list(this.trial),
-        "standing": this.standing,
-        "edition": "" if this.standing else published.folder.name,
-        "headline": words.headline(edition),
-        "verdict": words.verdict(edition).title,
-        "warnings": list(edition.warnings),
-        "mlflow_url": uploaded.get("mlflow_url"),
-    }
-
-
-def _write_track_record(this: Run) -> None:
-    """Write the track record of the run's source over all its symbols, editions and trials."""
-    from pipeline.judging.live import one_ahead
-    from pipeline.judging.record import live_record
-    from pipeline.publishing import track_record
-
-    settings = this.settings
-    since = track_record.first_day(this.as_of)
-    rows = live_record(open_database(settings.database), settings.source, None, None, series=None, since=since)
-    if len(ahead := one_ahead(rows)):
-        track_record.write(settings.published, settings.source, ahead)
-
-
 def _by_network(
     this: Run, features: "Features", decision: Summary, withheld: list[dict[str, str]]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the forecasts of the network that won, and the reasons where it should keep quiet about a symbol."""
-    from pipeline.judging.abstaining import abstentions
-    from pipeline.learning.forecaster import Forecaster
-    from pipeline.learning.windows import usable_origins
+    from pipeline.evaluation.abstention import abstentions
+    from pipeline.modeling.data.windows import usable_origins
+    from pipeline.modeling.forecaster import Forecaster
 
     champion = decision["champion"]
     stands = champion is not None and champion["version"] == decision["model_version"] and not decision["promoted"]
@@ -160,7 +96,7 @@ def _champion(this: Run, version: str) -> "Forecaster":
 
     Raises MissingStep where MLflow has lost it too: the gate then finds the champion before it.
     """
-    from pipeline.learning.forecaster import Forecaster
+    from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking import registry
 
     with suppress(MissingStep, CorruptFile), this.reading("champion", made_by="judge") as folder:
@@ -184,7 +120,7 @@ def _without(features: "Features", origins: "Origins", withheld: list[dict[str, 
 def _frame(
     this: Run, features: "Features", origins: "Origins", quantiles_NHQ: "Array", model: str, version: str
 ) -> pd.DataFrame:
-    from pipeline.learning.frame import forecast_frame
+    from pipeline.modeling.forecast_frame import forecast_frame
 
     panel, settings = features.panel, this.settings
     symbols = [panel.symbols[s] for s in origins.s_N]
@@ -217,7 +153,7 @@ def _frame(
 
 def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
     """The symbols without a forecast, each with the reason: its present is doubtful, or nothing can be said of it."""
-    from pipeline.learning.baselines import why_not
+    from pipeline.modeling.baselines import why_not
 
     doubtful = {row["symbol"]: row["reason"] for row in this.read("audit", made_by="ingest")["doubtful"]}
     reasons = why_not(features, this.symbols) | doubtful
@@ -225,71 +161,3 @@ def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
     return [
         {"symbol": symbol, "reason": reasons[symbol]} for symbol in sorted({*this.symbols, *this.refused} & {*reasons})
     ]
-
-
-def _frame_of(this: Run, name: str) -> pd.DataFrame:
-    with this.reading(f"{name}.parquet", made_by="forecast") as path:
-        return pd.read_parquet(path)
-
-
-def _airflow_url(this: Run) -> dict[str, str]:
-    """Where Airflow shows the run, if it was Airflow's and somebody has said where that is."""
-    made_by = this.provenance
-    url = this.settings.airflow_run(made_by["dag_id"], made_by["run_id"]) if "run_id" in made_by else None
-    return {"airflow_url": url} if url else {}
-
-
-def _read_as(this: Run) -> dict[str, str]:
-    """How the source's prices were understood, where the run's ingestion has said so."""
-    try:
-        return {"prices_read_as": str(this.read("source", made_by="ingest")["read_as"])}
-    except MissingStep:
-        return {}
-
-
-def _edition(this: Run) -> "Edition":
-    from pipeline.judging import live
-    from pipeline.learning.baselines import BASELINES
-    from pipeline.prices.adjustments import recent_closes
-    from pipeline.publishing.edition import Edition
-
-    settings = this.settings
-    outcome = this.read("forecast", made_by="forecast")
-    uploaded, training = (this.read(name, made_by="train") for name in ("upload", "training"))
-    frozen = snapshot_of(this)
-    bars = read_snapshot(frozen)
-    record = own_record(this)
-    kinds = live.by_kind(record)
-    return Edition(
-        as_of=this.as_of,
-        exchange=settings.exchange,
-        forecasts=_frame_of(this, "forecasts"),
-        baselines={name: _frame_of(this, f"baseline-{name}") for name in BASELINES},
-        history=recent_closes(bars, 120),
-        scores=this.read("scores", made_by="forecast"),
-        decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},
-        live=record,
-        recent=live.next_session(record),
-        live_by_symbol={kind: live.by_symbol(part) for kind, part in kinds.items()},
-        out_of_bounds=tuple(live.out_of_bounds(kinds["live"])) if "live" in kinds else (),
-        audit=this.read("audit", made_by="ingest"),
-        drift=training.get("drift", {}),
-        memory=training.get("memory") or {},
-        withheld=outcome["withheld"],
-        trial=this.trial,
-        make_latest=this.make_latest,
-        warnings=settings.calendar_warnings(this.symbols, this.as_of),
-        provenance={
-            "source": settings.source,
-            **_read_as(this),
-            "data_digest": frozen.digest,
-            "bars": len(bars),
-            "first_session": str(bars["session"].min().date()),
-            "last_session": str(bars["session"].max().date()),
-            "run_key": this.key,
-            "settings": dict(this.frozen),
-            **this.provenance,
-            **_airflow_url(this),
-            **{name: uploaded[name] for name in ("mlflow_run_id", "mlflow_url", "git_commit") if uploaded.get(name)},
-        },
-    )

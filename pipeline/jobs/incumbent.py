@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import CorruptFile
-from pipeline.runs import Run
+from pipeline.jobs.run import Run
 
 if TYPE_CHECKING:
-    from pipeline.learning.forecaster import Forecaster
+    from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking.registry import Registered
 
 
@@ -27,7 +27,7 @@ def usable_champion(this: Run, folder_for: Callable[[], AbstractContextManager[P
     `folder_for` gives the folder that its files go to. Raises TrackingUnavailable where MLflow does not answer: only
     an answer that the files are missing or damaged makes an earlier champion stand in.
     """
-    from pipeline.learning.forecaster import Forecaster
+    from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking import registry
 
     skipped: list[str] = []

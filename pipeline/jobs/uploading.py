@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.jobs.common import Summary, own_record, snapshot_of
-from pipeline.prices.snapshot import read_snapshot
-from pipeline.runs import Run
+from pipeline.jobs.context import Summary, own_record, snapshot_of
+from pipeline.jobs.run import Run
+from pipeline.prices.store.snapshot import read_snapshot
 
 
 def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
@@ -71,32 +71,34 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
 
 
 def _draw(training: Mapping[str, Any], scores: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    from pipeline.publishing import charts, memory_charts
+    from pipeline.publishing.charts import memory_png, png
 
     folder.mkdir(exist_ok=True)
     figures = {}
     if scores["models"]:
-        figures["scores"] = charts.scores_chart(scores, folder / "scores.png")
+        figures["scores"] = png.scores_chart(scores, folder / "scores.png")
     if curves := training["curves"]:
-        figures["training"] = charts.training_chart(curves, folder / "training.png", best_step=training["best_step"])
+        figures["training"] = png.training_chart(curves, folder / "training.png", best_step=training["best_step"])
     if memory := training.get("memory"):
-        figures["memory"] = memory_charts.memory_chart(memory, memory_charts.recall_result(), folder / "memory.png")
+        figures["memory"] = memory_png.memory_chart(memory, memory_png.recall_result(), folder / "memory.png")
     return figures
 
 
 def _log_record(this: Run, run_id: str) -> None:
     """Record how earlier forecasts did: in short with the run, and session by session in an experiment of its own."""
-    from pipeline.judging import live
+    from pipeline.evaluation import track_record
     from pipeline.tracking import runs
-    from pipeline.tracking.live import log_record
+    from pipeline.tracking.live_metrics import log_record
 
     if not this.standing:  # numbers and curves of the track record are those of the standing configuration
         return
     settings, kept = this.settings, this.read("live", made_by="score")
-    shown = {f"{kind}/{name}": value for kind in live.NOTES for name, value in kept.get(kind, {}).items()}
+    shown = {f"{kind}/{name}": value for kind in track_record.NOTES for name, value in kept.get(kind, {}).items()}
     runs.log_metrics(settings, run_id, {name: value for name, value in shown.items() if not isinstance(value, str)})
-    for kind, part in live.by_kind(own_record(this)).items():
-        log_record(settings, kind, live.by_session(part), live.by_symbol(part), live.NOTES[kind])
+    for kind, part in track_record.by_kind(own_record(this)).items():
+        log_record(
+            settings, kind, track_record.by_session(part), track_record.by_symbol(part), track_record.NOTES[kind]
+        )
 
 
 def _example(bars: pd.DataFrame, context_length: int) -> pd.DataFrame:

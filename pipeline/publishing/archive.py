@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.errors import MissingStep
-from pipeline.files import sha256_bytes
 from pipeline.storage import Storage
+from pipeline.storage.atomic_files import sha256_bytes
 
 MANIFEST = "manifest.json"
 _ROOT, _SESSION = "editions", "as_of=????-??-??"

@@ -13,28 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.config import BASELINES, LEVELS
+from pipeline.forecast_schema import (
+    BASELINES,
+    COLUMNS,
+    ESTIMATED,
+    LAST_SESSION,
+    QUANTILES,
+    RANGE_POSITIONS,
+)
 
 Floats = npt.NDArray[np.float64]
-
-QUANTILES = tuple(f"q{level:g}" for level in LEVELS)
-KEYS = ("symbol", "as_of", "step", "target_session", "last_close", "model", "model_version")
-COLUMNS = (*KEYS, *QUANTILES)
-# Published after these: the session of the last close, and whether the target lies outside the recorded calendar.
-LAST_SESSION, ESTIMATED = "last_session", "target_session_estimated"
-# How forecasts of the next session did.
-RECORD = (
-    *("symbol", "as_of", "target_session", "last_close", "model", "model_version", "in_time"),
-    *QUANTILES,
-    *("close", "crps_bp", "baseline_crps_bp", "inside_50", "inside_80", "inside_90"),
-)
-# A range that should hold this many of a hundred closes lies between these two positions of LEVELS.
-RANGES = {
-    50: (LEVELS.index(0.25), LEVELS.index(0.75)),
-    80: (LEVELS.index(0.1), LEVELS.index(0.9)),
-    90: (0, len(LEVELS) - 1),
-}
-MEDIAN = LEVELS.index(0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +43,7 @@ class Fan:
 
     def range(self, coverage: int, step: int) -> tuple[float, float]:
         """Return the prices between which `coverage` of a hundred closes should lie at `step` (-1: the last)."""
-        low, high = RANGES[coverage]
+        low, high = RANGE_POSITIONS[coverage]
         row_Q = self.quantiles_HQ[step if step < 0 else step - 1]
         return float(row_Q[low]), float(row_Q[high])
 

@@ -1,10 +1,10 @@
 """What MLflow remembers: runs with their scores and reasons, and the registered models.
 
-    store.py         how MLflow is reached, and what is said when it is not
+    connection.py    how MLflow is reached, and what is said when it is not
     runs.py          one run for each pipeline run and network: parameters, curves, scores, files, the verdict in words
     backtests.py     one run for a backtest, and one below it for each fold
     registry.py      versions of `daily-forecast`, and who was champion as of a session
-    packaging.py     the model as MLflow keeps and serves it: code, weights in safetensors, no pickle
+    model_package.py the model as MLflow keeps and serves it: code, weights in safetensors, no pickle
     served_model.py  the script in that package that answers `mlflow models serve`
     scores.py        scores as metrics and tables
     dataset.py       the snapshot as MLflow's dataset of a run

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from pipeline.config import Settings
 from pipeline.errors import CorruptFile, MissingArtifact
-from pipeline.files import sha256_file
+from pipeline.storage.atomic_files import sha256_file
 
 
 def fetch_all(settings: Settings, location: str, expected: Mapping[str, str], into: Path, what: str) -> None:

@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Settings
-from pipeline.markdown import escape
 from pipeline.tracking import runs
 from pipeline.tracking import scores as score_names
-from pipeline.tracking.store import connected
+from pipeline.tracking.connection import connected
+from pipeline.tracking.markdown import escape
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

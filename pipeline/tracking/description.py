@@ -7,8 +7,8 @@ escaped, because symbols, reasons and names may come from a price file or a vend
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.links import web_link
-from pipeline.markdown import code, escape, link
+from pipeline.storage.urls import web_link
+from pipeline.tracking.markdown import code, escape, link
 from pipeline.tracking.scores import CHAMPION, Scores, best_baseline
 
 _COLUMNS = {

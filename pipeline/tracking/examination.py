@@ -7,7 +7,7 @@ from pipeline.database.probe import require_writable
 from pipeline.errors import CorruptFile, MissingArtifact
 from pipeline.tracking import registry
 from pipeline.tracking.addresses import address, is_server
-from pipeline.tracking.store import connected, require_experiments
+from pipeline.tracking.connection import connected, require_experiments
 
 
 def require_working(settings: Settings) -> None:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from pipeline.causes import cause_of
 from pipeline.database.remedies import remedy
-from pipeline.errors import TrackingUnavailable
+from pipeline.errors import TrackingUnavailable, cause_of
 
 _LOG = logging.getLogger(__name__)
 _BUSY_TIMEOUT_S = 60

@@ -20,10 +20,10 @@ import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.errors import BadSetting, CorruptFile, MissingArtifact, MissingStep, PipelineError
-from pipeline.files import make_tree_private, sha256_file
+from pipeline.storage.atomic_files import make_tree_private, sha256_file
 from pipeline.tracking.artifacts import check, fetch, fetch_all
-from pipeline.tracking.packaging import DESCRIPTION, WEIGHTS, save_package
-from pipeline.tracking.store import addressed, connected
+from pipeline.tracking.connection import addressed, connected
+from pipeline.tracking.model_package import DESCRIPTION, WEIGHTS, save_package
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
-from pipeline.files import make_tree_private
 from pipeline.prices.quality.digest import note_lines, reason_lines
+from pipeline.storage.atomic_files import make_tree_private
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.addresses import address, is_server
+from pipeline.tracking.connection import connected, experiment_id
 from pipeline.tracking.dataset import dataset_input, dataset_profile
 from pipeline.tracking.description import describe, gate, version_note
 from pipeline.tracking.registry import MODEL
 from pipeline.tracking.scores import Scores
-from pipeline.tracking.store import connected, experiment_id
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -26,7 +26,7 @@ def metrics(scores: Scores, network: str) -> dict[str, float]:
     """Return the network's own numbers, the scores of every model as `<score>/<model>`, and the network's skill.
 
     Skill is 100 (1 - CRPS / CRPS of the baseline): above 0 the network is the better one. `skill_p` says whether that
-    is chance (`pipeline.judging.significance`). `suspect/<model>` is there where an alarm went off.
+    is chance (`pipeline.evaluation.significance`). `suspect/<model>` is there where an alarm went off.
     """
     named = _summary(scores, network) | {  # in this order MLflow lists them
         f"{score}/{model}": float(values[score])

@@ -22,7 +22,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.learning.forecaster import Forecaster
+    from pipeline.modeling.forecaster import Forecaster
 
 _SCORING_SERVER = "mlflow.pyfunc.scoring_server"
 _LONGEST = 500
@@ -56,7 +56,7 @@ class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defin
 
     def load_context(self, context: Any) -> None:
         """Read weights and description from beside the script."""
-        from pipeline.learning.forecaster import Forecaster
+        from pipeline.modeling.forecaster import Forecaster
 
         self.forecaster = Forecaster.load(Path(context.artifacts["weights"]).parent)
         self.exchange = (context.model_config or {}).get("exchange", "XNYS")
@@ -64,7 +64,7 @@ class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defin
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
         """Return one row for each symbol and step, and one for each symbol left out; dates as `YYYY-MM-DD`."""
-        from pipeline.learning.serving import forecast_from_prices
+        from pipeline.modeling.serving import forecast_from_prices
 
         version = self.forecaster.card.weights_sha256[:12]  # the registry's number is not known in here
         try:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.causes import cause_of, one_line
 from pipeline.database.remedies import remedy
-from pipeline.errors import MissingInTracking, PipelineError, TrackingUnavailable
+from pipeline.errors import MissingInTracking, PipelineError, TrackingUnavailable, cause_of, one_line
 from pipeline.tracking.addresses import address, is_server
 from pipeline.tracking.restoring import restore_experiment, restore_run
 

@@ -11,7 +11,7 @@ from benchmarks.skill.prices import Outcomes
 from benchmarks.skill.saved import Saved
 from benchmarks.skill.scorer import score
 from benchmarks.skill.windows import judge
-from pipeline.config import LEVELS
+from pipeline.forecast_schema import LEVELS
 
 SYMBOLS = ("A", "B", "C")
 Frames = dict[tuple[str, int | None], pd.DataFrame]

@@ -11,9 +11,10 @@ import pytest
 
 from benchmarks.skill import neuralforecast_lstm, peer, series
 from benchmarks.skill.prices import Outcomes
-from pipeline.config import LEVELS, Settings
-from pipeline.learning.features import DECAY, STILL, WARM_UP, ewma_volatility
-from pipeline.publishing.tables import SCHEMA
+from pipeline.config import Settings
+from pipeline.forecast_schema import LEVELS
+from pipeline.modeling.data.features import DECAY, STILL, WARM_UP, ewma_volatility
+from pipeline.publishing.tables.daily_tables import SCHEMA
 from tests.benchmarks.made_forecasts import SYMBOLS, made_prices
 
 

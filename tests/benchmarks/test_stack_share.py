@@ -50,7 +50,7 @@ def test_a_log_says_when_the_pipeline_worked() -> None:
     instance = {"task_id": "train", "start_date": at(0).isoformat(), "end_date": at(21).isoformat()}
     log = [
         {"event": "::group::Log message source details", "sources": []},
-        line(2, "imported _closing_bell in 0.500 s"),
+        line(2, "imported _dag_common in 0.500 s"),
         line(9, "imported torch in 4.000 s"),
         line(15, "epoch 1"),
         line(20, "worked for 16.0 s"),

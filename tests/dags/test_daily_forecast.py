@@ -14,7 +14,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from pipeline.errors import StoreError
-from pipeline.markdown import escape
+from pipeline.tracking.markdown import escape
 from tests.dags.running import Outcome, Start, runner
 
 STEPS = ["audit_and_snapshot", "score", "train", "compare", "upload", "judge", "forecast", "publish"]

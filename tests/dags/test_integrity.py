@@ -15,7 +15,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from local import daily
 from pipeline.config import NetworkName, Settings, SourceName
 from pipeline.errors import BadUpstream, NoData, RateLimited, UnknownSymbol
-from pipeline.trigger_form import FIELDS, MAX_SYMBOLS
+from pipeline.jobs.trigger_form import FIELDS, MAX_SYMBOLS
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted(path.stem for path in (ROOT / "dags").glob("*.py") if not path.stem.startswith("_"))
@@ -89,7 +89,7 @@ def test_the_manual_names_every_task_asset_and_place_of_the_schedule(daily_forec
 
 
 def test_a_rate_limit_waits_longer_than_what_is_late_and_an_unknown_symbol_is_not_tried_again(daily_forecast):
-    from _closing_bell import DEFAULT_ARGS, PRICE_POOL  # from the folder that reading the DAGs put on the path
+    from _dag_common import DEFAULT_ARGS, PRICE_POOL  # from the folder that reading the DAGs put on the path
 
     ingest = daily_forecast.get_task("ingest")
     policy = ingest.partial_kwargs["retry_policy"]
@@ -114,7 +114,7 @@ def test_one_session_at_a_time_and_one_task_after_another_but_for_the_contenders
 
 
 def test_each_baseline_has_a_task_of_its_own(daily_forecast):
-    from pipeline.learning.baselines import BASELINES
+    from pipeline.modeling.baselines import BASELINES
 
     assert daily_forecast.get_task("baseline").op_kwargs_expand_input.value == {"name": list(BASELINES)}
 

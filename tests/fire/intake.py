@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipeline.prices import answers
-from pipeline.prices.answers import Request
-from pipeline.prices.ingest import Buffer, Taken, take_in
-from pipeline.prices.store import PriceStore
+from pipeline.prices.ingestion import reconcile
+from pipeline.prices.ingestion.ingest import Buffer, Taken, take_in
+from pipeline.prices.ingestion.reconcile import Request
+from pipeline.prices.store.writer import PriceStore
 from tests.fire.model import DAYS, believe_all, moment
 from tests.prices.scripted import CLOCK, Scripted, walk
 
@@ -55,5 +55,5 @@ def ask(store: PriceStore, source: Scripted, session: date, at: float | datetime
 def believing() -> pytest.MonkeyPatch:
     """Let everything through; `undo` takes it back."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(answers, "check_bars", believe_all)
+    patch.setattr(reconcile, "check_bars", believe_all)
     return patch

@@ -9,11 +9,11 @@ from sqlalchemy import Engine, select
 
 from pipeline.database.engine import reading
 from pipeline.database.schema import bars, batches, quarantine, series
-from pipeline.prices.asof import AsOf
-from pipeline.prices.frames import COLUMNS, PRICES, VALUES
+from pipeline.market.sessions import Sessions
+from pipeline.prices.bars import COLUMNS, PRICES, VALUES
 from pipeline.prices.quality import Checked
-from pipeline.prices.store import Appended
-from pipeline.sessions import Sessions
+from pipeline.prices.store.asof import AsOf
+from pipeline.prices.store.writer import Appended
 
 CLOCK = Sessions("XNYS")
 DAYS = CLOCK.between(date(2020, 1, 2), date(2020, 4, 30))

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, select
 from pipeline.database import bulk
 from pipeline.database.engine import open_database
 from pipeline.database.schema import bars, series
-from pipeline.prices.asof import AsOf
-from pipeline.prices.store import Appended, PriceStore
+from pipeline.prices.store.asof import AsOf
+from pipeline.prices.store.writer import Appended, PriceStore
 from tests.fire.children import at_once
 from tests.fire.intake import after_the_split, ask, believing, source_of, truth_of
 from tests.fire.model import DAYS, LATE, Bars, bar, checked, everything, frame_of, moment, read, scaled

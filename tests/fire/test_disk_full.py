@@ -12,8 +12,8 @@ import pytest
 from pipeline.database.engine import open_database
 from pipeline.errors import StoreError
 from pipeline.prices.quality import Checked
-from pipeline.prices.snapshot import read_snapshot, write_snapshot
-from pipeline.prices.store import PriceStore
+from pipeline.prices.store.snapshot import read_snapshot, write_snapshot
+from pipeline.prices.store.writer import PriceStore
 from tests.fire.conftest import IN_CI
 from tests.fire.model import DAYS, LATE, bar, checked, everything, frame_of, moment, read
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from pipeline.database.engine import open_database
 from pipeline.errors import BadUpstream, NoData, RateLimited, SourceError
-from pipeline.prices.store import PriceStore
+from pipeline.prices.store.writer import PriceStore
 from tests.fire.intake import ask, believing, source_of, truth_of
 from tests.fire.model import DAYS, LATE, everything, moment, read
 from tests.prices.scripted import Scripted

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine
 
 from pipeline.database.engine import open_database
-from pipeline.prices.store import Appended, PriceStore
+from pipeline.prices.store.writer import Appended, PriceStore
 from tests.fire.children import FORKS, Work, killed_at_each
 from tests.fire.model import DAYS, LATE, bar, checked, everything, frame_of, moment, read, scaled
 from tests.fire.points import At, database_points, die, sqlite_points

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import Engine
 
 from pipeline.database.engine import open_database
-from pipeline.files import sha256_bytes
-from pipeline.prices import coverage
-from pipeline.prices.snapshot import Snapshot, read_snapshot, write_snapshot
-from pipeline.prices.store import PriceStore
-from pipeline.publishing import shelf
+from pipeline.prices.store import request_log
+from pipeline.prices.store.snapshot import Snapshot, read_snapshot, write_snapshot
+from pipeline.prices.store.writer import PriceStore
+from pipeline.publishing import publisher, reader
 from pipeline.storage import Folder
+from pipeline.storage.atomic_files import sha256_bytes
 from tests.editions import AS_OF, edition
 from tests.fire.children import killed_at_each
 from tests.fire.intake import NAMES, after_the_split, ask, believing, source_of
@@ -54,7 +54,7 @@ def test_an_intake_killed_anywhere_goes_on(
         ask(store, after_the_split(), DAYS[45], 2)
         assert everything(store.engine, store.source) == stored
         assert read(store.engine, store.source, NAMES, DAYS[40], moment(1)).equals(old)
-        ended = coverage.last_requests(store.engine, store.source, names)
+        ended = request_log.last_requests(store.engine, store.source, names)
         assert {one.outcome for one in ended.values()} == {"complete"}
     assert number > 20
 
@@ -103,8 +103,8 @@ def drawn(run: str) -> dict[str, bytes]:
 def put(run: str, folder: Path, trial: tuple[str, ...]) -> None:
     made = edition(provenance={"run_key": run}, trial=trial)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shelf, "render", lambda _edition: drawn(run))
-        shelf.publish(made, Folder(folder))
+        patch.setattr(publisher, "render", lambda _edition: drawn(run))
+        publisher.publish(made, Folder(folder))
 
 
 def _put(number: int, folder: Path, trial: tuple[str, ...]) -> None:
@@ -116,7 +116,7 @@ def _put(number: int, folder: Path, trial: tuple[str, ...]) -> None:
 def runs_in(folder: Path) -> list[str]:
     """The runs of all editions of the session, the standing one first; each is whole."""
     root = Folder(folder)
-    places = [shelf.latest(root), *(root / one.place for one in shelf.other_editions(root, AS_OF))]
+    places = [reader.latest(root), *(root / one.place for one in reader.other_editions(root, AS_OF))]
     manifests = [json.loads(place.read("manifest.json")) for place in places]
     for place, manifest in zip(places, manifests, strict=True):
         assert all(sha256_bytes(place.read(name)) == one["sha256"] for name, one in manifest["files"].items())

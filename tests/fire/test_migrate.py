@@ -13,8 +13,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from pipeline.database.engine import MIGRATIONS, open_database, reading
 from pipeline.database.schema import metadata
-from pipeline.judging.record import live_record
-from pipeline.prices import quarantine
+from pipeline.evaluation.forecast_log import live_record
+from pipeline.prices.store import quarantine
 from tests.fire.children import at_once, killed_at_each
 from tests.fire.model import DAYS, LATE, Bar, bar, content_of, everything, read
 from tests.fire.points import At, database_points, die

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from pipeline import health
 from pipeline.database.engine import open_database
 from pipeline.database.probe import require_writable
+from pipeline.jobs import health_checks
 from tests.fire.postgres import Server
 
 pytestmark = pytest.mark.fire
@@ -22,7 +22,7 @@ NOW = datetime(2013, 3, 2, 12, tzinfo=UTC)
 
 def database_row() -> dict[str, Any]:
     """What `doctor` says of the database."""
-    return next(row for row in health.examine(now=NOW) if row["what"] == "database")
+    return next(row for row in health_checks.examine(now=NOW) if row["what"] == "database")
 
 
 def test_a_read_only_postgresql_is_a_problem(

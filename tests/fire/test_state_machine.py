@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Engine
 
-from pipeline.prices import quarantine
-from pipeline.prices.belief import let_through
+from pipeline.prices.ingestion.acceptance import let_through
 from pipeline.prices.quality import Checked
-from pipeline.prices.store import Appended, PriceStore
+from pipeline.prices.store import quarantine
+from pipeline.prices.store.writer import Appended, PriceStore
 from tests.fire.model import (
     DAYS,
     EARLY,

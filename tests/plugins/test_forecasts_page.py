@@ -13,7 +13,7 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi.testclient import TestClient
 from forecasts_app import app
 
-from pipeline.publishing import shelf, track_record
+from pipeline.publishing import publisher, track_record_files
 from pipeline.storage import Folder
 from tests.editions import edition, forecasts
 from tests.publishing.conftest import recent
@@ -57,7 +57,7 @@ def see(server: TestClient, token: str) -> Callable[..., Any]:
 def two_sessions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shelf") / "published"
     for day in (date(2013, 2, 28), date(2013, 3, 1)):
-        shelf.publish(edition(as_of=day), Folder(root))
+        publisher.publish(edition(as_of=day), Folder(root))
     return root
 
 
@@ -167,7 +167,7 @@ def test_the_navigation_has_the_entry(server: TestClient, token: str) -> None:
 def trial(published: Path) -> str:
     """The name of a trial's edition next to the standing one of 1 March."""
     made = edition(forecasts=forecasts(("MSFT",)), trial=("source yahoo instead of sample",))
-    return shelf.publish(made, Folder(published)).folder.name
+    return publisher.publish(made, Folder(published)).folder.name
 
 
 def test_a_trial_is_listed_labelled_and_served_next_to_the_standing_edition(
@@ -207,7 +207,7 @@ def test_an_edition_that_is_not_there_is_said_to_be_not_there(
 
 def test_pages_need_no_right_to_write(see: Callable[..., Any], published: Path, trial: str) -> None:
     """On the compose stack the API server has the published files read-only, and no password of the database."""
-    track_record.write(Folder(published), "sample", recent("AAPL").assign(series=""))
+    track_record_files.write(Folder(published), "sample", recent("AAPL").assign(series=""))
     folders = [published, *(path for path in published.rglob("*") if path.is_dir())]
     before = {path: path.stat().st_mtime_ns for path in folders}
     for path in (*PATHS, f"/sessions/2013-03-01/{trial}", "/symbols/MSFT", "/symbols/NONE"):

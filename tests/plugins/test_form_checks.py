@@ -8,8 +8,8 @@ import form_checks
 import pytest
 from form_checks import MAX_BODY, TriggerChecks
 
-from pipeline.symbols import MAX_LENGTH
-from pipeline.trigger_form import MAX_SYMBOLS
+from pipeline.jobs.trigger_form import MAX_SYMBOLS
+from pipeline.market.symbols import MAX_LENGTH
 
 DAILY, BACKTEST, BACKFILLS = "/api/v2/dags/daily_forecast/dagRuns", "/api/v2/dags/backtest/dagRuns", "/api/v2/backfills"
 FORM = {

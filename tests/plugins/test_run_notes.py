@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import run_notes
 
-from pipeline.markdown import escape
+from pipeline.tracking.markdown import escape
 
 
 def run_with(note: str | None, states: dict[str, list[tuple[str, int]]] | None = None) -> Any:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from next_open_deadline import next_open
 from session_timetable import ExchangeSessionTimetable
 
-from pipeline.sessions import Sessions
+from pipeline.market.sessions import Sessions
 
 NEW_YORK = ExchangeSessionTimetable("XNYS", 30)
 

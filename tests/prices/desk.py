@@ -10,12 +10,12 @@ import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
-from pipeline.prices.answers import Request
-from pipeline.prices.asof import AsOf
-from pipeline.prices.ingest import take_in
-from pipeline.prices.oversight import look_over
-from pipeline.prices.snapshot import read_snapshot, write_snapshot
-from pipeline.prices.store import PriceStore
+from pipeline.prices.audit import look_over
+from pipeline.prices.ingestion.ingest import take_in
+from pipeline.prices.ingestion.reconcile import Request
+from pipeline.prices.store.asof import AsOf
+from pipeline.prices.store.snapshot import read_snapshot, write_snapshot
+from pipeline.prices.store.writer import PriceStore
 from tests.prices.scripted import CLOCK, Scripted, walk
 
 FIRST, LAST = date(2019, 1, 2), date(2020, 3, 2)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import NoData, SourceError, UnknownSymbol
-from pipeline.prices.frames import PRICES, as_bars
+from pipeline.market.sessions import Sessions
+from pipeline.prices.bars import PRICES, as_bars
 from pipeline.prices.sources import Basis
-from pipeline.sessions import Sessions
 
 CLOCK = Sessions("XNYS")
 

@@ -10,12 +10,12 @@ import pytest
 
 from pipeline.database.engine import open_database
 from pipeline.prices.adjustments import total_return
-from pipeline.prices.answers import Request
 from pipeline.prices.applied_dividends import dividends_in_prices
-from pipeline.prices.ingest import take_in
+from pipeline.prices.ingestion.ingest import take_in
+from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.sources.files import FilesSource
 from pipeline.prices.sources.sample import SampleSource
-from pipeline.prices.store import PriceStore
+from pipeline.prices.store.writer import PriceStore
 from tests.prices.quality.made import NEW_YORK, PRICES, check, notes, series
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

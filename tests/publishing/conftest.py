@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.publishing.edition import QUANTILES, Edition
+from pipeline.forecast_schema import QUANTILES
+from pipeline.publishing.edition import Edition
 from tests.editions import AS_OF, SPREAD, edition, forecasts
 
 

@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
-from pipeline import files
 from pipeline.errors import MissingStep
-from pipeline.publishing import archive, shelf
+from pipeline.publishing import archive, publisher, reader
 from pipeline.publishing.edition import Edition
-from pipeline.storage import Folder
+from pipeline.storage import Folder, atomic_files
 from tests.editions import AS_OF, edition, forecasts
-from tests.publishing.test_shelf import state
+from tests.publishing.test_publisher import state
 
 TRIAL = ("1 of 3 symbols",)
-_NO_CHARTS = "pipeline.publishing.charts.fan_pngs"
+_NO_CHARTS = "pipeline.publishing.charts.png.fan_pngs"
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +38,8 @@ def trial(run: str = "trial", symbol: str = "AAPL", **fields: Any) -> Edition:
 
 def runs(root: Folder) -> list[str]:
     """The runs of the editions next to the standing one, in their order."""
-    others = shelf.other_editions(root, AS_OF)
-    return [shelf.read_manifest(root / one.place)["provenance"]["run_key"] for one in others]
+    others = reader.other_editions(root, AS_OF)
+    return [reader.read_manifest(root / one.place)["provenance"]["run_key"] for one in others]
 
 
 def latest(root: Folder) -> dict[str, Any]:
@@ -49,86 +48,86 @@ def latest(root: Folder) -> dict[str, Any]:
 
 
 def test_a_trial_leaves_the_standing_edition_and_the_pointer_as_they_are(root: Folder) -> None:
-    shelf.publish(made("standing"), root)
+    publisher.publish(made("standing"), root)
     before, pointer = state(root.path / "as_of=2013-03-01"), latest(root)
-    published = shelf.publish(trial(), root)
+    published = publisher.publish(trial(), root)
     assert published.changed
     assert published.place.startswith("editions/as_of=2013-03-01/0001-")
     assert (state(root.path / "as_of=2013-03-01"), latest(root)) == (before, pointer)
-    manifest = shelf.read_published(published.folder, verify=True).manifest
+    manifest = reader.read_published(published.folder, verify=True).manifest
     assert (manifest["trial"], manifest["standing"]) == (list(TRIAL), False)
     assert "(trial: 1 of 3 symbols)" in manifest["headline"]
 
 
 def test_a_trial_published_twice_changes_nothing(root: Folder) -> None:
-    first = shelf.publish(trial(), root)
+    first = publisher.publish(trial(), root)
     before = state(root.path)
-    again = shelf.publish(trial(), root)
+    again = publisher.publish(trial(), root)
     assert (again.changed, again.place) == (False, first.place)
     assert state(root.path) == before
 
 
 def test_every_edition_of_a_session_is_kept_in_the_order_of_publication(root: Folder) -> None:
-    shelf.publish(made("first"), root)
+    publisher.publish(made("first"), root)
     for number in range(3):
-        shelf.publish(trial(f"trial{number}"), root)
-    shelf.publish(made("second", exchange="XLON"), root)
-    shelf.publish(trial("trial0", symbol="^GSPC"), root)  # the same run with another content
-    assert shelf.read_manifest(shelf.latest(root))["provenance"]["run_key"] == "second"
+        publisher.publish(trial(f"trial{number}"), root)
+    publisher.publish(made("second", exchange="XLON"), root)
+    publisher.publish(trial("trial0", symbol="^GSPC"), root)  # the same run with another content
+    assert reader.read_manifest(reader.latest(root))["provenance"]["run_key"] == "second"
     assert runs(root) == ["trial0", "trial1", "trial2", "first", "trial0"]
-    for one in shelf.other_editions(root, AS_OF):
-        shelf.read_published(root / one.place, verify=True)
+    for one in reader.other_editions(root, AS_OF):
+        reader.read_published(root / one.place, verify=True)
 
 
 def test_a_trial_becomes_the_standing_edition_where_it_is_asked_for(root: Folder) -> None:
-    shelf.publish(made("first"), root)
-    published = shelf.publish(trial(make_latest=True), root)
+    publisher.publish(made("first"), root)
+    published = publisher.publish(trial(make_latest=True), root)
     assert published.place == "as_of=2013-03-01"
     assert latest(root)["manifest_sha256"] == published.manifest_sha256
     assert runs(root) == ["first"]
 
 
 def test_an_edition_comes_back_when_its_run_is_published_again(root: Folder) -> None:
-    shelf.publish(made("first"), root)
-    shelf.publish(made("second", exchange="XLON"), root)
-    shelf.publish(made("first"), root)
-    assert shelf.read_manifest(shelf.latest(root))["provenance"]["run_key"] == "first"
+    publisher.publish(made("first"), root)
+    publisher.publish(made("second", exchange="XLON"), root)
+    publisher.publish(made("first"), root)
+    assert reader.read_manifest(reader.latest(root))["provenance"]["run_key"] == "first"
     assert runs(root) == ["second"], "the copy of the edition that stands again is not listed twice"
 
 
 def test_where_nothing_stands_the_newest_trial_is_shown_and_there_is_no_pointer(root: Folder) -> None:
     for run in ("one", "two"):
-        shelf.publish(trial(run), root)
+        publisher.publish(trial(run), root)
     assert not root.exists("latest.json")
-    assert shelf.read_manifest(shelf.newest(root))["provenance"]["run_key"] == "two"
-    assert shelf.edition_of(root, AS_OF) == shelf.newest(root)
+    assert reader.read_manifest(reader.newest(root))["provenance"]["run_key"] == "two"
+    assert reader.edition_of(root, AS_OF) == reader.newest(root)
     with pytest.raises(MissingStep):
-        shelf.latest(root)
-    shelf.publish(made("standing"), root)
-    assert shelf.newest(root) == shelf.latest(root)
+        reader.latest(root)
+    publisher.publish(made("standing"), root)
+    assert reader.newest(root) == reader.latest(root)
 
 
 @pytest.mark.parametrize("name", ["2", "0002", "{}"])
 def test_an_edition_is_found_by_its_number_and_by_its_name(root: Folder, name: str) -> None:
-    shelf.publish(trial("one"), root)
-    second = shelf.publish(trial("two"), root)
+    publisher.publish(trial("one"), root)
+    second = publisher.publish(trial("two"), root)
     assert archive.find(root, AS_OF, name.format(second.folder.name)).place == second.place
 
 
 @pytest.mark.parametrize("name", ["3", "0001", "..", "../../as_of=2013-03-01", "0001-00000000-00000000", ""])
 def test_an_edition_that_is_not_there_is_said_not_to_be(root: Folder, name: str) -> None:
-    shelf.publish(made("standing"), root)
+    publisher.publish(made("standing"), root)
     with pytest.raises(MissingStep, match="there is no edition"):
         archive.find(root, AS_OF, name)
 
 
 def test_what_only_looks_like_an_edition_is_none(root: Folder) -> None:
-    shelf.publish(trial(), root)
+    publisher.publish(trial(), root)
     folder = root.path / "editions/as_of=2013-03-01"
     for name in ("notes", "0002-xyz-abc", ".0001-3f9c01ab-77d21e90.aside", "0009-3f9c01ab-77d21e90"):
         (folder / name).mkdir()  # the last one has no manifest: its writer was killed
     (root.path / "editions/as_of=yesterday!").mkdir()
-    assert len(shelf.other_editions(root, AS_OF)) == 1
+    assert len(reader.other_editions(root, AS_OF)) == 1
     assert archive.sessions_kept(root) == [AS_OF]
 
 
@@ -150,8 +149,8 @@ def every_point(root: Path, work: Callable[[], None], monkeypatch: pytest.Monkey
 
         with monkeypatch.context() as patch:
             for name in ("_write", "_sync", "_move_into_place"):
-                real = getattr(files, name)
-                patch.setattr(files, name, lambda *args, name=name, real=real: (reached(name), real(*args))[1])
+                real = getattr(atomic_files, name)
+                patch.setattr(atomic_files, name, lambda *args, name=name, real=real: (reached(name), real(*args))[1])
             patch.setattr("shutil.rmtree", lambda *args, **kwargs: None)  # nobody tidies up after a kill
             try:
                 work()
@@ -165,21 +164,21 @@ def every_point(root: Path, work: Callable[[], None], monkeypatch: pytest.Monkey
 def test_a_publication_stopped_anywhere_loses_no_edition(
     root: Folder, monkeypatch: pytest.MonkeyPatch, new: Edition
 ) -> None:
-    shelf.publish(made("first"), root)
-    old = shelf.read_manifest(shelf.latest(root))
+    publisher.publish(made("first"), root)
+    old = reader.read_manifest(reader.latest(root))
     stopped = 0
-    for _ in every_point(root.path, lambda: shelf.publish(new, root), monkeypatch):
+    for _ in every_point(root.path, lambda: publisher.publish(new, root), monkeypatch):
         stopped += 1
-        standing = shelf.read_published(shelf.latest(root), verify=True).manifest
+        standing = reader.read_published(reader.latest(root), verify=True).manifest
         kept = [
-            shelf.read_published(root / one.place, verify=True).manifest for one in shelf.other_editions(root, AS_OF)
+            reader.read_published(root / one.place, verify=True).manifest for one in reader.other_editions(root, AS_OF)
         ]
         assert old in [standing, *kept]
         assert len(kept) <= 1
     assert stopped > 5
-    assert not shelf.publish(new, root).changed
-    assert shelf.read_manifest(shelf.latest(root))["provenance"]["run_key"] == (
+    assert not publisher.publish(new, root).changed
+    assert reader.read_manifest(reader.latest(root))["provenance"]["run_key"] == (
         new.run_key if new.standing else "first"
     )
     assert runs(root) == (["first"] if new.standing else ["trial"])
-    assert latest(root)["manifest_sha256"] == files.sha256_bytes(shelf.latest(root).read("manifest.json"))
+    assert latest(root)["manifest_sha256"] == atomic_files.sha256_bytes(reader.latest(root).read("manifest.json"))

@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from pipeline.errors import BadFile, CorruptFile
-from pipeline.files import sha256_bytes
-from pipeline.publishing import backtest_charts, backtest_tables, backtest_terminal
+from pipeline.publishing.charts import backtest_png
+from pipeline.publishing.tables import backtest_tables
+from pipeline.publishing.terminal import backtest_text
+from pipeline.storage.atomic_files import sha256_bytes
 from tests.editions import forecasts, score
 
 
@@ -45,15 +47,15 @@ def result(**changes: Any) -> dict[str, Any]:
 
 def shown(content: dict[str, Any]) -> str:
     console = Console(file=io.StringIO(), width=140, force_terminal=False)
-    console.print(backtest_terminal.show(content))
+    console.print(backtest_text.show(content))
     return console.file.getvalue().replace("\N{NO-BREAK SPACE}", " ")  # type: ignore[attr-defined]
 
 
 def test_the_same_content_gives_the_same_pictures(tmp_path: Path) -> None:
-    first, again = (backtest_charts.draw(result(), tmp_path / name) for name in ("a", "b"))
+    first, again = (backtest_png.draw(result(), tmp_path / name) for name in ("a", "b"))
     assert [path.name for path in first] == ["skill.png", "coverage.png"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
-    other = backtest_charts.draw(result(gained_bp=[0.0, 0.0, 0.0]), tmp_path / "c")
+    other = backtest_png.draw(result(gained_bp=[0.0, 0.0, 0.0]), tmp_path / "c")
     assert other[0].read_bytes() != first[0].read_bytes()
 
 
@@ -66,7 +68,7 @@ def test_the_same_content_gives_the_same_pictures(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_drawn_is_left_out(tmp_path: Path, changes: dict[str, Any], names: list[str]) -> None:
-    assert [path.name for path in backtest_charts.draw(result(**changes), tmp_path)] == names
+    assert [path.name for path in backtest_png.draw(result(**changes), tmp_path)] == names
 
 
 def test_the_terminal_shows_every_model_beside_the_best_baseline() -> None:

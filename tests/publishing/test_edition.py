@@ -6,10 +6,10 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from pipeline.config import BASELINES
-from pipeline.learning import baselines
-from pipeline.publishing.edition import COLUMNS, ESTIMATED, LAST_SESSION, Edition
-from pipeline.publishing.words import model_name
+from pipeline.forecast_schema import BASELINES, COLUMNS, ESTIMATED, LAST_SESSION
+from pipeline.modeling import baselines
+from pipeline.publishing.edition import Edition
+from pipeline.publishing.formatting import model_name
 
 
 def test_forecasts_come_in_one_order_whatever_order_they_were_made_in(

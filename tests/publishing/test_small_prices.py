@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from pipeline.publishing import shelf, words
-from pipeline.publishing.drawing import places_of, round_values
+from pipeline.publishing import formatting, publisher, reader
+from pipeline.publishing.charts.fan_layout import WIDTH, fan_layout
+from pipeline.publishing.charts.svg import places_of, round_values
 from pipeline.publishing.edition import Edition
-from pipeline.publishing.layout import WIDTH, fan_layout
-from pipeline.publishing.terminal import Overview
-from pipeline.publishing.terminal_symbol import Detail
+from pipeline.publishing.terminal.overview import Overview
+from pipeline.publishing.terminal.symbol_text import Detail
 from pipeline.storage import open_storage
 from tests.editions import AS_OF
 
@@ -38,16 +38,16 @@ from tests.editions import AS_OF
 def test_a_price_has_the_decimals_that_its_size_and_its_range_need(
     value: float, low: float, high: float, text: str
 ) -> None:
-    assert words.price(value, words.decimals(low, high)) == text
-    digits = words.price(value).replace(",", "").replace(".", "").lstrip("0")
+    assert formatting.price(value, formatting.decimals(low, high)) == text
+    digits = formatting.price(value).replace(",", "").replace(".", "").lstrip("0")
     assert len(digits) >= 3
-    assert float(words.price(value).replace(",", "")) == pytest.approx(value, rel=5e-3)
+    assert float(formatting.price(value).replace(",", "")) == pytest.approx(value, rel=5e-3)
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e-3, 1.0, 1e3, 1e6])
 def test_the_labels_of_an_axis_differ_from_each_other(scale: float) -> None:
     values = round_values(7.8 * scale, 8.3 * scale)
-    labels = [words.price(value, places_of(values)) for value in values]
+    labels = [formatting.price(value, places_of(values)) for value in values]
     assert len(set(labels)) == len(labels) > 1
     assert [float(label.replace(",", "")) for label in labels] == pytest.approx(values, rel=1e-6)
 
@@ -66,7 +66,7 @@ def tiny(make_edition: Callable[..., Edition], make_forecasts: Callable[..., pd.
 
 def test_a_tiny_price_is_shown_whole_in_the_terminal_and_the_report(tiny: Edition, tmp_path: Path) -> None:
     root = open_storage(tmp_path, tmp_path / "cache")
-    published = shelf.read_published(shelf.publish(tiny, root).folder)
+    published = reader.read_published(publisher.publish(tiny, root).folder)
     one = published.forecasts["forecasts"][0]
     for what in (
         Overview(published=published),

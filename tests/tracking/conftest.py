@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from pipeline.config import Settings
-from pipeline.tracking import runs, store
+from pipeline.tracking import connection, runs
 from tests.tracking.material import AS_OF, model_card
 
 
@@ -26,7 +26,7 @@ def settings(home: Path, empty_home: Path) -> Settings:
 
 @pytest.fixture
 def client(settings: Settings) -> Any:
-    with store.connected(settings, "look at the store in a test") as client:
+    with connection.connected(settings, "look at the store in a test") as client:
         return client
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 
-from pipeline.config import LEVELS
-from pipeline.inputs import INPUTS
-from pipeline.learning.forecaster import Forecaster, ModelCard
-from pipeline.learning.networks import build
+from pipeline.forecast_schema import INPUTS, LEVELS
+from pipeline.modeling.forecaster import Forecaster, ModelCard
+from pipeline.modeling.networks.quantile_networks import build
 
 AS_OF = date(2013, 2, 28)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import Settings
-from pipeline.tracking import registry, store
+from pipeline.tracking import connection, registry
 
 PROCESSES, EACH = 2, 6
 FIRST = date(2013, 1, 1)
@@ -24,7 +24,7 @@ def do_every(settings: Settings, mine: list[Deed], begin: Any, at_once: Any) -> 
         at_once.wait()
         registry.promote(settings, version, day) if deed == "promote" else registry.withdraw(settings, version)
         at_once.wait()
-        with store.connected(settings, "look who is champion in a test") as client:
+        with connection.connected(settings, "look who is champion in a test") as client:
             named = client.get_registered_model(registry.MODEL).aliases.get("champion")
         champions = registry.champions(settings)
         assert (named and str(named)) == (champions[0].version if champions else None)

@@ -14,9 +14,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from pipeline.errors import BadSymbol
-from pipeline.learning.posted import MOST_ROWS
-from pipeline.sessions import Sessions
-from pipeline.tracking import packaging
+from pipeline.market.sessions import Sessions
+from pipeline.modeling.posted_prices import MOST_ROWS
+from pipeline.tracking import model_package
 from tests.tracking.material import save_forecaster
 
 DAYS = [str(day) for day in Sessions("XNYS").between(date(2012, 6, 1), date(2013, 2, 28))]
@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
     save_forecaster(folder / "model")
     about = SimpleNamespace(artifact_location=str(folder), source_run_id="a" * 32, model_id="m-1")
     example = history("AAPL").tail(40)
-    packaging.save_package(
+    model_package.save_package(
         folder / "package", model_dir=folder / "model", example=example, exchange="XNYS", model=about
     )
     before = scoring_server.invocations
@@ -264,7 +264,7 @@ def test_a_symbol_that_ends_early_is_left_out_and_says_so(server: TestClient) ->
 
 
 def test_what_nobody_expected_is_one_sentence_too(server: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.learning import serving
+    from pipeline.modeling import serving
 
     def fail(*_: Any, **__: Any) -> Any:
         raise KeyError("/opt/secret/path.py")
@@ -276,14 +276,14 @@ def test_what_nobody_expected_is_one_sentence_too(server: TestClient, monkeypatc
 
 
 def test_a_symbol_of_an_unknown_market_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.learning import posted
+    from pipeline.modeling import posted_prices
 
     def market_of(symbol: str, exchange: str) -> Any:
         if symbol == "BP.NOWHERE":
             raise BadSymbol("BP.NOWHERE: no calendar is known for .NOWHERE")
         return SimpleNamespace(calendar=exchange)
 
-    monkeypatch.setattr(posted, "market_of", market_of)
-    read = posted.read_posted(history("IBM", "BP.NOWHERE"), exchange="XNYS")
+    monkeypatch.setattr(posted_prices, "market_of", market_of)
+    read = posted_prices.read_posted(history("IBM", "BP.NOWHERE"), exchange="XNYS")
     assert set(read.bars["XNYS"]["symbol"]) == {"IBM"}
     assert read.left_out == {"BP.NOWHERE": "BP.NOWHERE: no calendar is known for .NOWHERE"}

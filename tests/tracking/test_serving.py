@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 import requests
 
-from pipeline.config import LEVELS, Settings
-from pipeline.learning.forecaster import Forecaster
-from pipeline.learning.serving import forecast_from_prices
+from pipeline.config import Settings
+from pipeline.forecast_schema import LEVELS
+from pipeline.modeling.forecaster import Forecaster
+from pipeline.modeling.serving import forecast_from_prices
 from pipeline.tracking import registry
 from tests.tracking.material import AS_OF, save_forecaster
 

@@ -8,7 +8,7 @@ was measured.
 
 from pipeline.prices.quality.calendar import gaps
 from pipeline.prices.quality.check import Checked, bar_as_json, check_bars, series_notes
+from pipeline.prices.quality.duplicates import identical_series
 from pipeline.prices.quality.findings import MEANING
-from pipeline.prices.quality.twins import identical_series
 
 __all__ = ["MEANING", "Checked", "bar_as_json", "check_bars", "gaps", "identical_series", "series_notes"]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.prices.applied_dividends import dividends_in_prices
 from pipeline.prices.quality.findings import Findings
-from pipeline.prices.quality.panel import Panel
+from pipeline.prices.quality.series import Panel
 
 RULE, UNCLEAR = "dividends_in_prices", "dividends_unclear"
 # Dividends below this share of the price in all change little whichever way they are counted.

@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import BadSymbol
-from pipeline.prices.frames import PRICES
+from pipeline.market.sessions import Sessions
+from pipeline.prices.bars import PRICES
 from pipeline.prices.quality.findings import Findings
-from pipeline.prices.quality.panel import Mask, Panel
+from pipeline.prices.quality.series import Mask, Panel
 from pipeline.prices.quality.shifted import Shift, shift_of
-from pipeline.sessions import Sessions
 
 Days = NDArray[np.int64]  # days since 1970
 

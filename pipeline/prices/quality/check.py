@@ -8,18 +8,18 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from pipeline.prices.frames import COLUMNS, VALUES
+from pipeline.market.sessions import Sessions
+from pipeline.prices.bars import COLUMNS, VALUES
 from pipeline.prices.quality.applied import look_at_applied, note_unclear
 from pipeline.prices.quality.calendar import look_at_calendar
 from pipeline.prices.quality.digest import unique_notes
 from pipeline.prices.quality.dividends import look_at_dividends
 from pipeline.prices.quality.findings import SEVERITY, Findings, Note
+from pipeline.prices.quality.jumps import look_at_moves
 from pipeline.prices.quality.levels import look_at_levels
-from pipeline.prices.quality.moves import look_at_moves
-from pipeline.prices.quality.panel import panel_of
-from pipeline.prices.quality.shape import look_at_shape
+from pipeline.prices.quality.ohlc import look_at_shape
+from pipeline.prices.quality.series import panel_of
 from pipeline.prices.quality.volume import look_at_volume
-from pipeline.sessions import Sessions
 
 _SYMBOLS_AT_ONCE = 500  # a copy of their bars is in memory at a time
 

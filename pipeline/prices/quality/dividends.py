@@ -12,8 +12,8 @@ import numpy as np
 
 from pipeline.prices.adjustments import decimals
 from pipeline.prices.quality.findings import Findings
-from pipeline.prices.quality.panel import Array, Mask, Panel, Rows
-from pipeline.prices.quality.usual import usual_at
+from pipeline.prices.quality.series import Array, Mask, Panel, Rows
+from pipeline.prices.quality.typical import usual_at
 
 # Two readings of one dividend agree within a tenth: vendors round, and take the close of another hour.
 _AGREE = 0.1

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 
 from pipeline.prices.quality.findings import Findings
-from pipeline.prices.quality.panel import Array, Mask, Panel, Rows
-from pipeline.prices.quality.usual import Usual, usual_at
+from pipeline.prices.quality.series import Array, Mask, Panel, Rows
+from pipeline.prices.quality.typical import Usual, usual_at
 
 Kind = Literal["unit", "split", "spike"]
 

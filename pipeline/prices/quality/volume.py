@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.prices.quality.findings import Findings
-from pipeline.prices.quality.panel import Panel
+from pipeline.prices.quality.series import Panel
 
 # A share with no trade on every twentieth day is thinly traded: each such day is no news.
 _THIN_SHARE = 0.05

@@ -49,7 +49,7 @@ class Source(Protocol):
 def open_source(settings: Settings, *, today: date | None = None) -> Source:
     """Return the source that the settings name; given `today`, a date beyond tomorrow is a fault of its row."""
     if settings.source == "yahoo":
-        from pipeline.prices.sources.yahoo import YahooSource
+        from pipeline.prices.sources.yahoo.yahoo_source import YahooSource
 
         return YahooSource(settings)
     if settings.source == "files":

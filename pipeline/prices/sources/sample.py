@@ -10,7 +10,7 @@ from functools import lru_cache
 import pandas as pd
 
 from pipeline.prices.adjustments import actions_from_adjusted
-from pipeline.prices.frames import as_bars
+from pipeline.prices.bars import as_bars
 from pipeline.prices.sources import Basis, require_known
 
 

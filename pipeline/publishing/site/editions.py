@@ -6,10 +6,10 @@ from datetime import date
 from itertools import chain
 from typing import Any
 
-from pipeline.config import BASELINES
 from pipeline.errors import CorruptFile, MissingStep
-from pipeline.publishing import archive, shelf, words
-from pipeline.publishing.site import history
+from pipeline.forecast_schema import BASELINES
+from pipeline.publishing import archive, formatting, reader, verdict
+from pipeline.publishing.site import hit_rates
 from pipeline.storage import Storage
 
 # How many sessions back a symbol is looked for that the newest edition does not have.
@@ -34,29 +34,29 @@ def label(manifest: Mapping[str, Any], *, stands: bool) -> str:
 
     `stands` says that it is the session's standing edition, whatever its manifest asked for when it was published.
     """
-    if note := words.trial_note(manifest.get("trial", ()), standing=manifest.get("standing", True) and stands):
+    if note := verdict.trial_note(manifest.get("trial", ()), standing=manifest.get("standing", True) and stands):
         return note
     return "" if stands else "Replaced by a later edition of this session"
 
 
 def links(root: Storage, base: str, as_of: date, *, shown: str | None) -> list[tuple[str, str]]:
     """Return title and address of the other editions of a session; `shown` is the name of the one on the page."""
-    found = [("standing edition", f"{base}/sessions/{as_of}")] if shown and shelf.is_published(root, as_of) else []
-    others = [one.name for one in shelf.other_editions(root, as_of) if one.name != shown]
+    found = [("standing edition", f"{base}/sessions/{as_of}")] if shown and reader.is_published(root, as_of) else []
+    others = [one.name for one in reader.other_editions(root, as_of) if one.name != shown]
     found += [(f"edition {int(name.partition('-')[0])}", f"{base}/sessions/{as_of}/{name}") for name in others]
     return found
 
 
-def rows(root: Storage, base: str, as_of: date, came: history.Rates | None) -> Iterator[dict[str, Any]]:
+def rows(root: Storage, base: str, as_of: date, came: hit_rates.Rates | None) -> Iterator[dict[str, Any]]:
     """Yield what the list of sessions says of each edition of a session, the standing one first.
 
     One that is just being written is left out.
     """
-    places = [(f"{base}/sessions/{as_of}", root / shelf.folder_name(as_of), True)]
+    places = [(f"{base}/sessions/{as_of}", root / reader.folder_name(as_of), True)]
     places += [(f"{base}/sessions/{as_of}/{one.name}", root / one.place, False) for one in _newest_first(root, as_of)]
     for address, folder, stands in places:
         try:
-            manifest = shelf.read_manifest(folder)
+            manifest = reader.read_manifest(folder)
         except MissingStep:
             continue
         decision = manifest["decision"]
@@ -67,9 +67,9 @@ def rows(root: Storage, base: str, as_of: date, came: history.Rates | None) -> I
             "label": label(manifest, stands=stands),
             "verdict": manifest["verdict"],
             "reason": decision["reason"],
-            "model": words.model_name(decision["model"], decision.get("model_version")),
+            "model": formatting.model_name(decision["model"], decision.get("model_version")),
             "network": decision["model"] not in BASELINES,
-            "source": shelf.source_of(manifest),
+            "source": reader.source_of(manifest),
             "symbols": manifest["symbols"],
             "withheld": manifest["withheld"],
             "came": came if stands else None,
@@ -81,13 +81,13 @@ def newest_with(root: Storage, symbol: str) -> Found | None:
 
     Raises MissingStep where nothing at all is published.
     """
-    first = shelf.newest(root)
-    days = list(reversed(shelf.all_sessions(root)))[:SESSIONS_BACK]
-    standing = ((day, "", root / shelf.folder_name(day)) for day in days)
+    first = reader.newest(root)
+    days = list(reversed(reader.all_sessions(root)))[:SESSIONS_BACK]
+    standing = ((day, "", root / reader.folder_name(day)) for day in days)
     others = ((day, one.name, root / one.place) for day in days for one in _newest_first(root, day))
     for day, name, folder in chain(standing, others):  # lazily: the first nearly always knows it
         try:
-            published = shelf.read_published(folder)
+            published = reader.read_published(folder)
         except (MissingStep, CorruptFile):  # being written, or damaged: another may know it
             continue
         forecast, withheld = _of(published, symbol)
@@ -96,7 +96,7 @@ def newest_with(root: Storage, symbol: str) -> Found | None:
         return Found(
             as_of=day,
             name=name,
-            source=shelf.source_of(published.manifest),
+            source=reader.source_of(published.manifest),
             label=label(published.manifest, stands=not name),
             forecast=forecast,
             withheld=withheld,
@@ -108,9 +108,9 @@ def newest_with(root: Storage, symbol: str) -> Found | None:
 def symbols_next_to(root: Storage, as_of: date) -> set[str]:
     """Return the symbols of a session's other editions."""
     found: set[str] = set()
-    for one in shelf.other_editions(root, as_of):
+    for one in reader.other_editions(root, as_of):
         try:
-            forecasts = shelf.read_published(root / one.place).forecasts
+            forecasts = reader.read_published(root / one.place).forecasts
         except (MissingStep, CorruptFile):
             continue
         found |= {each["symbol"] for part in ("forecasts", "withheld") for each in forecasts[part]}
@@ -118,10 +118,10 @@ def symbols_next_to(root: Storage, as_of: date) -> set[str]:
 
 
 def _newest_first(root: Storage, as_of: date) -> list[archive.Kept]:
-    return list(reversed(shelf.other_editions(root, as_of)))
+    return list(reversed(reader.other_editions(root, as_of)))
 
 
-def _of(published: shelf.Published, symbol: str) -> tuple[Mapping[str, Any] | None, str | None]:
+def _of(published: reader.Published, symbol: str) -> tuple[Mapping[str, Any] | None, str | None]:
     """Return an edition's forecast of a symbol, and the reason where it withholds one."""
     forecast = next((each for each in published.forecasts["forecasts"] if each["symbol"] == symbol), None)
     withheld = next((each for each in published.forecasts["withheld"] if each["symbol"] == symbol), None)
@@ -129,4 +129,4 @@ def _of(published: shelf.Published, symbol: str) -> tuple[Mapping[str, Any] | No
 
 
 def _session_of(folder: Storage) -> date:
-    return date.fromisoformat(shelf.read_manifest(folder)["as_of"])
+    return date.fromisoformat(reader.read_manifest(folder)["as_of"])

@@ -17,10 +17,10 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.errors import MissingStep
-from pipeline.links import web_link
-from pipeline.publishing import shelf, track_record, words
-from pipeline.publishing.site import charts, editions, history
+from pipeline.publishing import formatting, reader, track_record_files, verdict
+from pipeline.publishing.site import editions, hit_rates, site_charts
 from pipeline.storage import Storage
+from pipeline.storage.urls import web_link
 
 _HERE = Path(__file__).parent
 SESSIONS_ON_A_PAGE, _RECENT = 60, 20
@@ -46,12 +46,12 @@ def report_page(root: Storage, base: str, as_of: date | None = None, edition: st
     `edition` names one of the session's other editions. Raises MissingStep where that session or edition, or nothing at
     all, is published; CorruptFile where it cannot be read.
     """
-    folder = shelf.newest(root) if as_of is None else shelf.edition_of(root, as_of, edition)
-    published = shelf.read_published(folder)
+    folder = reader.newest(root) if as_of is None else reader.edition_of(root, as_of, edition)
+    published = reader.read_published(folder)
     manifest, provenance = published.manifest, published.manifest["provenance"]
     day = date.fromisoformat(manifest["as_of"])
-    days = shelf.all_sessions(root)
-    name = folder.name if folder.name != shelf.folder_name(day) else None
+    days = reader.all_sessions(root)
+    name = folder.name if folder.name != reader.folder_name(day) else None
     return _render(
         "report_page",
         base,
@@ -71,7 +71,7 @@ def report_page(root: Storage, base: str, as_of: date | None = None, edition: st
 
 def sessions_page(root: Storage, base: str, before: date | None = None) -> str:
     """Return the list of published sessions, newest first, those before a day where one is named."""
-    days = [day for day in reversed(shelf.all_sessions(root)) if before is None or day < before]
+    days = [day for day in reversed(reader.all_sessions(root)) if before is None or day < before]
     shown = days[:SESSIONS_ON_A_PAGE]
     came = _came(root)
     return _render(
@@ -88,18 +88,18 @@ def record_page(root: Storage, base: str, source: str | None = None) -> str:
 
     It is the source of the newest edition where none is named. Raises MissingStep for one without a track record.
     """
-    own = shelf.source_of(shelf.read_manifest(shelf.newest(root)))
-    known = [name for name in track_record.sources(root) if name != own]
+    own = reader.source_of(reader.read_manifest(reader.newest(root)))
+    known = [name for name in track_record_files.sources(root) if name != own]
     if source is not None and source not in (own, *known):
         raise MissingStep(f"there is no track record of the source {source}")
-    record = history.read_history(root, source or own)
+    record = hit_rates.read_history(root, source or own)
     return _render(
         "record_page",
         base,
         here="record",
         source=source or own,
         others=[name for name in (own, *known) if name != (source or own)],
-        kinds=[_kind(kind, part) for kind, part in history.by_kind(record)],
+        kinds=[_kind(kind, part) for kind, part in hit_rates.by_kind(record)],
     )
 
 
@@ -110,12 +110,12 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
     where no edition and no track record knows it.
     """
     found = editions.newest_with(root, symbol)
-    sources = [found.source] if found else track_record.sources(root)
-    records = [history.read_history(root, source, symbol) for source in sources]
-    record = max(records, key=len, default=track_record.SCHEMA.empty_table())
+    sources = [found.source] if found else track_record_files.sources(root)
+    records = [hit_rates.read_history(root, source, symbol) for source in sources]
+    record = max(records, key=len, default=track_record_files.SCHEMA.empty_table())
     if found is None and not len(record):
         raise MissingStep(f"no published edition knows the symbol {symbol}")
-    rows = history.standing(record).to_pylist()
+    rows = hit_rates.standing(record).to_pylist()
     forecast = found.forecast if found else None
     return _render(
         "symbol_page",
@@ -130,10 +130,10 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
         last_close=None if forecast is None else _last_close(forecast),
         last_session=_last_session(forecast, str(found.as_of)) if found and forecast else None,
         estimated=any(step.get("target_session_estimated") for step in (forecast or {}).get("steps", ())),
-        model=None if forecast is None else words.model_name(forecast["model"], forecast["model_version"]),
+        model=None if forecast is None else formatting.model_name(forecast["model"], forecast["model_version"]),
         withheld=found.withheld if found else None,
-        kinds=[(history.KINDS[kind], history.rates(part)) for kind, part in history.by_kind(record)],
-        chart=charts.ranges_svg(symbol, rows) if rows else None,
+        kinds=[(hit_rates.KINDS[kind], hit_rates.rates(part)) for kind, part in hit_rates.by_kind(record)],
+        chart=site_charts.ranges_svg(symbol, rows) if rows else None,
         rows=[_came_true(row) for row in reversed(rows[-_RECENT:])],
         count=len(rows),
     )
@@ -143,15 +143,15 @@ def symbols_page(root: Storage, base: str) -> str:
     """Return the symbols of the newest edition, each with its newest range and how its last ones did, and the others
     that have a track record.
     """
-    newest = shelf.read_published(shelf.newest(root))
-    record = history.standing(history.read_history(root, shelf.source_of(newest.manifest)))
-    rates = history.rates_by(record, "symbol") if len(record) else {}
+    newest = reader.read_published(reader.newest(root))
+    record = hit_rates.standing(hit_rates.read_history(root, reader.source_of(newest.manifest)))
+    rates = hit_rates.rates_by(record, "symbol") if len(record) else {}
     rows = [
         {
             "symbol": each["symbol"],
             "steps": _steps(each)[:1],
             "last_close": _last_close(each),
-            "last_session": words.short_day(_last_session(each, newest.manifest["as_of"])),
+            "last_session": formatting.short_day(_last_session(each, newest.manifest["as_of"])),
             "rates": rates.get(each["symbol"]),
         }
         for each in newest.forecasts["forecasts"]
@@ -164,7 +164,7 @@ def symbols_page(root: Storage, base: str) -> str:
         base,
         here="symbols",
         day=date.fromisoformat(newest.manifest["as_of"]),
-        label=words.trial_note(newest.manifest.get("trial", ()), standing=newest.manifest.get("standing", True)),
+        label=verdict.trial_note(newest.manifest.get("trial", ()), standing=newest.manifest.get("standing", True)),
         rows=rows,
         withheld=withheld,
         others=sorted(known - listed),
@@ -183,37 +183,37 @@ def _render(template: str, base: str, **context: Any) -> str:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([_HERE, _HERE.parent]),
+        loader=jinja2.FileSystemLoader([_HERE, _HERE.parent / "report"]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"words": words, "script": Markup(SCRIPT)}
+    environment.globals |= {"words": formatting, "script": Markup(SCRIPT)}
     return environment
 
 
-def _came(root: Storage) -> dict[date, history.Rates]:
-    source = shelf.source_of(shelf.read_manifest(shelf.newest(root)))
-    record = history.standing(history.read_history(root, source))
-    return history.rates_by(record, "as_of") if len(record) else {}
+def _came(root: Storage) -> dict[date, hit_rates.Rates]:
+    source = reader.source_of(reader.read_manifest(reader.newest(root)))
+    record = hit_rates.standing(hit_rates.read_history(root, source))
+    return hit_rates.rates_by(record, "as_of") if len(record) else {}
 
 
 def _kind(kind: str, part: Any) -> dict[str, Any]:
-    sessions = history.rates_by(part, "target_session")
+    sessions = hit_rates.rates_by(part, "target_session")
     return {
-        "title": history.KINDS[kind],
-        "total": history.rates(part),
-        "chart": charts.saved_svg(sessions),
+        "title": hit_rates.KINDS[kind],
+        "total": hit_rates.rates(part),
+        "chart": site_charts.saved_svg(sessions),
         "sessions": list(reversed(sessions.items()))[:_RECENT],
         "made": len(sessions),
-        "symbols": sorted(history.rates_by(part, "symbol").items(), key=lambda each: each[1].held[80]),
+        "symbols": sorted(hit_rates.rates_by(part, "symbol").items(), key=lambda each: each[1].held[80]),
     }
 
 
 def _last_close(forecast: Mapping[str, Any]) -> str:
     first = forecast["steps"][0]["quantiles"]
-    return words.price(forecast["last_close"], words.decimals(first["0.1"], first["0.9"]))
+    return formatting.price(forecast["last_close"], formatting.decimals(first["0.1"], first["0.9"]))
 
 
 def _last_session(forecast: Mapping[str, Any], as_of: str) -> date:
@@ -224,35 +224,35 @@ def _last_session(forecast: Mapping[str, Any], as_of: str) -> date:
 def _steps(forecast: Mapping[str, Any]) -> list[dict[str, str]]:
     close = forecast["last_close"]
     first = forecast["steps"][0]["quantiles"]
-    places = words.decimals(first["0.1"], first["0.9"])
+    places = formatting.decimals(first["0.1"], first["0.9"])
     return [
         {
-            "day": words.target_day(
+            "day": formatting.target_day(
                 date.fromisoformat(step["target_session"]), estimated=step.get("target_session_estimated", False)
             ),
             **{
-                f"range_{coverage}": words.price_range(step["quantiles"][low], step["quantiles"][high], places)
+                f"range_{coverage}": formatting.price_range(step["quantiles"][low], step["quantiles"][high], places)
                 for coverage, low, high in ((80, "0.1", "0.9"), (90, "0.05", "0.95"))
             },
-            "change": words.change(step["quantiles"]["0.1"], step["quantiles"]["0.9"], close),
-            "median": words.price(step["quantiles"]["0.5"], places),
+            "change": formatting.change(step["quantiles"]["0.1"], step["quantiles"]["0.9"], close),
+            "median": formatting.price(step["quantiles"]["0.5"], places),
         }
         for step in forecast["steps"]
     ]
 
 
 def _came_true(row: Mapping[str, Any]) -> dict[str, Any]:
-    places = words.decimals(row["q0.1"], row["q0.9"])
+    places = formatting.decimals(row["q0.1"], row["q0.9"])
     return {
         "as_of": row["as_of"],
         "target": row["target_session"],
-        "model": words.model_name(row["model"], row["model_version"]),
-        "range": words.price_range(row["q0.1"], row["q0.9"], places),
-        "close": words.price(row["close"], places),
+        "model": formatting.model_name(row["model"], row["model_version"]),
+        "range": formatting.price_range(row["q0.1"], row["q0.9"], places),
+        "close": formatting.price(row["close"], places),
         "where": _where(row),
         "missed": not row["inside_90"],
-        "crps": words.number(row["crps_bp"]),
-        "baseline": words.number(row["baseline_crps_bp"]),
+        "crps": formatting.number(row["crps_bp"]),
+        "baseline": formatting.number(row["baseline_crps_bp"]),
         "replayed": not row["in_time"],
     }
 
@@ -260,7 +260,7 @@ def _came_true(row: Mapping[str, Any]) -> dict[str, Any]:
 def _where(row: Mapping[str, Any]) -> str:
     for coverage in (50, 80, 90):
         if row[f"inside_{coverage}"]:
-            return f"inside {coverage}{words.PER_CENT}"
+            return f"inside {coverage}{formatting.PER_CENT}"
     return "above" if row["close"] > row["q0.5"] else "below"
 
 

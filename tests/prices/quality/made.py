@@ -5,9 +5,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from pipeline.prices.frames import as_bars
+from pipeline.market.sessions import Sessions
+from pipeline.prices.bars import as_bars
 from pipeline.prices.quality import Checked, check_bars
-from pipeline.sessions import Sessions
 
 NEW_YORK, LONDON = Sessions("XNYS"), Sessions("XLON")
 PRICES = ["open", "high", "low", "close"]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.market.sessions import Sessions
 from pipeline.prices.quality import check_bars, gaps
 from pipeline.prices.quality.shifted import shift_of
-from pipeline.sessions import Sessions
 from tests.prices.quality.made import LONDON, NEW_YORK, check, notes, series
 
 TOKYO = Sessions("XTKS")

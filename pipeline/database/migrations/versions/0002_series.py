@@ -132,7 +132,7 @@ def _make_coverage() -> None:
         sa.Column("symbol", sa.String(length=20), nullable=False),
         sa.Column("asked_at", sa.DateTime(), nullable=False, comment="UTC"),
         sa.Column("through", DAY, nullable=False, comment="the last session asked for"),
-        sa.Column("outcome", sa.String(length=16), nullable=False, comment="see pipeline.prices.coverage"),
+        sa.Column("outcome", sa.String(length=16), nullable=False, comment="see pipeline.prices.store.request_log"),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("source", "symbol", name=op.f("pk_coverage")),
         comment="how the last request for each symbol ended",

@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("symbol", sa.String(length=20), nullable=False),
         sa.Column("session", DAY, nullable=False, comment="the last session asked for"),
         sa.Column("asked_at", sa.DateTime(), nullable=False, comment="UTC"),
-        sa.Column("outcome", sa.String(length=16), nullable=False, comment="see pipeline.prices.coverage"),
+        sa.Column("outcome", sa.String(length=16), nullable=False, comment="see pipeline.prices.store.request_log"),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("source", "symbol", "session", "asked_at", name=op.f("pk_misses")),
         comment="sessions that a run went on without, symbol by symbol",

@@ -22,10 +22,10 @@ refused. Nothing is guessed cell by cell. One subject a file:
     table.py        rows with their symbol, session and numbers
     left_out.py     rows that belong to no bar
     daily.py        intraday rows, dividends and splits
-    source.py       the source
+    files_source.py the source
 """
 
-from pipeline.prices.sources.files.options import FileOptions
-from pipeline.prices.sources.files.source import FilesSource
+from pipeline.prices.sources.files.files_source import FilesSource
+from pipeline.prices.sources.files.reading_options import FileOptions
 
 __all__ = ["FileOptions", "FilesSource"]

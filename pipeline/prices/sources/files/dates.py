@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BadFile
 from pipeline.prices.sources.files.date_formats import Format, Moment, formats, strptime_format
-from pipeline.prices.sources.files.options import FIRST_DAY, FileOptions
+from pipeline.prices.sources.files.reading_options import FIRST_DAY, FileOptions
 
 SETTING = "PIPELINE_FILES_DATES (--files-dates)"
 # A column of which more than this does not fit the format that fits best has no one format.

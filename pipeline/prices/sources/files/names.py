@@ -9,8 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.errors import BadFile, BadSymbol
+from pipeline.market.symbols import parse_symbol
 from pipeline.prices.sources.files.raw import RawTable, as_text, coded
-from pipeline.symbols import parse_symbol
 
 # How vendors name their downloads: Stooq, Investing.com, Alpha Vantage.
 _BY_VENDOR = (

@@ -16,18 +16,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.errors import BadFile
-from pipeline.prices.frames import PRICES
+from pipeline.market.sessions import Sessions
+from pipeline.prices.bars import PRICES
 from pipeline.prices.sources.files.dates import Dates, parse_dates
 from pipeline.prices.sources.files.headers import REQUIRED, Columns, columns_of
 from pipeline.prices.sources.files.left_out import LeftOut, left_out_of
 from pipeline.prices.sources.files.names import Symbols, symbols_of
 from pipeline.prices.sources.files.numbers import Numbers, parse_numbers
-from pipeline.prices.sources.files.options import FileOptions
 from pipeline.prices.sources.files.raw import RawTable, any_filled, as_text, coded
+from pipeline.prices.sources.files.reading_options import FileOptions
 from pipeline.prices.sources.files.stamps import on_market
 from pipeline.prices.sources.files.typed_dates import typed_dates
 from pipeline.prices.sources.files.years import mistyped_years
-from pipeline.sessions import Sessions
 
 OPTIONAL = ("adj_close", "dividends", "splits", "capital_gains")
 _NUMBERS = (*REQUIRED[2:], *OPTIONAL)

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.prices.sources.files.dates import Dates
-from pipeline.prices.sources.files.options import FIRST_DAY, FileOptions
+from pipeline.prices.sources.files.reading_options import FIRST_DAY, FileOptions
 
 
 def typed_dates(column: pa.ChunkedArray, options: FileOptions) -> tuple[Dates, NDArray[np.int64]]:

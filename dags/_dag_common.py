@@ -1,0 +1,215 @@
+"""What the DAGs share: the decorator of their tasks, the fields of their forms, and the name of a run.
+
+Nothing of the pipeline is imported while a DAG file is read: a task imports what it needs when it runs.
+"""
+
+import functools
+import hashlib
+import inspect
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from _endings import ending_with_reason
+from airflow.sdk import ExceptionRetryPolicy, Param, RetryRule, task
+from form_checks import FIELDS, format_of
+
+# A task waits 30 s, 1, 2 … minutes between its tries; what a retry cannot fix fails at once (see `_endings`).
+DEFAULT_ARGS = {
+    "owner": "closing-bell",
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=15),
+}
+
+# How many tasks may ask the source for prices at once. `make run` makes it; elsewhere: `airflow pools set prices 2 ''`.
+PRICE_POOL = "prices"
+# Where tasks that train wait for a worker, so that one with a GPU can be theirs. Without Celery a queue means nothing.
+TRAIN_QUEUE = "train"
+# A vendor that asks to be left alone gets a long rest, one whose prices are late a shorter one.
+LATER = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(exception="pipeline.errors.RateLimited", retry_delay=timedelta(minutes=20)),
+        RetryRule(exception="pipeline.errors.NoData", retry_delay=timedelta(minutes=10)),
+    ]
+)
+
+# What a task that asks the source for one batch of symbols is given.
+INGESTING = {
+    "execution_timeout": timedelta(hours=2),
+    "map_index_template": "{{ task.op_kwargs['batch'][0] }} … {{ task.op_kwargs['batch'][-1] }}",
+    "pool": PRICE_POOL,
+    "retry_policy": LATER,
+}
+
+AS_SET = {"null": "as set in the settings"}
+
+
+def checked(form: Mapping[str, Param]) -> dict[str, Param]:
+    """Return a form whose fields Airflow checks by `pipeline.jobs.trigger_form`, whoever makes the run."""
+    for name, param in form.items():
+        if name in FIELDS:
+            param.schema["allOf"] = [{"format": format_of(name)}]
+    return dict(form)
+
+
+def shared_params() -> dict[str, Param]:
+    """Return the fields that more than one form has; each DAG gets its own, since a run leaves its values in them.
+
+    Their limits are in the descriptions only: the form would change a number silently to the nearest one that a schema
+    allows, and show a pattern to whoever did not match it. `checked` has `pipeline.jobs.trigger_form` refuse in words.
+    """
+    return {
+        "symbols": Param(
+            None,
+            type=["null", "string"],
+            title="Symbols",
+            description="Comma-separated, such as AAPL, IBM; at most 20,000. Empty: as set in the settings, or all "
+            "that the source has.",
+            section="What to forecast",
+        ),
+        "horizon": Param(
+            None,
+            type=["null", "integer"],
+            title="Horizon",
+            description="How many sessions to forecast, 1 to 60. Empty: as set in the settings.",
+            section="What to forecast",
+        ),
+        "source": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "sample", "yahoo", "files"],
+            values_display=AS_SET
+            | {
+                "sample": "sample: real prices of five shares, 2000 to 2013",
+                "yahoo": "yahoo: live prices, for the symbols named",
+                "files": "files: your own, PIPELINE_FILES",
+            },
+            title="Source",
+            description="Where prices come from.",
+            section="How",
+        ),
+        "network": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "lstm", "rnn", "mlp"],
+            values_display=AS_SET,
+            title="Network",
+            description="Which network to train.",
+            section="How",
+        ),
+        "training_steps": Param(
+            None,
+            type=["null", "integer"],
+            title="Training steps",
+            description="The training budget, 1 to 100000 steps of the optimizer. Empty: as set in the settings.",
+            section="How",
+        ),
+    }
+
+
+def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return the decorator of a task that calls the pipeline; its docstring becomes the task's page in the UI."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        own = ending_with_reason(timed()(told(function)))
+        # The docstring is named here, since a mapped task does not take its own; what is returned is told in words.
+        named = {"multiple_outputs": False, "doc_md": inspect.getdoc(function), "show_return_value_in_logs": False}
+        return task(**named, **options)(own)
+
+    return decorate
+
+
+def told(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a task's function, one that also tells the task's log what it did."""
+
+    @functools.wraps(function)
+    def telling(*args: Any, **options: Any) -> Any:
+        result = function(*args, **options)
+        if isinstance(result, Mapping):
+            tell(function.__name__, result)
+        return result
+
+    return telling
+
+
+def tell(step: str, result: Mapping[str, Any]) -> None:
+    """Tell the task's log in a few lines what a step of the pipeline did."""
+    from pipeline.jobs import task_log
+
+    for line in task_log.lines(step, result):
+        logging.getLogger(__name__).info(line)
+
+
+@contextmanager
+def timed() -> Iterator[None]:
+    """Tell the task's log how long the pipeline had it; the rest of a task's time is Airflow's."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        logging.getLogger(__name__).info("worked for %.1f s", time.monotonic() - began)
+
+
+def log_progress(done: int, total: int, symbol: str) -> None:
+    """Tell the task's log now and then how many symbols have been asked for."""
+    if done and (done % 25 == 0 or done == total):
+        logging.getLogger(__name__).info(
+            "asked for %d of %d symbols%s", done, total, f", now {symbol}" if symbol else ""
+        )
+
+
+def log_training(step: int, loss: float) -> None:
+    """Tell the task's log now and then how far the training is."""
+    if step % 250 == 0:
+        logging.getLogger(__name__).info("step %d, loss %.4f", step, loss)
+
+
+def filled_in(params: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the form that were filled in.
+
+    Raises BadSetting for a name the form does not have: Airflow lets it pass, and a slip of the pen would be ignored.
+    """
+    from pipeline.errors import BadSetting
+
+    if unknown := sorted(set(params) - set(form)):
+        raise BadSetting(f"no such parameter: {', '.join(unknown)}; there are {', '.join(form)}")
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def request_of(dag_run: Any) -> dict[str, Any]:
+    """Return what a request means that an Airflow run makes now: the run's key, the moment, and where it comes from."""
+    return {
+        "key": run_key(dag_run.dag_id, dag_run.run_id),
+        "now": datetime.now(UTC),
+        "provenance": {
+            "dag_id": dag_run.dag_id,
+            "run_id": dag_run.run_id,
+            "run_type": dag_run.run_type.value,
+            "logical_date": dag_run.logical_date.isoformat() if dag_run.logical_date else "",
+        },
+    }
+
+
+def handed_on(planned: Mapping[str, Any], ti: Any) -> list[list[str]]:
+    """Return the batches of symbols of a plan; all else of it becomes XComs of the same names for the later tasks."""
+    tell("plan", planned)
+    for name, value in planned.items():
+        if name != "batches":
+            ti.xcom_push(key=name, value=value)
+    batches: list[list[str]] = planned["batches"]
+    return batches
+
+
+def run_key(dag_id: str, run_id: str) -> str:
+    """Return a name for files of this run: safe on every file system, readable, and no other run's.
+
+    The digest tells apart run ids that read alike once `:` and `+` are gone, or differ only in capitals.
+    """
+    readable = re.sub(r"[^A-Za-z0-9.]+", "-", run_id)[:80].strip("-.")
+    return f"{dag_id}__{readable}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"

@@ -1,0 +1,54 @@
+"""`python -m pipeline champions`: the models that were promoted, and taking a promotion back."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.cli.options import AsJson
+from pipeline.cli.output import OUT, print_json, tell
+
+champions_app = typer.Typer(help="List the models that were promoted; withdraw one.")
+
+
+@champions_app.callback(invoke_without_command=True)
+def champions(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the models that were promoted, the one that serves first; withdraw one."""
+    from pipeline.jobs.champions import listed
+
+    if context.invoked_subcommand is not None:
+        return
+    rows = listed()
+    if as_json:
+        print_json(rows)
+        return
+    names = ("version", "network", "champion since", "trained as of", "source")
+    table = Table(*names, "files", title=f"{len(rows)} champions" if rows else "no network has been promoted yet")
+    for row in rows:
+        files = "cannot be used" if row["problem"] else "complete"
+        table.add_row(*(str(row[name.replace(" ", "_")]) for name in names), files)
+    OUT.print(table)
+    for row in rows:
+        if row["problem"]:
+            OUT.print(escape(row["problem"]))
+
+
+@champions_app.command()
+def withdraw(
+    version: Annotated[str, typer.Argument(help="number of the model version, as `champions` lists it")],
+    as_json: AsJson = False,
+) -> None:
+    """Take a promotion back: the champion before it serves again, from the next run on."""
+    from pipeline.jobs import champions as promoted
+
+    result = promoted.withdraw(version)
+    tell(as_json, result, f"version {version} is withdrawn; {_now_serves(result['champion'])}")
+
+
+def _now_serves(champion: dict[str, Any] | None) -> str:
+    if champion is None:
+        return "no champion is left, so the best baseline serves until a network is promoted"
+    return (
+        f"version {champion['version']} ({champion['network']}, since {champion['champion_since']}) is champion again"
+    )

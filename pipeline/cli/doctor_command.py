@@ -1,0 +1,24 @@
+"""The command `doctor`."""
+
+import typer
+from rich.table import Table
+
+from pipeline.cli import options as option
+from pipeline.cli.output import OUT, now, print_json
+
+
+def doctor(as_json: option.AsJson = False) -> None:
+    """Check the set-up and say what to mend; status 1 if something must be."""
+    from pipeline.jobs import health_checks
+
+    findings = health_checks.examine(now=now())
+    if as_json:
+        print_json(findings)
+    else:
+        table = Table("", "what", "found", show_header=False, box=None)
+        for row in findings:
+            mark = "[yellow]warning[/]" if row.get("warning") else "[green]ok[/]" if row["ok"] else "[red]fix[/]"
+            table.add_row(mark, row["what"], row["found"])
+        OUT.print(table)
+    if not all(row["ok"] for row in findings):
+        raise typer.Exit(1)

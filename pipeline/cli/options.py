@@ -1,0 +1,106 @@
+"""The options that commands share, and what they mean as settings."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import BadSession
+
+
+def published_symbols(incomplete: str) -> list[str]:
+    """Return what completes a symbol: those of the newest published session."""
+    *before, begun = incomplete.upper().split(",")
+    names = (each["symbol"] for part in ("forecasts", "withheld") for each in _newest().get(part, ()))
+    return [",".join([*before, name]) for name in names if name.startswith(begun)]
+
+
+def published_sessions(incomplete: str) -> list[str]:
+    """Return what completes a session: those that are published, the newest first."""
+    from pipeline.config import Settings
+    from pipeline.errors import PipelineError
+    from pipeline.publishing import reader
+
+    try:
+        days = [str(day) for day in reader.all_sessions(Settings.load().published)]
+    except (PipelineError, OSError):
+        return []
+    return [day for day in reversed(days) if day.startswith(incomplete)]
+
+
+def _newest() -> dict[str, Any]:
+    from pipeline.config import Settings
+    from pipeline.errors import PipelineError
+    from pipeline.publishing import reader
+
+    try:
+        return reader.read_published(reader.newest(Settings.load().published)).forecasts
+    except (PipelineError, OSError):  # then there is nothing to complete with, and a prompt is no place to say why
+        return {}
+
+
+def _one_of(*values: str) -> Callable[[str], list[str]]:
+    return lambda incomplete: [value for value in values if value.startswith(incomplete)]
+
+
+Source = Annotated[
+    str | None,
+    typer.Option(help="sample, yahoo or files  [PIPELINE_SOURCE]", autocompletion=_one_of("sample", "yahoo", "files")),
+]
+Files = Annotated[Path | None, typer.Option(help="CSV or Parquet for the source files  [PIPELINE_FILES]")]
+FilesDates = Annotated[
+    str | None,
+    typer.Option(
+        help="day-first, month-first, year-first or a strptime format  [PIPELINE_FILES_DATES]",
+        autocompletion=_one_of("day-first", "month-first", "year-first"),
+    ),
+]
+FilesDecimal = Annotated[
+    str | None,
+    typer.Option(help="point or comma  [PIPELINE_FILES_DECIMAL]", autocompletion=_one_of("point", "comma")),
+]
+Symbols = Annotated[
+    str | None, typer.Option(help="symbols, by comma  [PIPELINE_SYMBOLS]", autocompletion=published_symbols)
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        help="session to forecast from, YYYY-MM-DD; default: the last complete one", autocompletion=published_sessions
+    ),
+]
+Network = Annotated[
+    str | None,
+    typer.Option(help="lstm, rnn or mlp  [PIPELINE_NETWORK]", autocompletion=_one_of("lstm", "rnn", "mlp")),
+]
+Horizon = Annotated[int | None, typer.Option(help="sessions to forecast  [PIPELINE_HORIZON]")]
+Steps = Annotated[int | None, typer.Option(help="training budget in optimizer steps  [PIPELINE_TRAINING_STEPS]")]
+Retrain = Annotated[int | None, typer.Option(help="sessions a champion serves; 1: train now  [PIPELINE_RETRAIN_EVERY]")]
+Exchange = Annotated[str | None, typer.Option(help="calendar code, such as XNYS  [PIPELINE_EXCHANGE]")]
+Markets = Annotated[
+    str | None,
+    typer.Option(help="calendars of suffixes or indices, such as SR=XSAU,XY=24/5  [PIPELINE_MARKETS]"),
+]
+Latest = Annotated[
+    bool,
+    typer.Option("--latest", help="publish the run as the session's standing edition although its settings differ"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")]
+
+
+def overrides_of(source: str | None, files: Path | None, symbols: str | None, **others: Any) -> dict[str, Any]:
+    """Return the settings that the options of a command change."""
+    # A file named on the command line is the source, unless another was named too.
+    named = source or ("files" if files is not None else None)
+    given = {"source": named, "files": str(files) if files else None, "symbols": symbols, **others}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def date_of(text: str | None, option: str = "--as-of") -> date | None:
+    """Return the date that an option names; None where it was left out. Raises BadSession for another text."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise BadSession(f"{option} {text!r} is not a date; write it as 2013-02-28") from None

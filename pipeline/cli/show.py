@@ -1,0 +1,142 @@
+"""The command `show`: what is published, as a table, or some symbols in detail."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+
+from pipeline.cli import options as option
+from pipeline.cli.output import print_json, tell
+from pipeline.errors import BadSession, BadSymbol
+
+if TYPE_CHECKING:
+    from pipeline.publishing.reader import Published
+    from pipeline.storage import Storage
+
+
+class Sort(StrEnum):
+    """By what the table of `show` is sorted."""
+
+    SYMBOL = "symbol"
+    WIDTH = "width"
+    CHANGE = "change"
+
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SYMBOL]...", help="symbols to show in detail", autocompletion=option.published_symbols),
+]
+By = Annotated[Sort, typer.Option(help="symbol, width (of the range, widest first) or change (of the last close)")]
+Edition = Annotated[
+    str | None, typer.Option(help="one of the session's other editions: its number or name; needs --as-of")
+]
+Top = Annotated[int | None, typer.Option(min=1, help="show only so many")]
+
+
+def show(
+    symbols: Names = None,
+    as_of: option.AsOf = None,
+    edition: Edition = None,
+    sort: By = Sort.SYMBOL,
+    top: Top = None,
+    as_json: option.AsJson = False,
+) -> None:
+    """Show the latest published forecasts, or those of a session; with symbols, these in detail.
+
+    Without a standing edition it is the newest trial.
+    """
+    from pipeline.config import Settings
+    from pipeline.publishing import reader
+    from pipeline.publishing.terminal import overview
+
+    published_at = Settings.load().published
+    day = option.date_of(as_of)
+    if edition is not None and day is None:
+        raise BadSession(f"--edition {edition}: name its session too, as in --as-of 2013-02-28")
+    folder = reader.newest(published_at) if day is None else reader.edition_of(published_at, day, edition)
+    published = reader.read_published(folder, verify=as_json)
+    if symbols:
+        names = _found(published, symbols)
+        record = reader.read_record(folder, names)
+        tell(as_json, _chosen(published, names, record), "" if as_json else _details(published, names, record))
+    elif as_json:
+        rows = overview.order(published.forecasts["forecasts"], sort.value, top)
+        print_json({**published.forecasts, "forecasts": rows})
+    else:
+        tell(False, None, overview.Overview(published=published, sort=sort.value, top=top))
+
+
+def overview(folder: "Storage") -> RenderableType:
+    """Return a published folder as a table. Raises MissingStep if nothing is published there."""
+    from rich.text import Text
+
+    from pipeline.publishing import reader
+    from pipeline.publishing.terminal import overview
+
+    published = reader.read_published(folder)
+    table = overview.Overview(published=published)
+    if published.manifest.get("standing", True):
+        return table
+    return Group(
+        table, Text("`latest` was not moved: --latest moves it; put the settings into .env to make them standing.")
+    )
+
+
+def _found(published: "Published", words: Sequence[str]) -> list[str]:
+    """Return the symbols asked for, in capitals. Raises BadSymbol, with near ones, for one that is not there."""
+    from difflib import get_close_matches
+
+    there = [each["symbol"] for part in ("forecasts", "withheld") for each in published.forecasts[part]]
+    names = list(dict.fromkeys(name.upper() for word in words for name in word.replace(",", " ").split()))
+    for name in names:
+        if name not in there:
+            near = get_close_matches(name, there, n=3, cutoff=0.5)
+            hint = f"near it: {', '.join(near)}" if near else "`python -m pipeline show` lists those that are there"
+            raise BadSymbol(f"nothing of {name} is published for {published.forecasts['as_of']}; {hint}")
+    return names
+
+
+def _chosen(published: "Published", names: Sequence[str], record: list[dict[str, Any]]) -> dict[str, Any]:
+    parts = {
+        part: [each for each in published.forecasts[part] if each["symbol"] in names]
+        for part in ("forecasts", "withheld")
+    }
+    return {**published.forecasts, **parts, "record": record}
+
+
+def _details(published: "Published", names: Sequence[str], record: list[dict[str, Any]]) -> RenderableType:
+    from datetime import date
+
+    from rich.text import Text
+
+    from pipeline.publishing import verdict
+    from pipeline.publishing.terminal.symbol_text import Detail
+
+    forecasts, decision = published.forecasts, published.manifest["decision"]
+    by_symbol = {each["symbol"]: each for each in forecasts["forecasts"]}
+    withheld = {each["symbol"]: each["reason"] for each in forecasts["withheld"]}
+    stand_ins = {each["symbol"]: each["reason"] for each in decision.get("fallbacks", ())}
+    parts: list[RenderableType] = []
+    if note := verdict.trial_note(
+        published.manifest.get("trial", ()), standing=published.manifest.get("standing", True)
+    ):
+        parts.append(Text(note, style="yellow"))
+    for name in names:
+        if parts:
+            parts.append("")
+        if name in withheld:
+            parts.append(Text(f"{name}: no forecast, {withheld[name]}", style="yellow"))
+            continue
+        parts.append(
+            Detail(
+                forecast=by_symbol[name],
+                record=[row for row in record if row["symbol"] == name],
+                as_of=date.fromisoformat(forecasts["as_of"]),
+                model=forecasts["model"],
+                reason=f"{published.manifest['verdict']}. {decision.get('reason') or ''}".rstrip(),
+                stand_in=stand_ins.get(name),
+            )
+        )
+    return Group(*parts)

@@ -1,0 +1,207 @@
+"""The gate: what is published, and whether the challenger becomes champion. Decided on held-out sessions alone.
+
+A challenger takes over only if its mean CRPS is lower than the champion's and than the best baseline's on the same
+sessions, and a one-sided Diebold-Mariano test says of each difference that it is more than chance. Whoever is champion
+then is published only if its mean beats the best baseline's; otherwise the baseline is. See docs/evaluation.md.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.evaluation.significance import Significance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """A model before the gate: its name for people, its registered version, and its mean CRPS in basis points."""
+
+    model: str
+    version: str
+    crps_bp: float
+    suspect: tuple[str, ...] = ()  # what is too good to be true about it, in words
+    expired: str | None = None  # why it may not be published any more, in words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Tests that the challenger is the better one, and the level to pass; None where there were too few sessions."""
+
+    level: float
+    against_baseline: Significance | None = None
+    against_champion: Significance | None = None
+
+
+# What became of the network trained in this run, and of the champion before it: what a title is chosen by.
+ChallengerOutcome = Literal[
+    "unjudged",  # no session is held out
+    "not_trained",
+    "suspect",
+    "worse",  # its mean is no better than the best baseline's
+    "by_chance",  # its mean is better, which may be chance
+    "behind_champion",  # it beats the best baseline beyond chance, but not the champion
+    "takes_over",
+]
+ChampionOutcome = Literal["none", "unusable", "expired", "suspect", "worse", "published", "replaced"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What the gate decided, and why in plain words."""
+
+    model: str
+    model_version: str
+    promoted: bool
+    reason: str
+    challenger_outcome: ChallengerOutcome | None = None
+    champion_outcome: ChampionOutcome | None = None
+
+
+def decide(
+    challenger: Contender | None,
+    champion: Contender | None,
+    baseline: Contender,
+    *,
+    evidence: Evidence,
+    not_trained: str | None = None,
+    no_champion: str | None = None,
+    none_before: str = "there is no earlier champion",
+    skipped: Sequence[str] = (),
+) -> Decision:
+    """Return the decision over contenders that were all scored on the same sessions.
+
+    `not_trained` says why there is no challenger, `no_champion` why a champion that there is cannot be compared,
+    `none_before` what is said where there is none, `skipped` which later champions could not be used. Where there is no
+    test, the means alone decide. An expired champion is no hurdle: then the challenger need only have a lower mean than
+    the best baseline. A suspect network neither takes over nor is published.
+    """
+    promoted = challenger is not None and _takes_over(challenger, champion, baseline, evidence)
+    standing = challenger if promoted else champion
+    published = standing if standing is not None and _may_be_published(standing, baseline) else baseline
+    absent = no_champion or none_before
+    words = [_of_the_challenger(challenger, champion, baseline, evidence, promoted, not_trained, absent)]
+    words += [*_of_the_champion(champion, baseline, promoted), *(f"{_upper(why)}." for why in skipped)]
+    if published is baseline:
+        words.append(f"So the baseline {baseline.model} is published.")
+    elif not promoted:
+        words.append(f"The champion {_named(published)} is published.")
+    return Decision(
+        model=published.model,
+        model_version=published.version,
+        promoted=promoted,
+        reason=" ".join(words),
+        challenger_outcome="takes_over" if promoted else _challenger_outcome(challenger, baseline, evidence),
+        champion_outcome="replaced" if promoted and champion else _champion_outcome(champion, baseline, no_champion),
+    )
+
+
+def _challenger_outcome(challenger: Contender | None, baseline: Contender, evidence: Evidence) -> ChallengerOutcome:
+    if challenger is None:
+        return "not_trained"
+    if challenger.suspect:
+        return "suspect"
+    if challenger.crps_bp >= baseline.crps_bp:
+        return "worse"
+    return "behind_champion" if _passes(evidence.against_baseline, evidence.level) else "by_chance"
+
+
+def _champion_outcome(champion: Contender | None, baseline: Contender, no_champion: str | None) -> ChampionOutcome:
+    if champion is None:
+        return "unusable" if no_champion else "none"
+    if champion.expired:
+        return "expired"
+    if champion.suspect:
+        return "suspect"
+    return "worse" if champion.crps_bp >= baseline.crps_bp else "published"
+
+
+def best_baseline(scores: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> str:
+    """Return the baseline with the lowest CRPS; of equals, the first by name."""
+    return min(sorted(names), key=lambda name: float(scores[name]["crps_bp"]))
+
+
+def _takes_over(challenger: Contender, champion: Contender | None, baseline: Contender, evidence: Evidence) -> bool:
+    if challenger.suspect or challenger.crps_bp >= baseline.crps_bp:
+        return False
+    if champion is not None and champion.expired:
+        return True
+    if not _passes(evidence.against_baseline, evidence.level):
+        return False
+    return champion is None or (
+        challenger.crps_bp < champion.crps_bp and _passes(evidence.against_champion, evidence.level)
+    )
+
+
+def _passes(test: Significance | None, level: float) -> bool:
+    return test is None or test.p < level
+
+
+def _may_be_published(network: Contender, baseline: Contender) -> bool:
+    return network.crps_bp < baseline.crps_bp and not network.suspect and network.expired is None
+
+
+def _of_the_challenger(
+    challenger: Contender | None,
+    champion: Contender | None,
+    baseline: Contender,
+    evidence: Evidence,
+    promoted: bool,
+    not_trained: str | None,
+    absent: str,
+) -> str:
+    """Return what became of the challenger; `absent` says why no champion was compared, where there was none."""
+    if challenger is None:
+        return f"No network was trained: {not_trained}." + (f" {_upper(absent)}." if champion is None else "")
+    if challenger.suspect:
+        return (
+            f"The challenger {_named(challenger)} does not take over: it is suspect, "
+            f"{' and '.join(challenger.suspect)}, which is nearly always a leak; "
+            "look for values from after the session before this network is used."
+        )
+    expired = champion is not None and champion.expired is not None
+    test, level = (None if expired else evidence.against_baseline), evidence.level
+    against = [_compared(challenger, baseline, f"best baseline {baseline.model}", test, level, untested=not expired)]
+    if champion is None:
+        against.append(absent)
+    elif expired:
+        against.append(f"the champion {_named(champion)} has expired, so that its own score is no hurdle")
+    else:
+        test = evidence.against_champion
+        against.append(_compared(challenger, champion, f"champion {_named(champion)}", test, level))
+    verdict = "takes over" if promoted else "does not take over"
+    return f"The challenger {_named(challenger)} {verdict}: {'; '.join(against)}."
+
+
+def _of_the_champion(champion: Contender | None, baseline: Contender, promoted: bool) -> list[str]:
+    """Return why a champion that stays is not published, if so."""
+    if champion is None or promoted:
+        return []
+    why = [champion.expired] if champion.expired else []
+    if champion.suspect:
+        why.append(f"it is suspect, {' and '.join(champion.suspect)}")
+    if champion.crps_bp >= baseline.crps_bp:
+        why.append(_compared(champion, baseline, f"best baseline {baseline.model}", None, 0.0, untested=False))
+    return [f"The champion {_named(champion)} is not published: {'; '.join(why)}."] if why else []
+
+
+def _compared(
+    one: Contender, other: Contender, name: str, test: Significance | None, level: float, *, untested: bool = True
+) -> str:
+    difference = 100 * (one.crps_bp / other.crps_bp - 1) if other.crps_bp else 0.0
+    side = "better" if difference < 0 else "worse" if difference > 0 else "no better"
+    amount = f"{abs(difference):.2f} % " if difference else ""
+    words = f"CRPS {one.crps_bp:.2f} bp is {amount}{side} than the {name} at {other.crps_bp:.2f} bp"
+    if difference >= 0:
+        return words
+    if test is None:
+        return f"{words} (too few sessions for a test: the means decide)" if untested else words
+    verdict = "" if test.p < level else ", which may be chance"
+    return f"{words} (t {test.t:.2f}, p {test.p:.3f} for a level of {level:g}{verdict})"
+
+
+def _named(contender: Contender) -> str:
+    return f"{contender.model} (version {contender.version})"
+
+
+def _upper(words: str) -> str:
+    return words[:1].upper() + words[1:]

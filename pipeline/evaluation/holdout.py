@@ -1,0 +1,112 @@
+"""The held-out windows of a run with every contender's quantiles: what the scores and the gate are made from.
+
+Legend: N windows, H horizon, Q quantile levels.
+"""
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.errors import MissingStep
+from pipeline.evaluation.leakage_alarms import alarms
+from pipeline.evaluation.metrics import Array, crps_bp, score_table
+from pipeline.evaluation.significance import FEWEST_SESSIONS, Significance, compare, diebold_mariano, session_means
+from pipeline.storage.atomic_files import write_atomic
+
+_QUANTILES = "quantiles:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heldout:
+    """All contenders on the same windows. Returns are cumulative log returns."""
+
+    symbols_N: NDArray[np.str_]
+    origins_N: NDArray[np.datetime64]  # the session that each window ends with
+    actual_NH: Array
+    quantiles: dict[str, Array]  # contender -> (N, H, Q)
+
+    def also(self, name: str, quantiles_NHQ: Array) -> "Heldout":
+        """Return these windows with one more contender."""
+        return replace(self, quantiles={**self.quantiles, name: quantiles_NHQ})
+
+    def without_contenders(self) -> "Heldout":
+        """Return the windows alone."""
+        return replace(self, quantiles={})
+
+    def same_windows(self, other: "Heldout") -> bool:
+        """Whether both are of the same windows, with the same outcomes."""
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("symbols_N", "origins_N", "actual_NH")
+        )
+
+    def since(self, session: pd.Timestamp) -> "Heldout":
+        """Return the windows whose origin is not before `session`."""
+        keep = self.origins_N >= np.datetime64(session, "D")
+        return Heldout(
+            symbols_N=self.symbols_N[keep],
+            origins_N=self.origins_N[keep],
+            actual_NH=self.actual_NH[keep],
+            quantiles={name: values[keep] for name, values in self.quantiles.items()},
+        )
+
+    def scores(self, levels: tuple[float, ...]) -> dict[str, Any]:
+        """Return the table of scores with what it was measured on, ready for JSON.
+
+        Beside it stand `comparisons` of each trained model with each baseline, and of each `suspect` model the alarms.
+        """
+        from pipeline.modeling.baselines import BASELINES
+
+        if not len(self.actual_NH):
+            nothing: dict[str, Any] = {"models": {}, "comparisons": [], "suspect": {}}
+            return {"first": None, "last": None, "sessions": 0, "windows": 0, **nothing}
+        sessions = np.unique(self.origins_N)
+        models = score_table(self.quantiles, self.actual_NH, self.symbols_N, levels, origins_N=self.origins_N)
+        losses = {name: self._loss_of_sessions(name, levels) for name in self.quantiles}
+        found = {name: alarms(values, len(sessions), fewest=FEWEST_SESSIONS) for name, values in models.items()}
+        return {
+            "first": str(sessions[0]),
+            "last": str(sessions[-1]),
+            "sessions": len(sessions),
+            "windows": len(self.actual_NH),
+            "models": models,
+            "comparisons": compare(losses, tuple(BASELINES), self.actual_NH.shape[1]),
+            "suspect": {name: words for name, words in found.items() if words},
+        }
+
+    def better(self, model: str, other: str, levels: tuple[float, ...]) -> Significance | None:
+        """Return the test that `model` has a lower mean CRPS a session than `other`; None where there can be none."""
+        loss_D, other_D = (self._loss_of_sessions(name, levels) for name in (model, other))
+        return diebold_mariano(loss_D, other_D, self.actual_NH.shape[1])
+
+    def _loss_of_sessions(self, name: str, levels: tuple[float, ...]) -> Array:
+        """Return the mean CRPS of each session over symbols and steps, shape (D,) for D sessions."""
+        crps_NH = crps_bp(self.quantiles[name], self.actual_NH, levels)
+        return session_means(crps_NH.mean(axis=1), self.origins_N)
+
+    def save(self, path: Path) -> None:
+        """Write all of it to one .npz file."""
+        arrays: dict[str, Any] = {f"{_QUANTILES}{name}": values for name, values in self.quantiles.items()}
+        buffer = io.BytesIO()
+        np.savez(buffer, symbols_N=self.symbols_N, origins_N=self.origins_N, actual_NH=self.actual_NH, **arrays)
+        write_atomic(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> "Heldout":
+        """Return what `save` wrote. Raises MissingStep where it is not there."""
+        if not path.is_file():
+            raise MissingStep(f"there is no {path}; run train first")
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(
+                symbols_N=arrays["symbols_N"],
+                origins_N=arrays["origins_N"],
+                actual_NH=arrays["actual_NH"],
+                quantiles={
+                    name.removeprefix(_QUANTILES): arrays[name] for name in arrays.files if name.startswith(_QUANTILES)
+                },
+            )

@@ -1,0 +1,60 @@
+"""What a forecast consists of: quantile levels, ranges, columns, and the names of networks, baselines and inputs.
+
+Each is defined here once; every table, score, chart and file is derived from it. The module imports nothing.
+"""
+
+from typing import Literal
+
+NetworkName = Literal["lstm", "rnn", "mlp"]
+
+# Quantile levels of every forecast, ascending.
+LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+MEDIAN = LEVELS.index(0.50)  # its position in LEVELS
+
+# The central ranges by the share of outcomes that each should contain, in per cent: the levels at its ends.
+RANGES = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
+# The same as positions in LEVELS.
+RANGE_POSITIONS = {share: (LEVELS.index(low), LEVELS.index(high)) for share, (low, high) in RANGES.items()}
+
+# What a network must beat, by the names under which their forecasts are published.
+BASELINES = ("random_walk", "ewma_historical", "garch")
+
+# What a network may read of each session; `pipeline.modeling.data.features` defines how each is computed.
+INPUTS = (
+    "return",
+    "overnight_gap",
+    "high_above_close",
+    "low_below_close",
+    "volume_against_average",
+    "market_return",
+    "market_turbulence",
+    "volatility_against_past",
+    "quarters_ago_next",
+    "quarters_ago_ahead",
+)
+
+
+def level_key(level: float) -> str:
+    """Return a level as the key of a JSON object: `0.05`, `0.5`."""
+    return f"{level:g}"
+
+
+def quantile_column(level: float) -> str:
+    """Return the column of a level: `q0.05`, `q0.5`."""
+    return f"q{level_key(level)}"
+
+
+# The columns of a published table of forecasts: one row for each symbol and step.
+KEYS = ("symbol", "as_of", "step", "target_session", "last_close", "model", "model_version")
+QUANTILES = tuple(quantile_column(level) for level in LEVELS)
+COLUMNS = (*KEYS, *QUANTILES)
+# After these: the session of the last close, and whether the target lies outside the recorded calendar.
+LAST_SESSION, ESTIMATED = "last_session", "target_session_estimated"
+
+# The columns of a track record: how forecasts of the next session did.
+RECORD = (
+    *("symbol", "as_of", "target_session", "last_close", "model", "model_version", "in_time"),
+    *QUANTILES,
+    *("close", "crps_bp", "baseline_crps_bp"),
+    *(f"inside_{share}" for share in RANGES),
+)

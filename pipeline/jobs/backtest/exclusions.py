@@ -1,0 +1,74 @@
+"""What a fold of a backtest keeps quiet about, from when on, and why: what a daily run of that session would have.
+
+A symbol whose past is on another scale (a split that nobody lists) is left out from the session of that step on, for
+as long as a daily run leaves it out; nothing after an origin decides about it. A symbol of which no session of the fold
+can be forecast is named too.
+
+Legend: N windows.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.jobs.run import Run
+from pipeline.prices.audit import SEAM_MATTERS
+
+if TYPE_CHECKING:
+    from pipeline.modeling.data.panel import Panel
+    from pipeline.modeling.data.windows import Origins
+
+_KEYS = ["symbol", "reason"]
+Row = dict[str, Any]  # symbol, reason, first and last session, sessions
+
+
+def seams_of(this: Run, last: str) -> list[dict[str, str]]:
+    """Return the steps in scale up to the session `last` that nobody has released: symbol, session, detail."""
+    audit = this.read("audit", made_by="ingest")
+    return [seam for seam in audit.get("seams", []) if seam["session"] <= last]
+
+
+def doubts_of(this: Run, bars: pd.DataFrame) -> dict[str, str]:
+    """Return why there is not one bar of a symbol in the snapshot, for each of which that is so."""
+    there = set(bars["symbol"])
+    doubtful = this.read("audit", made_by="ingest")["doubtful"]
+    return {row["symbol"]: row["reason"] for row in doubtful if row["symbol"] not in there}
+
+
+def spoilt_by(panel: "Panel", origins: "Origins", seams: Iterable[Mapping[str, str]]) -> NDArray[Any]:
+    """Return what each origin's past is spoilt by, shape (N,): the newest step in scale before it, "" where none is."""
+    symbol_N, day_N = panel.symbols_array[origins.s_N], panel.days(origins.s_N, origins.t_N)
+    reason_N = np.full(len(origins), "", dtype=object)
+    for seam in sorted(seams, key=lambda seam: seam["session"]):
+        first = date.fromisoformat(seam["session"])
+        since, until = (np.datetime64(day, "D") for day in (first, first + SEAM_MATTERS))
+        reason_N[(symbol_N == seam["symbol"]) & (day_N >= since) & (day_N < until)] = seam["detail"]
+    return reason_N
+
+
+def rows_of(symbols_N: NDArray[np.str_], as_of_N: NDArray[np.datetime64], reason_N: NDArray[Any]) -> list[Row]:
+    """Return one row for each symbol and reason of the origins that are left out."""
+    day_N = as_of_N.astype("datetime64[D]").astype(str)
+    rows = {"symbol": symbols_N, "reason": reason_N, "first": day_N, "last": day_N, "sessions": 1}
+    return _joined(pd.DataFrame(rows)[reason_N != ""])
+
+
+def rows_of_symbols(reasons: Mapping[str, str], sessions: Sequence[date]) -> list[Row]:
+    """Return one row for each symbol of which no session can be forecast."""
+    span = {"first": str(sessions[0]), "last": str(sessions[-1]), "sessions": len(sessions)}
+    return [{"symbol": symbol, "reason": reason, **span} for symbol, reason in reasons.items()]
+
+
+def joined(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows of several folds with those of one symbol and reason put together."""
+    return _joined(pd.DataFrame.from_records(list(rows), columns=[*_KEYS, "first", "last", "sessions"]))
+
+
+def _joined(rows: pd.DataFrame) -> list[Row]:
+    spans = rows.groupby(_KEYS, sort=False).agg({"first": "min", "last": "max", "sessions": "sum"}).reset_index()
+    ordered = spans.sort_values(["symbol", "first"], kind="stable").to_dict("records")
+    return [{str(name): value for name, value in row.items()} | {"sessions": int(row["sessions"])} for row in ordered]

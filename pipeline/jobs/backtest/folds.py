@@ -1,0 +1,234 @@
+"""One fold of a backtest: a model, and the sessions that it and the baselines forecast.
+
+A fold sees the run's snapshot up to its own last session; the rest is cut off before anything is made of it. Outcomes
+are looked up afterwards, and only to score. It leaves `folds/<first session>/`: the model, `part.parquet`, and last
+`fold.json` with the part's SHA-256, which says that all of it is there.
+
+Legend: N windows, H horizon, Q quantile levels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.forecast_schema import LEVELS
+from pipeline.jobs.backtest import exclusions
+from pipeline.jobs.backtest.fold_view import View, view_of
+from pipeline.jobs.context import Progress, Summary, digest_of, panel_of, snapshot_of, training_precision
+from pipeline.jobs.run import Run
+from pipeline.prices.store.snapshot import read_snapshot
+from pipeline.storage.atomic_files import sha256_bytes, sha256_file
+from pipeline.tracking.source_files import needed_by
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.holdout import Heldout
+    from pipeline.modeling.data.panel import Array
+    from pipeline.modeling.data.windows import Origins
+    from pipeline.modeling.training.train_model import Retrained
+
+_PART, _STORY = "part.parquet", "fold"
+_VERSION = 12  # digits of a SHA-256 that name a version, as in daily runs
+
+
+def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summary:
+    """Train, forecast and score a fold; return what fold.json holds."""
+    from pipeline.modeling.training.train_model import parameters
+    from pipeline.publishing.edition import check_prices
+    from pipeline.publishing.tables import backtest_tables
+
+    settings = this.settings
+    bars = read_snapshot(snapshot_of(this))
+    view = view_of(this, bars, fold)
+    place = this.kept / _place(fold)
+    place.remove(f"{_STORY}.json")
+    frames = _by_baselines(view)
+    trained, reason = _trained(view, progress)
+    model: Summary = {"network": settings.network}
+    training: Summary = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": reason}
+    if trained is not None:
+        with place.making("model") as folder:
+            card = trained.forecaster.save(folder)
+        model = asdict(card)
+        training = trained.story
+        frames.append(_by_network(view, trained, card.weights_sha256))
+    frame = backtest_tables.in_order(frames)
+    check_prices(frame, f"forecasts of the fold from {fold['first']} on")
+    part = backtest_tables.as_parquet(frame)
+    place.write(_PART, part)
+    made = {
+        "made_from": _made_from(this, fold),
+        "sha256": sha256_bytes(part),
+        "data_digest": view.digest,
+        "rows": len(frame),
+        "trained": trained is not None,
+        "reason": reason,
+        "withheld": [
+            *view.withheld(this.symbols, exclusions.doubts_of(this, bars)),
+            *exclusions.rows_of_symbols(this.refused, view.sessions),
+        ],
+        "training": training,
+        "model": model,
+        "scores": judged(this, bars, frame).scores(LEVELS),
+    }
+    this.write(f"{_place(fold)}/{_STORY}", made)
+    return made
+
+
+def kept(this: Run, fold: Mapping[str, Any]) -> Summary | None:
+    """Return what an earlier try left, if it is whole and was made by the same code from the same; else None."""
+    place = this.kept / _place(fold)
+    if not place.exists(f"{_STORY}.json") or not place.exists(_PART):
+        return None
+    made = made_of(this, fold)
+    same = made["made_from"] == _made_from(this, fold) and made["sha256"] == sha256_bytes(place.read(_PART))
+    return made if same else None
+
+
+def made_of(this: Run, fold: Mapping[str, Any]) -> Summary:
+    """Return what fold.json holds. Raises MissingStep where the fold is not done."""
+    return this.read(f"{_place(fold)}/{_STORY}", made_by="backtest")
+
+
+def part_of(this: Run, fold: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a fold's forecasts. Raises MissingStep where it is not done, CorruptFile where a byte has changed."""
+    from pipeline.publishing.tables import backtest_tables
+
+    digest = made_of(this, fold)["sha256"]
+    with this.reading(f"{_place(fold)}/{_PART}", made_by="backtest") as path:
+        return backtest_tables.read_parquet(path, digest)
+
+
+def judged(this: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
+    """Return the forecasts of `frame` beside what came, by `bars` up to the run's session."""
+    from pipeline.evaluation.walk_forward import heldout_of
+    from pipeline.modeling.data.features import future_returns
+
+    settings = this.settings
+    panel = panel_of(bars, settings, this.as_of)
+    future_STH = future_returns(panel.return_ST, settings.horizon)
+    origin = cache(settings.last_session)
+
+    def outcome_of(symbols_N: NDArray[np.str_], as_of_N: NDArray[np.datetime64]) -> "Array":
+        days = [origin(symbol, day) for symbol, day in zip(symbols_N.tolist(), as_of_N.tolist(), strict=True)]
+        s_N, t_N = panel.positions(symbols_N, np.array(days, "datetime64[D]"))
+        return np.where((t_N >= 0)[:, None], future_STH[s_N, t_N], np.nan)
+
+    return heldout_of(frame, outcome_of, horizon=settings.horizon, levels=LEVELS)
+
+
+def _trained(view: View, progress: Progress | None) -> tuple["Retrained | None", str | None]:
+    """Return the model of the fold, or None and the reason why there is none."""
+    from pipeline.evaluation.walk_forward import fold_before
+    from pipeline.modeling.data.features import future_returns
+    from pipeline.modeling.data.splits import too_little
+    from pipeline.modeling.data.windows import usable_origins, with_targets
+    from pipeline.modeling.training.train_model import retrain
+
+    settings, features, first = view.settings, view.features, view.sessions[0]
+    future_STH = future_returns(features.panel.return_ST, settings.horizon)
+    come = with_targets(usable_origins(features, settings.context_length), future_STH)
+    fold = fold_before(
+        come, features.panel, first=first, horizon=settings.horizon, validation=settings.validation_sessions
+    )
+    reason = too_little(fold)
+    if reason is not None:
+        return None, reason
+    trained = retrain(
+        features,
+        fold,
+        settings,
+        as_of=first,
+        data_digest=view.digest,
+        precision=training_precision(settings),
+        progress=progress,
+    )
+    return trained, None
+
+
+def _by_network(view: View, trained: "Retrained", weights_sha256: str) -> pd.DataFrame:
+    """Return the network's forecasts from the origins with a whole context behind them."""
+    from pipeline.modeling.data.windows import usable_origins
+
+    usable = usable_origins(view.features, view.settings.context_length)
+    whole_ST = np.zeros(view.features.usable_ST.shape, bool)
+    whole_ST[usable.s_N, usable.t_N] = True
+    whole_N = whole_ST[view.origins.s_N, view.origins.t_N]
+    origins = view.origins.where(whole_N)
+    quantiles_NHQ = trained.forecaster.quantiles(view.features, origins)
+    name = view.settings.network
+    return _frame(view, origins, view.as_of_N[whole_N], quantiles_NHQ, name, weights_sha256[:_VERSION])
+
+
+def _by_baselines(view: View) -> list[pd.DataFrame]:
+    from pipeline.modeling.baselines import BASELINES
+
+    settings, frames = view.settings, []
+    for name, baseline in BASELINES.items():
+        quantiles_NHQ = baseline(view.features, view.origins, horizon=settings.horizon, levels=LEVELS)
+        frames.append(_frame(view, view.origins, view.as_of_N, quantiles_NHQ, name, view.digest[:_VERSION]))
+    return frames
+
+
+def _frame(
+    view: View,
+    origins: "Origins",
+    as_of_N: NDArray[np.datetime64],
+    quantiles_NHQ: "Array",
+    model: str,
+    version: str,
+) -> pd.DataFrame:
+    from pipeline.modeling.forecast_frame import forecast_frame
+
+    panel, settings = view.features.panel, view.settings
+    symbols = [panel.symbols[s] for s in origins.s_N]
+
+    @cache
+    def targets(exchange: str, last: date) -> list[date]:
+        return settings.sessions_on(exchange).following(last, settings.horizon)
+
+    frame = forecast_frame(
+        symbols,
+        panel.close_ST[origins.s_N, origins.t_N],
+        quantiles_NHQ,
+        as_of=view.sessions[0],
+        targets=[
+            targets(settings.sessions_of(symbol).exchange, day)
+            for symbol, day in zip(symbols, panel.days(origins.s_N, origins.t_N).tolist(), strict=True)
+        ],
+        levels=LEVELS,
+        model=model,
+        model_version=version,
+    )
+    return frame.assign(as_of=np.repeat(as_of_N, settings.horizon))
+
+
+def _made_from(this: Run, fold: Mapping[str, Any]) -> dict[str, Any]:
+    """What a fold depends on: where one of these differs, it is made again."""
+    from pipeline.modeling.training.train_model import parameters
+
+    return {
+        "snapshot": digest_of(this),
+        "seams": exclusions.seams_of(this, fold["last"]),
+        "parameters": parameters(this.settings),
+        "code": _code(),
+    }
+
+
+@cache
+def _code() -> str:
+    """SHA-256 of the code that makes a fold, as this process found it.
+
+    A commit says less: it stands still while somebody works on the code.
+    """
+    return sha256_bytes("".join(sha256_file(path) for path in needed_by(Path(__file__))).encode())
+
+
+def _place(fold: Mapping[str, Any]) -> str:
+    return f"folds/{fold['first']}"

@@ -1,0 +1,125 @@
+"""What the steps share: the run's snapshot, the features made from it, and how this machine is to train on them."""
+
+import json
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pipeline.config import Settings
+from pipeline.database.engine import open_database
+from pipeline.errors import BadSetting, MissingStep
+from pipeline.forecast_schema import LEVELS
+from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import SNAPSHOT
+from pipeline.jobs.trials import series_of
+from pipeline.prices.store.snapshot import Snapshot, read_snapshot
+
+if TYPE_CHECKING:
+    from pipeline.modeling.data.features import Features
+    from pipeline.modeling.data.panel import Panel
+    from pipeline.modeling.training.precision import Precision
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.modeling.data.panel import Panel
+
+_PRECISIONS = "precision.json"
+Summary = dict[str, Any]
+Asked = Callable[[int, int, str], None]  # told the symbols done, how many there are, and which is asked for now
+Progress = Callable[[int, float], None]  # told the training step and its loss
+
+
+def digest_of(this: Run) -> str:
+    """Return the SHA-256 of the snapshot that the run was frozen on."""
+    return this.load(SNAPSHOT).digest
+
+
+def snapshot_of(this: Run) -> Snapshot:
+    """Return the snapshot that the run was frozen on, to be read on this machine. Raises MissingStep if it is gone."""
+    known, store = this.load(SNAPSHOT), this.settings.store
+    address = str(store / known.name)
+    try:
+        path = store.local(known.name, known.digest)
+    except FileNotFoundError:
+        raise MissingStep(f"the snapshot {address} is gone; run ingest and snapshot for its session again") from None
+    return Snapshot(path=path, digest=known.digest, address=address)
+
+
+def features_of(this: Run) -> "Features":
+    """Return the features of the run's snapshot."""
+    from pipeline.modeling.data.features import make_features
+
+    return make_features(panel_of(read_snapshot(snapshot_of(this)), this.settings, this.as_of))
+
+
+def own_record(this: Run) -> pd.DataFrame:
+    """Return the track record of the run's symbols up to its session that its edition shows: a trial has its own."""
+    return _record(this, series_of(this))
+
+
+def standing_record(this: Run) -> pd.DataFrame:
+    """Return the track record of the run's symbols up to its session that decisions are made from, never a trial's."""
+    return _record(this, "")
+
+
+def _record(this: Run, series: str) -> pd.DataFrame:
+    from pipeline.evaluation.forecast_log import live_record
+
+    settings = this.settings
+    database = open_database(settings.database)
+    return live_record(database, settings.source, this.symbols, this.as_of, series=series)
+
+
+def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
+    """Return the panel of some bars, of which each symbol's last session is the one complete when `last` is."""
+    from pipeline.modeling.data.panel_from_bars import panel_from_bars
+
+    return panel_from_bars(
+        bars,
+        market_of=lambda symbol: settings.market_of(symbol).calendar,
+        last_of=lambda symbol: settings.last_session(symbol, last),
+    )
+
+
+def training_precision(settings: Settings) -> "Precision":
+    """Return what to train in: what the settings say, and for `auto` what was measured to be faster on this machine.
+
+    The answer is kept in the store, by the kind of processor: a run repeated on one gives the same bits, in whatever
+    container. Raises BadSetting where the machine cannot do what is set.
+    """
+    from pipeline.modeling.networks.quantile_networks import Shape
+    from pipeline.modeling.training.precision import fastest_precision, has_bf16, processor
+
+    if settings.precision == "bf16" and not has_bf16():
+        raise BadSetting("PIPELINE_PRECISION='bf16': this machine has no instructions for it; set fp32 or auto")
+    if settings.precision != "auto":
+        return settings.precision
+    shape = Shape(
+        network=settings.network,
+        features=len(settings.inputs),
+        context_length=settings.context_length,
+        hidden_size=settings.hidden_size,
+        horizon=settings.horizon,
+        levels=len(LEVELS),
+    )
+    store = settings.store
+    known: dict[str, Any] = json.loads(store.read(_PRECISIONS)) if store.exists(_PRECISIONS) else {}
+    name = f"{processor()}: {shape}"
+    if name not in known:
+        precision, ratio = fastest_precision(shape)
+        if ratio is None:  # nothing was measured, so there is nothing that could come out otherwise
+            return precision
+        known[name] = {"precision": precision, "step_bf16_over_fp32": round(ratio, 3)}
+        store.write(_PRECISIONS, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())
+    answer: Precision = known[name]["precision"]
+    return answer
+
+
+def reasons_by_symbol(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
+    """Return the newest reason of each symbol in one line, of `most` symbols."""
+    newest = {row["symbol"]: row["reason"] for row in rows}
+    told = [f"{symbol} {reason}" for symbol, reason in list(newest.items())[:most]]
+    return "; ".join([*told, f"and {len(newest) - most} more"] if len(newest) > most else told)

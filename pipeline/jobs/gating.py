@@ -1,0 +1,182 @@
+"""The step of the gate: challenger, champion and baselines on the same held-out sessions, and who is published."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pipeline.forecast_schema import INPUTS, LEVELS
+from pipeline.jobs.context import Summary, digest_of, features_of
+from pipeline.jobs.incumbent import usable_champion
+from pipeline.jobs.run import Run
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.holdout import Heldout
+    from pipeline.modeling.data.features import Features
+    from pipeline.modeling.data.windows import Origins
+    from pipeline.modeling.forecaster import Forecaster
+    from pipeline.tracking.registry import Registered
+
+
+def judge(run: Mapping[str, Any]) -> Summary:
+    """Put challenger, champion and baselines through the gate on the same held-out sessions; promote if it says so."""
+    from pipeline.evaluation import gate
+    from pipeline.evaluation.holdout import Heldout
+    from pipeline.modeling.baselines import BASELINES
+    from pipeline.tracking import registry, runs
+
+    this = Run.from_dict(run)
+    settings = this.settings
+    uploaded = this.read("upload", made_by="train")
+    training = this.read("training", made_by="train")
+    digest = digest_of(this)
+    with this.reading("heldout.npz", made_by="train") as path:
+        heldout = Heldout.load(path)
+    heldout, champion, no_champion, skipped = _with_champion(this, heldout)
+    none_before = _none_before(this) if champion is None else ""
+    scores = heldout.scores(LEVELS)
+    models = scores["models"]
+
+    def contender(name: str, version: str, scored_as: str, expired: str | None = None) -> gate.Contender:
+        suspect = tuple(scores["suspect"].get(scored_as, ()))
+        crps_bp = models[scored_as]["crps_bp"]
+        return gate.Contender(model=name, version=version, crps_bp=crps_bp, suspect=suspect, expired=expired)
+
+    evidence = gate.Evidence(level=settings.gate_level)
+    if models:
+        best = gate.best_baseline(models, tuple(BASELINES))
+        challenger = None
+        if settings.network in models and uploaded["model_version"] is not None:
+            challenger = contender(settings.network, uploaded["model_version"], settings.network)
+            evidence = gate.Evidence(
+                level=settings.gate_level,
+                against_baseline=heldout.better(settings.network, best, LEVELS),
+                against_champion=heldout.better(settings.network, "champion", LEVELS) if champion else None,
+            )
+        decision = gate.decide(
+            challenger,
+            contender(champion.network, champion.version, "champion", _expired(this, champion)) if champion else None,
+            contender(best, digest[:12], best),
+            evidence=evidence,
+            not_trained=training.get("not_trained"),
+            no_champion=no_champion,
+            none_before=none_before,
+            skipped=skipped,
+        )
+    else:
+        best = "ewma_historical"
+        why = f"No network was trained: {training['not_trained']}. " if training.get("not_trained") else ""
+        reason = f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged."
+        decision = gate.Decision(
+            model=best,
+            model_version=digest[:12],
+            promoted=False,
+            reason=reason,
+            challenger_outcome="unjudged",
+            champion_outcome="none",
+        )
+        no_champion = "nothing is held out to compare a champion on"
+    known = (
+        {"version": champion.version, "as_of": str(champion.as_of), "network": champion.network} if champion else None
+    )
+    result = {
+        **asdict(decision),
+        "reason": _with_trial(this, decision.reason, promoted=decision.promoted),
+        "champion": known,
+        "no_champion": None if champion else no_champion or none_before,
+        "trial": list(this.trial),
+        "registered": decision.promoted and this.standing,
+        "best_baseline": best,
+        "evidence": asdict(evidence),
+        "suspect": scores["suspect"],
+    }
+    this.write("scores", scores)
+    this.write("decision", result)
+    if result["registered"]:
+        registry.promote(settings, decision.model_version, this.as_of)
+    runs.log_decision(settings, uploaded["mlflow_run_id"], scores=scores, decision=result)
+    return {name: result[name] for name in ("model", "model_version", "promoted", "reason")}
+
+
+def _with_trial(this: Run, reason: str, *, promoted: bool) -> str:
+    """Return the reason, and for a trial whose network passed that the champion stays."""
+    if not promoted or this.standing:
+        return reason
+    return f"{reason} This run is a trial: its network is published in this edition and does not become champion."
+
+
+def _none_before(this: Run) -> str:
+    """Return in words that the run's source has no champion from before its session.
+
+    What was promoted since says nothing of it: a run that is repeated gives the same reason.
+    """
+    from pipeline.tracking import registry
+
+    settings = this.settings
+    if registry.withdrawn_before(settings, this.as_of):
+        return f"every champion of the source {settings.source} from before {this.as_of} was withdrawn"
+    return f"the source {settings.source} has no champion from before {this.as_of}"
+
+
+def _expired(this: Run, champion: "Registered") -> str | None:
+    """Return in words why a champion is too old to be published."""
+    age = len(this.settings.sessions.between(champion.as_of, this.as_of)) - 1
+    limit = this.settings.champion_expires_after
+    return f"it is {age} sessions old and has expired after {limit}" if age > limit else None
+
+
+def _with_champion(this: Run, heldout: "Heldout") -> tuple["Heldout", "Registered | None", str | None, list[str]]:
+    """Return the windows with the champion's quantiles, the champion, why there is none, and who was passed over.
+
+    The champion is the last one whose files are what was registered: earlier ones stand in for one without them.
+    """
+    champion, forecaster, skipped = usable_champion(this, lambda: this.kept.making("champion"))
+    if champion is None or forecaster is None:
+        return heldout, None, "no champion can be used" if skipped else None, skipped
+    heldout, problem = _with_quantiles(this, heldout, forecaster)
+    return heldout, None if problem else champion, problem, skipped
+
+
+def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> tuple["Heldout", str | None]:
+    """Return the windows with the champion's quantiles, or as they were and the reason why it cannot be compared."""
+    card = forecaster.card
+    if card.horizon < this.settings.horizon or card.levels != LEVELS:
+        return (
+            heldout,
+            f"the champion forecasts {card.horizon} sessions and cannot be compared over {this.settings.horizon}",
+        )
+    if gone := sorted(set(card.features) - set(INPUTS)):
+        return heldout, f"the champion reads {', '.join(gone)}, which is no input any more"
+    # What it trained on, and the targets of those windows, must lie before the sessions it is judged on.
+    if card.targets_last:
+        seen = date.fromisoformat(card.targets_last) + timedelta(days=1)
+    else:  # a model from before this was written down
+        sessions = this.settings.sessions
+        seen = sessions.shift(sessions.at_or_before(date.fromisoformat(card.train_last)), card.horizon + 1)
+    fair = heldout.since(pd.Timestamp(seen))
+    if not len(fair.actual_NH):
+        return heldout, "the champion has trained on the held-out sessions and cannot be compared on them"
+    features = features_of(this)
+    origins = _origins_of(features, fair)
+    whole = _whole_context(features, origins, card.context_length)
+    if not whole:
+        return heldout, f"the champion reads {card.context_length} sessions, more than the held-out windows have"
+    quantiles_NHQ = forecaster.quantiles(features, origins)
+    return fair.also("champion", quantiles_NHQ[:, : this.settings.horizon]), None
+
+
+def _origins_of(features: "Features", heldout: "Heldout") -> "Origins":
+    from pipeline.modeling.data.windows import Origins
+
+    s_N, t_N = features.panel.positions(heldout.symbols_N, heldout.origins_N)
+    return Origins(s_N=s_N, t_N=t_N)
+
+
+def _whole_context(features: "Features", origins: "Origins", context_length: int) -> bool:
+    from pipeline.modeling.data.windows import usable_origins
+
+    usable = usable_origins(features, context_length)
+    known = set(zip(usable.s_N.tolist(), usable.t_N.tolist(), strict=True))
+    return all(pair in known for pair in zip(origins.s_N.tolist(), origins.t_N.tolist(), strict=True))

@@ -1,0 +1,123 @@
+"""What a request means: which session, symbols and settings. Everything that can be refused is refused here."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from pipeline.config import Settings
+from pipeline.errors import BadSession, BadSymbol, SessionNotAvailable
+from pipeline.jobs.context import Summary
+from pipeline.jobs.run import Run
+from pipeline.jobs.trials import departures
+from pipeline.jobs.trigger_form import require_complete
+from pipeline.market.exchanges import refusals
+from pipeline.market.sessions import Sessions
+from pipeline.prices.sources import Source, open_source
+
+_NAMED = 3  # refused symbols in a message
+
+
+def plan_run(
+    *,
+    key: str | None,
+    now: datetime,
+    as_of: date | None,
+    interval_end: datetime | None,
+    manual: bool,
+    overrides: Mapping[str, Any],
+    provenance: Mapping[str, str],
+    make_latest: bool = False,
+) -> Run:
+    """Return the run for a request at `now`, or raise a UserError that says what is wrong with it.
+
+    `as_of` is the session asked for, `interval_end` the end of a scheduled run's data interval. `make_latest` has a
+    trial published as the standing edition. Raises SessionNotAvailable where a scheduled session lies after the
+    source's end.
+    """
+    settings = Settings.load(**overrides)
+    source = open_source(settings, today=now.date())
+    wanted = settings.symbols or source.symbols()
+    source.require(wanted)
+    refused = refusals(wanted, settings.exchange, settings.markets)
+    symbols = tuple(symbol for symbol in wanted if symbol not in refused)
+    if not symbols:
+        first = [f"{symbol}: {reason}" for symbol, reason in list(refused.items())[:_NAMED]]
+        raise BadSymbol("; ".join([*first, *([f"and {len(refused) - _NAMED} more"] if len(refused) > _NAMED else [])]))
+    session = _resolve(settings.sessions, source, now, as_of, None if manual else interval_end)
+    frozen = settings.frozen()
+    name = key or f"terminal__{session}"
+    return Run(
+        key=f"{name}__{_digest(session, symbols, frozen)}__{settings.network}",
+        as_of=session,
+        symbols=symbols,
+        refused=refused,
+        overrides=dict(overrides),
+        frozen=frozen,
+        provenance=dict(provenance),
+        trial=departures(settings, wanted, source),
+        make_latest=make_latest,
+    )
+
+
+def _resolve(
+    sessions: Sessions, source: Source, now: datetime, as_of: date | None, interval_end: datetime | None
+) -> date:
+    last = source.last_session()
+    if as_of is not None:
+        return _checked(sessions, source, now, as_of)
+    if interval_end is not None:
+        session = sessions.last_complete(interval_end)
+        if last is not None and session > last:
+            raise SessionNotAvailable(
+                f"nothing to do for {session}: the source `{source.name}` ends on {last}; "
+                "set PIPELINE_SOURCE or renew the file, or trigger a run by hand with as_of"
+            )
+        return _checked(sessions, source, now, session)
+    session = sessions.last_complete(now)
+    return session if last is None else min(session, sessions.at_or_before(last))
+
+
+def _checked(sessions: Sessions, source: Source, now: datetime, as_of: date) -> date:
+    require_complete(sessions, now, as_of)
+    first, last = source.first_session(), source.last_session()
+    if first is not None and as_of < first:
+        raise BadSession(f"as_of {as_of} is before the history of the source `{source.name}`, which begins on {first}")
+    if last is not None and as_of > last:
+        raise BadSession(f"as_of {as_of} is after the end of the source `{source.name}`, which is {last}")
+    return as_of
+
+
+def _digest(as_of: date, symbols: tuple[str, ...], frozen: Mapping[str, Any]) -> str:
+    """Return a name for what a request was resolved to: a run planned again under other settings is another run."""
+    resolved = json.dumps([as_of.isoformat(), symbols, frozen], sort_keys=True)
+    return hashlib.sha256(resolved.encode()).hexdigest()[:8]
+
+
+def plan(
+    *,
+    key: str | None,
+    now: datetime,
+    as_of: date | None = None,
+    interval_end: datetime | None = None,
+    manual: bool = True,
+    overrides: Mapping[str, Any],
+    provenance: Mapping[str, str],
+    make_latest: bool = False,
+) -> Summary:
+    """Settle what a request means; see `pipeline.jobs.planning.plan_run`. Returns the run and the batches to ingest."""
+    run = plan_run(
+        key=key,
+        now=now,
+        as_of=as_of,
+        interval_end=interval_end,
+        manual=manual,
+        overrides=overrides,
+        provenance=provenance,
+        make_latest=make_latest,
+    )
+    size = run.settings.ingest_batch
+    batches = [list(run.symbols[at : at + size]) for at in range(0, len(run.symbols), size)]
+    warnings = run.settings.calendar_warnings(run.symbols, run.as_of)
+    return {"run": run.to_dict(), "batches": batches, "warnings": warnings}

@@ -1,0 +1,42 @@
+"""The scoring step: forecasts published earlier whose target session has closed."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from pipeline.database.engine import open_database
+from pipeline.errors import BadSymbol
+from pipeline.jobs.context import Summary, snapshot_of, standing_record
+from pipeline.jobs.run import Run
+from pipeline.jobs.trials import series_of
+from pipeline.prices.store.snapshot import read_snapshot
+
+
+def score(run: Mapping[str, Any]) -> Summary:
+    """Score the forecasts published earlier whose session has come, and read the record up to the run's session."""
+    from pipeline.evaluation import track_record as judged
+    from pipeline.evaluation.forecast_log import score_due
+
+    this = Run.from_dict(run)
+    engine = open_database(this.settings.database)
+
+    def origin_of(symbol: str, day: date) -> date:
+        try:
+            return this.settings.last_session(symbol, day)
+        except BadSymbol:  # it was published before its market was refused; it has no bars to be scored with
+            return day
+
+    scored = score_due(
+        engine,
+        this.settings.source,
+        read_snapshot(snapshot_of(this)),
+        this.as_of,
+        origin_of,
+        this.settings.sessions_of,
+        series=series_of(this),
+    )
+    record = standing_record(this)
+    kinds = {kind: judged.lately(part) for kind, part in judged.by_kind(record).items()}
+    summary: Summary = {"scored_now": scored, "in_the_record": len(record), **kinds}
+    this.write("live", summary)
+    return summary

@@ -1,0 +1,117 @@
+"""GARCH(1,1) with filtered historical simulation: the volatility of a model fitted to each symbol, its past for shape.
+
+The outcomes of the symbol's past, each divided by the volatility that the model saw ahead at its time, are multiplied
+by what it sees ahead now (Barone-Adesi, Giannopoulos & Vosper 1999). Where no model can be had, the forecast is that of
+`ewma_historical`, counted in the notes.
+
+Legend: S symbols, T sessions, K returns of one symbol, N origins, H horizon, Q quantile levels.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+import numpy as np
+
+from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, NoFit, fit
+from pipeline.modeling.baselines.historical_simulation import ewma_historical, rows_by_symbol
+from pipeline.modeling.baselines.trailing_quantiles import MIN_PAST, trailing
+from pipeline.modeling.data.features import Features, future_returns
+from pipeline.modeling.data.panel import Array
+from pipeline.modeling.data.windows import Index, Origins
+
+REFIT = 63  # returns between two fits, about a quarter
+FITTED_ON = 1500  # the newest returns that a fit sees, about six years
+OUTCOMES = 1000  # standardised outcomes looked back on: more than the others have, for steadier quantiles
+
+
+def garch(
+    features: Features,
+    origins: Origins,
+    *,
+    horizon: int,
+    levels: tuple[float, ...],
+    notes: MutableMapping[str, Any] | None = None,
+) -> Array:
+    """Return quantiles of the cumulative log return, shape (N, H, Q), by each symbol's own GARCH(1,1).
+
+    A symbol's model is fitted anew after every `REFIT` of its own returns, counted from its first one: which fit an
+    origin gets depends on nothing that comes later, on no other symbol, and not on which other origins are asked for.
+    `notes` gets the number of `fits`, and under `by_ewma` how many symbols and forecasts had none, by reason.
+    """
+    return_ST = features.panel.return_ST
+    future_STH = future_returns(return_ST, horizon)
+    out_NHQ = np.full((len(origins), horizon, len(levels)), np.nan)
+    fitted, without = 0, _Without()
+    for s, rows in rows_by_symbol(origins):
+        there_K = np.flatnonzero(np.isfinite(return_ST[s]))
+        for part, model in _models(return_ST[s, there_K], there_K, origins.t_N[rows]):
+            mine = rows[part]
+            if isinstance(model, NoFit):
+                without[str(model)].append(mine)
+                continue
+            fitted += 1
+            ahead_TH = np.full(future_STH.shape[1:], np.nan)
+            ahead_TH[there_K] = _volatility_ahead(model, return_ST[s, there_K], horizon)
+            out_NHQ[mine] = _simulated(future_STH[s], ahead_TH, origins.t_N[mine], levels)
+            few = mine[np.isnan(out_NHQ[mine]).any(axis=(1, 2))]
+            if len(few):
+                without[f"fewer than {MIN_PAST} past outcomes"].append(few)
+    left_N = np.asarray(np.isnan(out_NHQ).any(axis=(1, 2)))
+    if left_N.any():
+        out_NHQ[left_N] = ewma_historical(features, origins.where(left_N), horizon=horizon, levels=levels)
+    if notes is not None:
+        notes["fits"] = fitted
+        if without:
+            notes["by_ewma"] = without.counted(origins)
+    return out_NHQ
+
+
+class _Without(defaultdict[str, list[Index]]):
+    """The rows that no model forecasts, by reason."""
+
+    def __init__(self) -> None:
+        super().__init__(list)
+
+    def counted(self, origins: Origins) -> dict[str, dict[str, int]]:
+        """Return how many symbols and forecasts there are of each."""
+        rows_of = {reason: np.concatenate(parts) for reason, parts in sorted(self.items())}
+        return {
+            reason: {"symbols": len(np.unique(origins.s_N[rows])), "forecasts": len(rows)}
+            for reason, rows in rows_of.items()
+        }
+
+
+def _models(return_K: Array, there_K: Index, t_N: Index) -> Iterator[tuple[Index, Garch | NoFit]]:
+    """Yield the rows of each fit that the sessions `t_N` call for, and the model or why there is none."""
+    known_N = np.searchsorted(there_K, t_N, side="right")
+    turn_N = np.maximum((known_N - MIN_RETURNS) // REFIT, -1)
+    for turn in np.unique(turn_N):
+        last = MIN_RETURNS + turn * REFIT if turn >= 0 else 0
+        rows = np.flatnonzero(turn_N == turn)
+        try:
+            yield rows, fit(return_K[max(0, last - FITTED_ON) : last])
+        except NoFit as reason:
+            yield rows, reason
+
+
+def _volatility_ahead(model: Garch, return_K: Array, horizon: int) -> Array:
+    """Return the volatility of the return over 1..horizon sessions, as seen from each session, shape (K, H).
+
+    The forecast of the variance k sessions ahead is ω + (α + β) times that of k − 1 (Bollerslev 1986); uncorrelated
+    returns add up their variances.
+    """
+    steps_H = np.arange(horizon)
+    grown_H = np.cumsum((model.alpha + model.beta) ** steps_H)
+    fixed_H = model.omega * (np.cumsum(grown_H) - grown_H)
+    return np.asarray(np.sqrt(model.next_variance(return_K)[:, None] * grown_H + fixed_H))
+
+
+def _simulated(future_TH: Array, ahead_TH: Array, t_N: Index, levels: tuple[float, ...]) -> Array:
+    shaped_TH = future_TH / ahead_TH
+    out_NHQ = np.empty((len(t_N), shaped_TH.shape[1], len(levels)))
+    for h in range(shaped_TH.shape[1]):
+        # An outcome counts once it has come: the one from h + 1 sessions before the origin at the latest.
+        shape_NQ = trailing(shaped_TH[:, h], t_N - h - 1, levels, count=OUTCOMES)
+        out_NHQ[:, h] = shape_NQ * ahead_TH[t_N, h, None]
+    return out_NHQ

@@ -1,0 +1,91 @@
+"""Historical simulation: what a symbol's returns did before, as they were or in today's volatility.
+
+Dividing each outcome by the volatility at its time and multiplying by today's is historical simulation with volatility
+updating (Hull & White 1998), also called filtered (Barone-Adesi, Giannopoulos & Vosper 1999).
+
+Legend: S symbols, T sessions, N origins, H horizon, Q quantile levels.
+"""
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+import numpy as np
+
+from pipeline.modeling.baselines.trailing_quantiles import pooled, trailing
+from pipeline.modeling.data.features import STILL, Features, future_returns
+from pipeline.modeling.data.panel import Array
+from pipeline.modeling.data.windows import Index, Origins
+
+
+def random_walk(
+    features: Features,
+    origins: Origins,
+    *,
+    horizon: int,
+    levels: tuple[float, ...],
+    notes: MutableMapping[str, Any] | None = None,
+) -> Array:
+    """Return quantiles of the cumulative log return, shape (N, H, Q), from the symbol's own past returns."""
+    return _from_past(features, origins, horizon, levels, notes, by_volatility=False)
+
+
+def ewma_historical(
+    features: Features,
+    origins: Origins,
+    *,
+    horizon: int,
+    levels: tuple[float, ...],
+    notes: MutableMapping[str, Any] | None = None,
+) -> Array:
+    """Return quantiles of the cumulative log return, shape (N, H, Q), from past returns in today's volatility."""
+    return _from_past(features, origins, horizon, levels, notes, by_volatility=True)
+
+
+def rows_by_symbol(origins: Origins) -> Iterator[tuple[int, Index]]:
+    """Yield each symbol of the origins with the rows it has among them."""
+    order_N = np.argsort(origins.s_N, kind="stable")
+    symbols, first = np.unique(origins.s_N[order_N], return_index=True)
+    yield from zip(symbols.tolist(), np.split(order_N, first[1:]), strict=False)
+
+
+def _from_past(
+    features: Features,
+    origins: Origins,
+    horizon: int,
+    levels: tuple[float, ...],
+    notes: MutableMapping[str, Any] | None,
+    *,
+    by_volatility: bool,
+) -> Array:
+    future_STH = future_returns(features.panel.return_ST, horizon)
+    moving_ST = np.where(features.scale_ST > STILL, features.scale_ST, np.nan)
+    out_NHQ = np.empty((len(origins), horizon, len(levels)))
+    borrowed_N = np.zeros(len(origins), bool)
+    for step in range(1, horizon + 1):
+        shaped_ST = future_STH[..., step - 1] / (moving_ST * np.sqrt(step))
+        own_ST = shaped_ST if by_volatility else future_STH[..., step - 1]
+        scale_N = features.scale_ST[origins.s_N, origins.t_N] * np.sqrt(step)
+        # An outcome counts once it has come: the one from `step` sessions before the origin at the latest.
+        last_N = origins.t_N - step
+        out_NQ = out_NHQ[:, step - 1]
+        for s, rows in rows_by_symbol(origins):
+            out_NQ[rows] = trailing(own_ST[s], last_N[rows], levels)
+        few_N = np.isnan(out_NQ[:, 0])
+        if by_volatility:
+            out_NQ *= scale_N[:, None]
+        out_NQ[few_N] = _of_market(features, shaped_ST, origins.where(few_N), step, levels) * scale_N[few_N, None]
+        borrowed_N |= few_N
+    if notes is not None and borrowed_N.any():
+        notes["borrowed"] = {"symbols": len(np.unique(origins.s_N[borrowed_N])), "forecasts": int(borrowed_N.sum())}
+    return out_NHQ
+
+
+def _of_market(features: Features, shaped_ST: Array, origins: Origins, step: int, levels: tuple[float, ...]) -> Array:
+    """Return quantiles of the standardised outcomes of each origin's market, shape (N, Q)."""
+    out_NQ = np.empty((len(origins), len(levels)))
+    market_N = features.panel.market_S[origins.s_N]
+    for market in np.unique(market_N):
+        mine = market_N == market
+        last, at = np.unique(origins.t_N[mine] - step, return_inverse=True)
+        out_NQ[mine] = pooled(shaped_ST[features.panel.market_S == market], last, levels)[at]
+    return out_NQ

@@ -1,0 +1,1 @@
+"""From prices to training examples: panel, features, windows, splits."""

@@ -1,0 +1,139 @@
+"""What a network sees of each session, and what it is asked for. Every value at t uses sessions up to t alone.
+
+Legend: S symbols, T sessions, F features, H horizon. Returns are log total returns.
+
+The scale of a symbol is its EWMA volatility (RiskMetrics, J.P. Morgan 1996: variance[t] = 0.94 · variance[t−1] +
+0.06 · return[t]²). Inputs are divided by the scale of the session before, targets by the scale at the origin times
+√step: what is left is nearly the same for all symbols and decades, so one network can serve them all.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.forecast_schema import INPUTS
+from pipeline.modeling.data.earnings_cycle import around_earlier_quarters
+from pipeline.modeling.data.panel import Array, Panel
+
+DECAY = 0.94
+_SLOW_DECAY = 0.99
+_VOLUME_DECAY = 0.95
+WARM_UP = 20  # returns that make the first volatility
+_CLIP = 8.0  # a feature beyond eight volatilities says no more than eight do
+STILL = 1e-6  # a daily volatility below this is a price that does not move
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Inputs and scales of every symbol and session; NaN-free where `usable_ST`."""
+
+    panel: Panel
+    x_STF: NDArray[np.float32]  # one column for each of `names`
+    scale_ST: Array  # daily volatility known at t; NaN before the warm-up
+    usable_ST: NDArray[np.bool_]
+    names: tuple[str, ...] = INPUTS
+
+    def of(self, inputs: tuple[str, ...]) -> NDArray[np.float32]:
+        """Return the columns of these inputs, shape (S, T, F). Raises ValueError for one that there is none of."""
+        if inputs == self.names:
+            return self.x_STF
+        unknown = sorted(set(inputs) - set(self.names))
+        if unknown:
+            raise ValueError(f"there is no input {', '.join(unknown)}; there are {', '.join(self.names)}")
+        return np.ascontiguousarray(self.x_STF[..., [self.names.index(name) for name in inputs]])
+
+
+def make_features(panel: Panel) -> Features:
+    """Return the features of a panel."""
+    return_ST = panel.return_ST
+    scale_ST = ewma_volatility(return_ST, DECAY)
+    slow_ST = ewma_volatility(return_ST, _SLOW_DECAY)
+    before_ST = np.concatenate([np.full_like(scale_ST[:, :1], np.nan), _carried(scale_ST)[:, :-1]], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled_ST = return_ST / before_ST
+        intraday_ST = np.log(panel.close_ST / panel.open_ST)
+        own_ST = (return_ST - _market(return_ST, panel.market_S)) / before_ST
+        columns = (
+            scaled_ST,
+            (return_ST - intraday_ST) / before_ST,
+            np.log(panel.high_ST / panel.close_ST) / before_ST,
+            np.log(panel.low_ST / panel.close_ST) / before_ST,
+            _volume_against_average(panel.volume_ST),
+            _market(scaled_ST, panel.market_S),
+            _market(np.abs(scaled_ST), panel.market_S),
+            np.log(scale_ST / slow_ST),
+            *around_earlier_quarters(own_ST),
+        )
+    x_STF = np.clip(np.stack(columns, axis=-1), -_CLIP, _CLIP)
+    usable_ST = np.isfinite(x_STF).all(axis=-1) & (scale_ST > STILL)
+    x_STF = np.where(usable_ST[..., None], x_STF, 0.0).astype(np.float32)
+    return Features(panel=panel, x_STF=x_STF, scale_ST=scale_ST, usable_ST=usable_ST)
+
+
+def future_returns(return_ST: Array, horizon: int) -> Array:
+    """Return the cumulative return over 1..horizon sessions after each session, shape (S, T, H); NaN at the end."""
+    count = return_ST.shape[1]
+    out_STH = np.full((*return_ST.shape, horizon), np.nan)
+    total_ST = np.zeros_like(return_ST)
+    for step in range(1, min(horizon, count - 1) + 1):
+        total_ST = total_ST[:, : count - step] + return_ST[:, step:]
+        out_STH[:, : count - step, step - 1] = total_ST
+        total_ST = np.concatenate([total_ST, np.full((len(return_ST), step), np.nan)], axis=1)
+    return out_STH
+
+
+def ewma_volatility(return_ST: Array, decay: float) -> Array:
+    """Return the EWMA volatility known at each session, shape (S, T).
+
+    The first value is the root mean square of the first `WARM_UP` returns; a session without a bar has none.
+    """
+    squares_ST = return_ST**2
+    there_ST = np.isfinite(squares_ST)
+    seen_ST = there_ST.cumsum(axis=1)
+    out_ST = np.full_like(return_ST, np.nan)
+    variance_S = np.zeros(len(return_ST))
+    for t in range(return_ST.shape[1]):
+        there_S, seen_S = there_ST[:, t], seen_ST[:, t]
+        weight_S = np.where(seen_S <= WARM_UP, 1 / np.maximum(seen_S, 1), 1 - decay)
+        moved_S = (1 - weight_S) * variance_S + weight_S * np.where(there_S, squares_ST[:, t], 0.0)
+        variance_S = np.where(there_S, moved_S, variance_S)
+        out_ST[:, t] = np.where(there_S & (seen_S >= WARM_UP), np.sqrt(variance_S), np.nan)
+    return out_ST
+
+
+def _volume_against_average(volume_ST: Array) -> Array:
+    """Return the log of volume against its own EWMA before the session; 0 where there is no volume to speak of."""
+    with np.errstate(divide="ignore"):
+        log_ST = np.log(volume_ST)
+    traded_ST = np.isfinite(log_ST)
+    out_ST = np.zeros_like(log_ST)
+    average_S = np.full(len(log_ST), np.nan)
+    for t in range(log_ST.shape[1]):
+        traded_S, value_S = traded_ST[:, t], log_ST[:, t]
+        started_S = np.isfinite(average_S)
+        out_ST[:, t] = np.where(traded_S & started_S, value_S - average_S, 0.0)
+        mixed_S = np.where(started_S, _VOLUME_DECAY * average_S + (1 - _VOLUME_DECAY) * value_S, value_S)
+        average_S = np.where(traded_S, mixed_S, average_S)
+    return out_ST
+
+
+def _market(values_ST: Array, market_S: NDArray[np.int64]) -> Array:
+    """Return the mean of each session over the symbols of the same market, for every symbol.
+
+    Of its own market only: another one's session of the same day may not have closed when this one's has.
+    """
+    out_ST = np.empty_like(values_ST)
+    for market in np.unique(market_S):
+        mine = market_S == market
+        there_ST = np.isfinite(values_ST[mine])
+        count_T = there_ST.sum(axis=0)
+        mean_T = np.where(there_ST, values_ST[mine], 0.0).sum(axis=0) / np.maximum(count_T, 1)
+        out_ST[mine] = np.where(count_T > 0, mean_T, np.nan)
+    return out_ST
+
+
+def _carried(values_ST: Array) -> Array:
+    """Return the values with gaps filled by the last one before: a symbol's scale outlives a missing bar."""
+    at_ST = np.where(np.isfinite(values_ST), np.arange(values_ST.shape[1]), 0)
+    return np.take_along_axis(values_ST, np.maximum.accumulate(at_ST, axis=1), axis=1)

@@ -1,0 +1,65 @@
+"""From a frame of bars to the panel that features are made from.
+
+Apart from the panel itself, so that training, which has no frames, does not import pandas: 0.3 s and 65 MiB.
+"""
+
+from collections.abc import Callable
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.modeling.data.panel import NO_DAY, Array, Panel
+from pipeline.prices.adjustments import total_return
+
+
+def panel_from_bars(
+    bars: pd.DataFrame,
+    *,
+    market_of: Callable[[str], str] = lambda _symbol: "",
+    last_of: Callable[[str], date] | None = None,
+) -> Panel:
+    """Return the panel of a frame of bars (as in `pipeline.prices.bars`, sorted by symbol and session).
+
+    `market_of` names the market whose sessions a symbol shares, `last_of` the session that its axis ends with; without
+    it the axis ends with the last bar of its market.
+    """
+    codes, symbols = pd.factorize(bars["symbol"], sort=True)
+    names, market_S = np.unique([market_of(symbol) for symbol in symbols], return_inverse=True)
+    days = bars["session"].to_numpy().astype("datetime64[D]")
+    axes = [_axis(days[market_S[codes] == at], symbols[market_S == at], last_of) for at in range(len(names))]
+    width = max((len(axis) for axis in axes), default=0)
+    days_MT = np.full((len(axes), width), NO_DAY)
+    at = np.empty(len(bars), np.int64)
+    for market, axis in enumerate(axes):
+        days_MT[market, width - len(axis) :] = axis
+        mine = market_S[codes] == market
+        at[mine] = np.searchsorted(axis, days[mine]) + width - len(axis)
+
+    def scattered(values: object) -> Array:
+        array_ST = np.full((len(symbols), width), np.nan)
+        array_ST[codes, at] = values
+        return array_ST
+
+    shares = bars.groupby("symbol", sort=False)["split_ratio"].cumprod()
+    return Panel(
+        symbols=tuple(symbols),
+        market_S=market_S,
+        days_MT=days_MT,
+        open_ST=scattered(bars["open"]),
+        high_ST=scattered(bars["high"]),
+        low_ST=scattered(bars["low"]),
+        close_ST=scattered(bars["close"]),
+        volume_ST=scattered(bars["volume"] / shares),
+        return_ST=scattered(total_return(bars)),
+    )
+
+
+def _axis(
+    days: NDArray[np.datetime64], symbols: NDArray[np.str_], last_of: Callable[[str], date] | None
+) -> NDArray[np.datetime64]:
+    if last_of is None:
+        return np.unique(days)
+    last = np.datetime64(last_of(str(symbols[0])), "D")
+    return np.unique(np.append(days, last))

@@ -1,0 +1,1 @@
+"""Diagnostics of a trained network: input drift, and how far back its gradients reach."""

@@ -1,0 +1,121 @@
+"""How far back a network looks: the size of its forecast's gradient with respect to what it saw k sessions ago.
+
+A plain RNN multiplies the gradient by the same matrix at every session on the way back, so it shrinks (or grows)
+geometrically: far sessions hardly teach it anything (Bengio, Simard & Frasconi 1994, Learning long-term dependencies
+with gradient descent is difficult; Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural
+networks). An LSTM's cell passes it on as far as its forget gate is open; a feed-forward network over the whole window
+has a weight for each session and no way back to lose anything on.
+
+Legend: N windows, L context, F features, H horizon, Q quantile levels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.modeling.data.features import Features
+from pipeline.modeling.data.panel import Array
+from pipeline.modeling.data.windows import Origins, Windows
+from pipeline.modeling.forecaster import Forecaster
+from pipeline.modeling.networks.quantile_networks import QuantileHead, Shape, build
+from pipeline.modeling.torch_runtime import settle
+
+NETWORKS = ("mlp", "rnn", "lstm")
+_WINDOWS = 256  # at the most; evenly spaced over those given
+_SEED = 20_260  # of the signs and of the head that stands in at the start: not the training's
+
+
+def memory_of(forecaster: Forecaster, features: Features, origins: Origins) -> dict[str, Any] | None:
+    """Return how far back a forecaster looks, as training.json keeps it; None without windows to look at.
+
+    `curves` holds `gradient_by_lag` of the trained network (`end`), and that of all three networks before the first
+    step (`start`), on the same windows. `numbers` sum up those of the trained network, as the functions of their names
+    do. torch's random state is left as it was. It costs about as much as four training steps of 256 windows.
+    """
+    if not len(origins):
+        return None
+    settle()
+    card, network = forecaster.card, forecaster.network
+    windows = Windows(features, card.context_length, card.features)
+    x_NLF = windows.gather(windows.starts(origins.evenly(_WINDOWS)))
+    start_HQ = _head(network).start_HQ
+    curves: dict[str, dict[str, list[float]]] = {
+        name: {"start": _rounded(gradient_by_lag(fresh(replace(card.shape, network=name), start_HQ, card.seed), x_NLF))}
+        for name in NETWORKS
+    }
+    curves[card.network]["end"] = _rounded(gradient_by_lag(network, x_NLF))
+    return {
+        "network": card.network,
+        "windows": len(x_NLF),
+        "curves": curves,
+        "numbers": {
+            f"{name}{suffix}": measure(curves[card.network][when])
+            for name, measure in (("half_life_sessions", half_life), ("far_to_near", far_to_near))
+            for when, suffix in (("end", ""), ("start", "_at_start"))
+        },
+    }
+
+
+def gradient_by_lag(network: nn.Module, x_NLF: Tensor) -> Array:
+    """Return how much the forecast moves with the input of k sessions ago, shape (L,), the last session first.
+
+        g[k]² = mean over n, h, q of Σ_f (∂ quantile[n, h, q] / ∂ x[n, L − 1 − k, f])²
+
+    in units of the scaled return for a unit of a feature. All quantiles count, not the median alone: what can be
+    forecast of a return is its range. The sum over h and q comes from one pass backward: for signs v of ±1 at random,
+    the mean of (Σ v ∂quantile/∂x)² is the sum of the squares (Hutchinson 1990). The signs are always the same.
+    """
+    network.eval()
+    x_NLF = x_NLF.detach().clone().requires_grad_(True)
+    quantiles_NHQ = network(x_NLF)
+    generator = torch.Generator().manual_seed(_SEED)
+    signs_NHQ = 2.0 * torch.randint(2, quantiles_NHQ.shape, generator=generator) - 1.0
+    (gradient_NLF,) = torch.autograd.grad(quantiles_NHQ, x_NLF, signs_NHQ)
+    outputs = quantiles_NHQ[0].numel()
+    # In doubles: the square of a gradient that has vanished is no number in floats.
+    squares_NL = gradient_NLF.double().square().sum(dim=-1) / outputs
+    return np.asarray(squares_NL.mean(dim=0).sqrt().flip(0).numpy())
+
+
+def fresh(shape: Shape, start_HQ: Tensor, seed: int) -> nn.Module:
+    """Return the network that a training with this seed begins with, but for its head.
+
+    A training's head begins with zeros, so that its first forecast is the quantiles of the training targets; nothing
+    that it sees moves that, and the gradient is zero at every lag. Here a random head of torch's usual size stands in.
+    It is the same at every lag, so the curve's course is that of the network below; only its height is the head's.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build(shape, start_HQ)
+        torch.manual_seed(_SEED)
+        _head(network).linear.reset_parameters()
+    return network
+
+
+def half_life(gradient_L: Sequence[float]) -> int | None:
+    """Return how many of the latest sessions hold half of the sum of a curve; None where all of it is 0.
+
+    A network that weighs all sessions alike has half of its context length.
+    """
+    sums_L = np.cumsum(gradient_L)
+    return int(np.searchsorted(sums_L, sums_L[-1] / 2)) + 1 if sums_L[-1] > 0 else None
+
+
+def far_to_near(gradient_L: Sequence[float]) -> float | None:
+    """Return the mean of a curve over the farthest quarter of its lags, over that of the nearest; None if that is 0."""
+    quarter = max(1, len(gradient_L) // 4)
+    near, far = np.mean(gradient_L[:quarter]), np.mean(gradient_L[-quarter:])
+    return float(far / near) if near > 0 else None
+
+
+def _head(network: nn.Module) -> QuantileHead:
+    return next(module for module in network.modules() if isinstance(module, QuantileHead))
+
+
+def _rounded(gradient_L: Array) -> list[float]:
+    """Six digits: more would be the noise of another processor."""
+    return [float(f"{value:.6g}") for value in gradient_L]

@@ -1,0 +1,1 @@
+"""The networks: LSTM, RNN and feed-forward, with quantile outputs and compiled recurrent cells."""

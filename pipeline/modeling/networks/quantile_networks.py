@@ -1,0 +1,112 @@
+"""Three networks with one interface: a window of features in, quantiles of the scaled return out.
+
+Legend: B batch, L context, F features, D width, H horizon, Q quantile levels.
+
+- `mlp` sees the whole window at once, with a weight for each session and feature.
+- `rnn` reads session by session and overwrites what it knows each time; gradients of far sessions vanish.
+- `lstm` carries a cell beside its output and learns what to keep, forget and show
+  (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.modeling.networks.recurrent import Lstm, Rnn
+
+_MAX_STRETCH = 3.0  # a network may widen or narrow a range up to exp(3) times
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The sizes of a network."""
+
+    network: str
+    features: int
+    context_length: int
+    hidden_size: int
+    horizon: int
+    levels: int
+    layers: int = 1  # of a recurrent network, one upon the other
+
+
+class QuantileHead(nn.Module):
+    """Quantiles that cannot cross: a middle one, and gaps upward and downward that are positive by construction.
+
+    It starts from the quantiles of the training targets, which is a good forecast already; what is learnt is
+    where a window differs from them.
+    """
+
+    start_HQ: Tensor
+
+    def __init__(self, width: int, start_HQ: Tensor) -> None:
+        super().__init__()
+        self.horizon, self.levels = start_HQ.shape
+        self.register_buffer("start_HQ", start_HQ)
+        self.linear = nn.Linear(width, self.horizon * self.levels)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, state_BD: Tensor) -> Tensor:
+        """Return quantiles of shape (B, H, Q), each row ascending."""
+        change_BHQ = self.linear(state_BD).unflatten(-1, (self.horizon, self.levels))
+        middle = self.levels // 2
+        gaps_HQ = self.start_HQ.diff(dim=-1)
+        stretch_BHQ = torch.exp(_MAX_STRETCH * torch.tanh(change_BHQ / _MAX_STRETCH))
+        center_BH1 = self.start_HQ[:, middle : middle + 1] + change_BHQ[..., middle : middle + 1]
+        below_BHQ = gaps_HQ[:, :middle] * stretch_BHQ[..., :middle]
+        above_BHQ = gaps_HQ[:, middle:] * stretch_BHQ[..., middle + 1 :]
+        lower_BHQ = center_BH1 - below_BHQ.flip(-1).cumsum(-1).flip(-1)
+        return torch.cat([lower_BHQ, center_BH1, center_BH1 + above_BHQ.cumsum(-1)], dim=-1)
+
+
+class Recurrent(nn.Module):
+    """An LSTM or a plain RNN over the window; its last output goes to the head."""
+
+    def __init__(self, kind: type[Lstm] | type[Rnn], shape: Shape, width: int, start_HQ: Tensor) -> None:
+        super().__init__()
+        self.cell = kind(shape.features, width, num_layers=shape.layers, batch_first=True)
+        self.head = QuantileHead(width, start_HQ)
+
+    def forward(self, x_BLF: Tensor) -> Tensor:
+        """Return quantiles of shape (B, H, Q)."""
+        quantiles_BHQ: Tensor = self.head(self.cell.last(x_BLF))
+        return quantiles_BHQ
+
+
+class FeedForward(nn.Module):
+    """Two hidden layers over the flattened window."""
+
+    def __init__(self, shape: Shape, width: int, start_HQ: Tensor) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(shape.context_length * shape.features, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+        )
+        self.head = QuantileHead(width, start_HQ)
+
+    def forward(self, x_BLF: Tensor) -> Tensor:
+        """Return quantiles of shape (B, H, Q)."""
+        quantiles_BHQ: Tensor = self.head(self.layers(x_BLF))
+        return quantiles_BHQ
+
+
+def build(shape: Shape, start_HQ: Tensor) -> nn.Module:
+    """Return the network that `shape` names, with about as many parameters as the LSTM of that width.
+
+    `start_HQ` are the quantiles to start from, ascending in Q.
+    """
+    if shape.network == "lstm":
+        return Recurrent(Lstm, shape, shape.hidden_size, start_HQ)
+    if shape.network == "rnn":  # one gate instead of four: twice the width
+        return Recurrent(Rnn, shape, 2 * shape.hidden_size, start_HQ)
+    if shape.network == "mlp":
+        parameters = 4 * shape.hidden_size * (shape.hidden_size + shape.features)
+        return FeedForward(
+            shape, max(4, parameters // (shape.context_length * shape.features + shape.hidden_size)), start_HQ
+        )
+    raise ValueError(f"no network {shape.network!r}; there are lstm, rnn and mlp")

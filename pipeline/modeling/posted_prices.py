@@ -1,0 +1,242 @@
+"""A price table that a client posts, read cell by cell: the bars that can be used, and what was left out and why.
+
+A symbol with a cell that cannot be read is left out as a whole, and no other symbol is affected. Rows are counted as a
+person counts them, from 1.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import BadFile, BadSymbol
+from pipeline.market.exchanges import market_of
+from pipeline.market.sessions import Sessions
+from pipeline.market.symbols import parse_symbol
+from pipeline.modeling.data.panel import Array
+from pipeline.prices.bars import PRICES, as_bars
+
+NEEDED = ("symbol", "date", *PRICES, "volume")
+OPTIONAL = {"dividends": 0.0, "splits": 1.0}  # and what an empty cell stands for
+MOST_ROWS = 250_000
+
+_PRICE = "a price: use numbers above 0 and up to 1e12"
+# The smallest and the largest value of each column, and what it should have been.
+_ALLOWED = {
+    **dict.fromkeys(PRICES, (1e-12, 1e12, _PRICE)),
+    "volume": (0.0, 1e18, "a volume: use numbers from 0 to 1e18"),
+    "dividends": (0.0, 1e12, "a dividend: use numbers from 0 to 1e12"),
+    "splits": (1e-6, 1e6, "a split: use new shares for each old one, and 1 where there is none"),
+}
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# A day, with any time of day or none; with a zone only midnight, for another hour may belong to another day there.
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ](00:00(:00(\.0+)?)?(Z|[+-]\d\d:?\d\d)?|\d\d:\d\d(:\d\d(\.\d+)?)?))?")
+_QUOTED = 40
+_NAMED = 3  # days or symbols in a sentence; the rest is counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posted:
+    """What a table holds: bars by calendar code, why symbols were left out, and what was left out of the others."""
+
+    bars: dict[str, pd.DataFrame]
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def read_posted(prices: pd.DataFrame, *, exchange: str, latest: date | None = None) -> Posted:
+    """Return the bars of a long table `symbol, date, open, high, low, close, volume[, dividends, splits]`.
+
+    `latest` is the last day that is not in the future. Raises BadFile for a table that cannot be read at all.
+    """
+    _check_shape(prices)
+    names, left_out = _symbols(prices["symbol"])
+    days = _days(prices["date"], names, left_out, latest)
+    values = {name: _numbers(prices, name, names, left_out) for name in (*PRICES, "volume", *OPTIONAL)}
+    table = pd.DataFrame(
+        {"symbol": names, "session": days}
+        | {name: values[name] for name in (*PRICES, "volume")}
+        | {"dividend": values["dividends"], "split_ratio": values["splits"]}
+    )
+    bars: dict[str, pd.DataFrame] = {}
+    notes: dict[str, str] = {}
+    for code, part in _by_calendar(table, exchange, left_out):
+        part = _without_duplicates(part, left_out)
+        part, told = _on_the_calendar(part, code)
+        notes |= told
+        if not part.empty:
+            bars[code] = as_bars(part)
+    there = {str(name) for part in bars.values() for name in part["symbol"].unique()}
+    gone = {name: notes.pop(name) for name in list(notes) if name not in there}
+    return Posted(bars=bars, left_out=left_out | gone, notes=notes)
+
+
+def _check_shape(prices: pd.DataFrame) -> None:
+    columns = [str(name) for name in prices.columns]
+    missing = [name for name in NEEDED if name not in columns]
+    if missing:
+        raise BadFile(f"the price table has no column {', '.join(missing)}; needed are {', '.join(NEEDED)}")
+    twice = [name for name in (*NEEDED, *OPTIONAL) if columns.count(name) > 1]
+    if twice:
+        raise BadFile(f"the price table has the column {', '.join(twice)} more than once")
+    if prices.empty:
+        raise BadFile("the price table has no rows")
+    if len(prices) > MOST_ROWS:
+        raise BadFile(
+            f"the price table has {len(prices):,} rows, and at most {MOST_ROWS:,} are taken; "
+            "post fewer symbols at once, or the last two years only"
+        )
+
+
+def _symbols(cells: pd.Series) -> tuple[list[str], dict[str, str]]:
+    """Return each row's symbol, and why those that are none are left out."""
+    left_out: dict[str, str] = {}
+    read: dict[object, str] = {}
+    names = []
+    for row, cell in enumerate(cells, start=1):
+        key = cell if isinstance(cell, str) else repr(cell)
+        if key not in read:
+            read[key] = _symbol(cell, row, left_out)
+        names.append(read[key])
+    return names, left_out
+
+
+def _symbol(cell: object, row: int, left_out: dict[str, str]) -> str:
+    whole = isinstance(cell, int | np.integer) and not isinstance(cell, bool)
+    if not isinstance(cell, str) and not whole:
+        return _leave_out(_quote(cell), f"row {row}: {_quote(cell)} is not a symbol", left_out)
+    try:
+        return parse_symbol(str(cell))
+    except BadSymbol as error:
+        text = str(cell)
+        reason = f"row {row}: {error}" if len(text) <= _QUOTED else f"row {row}: {_quote(cell)} is not a symbol"
+        return _leave_out(text if text.isprintable() and len(text) <= _QUOTED else _quote(text), reason, left_out)
+
+
+def _leave_out(name: str, reason: str, left_out: dict[str, str]) -> str:
+    left_out.setdefault(name, reason)
+    return name
+
+
+def _days(cells: pd.Series, names: list[str], left_out: dict[str, str], latest: date | None) -> list[date | None]:
+    read: dict[object, date | None] = {}
+    days = []
+    for row, (cell, name) in enumerate(zip(cells, names, strict=True), start=1):
+        key = cell if isinstance(cell, str | datetime | date) else repr(cell)
+        if key not in read:
+            read[key] = _day(cell)
+        day = read[key]
+        if day is None:
+            _leave_out(name, f"row {row}: {_quote(cell)} is not a date: write it as 2013-03-01", left_out)
+        elif latest is not None and day > latest:
+            _leave_out(name, f"row {row}: {day} lies in the future", left_out)
+        days.append(day)
+    return days
+
+
+def _day(cell: object) -> date | None:
+    if isinstance(cell, np.datetime64):
+        cell = pd.Timestamp(cell)
+    if isinstance(cell, datetime):  # a pandas Timestamp is one; NaT is too
+        return None if pd.isna(cell) else cell.date()
+    if isinstance(cell, date):
+        return cell
+    found = _DAY.fullmatch(cell.strip()) if isinstance(cell, str) else None
+    try:
+        return date.fromisoformat(found[1]) if found else None
+    except ValueError:  # the 30th of February
+        return None
+
+
+def _numbers(prices: pd.DataFrame, name: str, names: list[str], left_out: dict[str, str]) -> Array:
+    """Return a column as floats, NaN where nothing is given; rows with anything else leave their symbol out."""
+    if name not in prices:
+        return np.full(len(prices), OPTIONAL[name])
+    column = prices[name]
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        read = column.to_numpy(dtype=float, na_value=math.nan)
+    else:
+        read = np.empty(len(column))
+        for at, cell in enumerate(column):
+            number = _number(cell)
+            read[at] = math.nan if number is None else number
+            if number is None:
+                _leave_out(names[at], f"row {at + 1}: {_quote(cell)} in {name} is not a number", left_out)
+    if name == "splits":
+        read = np.where(read == 0, 1.0, read)
+    low, high, what = _ALLOWED[name]
+    for at in np.flatnonzero((read < low) | (read > high)).tolist():
+        _leave_out(names[at], f"row {at + 1}: {read[at]:g} in {name} is not {what}", left_out)
+    return np.where(np.isnan(read), OPTIONAL[name], read) if name in OPTIONAL else read
+
+
+def _number(cell: object) -> float | None:
+    """Return what a cell says: NaN where it is empty, infinity where it is too large, None where it is no number."""
+    if cell is None or cell is pd.NA:
+        return math.nan
+    if isinstance(cell, str):
+        return float(cell) if _NUMBER.fullmatch(cell.strip()) else None
+    if isinstance(cell, bool | np.bool_) or not isinstance(cell, Real):
+        return None
+    try:
+        return float(cell)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf
+
+
+def _by_calendar(table: pd.DataFrame, exchange: str, left_out: dict[str, str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the rows of each market, without symbols that were left out; one of no known market is left out too."""
+    calendars = {}
+    for name in table["symbol"].unique():
+        try:
+            if name not in left_out:
+                calendars[name] = market_of(name, exchange).calendar
+        except BadSymbol as error:
+            _leave_out(name, str(error), left_out)
+    codes = table["symbol"].map(calendars)
+    for code in sorted(set(calendars.values())):
+        yield code, table[codes == code]
+
+
+def _without_duplicates(table: pd.DataFrame, left_out: dict[str, str]) -> pd.DataFrame:
+    """Keep one of several equal rows; a symbol with two different bars of one day is left out."""
+    once = table.drop_duplicates()
+    twice = once[once.duplicated(["symbol", "session"])]
+    for name, day in zip(twice["symbol"], twice["session"], strict=True):
+        _leave_out(name, f"{day} is there twice, with different values", left_out)
+    return once[~once["symbol"].isin(list(left_out))]
+
+
+def _on_the_calendar(table: pd.DataFrame, code: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Keep the rows of days on which the market was open, and say of each symbol which ones were not."""
+    if table.empty:
+        return table, {}
+    known = Sessions(code).between(table["session"].min(), table["session"].max())
+    first, last = (known[0], known[-1]) if known else (date.max, date.min)
+    sessions = set(known)
+
+    def is_open(day: date) -> bool:  # before and after what is recorded only the week is known
+        return day in sessions or (not first <= day <= last and day.weekday() < 5)
+
+    there = table["session"].map(is_open).astype(bool)
+    closed: dict[str, list[str]] = {}
+    for name, day in zip(table.loc[~there, "symbol"], table.loc[~there, "session"], strict=True):
+        closed.setdefault(name, []).append(str(day))
+    notes = {name: f"not sessions of {code}, and left out: {some(days)}" for name, days in closed.items()}
+    return table[there], notes
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    first, rest = (every := list(names))[:_NAMED], len(every) - _NAMED
+    return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _quote(cell: object) -> str:
+    text = repr(cell)
+    return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"

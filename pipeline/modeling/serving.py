@@ -1,0 +1,110 @@
+"""A forecast straight from client-supplied prices: what a served model answers with."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import NothingToForecast, UserError
+from pipeline.forecast_schema import quantile_column
+from pipeline.market.sessions import Sessions
+from pipeline.modeling.data.features import make_features
+from pipeline.modeling.data.panel_from_bars import panel_from_bars
+from pipeline.modeling.data.windows import usable_origins
+from pipeline.modeling.forecast_frame import forecast_frame
+from pipeline.modeling.forecaster import Forecaster
+from pipeline.modeling.posted_prices import read_posted
+
+NOTE = "note"
+_LONGEST = 500  # characters of a refusal
+
+
+def forecast_from_prices(
+    forecaster: Forecaster,
+    prices: pd.DataFrame,
+    *,
+    exchange: str = "XNYS",
+    model_version: str = "",
+    latest: date | None = None,
+) -> pd.DataFrame:
+    """Return the forecast frame for a long table `symbol, date, open, high, low, close, volume`, and a column `note`.
+
+    `dividends` (per share) and `splits` (2 for 2:1) are used where present. Each symbol is forecast from the last date
+    that the table has of its market. `note` says what was left out of a symbol's rows and which session is estimated. A
+    symbol that was left out has one row, with the reason and no numbers, after all others. `latest` is the last day
+    that is not in the future.
+
+    Raises BadFile for a table that cannot be read, NothingToForecast where no symbol is left.
+    """
+    posted = read_posted(prices, exchange=exchange, latest=latest)
+    left_out, frames = dict(posted.left_out), []
+    for code, bars in posted.bars.items():
+        try:
+            frames.append(_of_one_market(forecaster, bars, code, model_version, left_out))
+        except (UserError, ValueError, IndexError, KeyError) as error:  # a calendar that has ended
+            reason = str(error) if isinstance(error, UserError) else f"the calendar {code} has no sessions after it"
+            left_out |= dict.fromkeys(bars["symbol"].unique(), reason)
+    frames = [frame for frame in frames if len(frame)]
+    if not frames:
+        raise NothingToForecast(_nothing(left_out, posted.left_out, forecaster.card.context_length))
+    made = pd.concat(frames, ignore_index=True)
+    its_own = [posted.notes.get(name) for name in made["symbol"]]
+    made[NOTE] = ["; ".join(filter(None, both)) or None for both in zip(made[NOTE], its_own, strict=True)]
+    return _with_left_out(made, left_out)
+
+
+def _of_one_market(
+    forecaster: Forecaster, bars: pd.DataFrame, code: str, model_version: str, left_out: dict[str, str]
+) -> pd.DataFrame:
+    """Return the forecasts of the symbols with a whole context, and put the others into `left_out`."""
+    card = forecaster.card
+    panel = panel_from_bars(bars)
+    features = make_features(panel)
+    last = panel.last
+    as_of = panel.day(0, last)
+    origins = usable_origins(features, card.context_length).at(last)
+    sessions = Sessions(code)
+    targets = sessions.following(as_of, card.horizon)
+    frame = forecast_frame(
+        [panel.symbols[s] for s in origins.s_N],
+        panel.close_ST[origins.s_N, origins.t_N],
+        forecaster.quantiles(features, origins) if len(origins) else np.empty((0, card.horizon, len(card.levels))),
+        as_of=as_of,
+        targets=[targets] * len(origins),
+        levels=card.levels,
+        model=card.network,
+        model_version=model_version,
+    )
+    lasts = bars.groupby("symbol")["session"].max()
+    for name in sorted({*panel.symbols} - {*frame["symbol"]}):
+        its_own = lasts[name].date()
+        short = f"fewer than {card.context_length} whole sessions after its warm-up, up to {as_of}"
+        late = f"its last date is {its_own}, that of others on {code} is {as_of}"
+        left_out[name] = short if its_own == as_of else late
+    prices_NQ = frame[[quantile_column(level) for level in card.levels]].to_numpy(float)
+    unsound = frame.loc[~(np.isfinite(prices_NQ) & (prices_NQ > 0)).all(axis=1), "symbol"].unique()
+    left_out |= dict.fromkeys(unsound, "its prices lead to a forecast that is not a price")
+    estimated = f"estimated session: it is outside the days that the calendar {code} records"
+    notes = [estimated if sessions.is_estimated(day) else None for day in targets]
+    noted = frame.assign(**{NOTE: [notes[step - 1] for step in frame["step"]]})
+    sound: pd.DataFrame = noted[~noted["symbol"].isin(unsound)]
+    return sound
+
+
+def _nothing(left_out: dict[str, str], unread: dict[str, str], context_length: int) -> str:
+    """Say in one sentence why nothing is forecast."""
+    if not unread:
+        return f"no symbol has {context_length} whole sessions after its warm-up, up to the last date"
+    reasons = list(
+        dict.fromkeys(reason if name in reason else f"{name}: {reason}" for name, reason in left_out.items())
+    )
+    text = f"nothing can be forecast: {'; '.join(reasons[:2])}"
+    text += f"; and {len(reasons) - 2} more" if len(reasons) > 2 else ""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _with_left_out(made: pd.DataFrame, left_out: dict[str, str]) -> pd.DataFrame:
+    if not left_out:
+        return made
+    rows = pd.DataFrame({"symbol": list(left_out), NOTE: [f"left out: {reason}" for reason in left_out.values()]})
+    return pd.concat([made.astype({"step": "Int64"}), rows.astype("str")], ignore_index=True)[list(made.columns)]

@@ -1,0 +1,1 @@
+"""Training: the loop, the optimizer, precision, and one model from a snapshot."""

@@ -1,0 +1,160 @@
+"""Fitting a network: pinball loss on scaled targets, the best moment chosen on the validation block.
+
+Legend: N windows, B batch, H horizon, Q quantile levels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.forecast_schema import INPUTS
+from pipeline.modeling.data.features import Features
+from pipeline.modeling.data.splits import Fold
+from pipeline.modeling.data.windows import Index, Origins, Windows
+from pipeline.modeling.networks.batched import in_chunks
+from pipeline.modeling.networks.quantile_networks import Shape, build
+from pipeline.modeling.torch_runtime import Workers, settle, training_device
+from pipeline.modeling.training.adamw import AdamW, clip
+from pipeline.modeling.training.precision import Precision
+
+_CHECK_EVERY = 50  # steps between two looks at the validation block
+_VALIDATION_WINDOWS = 4096  # at the most; evenly spaced over the block
+_START_WINDOWS = 100_000  # that the first forecast is made from; more would not move its quantiles
+Progress = Callable[[int, float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train."""
+
+    steps: int
+    batch_size: int
+    seed: int
+    levels: tuple[float, ...]
+    inputs: tuple[str, ...] = INPUTS
+    learning_rate: float = 5e-4  # the peak of the schedule
+    weight_decay: float = 1e-4
+    clip_norm: float = 1.0
+    threads: int = 1  # that the windows of a step are shared out to; another number gives other bits
+    precision: Precision = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A trained network and how it went: points of (step, value)."""
+
+    network: nn.Module
+    best_step: int
+    train_pinball: list[tuple[int, float]]
+    validation_pinball: list[tuple[int, float]]
+    learning_rate: list[tuple[int, float]]
+
+
+def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: Progress | None = None) -> Fitted:
+    """Return the network trained on `fold.train`, as it was when it did best on `fold.validation`.
+
+    The same features, fold, shape and recipe give the same bits on the same machine. `progress` is told the step
+    and the training loss. The network comes back on the CPU, wherever it was trained.
+    """
+    settle()
+    torch.manual_seed(recipe.seed)
+    device = training_device()
+    levels_Q = torch.tensor(recipe.levels)
+    windows = Windows(features, shape.context_length, recipe.inputs, device)
+    checked = fold.validation.evenly(_VALIDATION_WINDOWS)
+    check_starts_N, check_y_NH = windows.starts(checked), scaled_targets(features, checked, shape.horizon)
+
+    begin_y_NH = scaled_targets(features, fold.train.at_rows(_every(len(fold.train), _START_WINDOWS)), shape.horizon)
+    network = build(shape, torch.quantile(begin_y_NH, levels_Q, dim=0).T.contiguous()).to(device)
+    parameters = list(network.parameters())
+    optimizer = AdamW(parameters, peak=recipe.learning_rate, weight_decay=recipe.weight_decay, steps=recipe.steps)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    losses: list[tuple[int, float]] = []
+    rates: list[tuple[int, float]] = []
+    with Workers(recipe.threads if device.type == "cpu" else 1) as workers:
+        gradient_of = _Gradient(network, windows, levels_Q.to(device), recipe, workers)
+
+        def checked_loss() -> float:
+            # As it is trained: in bf16 no part of it then needs the compiled cells, which cost 120 MiB.
+            bf16 = recipe.precision == "bf16"
+            return pinball(in_chunks(network, windows, check_starts_N, workers, bf16=bf16), check_y_NH, levels_Q).item()
+
+        checks = [(0, checked_loss())]
+        best, best_step = _copy(network), 0
+        for step in range(1, recipe.steps + 1):
+            rows_B = torch.randint(len(fold.train), (recipe.batch_size,), generator=generator).numpy()
+            batch = fold.train.at_rows(rows_B)
+            loss, gradients = gradient_of(windows.starts(batch), scaled_targets(features, batch, shape.horizon))
+            clip(gradients, recipe.clip_norm)
+            rates.append((step, optimizer.step(gradients)))
+            losses.append((step, loss))
+            if step % _CHECK_EVERY == 0 or step == recipe.steps:
+                checks.append((step, checked_loss()))
+                if checks[-1][1] < min(value for _, value in checks[:-1]):
+                    best, best_step = _copy(network), step
+            if progress is not None:
+                progress(step, loss)
+    network.load_state_dict(best)
+    return Fitted(
+        network=network.cpu().eval(),
+        best_step=best_step,
+        train_pinball=losses,
+        validation_pinball=checks,
+        learning_rate=rates,
+    )
+
+
+def pinball(quantiles_BHQ: Tensor, y_BH: Tensor, levels_Q: Tensor) -> Tensor:
+    """Return the mean quantile loss (Koenker & Bassett 1978)."""
+    error_BHQ = y_BH.unsqueeze(-1) - quantiles_BHQ
+    return torch.maximum(levels_Q * error_BHQ, (levels_Q - 1) * error_BHQ).mean()
+
+
+def scaled_targets(features: Features, origins: Origins, horizon: int) -> Tensor:
+    """Return the cumulative returns over 1..horizon sessions after each origin over volatility · √step, (N, H)."""
+    scale_N = features.scale_ST[origins.s_N, origins.t_N]
+    total_N = np.zeros(len(origins))
+    y_NH = np.empty((len(origins), horizon), np.float32)
+    for step in range(1, horizon + 1):
+        total_N += features.panel.return_ST[origins.s_N, origins.t_N + step]
+        y_NH[:, step - 1] = total_N / (scale_N * np.sqrt(step))
+    return torch.from_numpy(y_NH)
+
+
+class _Gradient:
+    """The loss of a batch and its gradient by each parameter. Each worker does a part of the batch."""
+
+    def __init__(
+        self, network: nn.Module, windows: Windows, levels_Q: Tensor, recipe: Recipe, workers: Workers
+    ) -> None:
+        self._network, self._windows, self._levels_Q, self._workers = network, windows, levels_Q, workers
+        self._parameters = list(network.parameters())
+        self._bf16 = recipe.precision == "bf16"
+
+    def __call__(self, starts_B: Tensor, y_BH: Tensor) -> tuple[float, list[Tensor]]:
+        shared_out = zip(*(torch.tensor_split(each, self._workers.count) for each in (starts_B, y_BH)), strict=True)
+        parts = [(*part, len(part[0]) / len(starts_B)) for part in shared_out if len(part[0])]
+        (loss, gradients), *others = self._workers.each(self._part, parts)
+        for more, by_part in others:  # in the order of the parts, so that the sum is always the same
+            loss += more
+            gradients = [whole + one for whole, one in zip(gradients, by_part, strict=True)]
+        return loss, gradients
+
+    def _part(self, part: tuple[Tensor, Tensor, float]) -> tuple[float, list[Tensor]]:
+        starts_B, y_BH, share = part
+        x_BLF = self._windows.gather(starts_B)
+        with torch.autocast(x_BLF.device.type, torch.bfloat16, enabled=self._bf16):
+            quantiles_BHQ = self._network(x_BLF)
+        loss = pinball(quantiles_BHQ.float(), y_BH.to(x_BLF.device), self._levels_Q) * share
+        return loss.item(), list(torch.autograd.grad(loss, self._parameters))
+
+
+def _every(count: int, at_most: int) -> Index:
+    return np.arange(0, count, max(1, count // at_most))
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}

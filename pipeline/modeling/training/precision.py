@@ -1,0 +1,69 @@
+"""Whether training in bf16 pays on this machine.
+
+Only matrix products are done in bf16 (autocast); weights, gates and sums stay in fp32. It is faster where the processor
+has instructions for it, and many times slower where it has none. The RNN and the MLP gain nothing on a CPU.
+"""
+
+import platform
+import statistics
+import time
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from pipeline.modeling.networks.quantile_networks import Shape, build
+from pipeline.modeling.torch_runtime import settle
+
+Precision = Literal["fp32", "bf16"]
+_PAYS_BELOW = 0.85  # of the time in fp32: far enough from 1 that the same machine gives the same answer
+_BATCH, _WARM_UP, _TIMED = 256, 2, 5
+
+
+def has_bf16() -> bool:
+    """Return whether this machine can train in bf16: a GPU that knows it, or a processor with instructions for it."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def processor() -> str:
+    """Return what kind of processor this is: its model and the instructions that decide about bf16."""
+    known = Path("/proc/cpuinfo")
+    of_first = known.read_text().partition("\n\n")[0] if known.is_file() else ""
+    values = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in of_first.splitlines())}
+    flags = [flag for flag in ("avx512f", "avx512_bf16", "amx_bf16") if flag in values.get("flags", "").split()]
+    return " ".join([values.get("model name", platform.processor()), platform.machine(), *flags])
+
+
+def fastest_precision(shape: Shape) -> tuple[Precision, float | None]:
+    """Return what to train a network of this shape in, and the time of a step in bf16 over that in fp32.
+
+    On a CPU that has bf16 instructions it is measured, which takes a second or two; elsewhere it is known, and there is
+    no ratio.
+    """
+    if not has_bf16():
+        return "fp32", None
+    if torch.cuda.is_available():
+        return "bf16", None
+    if shape.network != "lstm":
+        return "fp32", None
+    ratio = step_s(shape, bf16=True) / step_s(shape, bf16=False)
+    return ("bf16" if ratio < _PAYS_BELOW else "fp32"), ratio
+
+
+def step_s(shape: Shape, *, bf16: bool) -> float:
+    """Return the median of a step's CPU seconds, forward and backward."""
+    settle()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build(shape, torch.linspace(-1, 1, shape.levels).expand(shape.horizon, -1).contiguous())
+        x_BLF = torch.randn(_BATCH, shape.context_length, shape.features)
+    spent = []
+    for _ in range(_WARM_UP + _TIMED):
+        began = time.thread_time()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            quantiles_BHQ = network(x_BLF)
+        torch.autograd.grad(quantiles_BHQ.float().square().mean(), list(network.parameters()))
+        spent.append(time.thread_time() - began)
+    return statistics.median(spent[_WARM_UP:])

@@ -1,0 +1,228 @@
+"""The look over what is stored before anything is made of it: what was held back, what is missing, and which symbols'
+present is too doubtful to forecast from.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Engine
+
+from pipeline.config import Settings
+from pipeline.database.engine import reading, writing
+from pipeline.prices.quality import MEANING, gaps, identical_series, series_notes
+from pipeline.prices.quality.digest import top_reasons, unique_notes
+from pipeline.prices.quality.findings import OF_SERIES, Note
+from pipeline.prices.store import quarantine, request_log
+from pipeline.prices.store.asof import AsOf
+
+# How long a step in the scale of prices spoils what is made of them: the slow volatility remembers a year.
+SEAM_MATTERS = timedelta(days=365)
+# The smallest split that is held back where nobody lists it, 2:1, as a log.
+_SEAM_SIZE = 0.69
+_PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
+_FINDING = ["symbol", "session", "verdict", "rule", "detail"]
+
+
+def look_over(
+    engine: Engine,
+    known: AsOf,
+    bars: pd.DataFrame,
+    settings: Settings,
+    symbols: tuple[str, ...],
+    last_of: Callable[[str], date],
+    *,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return the audit of a snapshot, ready for JSON.
+
+    Counts of bars by verdict, `gaps`, `reconstructed` (bars known only later than the session), `problems`, `doubtful`:
+    symbol and reason of each that gets no forecast, and `seams`: symbol, session and detail of each step in scale that
+    nobody has released; `reasons` and `notes`, of bars and of whole series, as `quality.digest` has them.
+    """
+    _hold_twins(engine, settings.source, bars, now)
+    held = _held_back(engine, settings.source, known, symbols, max(map(last_of, symbols)))
+    still = _with_true_seams(held[held["status"].isin(["open", "confirmed"])], bars)
+    warnings = known.warnings().assign(verdict="warn")
+    warnings = warnings.assign(detail=[MEANING.get(rule, rule.replace("_", " ")) for rule in warnings["rule"]])
+    missing = _not_held(gaps(bars, settings.sessions_of, last_of), still)
+    bad = still.drop_duplicates(["symbol", "session"])["verdict"].value_counts()
+    reasons = _reasons(engine, settings.source, known, symbols, last_of)
+    problems = pd.concat([still[_FINDING], warnings[_FINDING], missing[_FINDING]], ignore_index=True)
+    notes = _notes(bars, problems, settings)
+    return {
+        "accept": known.rows - len(warnings),
+        "warn": len(warnings),
+        "quarantine": int(bad.get("quarantine", 0)),
+        "reject": int(bad.get("reject", 0)),
+        "released": len(held) - len(still),
+        "gaps": len(missing),
+        "reconstructed": known.reconstructed,
+        "doubtful": _also_shifted(doubtful(bars, symbols, last_of, still, reasons), notes, symbols),
+        "seams": _seams(still),
+        "reasons": top_reasons(problems),
+        "notes": notes,
+        "problems": _listed(problems),
+    }
+
+
+def _notes(bars: pd.DataFrame, problems: pd.DataFrame, settings: Settings) -> list[Note]:
+    """Return what is to be said of whole series: from the bars stored, and from what the store has kept of findings.
+
+    Neither depends on when it is asked: a replay reads the same bars and findings and says the same.
+    """
+    notes = series_notes(bars, settings.sessions_of, dividends_as_given=settings.source == "files")
+    said = problems[problems["rule"].isin(OF_SERIES)].drop_duplicates(["symbol", "rule"], keep="last")
+    return unique_notes([*notes, *_records(said[["symbol", "rule", "detail"]])])
+
+
+def doubtful(
+    bars: pd.DataFrame,
+    symbols: tuple[str, ...],
+    last_of: Callable[[str], date],
+    held: pd.DataFrame,
+    reasons: Mapping[str, str],
+) -> list[dict[str, str]]:
+    """Return `symbol` and `reason` of those whose bar for their last session is missing, held back, or another's, or on
+    another scale than the bars before it.
+
+    `reasons` says, where it is known, why a bar is missing.
+    """
+    reached = bars.groupby("symbol")["session"].max()
+    rows = []
+    for symbol in symbols:
+        last = last_of(symbol)
+        here = reached[symbol].date() if symbol in reached.index else None
+        mine = held[held["symbol"] == symbol]
+        spoilt = mine.loc[_is_twin(mine) | _recent_seam(mine, last), "detail"]
+        if here == last and len(spoilt):
+            rows.append({"symbol": symbol, "reason": str(spoilt.iloc[-1])})
+        elif here != last:
+            rows.append({"symbol": symbol, "reason": _why_missing(here, last, mine, reasons.get(symbol))})
+    return rows
+
+
+def _not_held(missing: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """Return the gaps without those whose bar came and was held back: it is not missing."""
+    if missing.empty or held.empty:
+        return missing
+    here = pd.MultiIndex.from_arrays([held["symbol"], pd.to_datetime(held["session"])])
+    return missing[~pd.MultiIndex.from_frame(missing[["symbol", "session"]]).isin(here)]
+
+
+def _also_shifted(rows: list[dict[str, str]], notes: list[Note], symbols: tuple[str, ...]) -> list[dict[str, str]]:
+    """Return the doubtful symbols with those whose stored dates are a day off, as a version before this stored them."""
+    reasons = {row["symbol"]: row["reason"] for row in rows}
+    shifted = {note["symbol"]: note["detail"] for note in notes if note["rule"] == "shifted"}
+    every = shifted | reasons
+    return [{"symbol": symbol, "reason": every[symbol]} for symbol in symbols if symbol in every]
+
+
+def _is_twin(held: pd.DataFrame) -> pd.Series:
+    """Where a series is another symbol's, and nobody has looked yet which of them is right."""
+    return (held["rule"] == quarantine.IDENTICAL) & (held["status"] == "open")
+
+
+def _recent_seam(held: pd.DataFrame, last: date) -> pd.Series:
+    """Where a split that nobody lists has not been released as a real move: the past is on another scale."""
+    since = pd.Timestamp(last - SEAM_MATTERS)
+    return (held["rule"] == quarantine.SEAM) & (pd.to_datetime(held["session"]) > since)
+
+
+def _with_true_seams(held: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
+    """Return what is held back with the rule of a seam where there is one, and nowhere else.
+
+    Where the prices go on at the level they had, the bar that was held back was bad by itself, and nothing before it is
+    on another scale. Where a split is listed on a bar that is held back, the prices step and nothing stored says why.
+    """
+    ratios = [json.loads(bar).get("split_ratio") or 1.0 for bar in held["bar"]]
+    lists = np.array([ratio > 0 and ratio != 1 for ratio in ratios], bool)
+    seams = (held["rule"] == quarantine.SEAM).to_numpy()
+    rules, details = held["rule"].to_list(), held["detail"].to_list()
+    for at in np.flatnonzero(seams | lists).tolist():
+        symbol, day = held["symbol"].iloc[at], held["session"].iloc[at]
+        size = abs(float(np.log(ratios[at]))) if lists[at] else _SEAM_SIZE
+        is_step = _is_step(bars[bars["symbol"] == symbol], day, size)
+        if seams[at] and not is_step:
+            rules[at] = "spike"
+        elif is_step and not seams[at]:
+            rules[at] = quarantine.SEAM
+            details[at] = f"a split is listed on its bar of {day}, which is held back: {details[at]}"
+    return held.assign(rule=rules, detail=details)
+
+
+def _is_step(bars: pd.DataFrame, session: Any, size: float) -> bool:
+    """Whether one symbol's prices, sorted, are on a level after a session that is rather `size` (log) off than the same
+    as before it.
+    """
+    day = pd.Timestamp(session)
+    before, after = bars[bars["session"] < day].tail(1), bars[bars["session"] > day].head(1)
+    if before.empty:
+        return False
+    if after.empty:
+        return True
+    between = bars[(bars["session"] > before["session"].iloc[0]) & (bars["session"] <= after["session"].iloc[0])]
+    ratio = after["close"].iloc[0] * between["split_ratio"].prod() / before["close"].iloc[0]
+    return bool(abs(np.log(ratio)) > size / 2)
+
+
+def _seams(held: pd.DataFrame) -> list[dict[str, str]]:
+    rows = held.loc[held["rule"] == quarantine.SEAM, ["symbol", "session", "detail"]]
+    return _records(rows.astype(str))
+
+
+def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str | None) -> str:
+    whole = held[held["rule"] == "shifted"]
+    if here is None and len(whole):
+        return f"is in quarantine: {whole['detail'].iloc[-1]}"
+    today = held[pd.to_datetime(held["session"]).dt.date == last] if len(held) else held
+    if len(today):
+        return f"its bar of {last} is in quarantine: {today['detail'].iloc[-1]}"
+    if reason:
+        return reason
+    return f"has no bar for {last}, its last is of {here}" if here else f"has no bar up to {last}"
+
+
+def _held_back(engine: Engine, source: str, known: AsOf, symbols: tuple[str, ...], last: date) -> pd.DataFrame:
+    """Return what was held back, of live symbols as it stood at the cutoff: the audit is as old as the bars."""
+    live = tuple(symbol for symbol in symbols if symbol in known.live)
+    others = tuple(symbol for symbol in symbols if symbol not in known.live)
+    then = quarantine.held_back(engine, source, live, last, by=known.cutoff) if live else None
+    now = quarantine.held_back(engine, source, others, last) if others else None
+    return pd.concat([part for part in (then, now) if part is not None], ignore_index=True)
+
+
+def _reasons(
+    engine: Engine, source: str, known: AsOf, symbols: tuple[str, ...], last_of: Callable[[str], date]
+) -> dict[str, str]:
+    """Return why the bar of a last session is missing, where a run has said so: for live symbols the run of then."""
+    others = {symbol: last_of(symbol) for symbol in symbols if symbol not in known.live}
+    with reading(engine) as connection:
+        return request_log.missed(connection, source, others) | known.missed
+
+
+def _hold_twins(engine: Engine, source: str, bars: pd.DataFrame, now: datetime) -> None:
+    """Put the last bar of series that are another symbol's into quarantine, once, for a person to look at."""
+    twins = identical_series(bars)
+    if twins.empty:
+        return
+    before = quarantine.held_back(engine, source, tuple(twins["symbol"].unique()), date.max)
+    known = before.loc[before["rule"] == quarantine.IDENTICAL, "symbol"]
+    twins = twins[~twins["symbol"].isin(known)].drop_duplicates("symbol")
+    rows = bars.drop_duplicates("symbol", keep="last").merge(twins.drop(columns="session"), on="symbol")
+    rows = rows.assign(verdict="quarantine")  # both stay stored; neither is forecast before somebody has looked
+    with writing(engine) as connection:
+        quarantine.hold(connection, source, rows, now.astimezone(UTC).replace(tzinfo=None))
+
+
+def _listed(problems: pd.DataFrame) -> list[dict[str, Any]]:
+    problems = problems.assign(session=problems["session"].astype(str).str[:10])
+    newest = problems.sort_values(["session", "symbol"], ascending=[False, True], kind="stable")
+    return _records(newest.head(_PROBLEMS_LISTED))
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]

@@ -1,0 +1,77 @@
+"""What yfinance returns, as rows of `frames`, with what it silently drops or moves put right from the raw answer."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from pipeline.market.sessions import Sessions
+from pipeline.prices.bars import PRICES
+
+if TYPE_CHECKING:
+    from pipeline.prices.sources.yahoo.session import Exchange
+
+_NAMES = {
+    "Open": "open",
+    "High": "high",
+    "Low": "low",
+    "Close": "close",
+    "Volume": "volume",
+    "Dividends": "dividend",
+    "Stock Splits": "listed_split",
+    "Adj Close": "adjusted_close",
+    "Capital Gains": "capital_gain",
+}
+# Columns, their events in Yahoo's answer, and what stands where there is none.
+_EVENTS = (("dividend", "dividends", 0.0), ("listed_split", "splits", 1.0), ("capital_gain", "capitalGains", 0.0))
+
+
+def rows_of(history: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
+    """Return yfinance's table with the columns of `frames`: the session is the date where the exchange stands."""
+    rows = history.rename(columns=_NAMES)
+    rows = rows[[name for name in _NAMES.values() if name in rows]]
+    sessions = pd.DatetimeIndex(history.index).tz_localize(None).normalize().astype("datetime64[s]")
+    rows = rows.assign(session=sessions, split_ratio=1.0)
+    return pd.concat([_on_their_days(rows, exchange), _contradicted(rows, exchange)], ignore_index=True)
+
+
+def _on_their_days(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
+    """Return `rows` with each event on its own day, or nowhere: yfinance moves those whose session has no bar."""
+    events = exchange.result.get("events") or {}
+    for name, kind, nothing in _EVENTS:
+        stamps = [event["date"] for event in (events.get(kind) or {}).values()]
+        if name in rows:
+            there = rows["session"].isin(_local_days(stamps, exchange))
+            rows = rows.assign(**{name: rows[name].where(there, nothing)})
+    return rows
+
+
+def _contradicted(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
+    """Return the rows that yfinance dropped because their session had one already, with other prices.
+
+    The last session is left out: while a day is young Yahoo lists it twice, and yfinance keeps the later row.
+    """
+    quote = exchange.result["indicators"]["quote"][0]
+    given = pd.DataFrame({name: quote[name] for name in (*PRICES, "volume")}).astype(float)
+    given = given.assign(session=_local_days(exchange.result["timestamp"], exchange))
+    given = given.sort_values("session", kind="stable")
+    twice = given[given.duplicated("session", keep=False) & (given["session"] < given["session"].max())]
+    kept = rows[["session", *PRICES]].drop_duplicates()
+    both = twice.merge(kept, how="left", on=["session", *PRICES], indicator=True)
+    dropped: pd.DataFrame = both[both["_merge"] == "left_only"].drop(columns="_merge")
+    return dropped.assign(dividend=0.0, split_ratio=1.0, listed_split=1.0)
+
+
+def _local_days(stamps: list[int], exchange: "Exchange") -> pd.DatetimeIndex:
+    """Return the days, where the exchange stands, of stamps in seconds."""
+    local = pd.to_datetime(stamps, unit="s", utc=True).tz_convert(exchange.meta["exchangeTimezoneName"])
+    local = local.tz_localize(None)
+    late = (local.minute == 0) & (local.hour >= 22)  # midnight, by an old rule for summer time: yfinance mends it too
+    days = (local + pd.to_timedelta(late * 2, unit="h")).normalize()
+    return pd.DatetimeIndex(days.astype("datetime64[s]"))
+
+
+def without_padding(rows: pd.DataFrame, sessions: Sessions) -> pd.DataFrame:
+    """Return `rows` without those that have no price and fall on no session: Yahoo pads some holidays with nulls."""
+    empty = rows[PRICES].isna().all(axis=1)
+    off = [not sessions.is_session(stamp.date()) for stamp in rows.loc[empty, "session"]]
+    return rows.drop(index=rows.index[empty][off])

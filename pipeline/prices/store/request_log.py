@@ -1,0 +1,113 @@
+"""How requests ended: the last one for each symbol, which lets an interrupted load go on, and what a run went on
+without, which tells why a bar is missing, then and in every replay.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Literal
+
+from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy.dialects.postgresql import Insert as InsertIntoPostgresql
+from sqlalchemy.dialects.sqlite import Insert as InsertIntoSqlite
+
+from pipeline.database.engine import reading, writing
+from pipeline.database.schema import coverage, misses
+from pipeline.prices.store.rows import in_parts
+
+# complete: its last session has come · incomplete: it has not, yet · stale, delisted: it has not for long ·
+# unknown: the vendor has never heard of it · held: it came and is in quarantine · failed: no answer that makes sense
+Outcome = Literal["complete", "incomplete", "held", "stale", "delisted", "unknown", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """The last request for one symbol."""
+
+    symbol: str
+    through: date  # the last session asked for
+    outcome: Outcome
+    detail: str = ""
+    asked_at: datetime | None = None  # aware
+
+
+def note(engine: Engine, source: str, requests: list[Coverage], now: datetime) -> None:
+    """Keep how requests ended, each in the place of the symbol's request before."""
+    if not requests:
+        return
+    moment = now.astimezone(UTC).replace(tzinfo=None)
+    rows = [
+        {
+            "source": source,
+            "symbol": one.symbol,
+            "asked_at": moment,
+            "through": one.through,
+            "outcome": one.outcome,
+            "detail": one.detail,
+        }
+        for one in requests
+    ]
+    new = _insert(engine, coverage)
+    changed = {name: new.excluded[name] for name in ("asked_at", "through", "outcome", "detail")}
+    with writing(engine) as connection:
+        connection.execute(new.on_conflict_do_update(index_elements=["source", "symbol"], set_=changed), rows)
+
+
+def last_requests(engine: Engine, source: str, symbols: tuple[str, ...]) -> dict[str, Coverage]:
+    """Return the last request for each of the symbols that were ever asked for."""
+    columns = coverage.c
+    found = {}
+    with reading(engine) as connection:
+        for part in in_parts(symbols):
+            query = select(columns.symbol, columns.asked_at, columns.through, columns.outcome, columns.detail).where(
+                columns.source == source, columns.symbol.in_(part)
+            )
+            for row in connection.execute(query):
+                found[row.symbol] = Coverage(
+                    symbol=row.symbol,
+                    through=row.through,
+                    outcome=row.outcome,
+                    detail=row.detail,
+                    asked_at=row.asked_at.replace(tzinfo=UTC),
+                )
+    return found
+
+
+def go_on_without(engine: Engine, source: str, requests: Iterable[Coverage], now: datetime) -> None:
+    """Keep which sessions a run goes on without: those of the requests that are not complete."""
+    moment = now.astimezone(UTC).replace(tzinfo=None)
+    rows = [
+        {
+            "source": source,
+            "symbol": one.symbol,
+            "session": one.through,
+            "asked_at": moment,
+            "outcome": one.outcome,
+            "detail": one.detail,
+        }
+        for one in requests
+        if one.outcome != "complete"
+    ]
+    if rows:
+        with writing(engine) as connection:
+            connection.execute(_insert(engine, misses).on_conflict_do_nothing(), rows)
+
+
+def missed(
+    connection: Connection, source: str, last_of: Mapping[str, date], by: datetime | None = None
+) -> dict[str, str]:
+    """Return the reason for each of the symbols whose last session a run went on without, up to `by` (aware)."""
+    columns = misses.c
+    query = select(columns.symbol, columns.session, columns.detail).where(columns.source == source)
+    if by is not None:
+        query = query.where(columns.asked_at <= by.astimezone(UTC).replace(tzinfo=None))
+    found: dict[str, str] = {}
+    days = sorted(set(last_of.values()))
+    for part in in_parts(list(last_of)):
+        mine = query.where(columns.symbol.in_(part), columns.session.in_(days)).order_by(columns.asked_at)
+        found |= {symbol: why for symbol, day, why in connection.execute(mine) if last_of[symbol] == day}
+    return found
+
+
+def _insert(engine: Engine, table: Table) -> InsertIntoSqlite | InsertIntoPostgresql:
+    return InsertIntoSqlite(table) if engine.dialect.name == "sqlite" else InsertIntoPostgresql(table)

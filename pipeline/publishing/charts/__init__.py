@@ -1,0 +1,1 @@
+"""Charts, as PNG for MLflow and as inline SVG for pages."""

@@ -1,0 +1,115 @@
+"""The pictures of a backtest: what was gained on the best baseline session by session, and what the ranges held.
+
+Both are functions of backtest.json alone. Only drawing one imports matplotlib.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.publishing.charts.png import BANDS, BRASS, GRID, INK, MUTED, TEAL, canvas, look_of, png_of
+from pipeline.publishing.formatting import known, model_name
+from pipeline.storage.atomic_files import write_atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SOME_FOLDS = 40  # more of them are not marked: their lines would cover the curve
+
+
+def draw(result: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write the pictures that can be drawn into `folder` and return them; none where nothing was scored."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = []
+    if result["gained_bp"]:
+        drawn.append(skill_chart(result, folder / "skill.png"))
+    if result["scores"]["models"]:
+        drawn.append(coverage_chart(result, folder / "coverage.png"))
+    return drawn
+
+
+def skill_chart(result: Mapping[str, Any], path: Path) -> Path:
+    """Write the network's gain in CRPS on the best baseline, added up over the sessions; up is better."""
+    days, total = np.array(result["sessions"], "datetime64[D]"), result["gained_bp"]
+    with canvas(10, 4.0) as figure:
+        axes = figure.subplots()
+        best = model_name(result["best_baseline"])
+        axes.axhline(0, color=MUTED, linewidth=1, linestyle=":")
+        _mark_folds(axes, result)
+        axes.plot(days, total, color=TEAL)
+        axes.fill_between(days, total, where=[each >= 0 for each in total], color=BANDS[90], interpolate=True)
+        axes.fill_between(days, total, where=[each <= 0 for each in total], color="#f3e4cf", interpolate=True)
+        axes.annotate(
+            f"{total[-1]:+,.0f}".replace("-", "−"), (days[-1], total[-1]), (6, 0), textcoords="offset points",
+            color=INK, va="center", fontweight="bold",
+        )  # fmt: skip
+        axes.set_title(f"{model_name(result['network'])} against {best}: CRPS gained, added up, basis points")
+        axes.margins(x=0.01)
+        _date_axis(axes)
+        figure.text(0.01, 0.012, f"{_what(result)}; dashed: a new model", fontsize=8, color=MUTED)
+        figure.tight_layout(rect=(0, 0.05, 0.98, 1))
+        write_atomic(path, png_of(figure))
+    return path
+
+
+def coverage_chart(result: Mapping[str, Any], path: Path) -> Path:
+    """Write which share of closes each model's 50, 80 and 90 % ranges held, by step, beside what they promise."""
+    models: Mapping[str, Mapping[str, Any]] = result["scores"]["models"]
+    with canvas(10, 4.0) as figure:
+        every = figure.subplots(1, 3)
+        for axes, each in zip(every, (50, 80, 90), strict=True):
+            axes.axhline(each, color=INK, linewidth=1, linestyle=":")
+            for name in sorted(models, key=lambda name: (name != result["network"], name)):
+                held = _held(models[name], each)
+                axes.plot(list(held), list(held.values()), label=model_name(name), **look_of(name))
+            _label(axes, each, models)
+        every[0].legend(loc="best")
+        figure.text(0.01, 0.012, _what(result), fontsize=8, color=MUTED)
+        figure.tight_layout(rect=(0, 0.05, 1, 1), w_pad=2.5)
+        write_atomic(path, png_of(figure))
+    return path
+
+
+def _label(axes: "Axes", each: int, models: Mapping[str, Mapping[str, Any]]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    held = [value for name in models for value in _held(models[name], each).values()]
+    # The promise is in the middle, and no tiny miss is blown up.
+    reach = max([3.0, *(abs(value - each) * 1.15 for value in held)])
+    axes.set_ylim(each - reach, each + reach)
+    axes.set_title(f"Held by the {each} % range, %")
+    axes.set_xlabel("sessions ahead")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _mark_folds(axes: "Axes", result: Mapping[str, Any]) -> None:
+    if len(result["folds"]) > _SOME_FOLDS:
+        return
+    first, last = result["sessions"][0], result["sessions"][-1]
+    for fold in result["folds"][1:]:
+        if first <= fold["first"] <= last:
+            axes.axvline(date.fromisoformat(fold["first"]), color=BRASS, linewidth=0.8, linestyle="--")  # type: ignore[arg-type]
+
+
+def _date_axis(axes: "Axes") -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.grid(visible=True, color=GRID)
+
+
+def _held(scores: Mapping[str, Any], each: int) -> dict[int, float]:
+    found = {row["step"]: known(row.get(f"coverage_{each}")) for row in scores.get("by_step", ())}
+    return {step: 100 * value for step, value in found.items() if value is not None}
+
+
+def _what(result: Mapping[str, Any]) -> str:
+    scores, folds = result["scores"], len(result["folds"])
+    models = "1 model" if folds == 1 else f"{folds} models"
+    period = f"{scores.get('sessions', 0)} sessions, {scores.get('first')} to {scores.get('last')}"
+    return f"{period}; {models}, each trained on what lay before its sessions"

@@ -1,0 +1,145 @@
+"""Numbers and decisions in words: names of models, dates, prices, and whether today's ranges can be trusted."""
+
+import math
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from pipeline.forecast_schema import BASELINES
+
+if TYPE_CHECKING:  # pandas, which a table in the terminal does without
+    from pipeline.publishing.edition import Fan
+
+_NAMES = {
+    "lstm": "LSTM",
+    "rnn": "RNN",
+    "mlp": "MLP",
+    "random_walk": "Random walk",
+    "ewma_historical": "EWMA baseline",
+    "garch": "GARCH baseline",
+    "champion": "Champion",
+}
+NOTHING = "–"
+ESTIMATED = "~"
+PER_CENT = "\N{NO-BREAK SPACE}%"
+
+
+def model_name(name: str, version: str | None = None) -> str:
+    """Return a model's name for people: `LSTM, version 3`."""
+    known = _NAMES.get(name, name)
+    return f"{known}, version {version}" if version and name not in BASELINES else known
+
+
+def named(name: str | None) -> str:
+    """Return a model's name as it stands within a sentence: `random walk`."""
+    known = model_name(name or "the baseline")
+    return known if known[1:2].isupper() else f"{known[:1].lower()}{known[1:]}"
+
+
+def day(when: date, *, weekday: bool = True, year: bool = True) -> str:
+    """Return `Friday 1 March 2013`, without the weekday or the year where they are not wanted."""
+    parts = [f"{when:%A}" if weekday else "", str(when.day), f"{when:%B}", str(when.year) if year else ""]
+    return " ".join(part for part in parts if part)
+
+
+def short_day(when: date) -> str:
+    """Return `Fri 1 Mar`."""
+    return f"{when:%a} {when.day} {when:%b}"
+
+
+def target_day(when: date, *, estimated: bool) -> str:
+    """Return a session that was forecast, as `Fri 1 Mar`, and as `~Fri 1 Mar` where its date is estimated."""
+    return f"{ESTIMATED if estimated else ''}{short_day(when)}"
+
+
+def iso_day(text: str) -> str:
+    """Return `1 March 2013` for 2013-03-01, and anything else as it is."""
+    try:
+        return day(date.fromisoformat(text), weekday=False)
+    except ValueError:
+        return text
+
+
+def decimals(low: float, high: float) -> int:
+    """Return how many decimals show a range of prices in about twenty steps: 2 for shares, 4 for currencies.
+
+    A price below 1 keeps at least three significant digits, however small it is.
+    """
+    below_one = max(-math.floor(math.log10(low)), 0) if low > 0 else 0  # zeros before its first digit, and that digit
+    steps = math.ceil(-math.log10((high - low) / 20)) if high > low else 2
+    return max(min(steps, 6 + below_one), below_one + 2 if below_one else 2)
+
+
+def price(value: float, places: int | None = None) -> str:
+    """Return a price with a comma between thousands; without `places`, with the decimals that suit its size."""
+    return f"{value:,.{decimals(value, value) if places is None else places}f}"
+
+
+def percent(value: float, places: int = 1) -> str:
+    """Return a relative change with its sign, such as +1.6 %."""
+    return f"{value * 100:+.{places}f}{PER_CENT}".replace("-", "−")
+
+
+def price_range(low: float, high: float, places: int) -> str:
+    """Return a range of prices: 418.57 – 443.18."""
+    return f"{price(low, places)} – {price(high, places)}"
+
+
+def change(low: float, high: float, close: float) -> str:
+    """Return a range of prices against the last close: −2.8 % to +3.0 %."""
+    return f"{percent(low / close - 1)} to {percent(high / close - 1)}"
+
+
+def range_of(fan: "Fan", coverage: int, step: int) -> tuple[str, str]:
+    """Return a range as `price_range` and as `change`, with the decimals that suit the symbol."""
+    low, high = fan.range(coverage, step)
+    return price_range(low, high, decimals(*fan.range(80, 1))), change(low, high, fan.last_close)
+
+
+def share(value: Any) -> str:
+    """Return a fraction as 89.7 %, and a dash for what is not known."""
+    fraction = known(value)
+    return NOTHING if fraction is None else f"{fraction * 100:.1f}{PER_CENT}"
+
+
+def share_range(low: Any, high: Any) -> str:
+    """Return an interval of fractions as 46.1 – 53.9 %, and a dash for what is not known."""
+    first, last = known(low), known(high)
+    return NOTHING if first is None or last is None else f"{first * 100:.1f} – {share(last)}"
+
+
+def chance(value: Any) -> str:
+    """Return a p-value: 0.021, < 0.001, and a dash where there was no test."""
+    p = known(value)
+    return NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def number(value: Any, places: int = 1) -> str:
+    """Return a number, and a dash for what is not known."""
+    figure = known(value)
+    return NOTHING if figure is None else f"{figure:,.{places}f}".replace("-", "−")
+
+
+def skill(crps: Any, baseline: Any, places: int = 1) -> str:
+    """Return the share of a baseline's CRPS that a model saves: above 0 the model is better. A dash if unknown."""
+    mine, other = known(crps), known(baseline)
+    return NOTHING if mine is None or not other else percent(1 - mine / other, places)
+
+
+def power_of_ten(power: int) -> str:
+    """Return 10⁻³ for -3."""
+    return "1" if power == 0 else f"10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
+def middle(scores: Mapping[str, Any]) -> str:
+    """Return how good the middle of a model's ranges was: its direction beside "always up", its rank IC with its t."""
+    interval = share_range(scores.get("direction_low"), scores.get("direction_high"))
+    direction = (
+        f"direction right in {share(scores.get('direction'))} ({interval}; always up: {share(scores.get('up'))})"
+    )
+    return f"{direction}, rank IC {number(scores.get('rank_ic'), 3)} (t {number(scores.get('rank_ic_t'), 2)})"
+
+
+def known(value: Any) -> float | None:
+    """Return a score as a number; None where it is absent or not finite."""
+    return None if value is None or not math.isfinite(float(value)) else float(value)

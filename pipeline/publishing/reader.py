@@ -1,0 +1,192 @@
+"""The published root: a folder for each session's standing edition, the other editions, and a pointer to the newest.
+
+    latest.json                  {"as_of", "folder", "manifest_sha256"}: the newest session with a standing edition
+    as_of=2013-03-01/            forecasts.{parquet,csv,json}, record.parquet, report.html, charts/*.png, manifest.json
+    editions/as_of=2013-03-01/   trials and replaced editions of that session: see `archive`
+    record/                      the track record over all editions: see `track_record_files`
+
+Each edition is whole or not there. A run of the standing configuration becomes the standing edition of its session;
+the one that it replaces is copied to `editions` first. A trial is put there at once and moves nothing. The pointer is
+derived from the standing editions, so that it cannot name one that is not complete, and filling in an older session
+never moves it back. In a bucket files are replaced one by one, the manifest last: who reads meanwhile may find a file
+that is not the one of the manifest.
+"""
+
+import io
+import json
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import BucketFailed, CorruptFile, MissingStep, cause_of
+from pipeline.publishing import archive
+from pipeline.storage import Storage
+from pipeline.storage.atomic_files import sha256_bytes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+MANIFEST, POINTER = archive.MANIFEST, "latest.json"
+_FOLDER = "as_of=????-??-??"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A published folder, read back: its manifest.json and forecasts.json."""
+
+    folder: Storage
+    manifest: dict[str, Any]
+    forecasts: dict[str, Any]
+
+
+def folder_name(as_of: date) -> str:
+    """Return the name of a session's folder below the root."""
+    return f"as_of={as_of}"
+
+
+def published_sessions(root: Storage) -> list[date]:
+    """Return the sessions that have a folder, oldest first."""
+    days = []
+    for name in root.names(_FOLDER):
+        with suppress(ValueError):  # a folder that only looks like ours
+            days.append(date.fromisoformat(name.removeprefix("as_of=")))
+    return days
+
+
+def latest(root: Storage) -> Storage:
+    """Return the folder of the newest standing edition; raises MissingStep where there is none."""
+    for day in reversed(published_sessions(root)):
+        if is_published(root, day):
+            return root / folder_name(day)
+    raise MissingStep(f"nothing is published in {root} yet; run `python -m pipeline run` first")
+
+
+def is_published(root: Storage, as_of: date) -> bool:
+    """Whether a session has a standing edition."""
+    return root.exists(f"{folder_name(as_of)}/{MANIFEST}")
+
+
+def newest(root: Storage) -> Storage:
+    """Return the folder to show first: the newest standing edition, or the newest trial where nothing stands yet.
+
+    Raises MissingStep where nothing is published.
+    """
+    try:
+        return latest(root)
+    except MissingStep:
+        for day in reversed(archive.sessions_kept(root)):
+            if there := archive.kept_editions(root, day):
+                return root / there[-1].place
+        raise
+
+
+def edition_of(root: Storage, as_of: date, name: str | None = None) -> Storage:
+    """Return the folder of a session's edition: by its name, else the standing one, else the newest trial.
+
+    Raises MissingStep where there is no edition of that name; a session without any is left to the reader to refuse.
+    """
+    if name is not None:
+        return root / archive.find(root, as_of, name).place
+    if not is_published(root, as_of) and (there := archive.kept_editions(root, as_of)):
+        return root / there[-1].place
+    return root / folder_name(as_of)
+
+
+def all_sessions(root: Storage) -> list[date]:
+    """Return the sessions that have any edition, oldest first."""
+    return sorted({*published_sessions(root), *archive.sessions_kept(root)})
+
+
+def other_editions(root: Storage, as_of: date) -> list[archive.Kept]:
+    """Return the editions of a session next to the standing one, oldest first.
+
+    A copy of the standing edition, left by a publication that was killed between copying and replacing, is not one.
+    """
+    standing = file_digest(root / folder_name(as_of), MANIFEST) or ""
+    there = archive.kept_editions(root, as_of)
+    return [one for one in there if not (standing and standing.startswith(one.content))]
+
+
+def read_published(folder: Storage, *, verify: bool = False) -> Published:
+    """Return what is published in a folder; with `verify`, only after every file has the SHA-256 of the manifest.
+
+    Raises MissingStep if nothing is published there, CorruptFile if a file is missing or not what was written.
+    """
+    manifest = read_manifest(folder)
+    damaged = damaged_files(folder, manifest["files"]) if verify else []
+    if damaged:
+        raise CorruptFile(f"{', '.join(damaged)} in {folder}: not what was published; publish that session again")
+    return Published(folder=folder, manifest=manifest, forecasts=_read_json(folder, "forecasts.json"))
+
+
+def read_manifest(folder: Storage) -> dict[str, Any]:
+    """Return what a published folder says of itself. Raises MissingStep, or CorruptFile if it cannot be read."""
+    if not folder.exists(MANIFEST):
+        raise MissingStep(f"nothing is published in {folder}; run `python -m pipeline run` for that session first")
+    return _read_json(folder, MANIFEST)
+
+
+def source_of(manifest: Mapping[str, Any]) -> str:
+    """Return the source of the prices that an edition was made from; "" where its manifest does not say."""
+    return str(manifest.get("provenance", {}).get("source", ""))
+
+
+def read_record(folder: Storage, symbols: Collection[str]) -> list[dict[str, Any]]:
+    """Return the rows of record.parquet of some symbols: how their forecasts of the next session did lately.
+
+    None where an edition of an older version has no such file. Raises CorruptFile if it cannot be read.
+    """
+    rows: list[dict[str, Any]] = record_table(folder, symbols).to_pylist()
+    return rows
+
+
+def record_table(folder: Storage, symbols: Collection[str] | None = None) -> "pa.Table":
+    """Return record.parquet of some symbols, or of all, as it lies there: the columns of `tables.RECORD_SCHEMA`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted = None if symbols is None else pc.field("symbol").isin(pa.array(symbols, pa.string()))
+    try:
+        return pq.read_table(io.BytesIO(folder.read("record.parquet")), filters=wanted)
+    except FileNotFoundError:
+        from pipeline.publishing.tables.daily_tables import RECORD_SCHEMA
+
+        return RECORD_SCHEMA.empty_table()
+    except pa.ArrowException as error:
+        reason = cause_of(error)
+        raise CorruptFile(
+            f"{folder / 'record.parquet'} cannot be read ({reason}); publish that session again"
+        ) from None
+
+
+def damaged_files(folder: Storage, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [name for name, record in recorded.items() if file_digest(folder, name) != record["sha256"]]
+
+
+def file_digest(place: Storage, name: str) -> str | None:
+    """Return the SHA-256 of a file, None where there is none."""
+    try:
+        return sha256_bytes(place.read(name))
+    except FileNotFoundError:
+        return None
+
+
+def pointer_to(folder: Storage) -> bytes:
+    from pipeline.publishing.tables.daily_tables import dump
+
+    as_of = folder.name.removeprefix("as_of=")
+    return dump({"as_of": as_of, "folder": folder.name, "manifest_sha256": file_digest(folder, MANIFEST)})
+
+
+def _read_json(folder: Storage, name: str) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(folder.read(name))
+    except BucketFailed:  # says nothing of the file
+        raise
+    except (OSError, ValueError) as error:
+        raise CorruptFile(f"{folder / name} cannot be read ({error}); publish that session again") from None
+    return document

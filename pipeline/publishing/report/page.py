@@ -1,0 +1,255 @@
+"""The report: one page that needs nothing but itself. Here is what it says; report.html.jinja is how it looks.
+
+Whatever came from outside (symbols, reasons, names of files) is escaped by jinja; only our own SVG is marked as safe.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from pipeline.forecast_schema import LEVELS
+from pipeline.publishing import formatting, verdict
+from pipeline.publishing.charts.fan_svg import fan_svg
+from pipeline.publishing.edition import Edition, Fan
+from pipeline.publishing.report import score_tables, symbol_table
+from pipeline.publishing.report.figures import calibration_svg, gradient_svg
+from pipeline.publishing.report.recent_forecasts import Past, pasts
+from pipeline.storage.urls import web_link
+
+# A page for a person: beyond this many rows the steps are left to the CSV, and problems to `audit`.
+_MOST_STEPS, _MOST_PROBLEMS, _MOST_SESSIONS, _MOST_NOTES = 400, 20, 5, 50
+_DRIFTED = 0.25  # the field's rule of thumb for "much has changed"
+_SEVERITY = {"reject": 0, "quarantine": 1, "warn": 2}
+# What leads somewhere, and by which name the address is known.
+_LINKS = {"mlflow_run_id": "mlflow_url", "run_id": "airflow_url"}
+_LABELS = {
+    "model": "Model",
+    "source": "Source of prices",
+    "data_digest": "SHA-256 of the prices",
+    "snapshot_sessions": "Sessions in the snapshot",
+    "git_commit": "Code (git commit)",
+    "mlflow_run_id": "MLflow run",
+    "dag_id": "DAG",
+    "run_id": "Airflow run",
+    "run_key": "Run",
+    "settings": "Settings of the run",
+}
+
+
+def as_html(edition: Edition) -> bytes:
+    """Return the page as UTF-8."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (Path(__file__).parent / "report.js").read_text(encoding="utf-8")
+    # The page's own script, and no other, may run: whatever came from outside.
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    context = {**_context(edition), "script": Markup(script), "script_digest": digest}
+    return environment.get_template("report.html.jinja").render(context).encode()
+
+
+def _context(edition: Edition) -> dict[str, Any]:
+    fans, past = edition.fans, pasts(edition)
+    return {
+        "edition": edition,
+        "words": formatting,
+        "verdict": verdict.verdict(edition),
+        "trial": verdict.trial_note(edition.trial, standing=edition.standing),
+        "held": _meters(edition.scores.get("models", {}).get(verdict.scores_key(edition.decision, edition.scores), {})),
+        "title": _title(edition),
+        "horizons": _horizons(edition),
+        "mixed": edition.targets is None,
+        "estimated": edition.estimated,
+        "rows": list(symbol_table.rows(edition)),
+        "cards": [_card(fan, past.get(fan.symbol), steps=len(edition.table) <= _MOST_STEPS) for fan in fans],
+        "calibration": calibration_svg(edition),
+        "gradient": gradient_svg(edition.memory),
+        "networks": [(name, formatting.model_name(name)) for name in edition.memory.get("curves", {})],
+        "levels": [f"{level:.0%}".replace("%", " %") for level in LEVELS],
+        "stand_ins": edition.decision.get("fallbacks") or [],
+        "beside": formatting.named(edition.best_baseline) if any(fan.baseline_HQ is not None for fan in fans) else None,
+        "scored": list(score_tables.ranges(edition)),
+        "comparisons": list(score_tables.comparisons(edition)),
+        "medians": list(score_tables.medians(edition)),
+        "live": _live(edition),
+        "audit": _audit(edition.audit),
+        "drift": _drift(edition.drift),
+        "provenance": list(
+            _provenance({"model": formatting.model_name(edition.model, edition.model_version), **edition.provenance})
+        ),
+    }
+
+
+def _horizons(edition: Edition) -> list[tuple[str, str]]:
+    """Return title and day of the columns: the next session and, where it is another, the last.
+
+    The day is empty where markets differ in it: then it stands in each row.
+    """
+    titles = ["Next session"] if edition.horizon == 1 else ["Next session", f"In {edition.horizon} sessions"]
+    days = ["", ""] if edition.targets is None else symbol_table.days(edition.fans[0])
+    return list(zip(titles, days, strict=False))
+
+
+def _title(edition: Edition) -> dict[str, str]:
+    """Return the heading, and which sessions the ranges are for, in words."""
+    count, targets = edition.horizon, edition.targets
+    if targets is None:
+        sessions = f"for the next {count} sessions" if count > 1 else "for the next session"
+        return {
+            "heading": f"Where prices may close {'in' if count > 1 else 'at'} {sessions.removeprefix('for ')}",
+            "sessions": f" of several markets, {sessions} of each: the dates stand beside the ranges",
+        }
+    mark = [" (estimated)" if flag else "" for flag in edition.fans[0].estimated]
+    after = f"the {count - 1} session{'s' * (count > 2)} after it"
+    last = f"{formatting.day(targets[-1], year=False)}{mark[-1]}"
+    return {
+        "heading": f"Where prices may close on {formatting.day(targets[0])}{mark[0]}",
+        "sessions": f", for that day and {after}, to {last}" if count > 1 else "",
+    }
+
+
+def _card(fan: Fan, past: Past | None, *, steps: bool) -> dict[str, Any]:
+    places = formatting.decimals(*fan.range(80, 1))
+    table = [
+        (formatting.target_day(target, estimated=estimated), [formatting.price(value, places) for value in row_Q])
+        for target, estimated, row_Q in zip(fan.targets, fan.estimated, fan.quantiles_HQ, strict=True)
+    ]
+    return {
+        "symbol": fan.symbol,
+        "svg": fan_svg(fan),
+        "past": past,
+        "last_close": formatting.price(fan.last_close, places),
+        "last_session": formatting.short_day(fan.last_session),
+        "steps": table if steps else None,
+    }
+
+
+def _meters(scores: Mapping[str, Any]) -> list[tuple[int, float]]:
+    """Return, for each range, what it promised and what it held, in per cent."""
+    held = {coverage: formatting.known(scores.get(f"coverage_{coverage}")) for coverage in (50, 80, 90)}
+    return [(coverage, round(value * 100, 1)) for coverage, value in held.items() if value is not None]
+
+
+def _live(edition: Edition) -> list[dict[str, Any]]:
+    """Return how forecasts published earlier did, those published in time apart from replays: over all, for the last
+    sessions they were made on, and symbol by symbol.
+    """
+    known = None if edition.live is None else edition.live.dropna(subset=["crps_bp"])
+    if known is None or known.empty:
+        return []
+    in_time = known["in_time"].astype(bool)
+    replays = "Replays, made after their session had closed, which are no live record"
+    parts = [
+        ("live", "Forecasts published before their session closed", known[in_time]),
+        ("replayed", replays, known[~in_time]),
+    ]
+    return [
+        {"what": what, **_kind(rows), "symbols": _by_symbol(edition.live_by_symbol.get(kind))}
+        for kind, what, rows in parts
+        if len(rows)
+    ]
+
+
+def _by_symbol(table: pd.DataFrame | None) -> list[dict[str, str]]:
+    """Return coverage and skill of each symbol, the ranges that held least first."""
+    rows = [] if table is None else table.sort_values("coverage_90", kind="stable").to_dict("index").items()
+    return [
+        {
+            "symbol": str(symbol),
+            "count": f"{row['forecasts']:,.0f}",
+            **{f"coverage_{each}": formatting.share(row[f"coverage_{each}"]) for each in (50, 80, 90)},
+            "skill": formatting.percent(row["skill_percent"] / 100),
+        }
+        for symbol, row in rows
+    ]
+
+
+def _kind(rows: pd.DataFrame) -> dict[str, Any]:
+    sessions = sorted(rows.groupby(rows["as_of"].astype(str)), reverse=True)
+    recent = [(day, _record(made)) for day, made in sessions[:_MOST_SESSIONS]]
+    return {"total": _record(rows), "sessions": recent, "made": len(sessions)}
+
+
+def _record(rows: pd.DataFrame) -> dict[str, Any]:
+    held = {f"coverage_{each}": float(rows[f"inside_{each}"].astype(float).mean()) for each in (50, 80, 90)}
+    crps, baseline = float(rows["crps_bp"].mean()), float(rows["baseline_crps_bp"].mean())
+    models = {_version(*pair) for pair in zip(rows["model"], rows["model_version"], strict=True)}
+    return {
+        "count": len(rows),
+        "models": ", ".join(sorted(models)),
+        "meters": _meters(held),
+        "inside": f"{int(rows['inside_90'].astype(bool).sum())} of {len(rows)}",
+        "crps": formatting.number(crps),
+        "baseline": formatting.number(baseline),
+        "skill": formatting.skill(crps, baseline),
+    }
+
+
+def _version(model: str, version: Any) -> str:
+    return formatting.model_name(str(model), None if pd.isna(version) else str(version))
+
+
+def _audit(audit: Mapping[str, Any]) -> dict[str, Any]:
+    problems = sorted(audit.get("problems", ()), key=lambda problem: str(problem.get("session", "")), reverse=True)
+    problems.sort(key=lambda problem: _SEVERITY.get(str(problem.get("verdict")), 3))
+    names = ("accept", "warn", "quarantine", "reject", "gaps", "released", "reconstructed")
+    counts = {name: int(audit.get(name) or 0) for name in names}
+    # The list itself may be cut short; the counts are not.
+    every = max(len(problems), sum(counts[name] for name in ("warn", "quarantine", "reject", "gaps")))
+    shown = problems[:_MOST_PROBLEMS]
+    notes = audit.get("notes", ())
+    said = {"notes": notes[:_MOST_NOTES], "more_notes": len(notes) - len(notes[:_MOST_NOTES])}
+    return {
+        "counts": counts,
+        "problems": shown,
+        "more": every - len(shown),
+        **said,
+        "reasons": audit.get("reasons", ()),
+    }
+
+
+def _drift(drift: Mapping[str, float]) -> str | None:
+    """Return in words how far the inputs have moved from what was trained on; None where that is not known."""
+    if not drift:
+        return None
+    moved = sorted((name for name, value in drift.items() if value > _DRIFTED), key=lambda name: -drift[name])
+    if not moved:
+        return "The inputs of the last quarter are distributed much as those that were trained on."
+    named = ", ".join(f"{name.replace('_', ' ')} ({formatting.number(drift[name], 2)})" for name in moved)
+    return (
+        f"Inputs of the last quarter that are distributed otherwise than those trained on (population stability index "
+        f"above {_DRIFTED}): {named}."
+    )
+
+
+def _provenance(provenance: Mapping[str, Any]) -> Iterator[dict[str, str | None]]:
+    """Yield label, text and link (http and https only) of everything that is known."""
+    for name, value in provenance.items():
+        if value is None or value == "" or name in _LINKS.values():
+            continue
+        link = web_link(provenance.get(_LINKS.get(name, "")))
+        text = _listed(value) if isinstance(value, Mapping) else str(value)
+        yield {"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": text, "link": link}
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    """Return names and values in one line; what is not set is left out."""
+    texts = {name: _setting(value) for name, value in values.items() if value is not None}
+    return ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in texts.items() if text)
+
+
+def _setting(value: Any) -> str:
+    """Return a value as it is written in a setting: `AAPL IBM` for a list, `SR=XSAU` for a pair in it."""
+    if not isinstance(value, list | tuple):
+        return str(value)
+    return " ".join("=".join(map(str, part)) if isinstance(part, list | tuple) else str(part) for part in value)

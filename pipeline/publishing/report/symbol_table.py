@@ -1,0 +1,126 @@
+"""The table of symbols on top of the report: what each row says, and what it is sorted by.
+
+A row is a dict for the template; `by` holds what each column that can be sorted is sorted by, None comes last.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from pipeline.forecast_schema import BASELINES
+from pipeline.publishing import formatting, verdict
+from pipeline.publishing.charts.fan_svg import spark_svg
+from pipeline.publishing.edition import Edition, Fan
+
+_DOUBTS = ("quarantine", "reject")
+
+
+def rows(edition: Edition) -> Iterator[dict[str, Any]]:
+    """Yield one row for each symbol."""
+    before = yesterday(edition)
+    skills = skill_by_symbol(edition)
+    doubts = _doubts(edition.audit)
+    for fan in edition.fans:
+        steps = [1] if len(fan.targets) == 1 else [1, -1]
+        against = _against(fan, before.get(fan.symbol))
+        skill = None if fan.model in BASELINES else skills.get(fan.symbol)
+        warnings = [*_other_model(edition, fan), *doubts.get(fan.symbol, ()), *_live_coverage(edition, fan.symbol)]
+        yield {
+            "symbol": fan.symbol,
+            "spark": spark_svg(fan),
+            "last_close": formatting.price(fan.last_close, formatting.decimals(*fan.range(80, 1))),
+            "last_session": formatting.short_day(fan.last_session) if fan.last_session != edition.as_of else None,
+            "ranges": [formatting.range_of(fan, 80, step) for step in steps],
+            "days": days(fan),
+            "against": against,
+            "skill": None if skill is None else formatting.percent(skill),
+            "skilled": skill is not None and skill > 0,
+            "warnings": warnings,
+            "by": {
+                "symbol": fan.symbol,
+                "change": None if against is None else against["moved"],
+                "next": _width(fan, 1),
+                "last": _width(fan, -1),
+                "wider": None if against is None else against["wider"],
+                "skill": skill,
+                "warnings": len(warnings),
+            },
+        }
+
+
+def days(fan: Fan) -> list[str]:
+    """Return the first session forecast and, where it is another, the last, as they are shown."""
+    places = [0] if len(fan.targets) == 1 else [0, -1]
+    return [formatting.target_day(fan.targets[at], estimated=fan.estimated[at]) for at in places]
+
+
+def yesterday(edition: Edition) -> dict[str, Mapping[Any, Any]]:
+    """Return, by symbol, the forecast that was made for the session whose close is now the last."""
+    if edition.recent is None or edition.recent.empty:
+        return {}
+    due = edition.recent.sort_values("as_of").drop_duplicates("symbol", keep="last")
+    last = pd.to_datetime(edition.history.groupby("symbol")["session"].max())
+    met = pd.to_datetime(due["target_session"]) == due["symbol"].map(last)
+    return {str(row["symbol"]): row for row in due[met].to_dict("records")}
+
+
+def skill_by_symbol(edition: Edition) -> dict[str, float]:
+    """Return the fraction of the best baseline's CRPS that the published model saves on held-out sessions, by symbol.
+
+    Empty where a baseline is published: it is what the others are measured by.
+    """
+    models = edition.scores.get("models", {})
+    if edition.model in BASELINES:
+        return {}
+    mine = models.get(verdict.scores_key(edition.decision, edition.scores), {}).get("by_symbol", {})
+    beside = models.get(edition.best_baseline or "", {}).get("by_symbol", {})
+    pairs = {
+        symbol: (formatting.known(row.get("crps_bp")), formatting.known(beside.get(symbol, {}).get("crps_bp")))
+        for symbol, row in mine.items()
+    }
+    return {symbol: 1 - crps / base for symbol, (crps, base) in pairs.items() if crps is not None and base}
+
+
+def _width(fan: Fan, step: int) -> float:
+    low, high = fan.range(80, step)
+    return (high - low) / fan.last_close
+
+
+def _against(fan: Fan, before: Mapping[Any, Any] | None) -> dict[str, Any] | None:
+    """Return where the last close fell in the range that was forecast for it, and how much wider today's is."""
+    if before is None or not before["last_close"]:
+        return None
+    low, high, close = float(before["q0.1"]), float(before["q0.9"]), float(before["close"])
+    wider = _width(fan, 1) / ((high - low) / float(before["last_close"])) - 1 if high > low else None
+    return {
+        "where": "above" if close > high else "below" if close < low else "inside",
+        "beyond": close > float(before["q0.95"]) or close < float(before["q0.05"]),
+        "moved": close / float(before["last_close"]) - 1,
+        "change": formatting.percent(close / float(before["last_close"]) - 1),
+        "wider": wider,
+        "width": None
+        if wider is None
+        else f"{formatting.percent(abs(wider))[1:]} {'wider' if wider >= 0 else 'narrower'}",
+    }
+
+
+def _other_model(edition: Edition, fan: Fan) -> list[str]:
+    other = fan.model != edition.model or (fan.model not in BASELINES and fan.model_version != edition.model_version)
+    return [formatting.model_name(fan.model, fan.model_version)] if other else []
+
+
+def _doubts(audit: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return, by symbol, how many of its bars were held back."""
+    counts: dict[str, int] = {}
+    for problem in audit.get("problems", ()):
+        if problem.get("verdict") in _DOUBTS:
+            counts[str(problem["symbol"])] = counts.get(str(problem["symbol"]), 0) + 1
+    return {symbol: [f"{count} bar{'s' * (count != 1)} held back"] for symbol, count in counts.items()}
+
+
+def _live_coverage(edition: Edition, symbol: str) -> list[str]:
+    if symbol not in edition.out_of_bounds:
+        return []
+    held = edition.live_by_symbol["live"]["coverage_90"][symbol]
+    return [f"90 % range held {formatting.share(held)} lately"]

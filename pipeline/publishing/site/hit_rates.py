@@ -1,0 +1,119 @@
+"""How published forecasts of the next session did: the track record of a source over all of its editions.
+
+A published root from before there were files of the track record has only those of its editions, each of which reaches
+a quarter of a year back: where the newest ends, that of an older edition goes on.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.errors import MissingStep
+from pipeline.publishing import reader, track_record_files
+from pipeline.storage import Storage
+
+# Five quarters, so that a year is whole.
+_EDITIONS = 5
+KINDS = {
+    "live": "Forecasts published before their session closed",
+    "replayed": "Replays, made after their session had closed, which are no live record",
+    "trials": "Trials, made with other settings or symbols than the standing configuration",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """How some forecasts did together; `held` is the fraction of closes inside each range."""
+
+    forecasts: int
+    crps_bp: float
+    baseline_crps_bp: float
+    held: Mapping[int, float]
+
+    @property
+    def saved_bp(self) -> float:
+        """By how much the error lay below the baseline's on the same closes."""
+        return self.baseline_crps_bp - self.crps_bp
+
+
+def read_history(root: Storage, source: str, symbol: str | None = None) -> pa.Table:
+    """Return the track record of a source, of one symbol or of all, trials included, oldest first.
+
+    The columns are those of `track_record.SCHEMA`. Raises CorruptFile where a record cannot be read.
+    """
+    if source in track_record_files.sources(root):
+        return track_record_files.read(root, source, symbol)
+    return _of_editions(root, source, symbol)
+
+
+def standing(record: pa.Table) -> pa.Table:
+    """Return the part of a record that is of the standing configuration."""
+    return record.filter(pc.equal(record["series"], ""))
+
+
+def by_kind(record: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Yield `live`, `replayed` and `trials` with their part of a record, where there is one."""
+    usual = standing(record)
+    parts = {
+        "live": usual.filter(usual["in_time"]),
+        "replayed": usual.filter(pc.invert(usual["in_time"])),
+        "trials": record.filter(pc.not_equal(record["series"], "")),
+    }
+    yield from ((kind, part) for kind, part in parts.items() if len(part))
+
+
+def rates_by(record: pa.Table, *keys: str) -> dict[Any, Rates]:
+    """Return how a record did by each value of a column (of several: by their tuples), in order."""
+    means = ["crps_bp", "baseline_crps_bp", "inside_50", "inside_80", "inside_90"]
+    sums = record.group_by(list(keys)).aggregate([*((name, "mean") for name in means), ([], "count_all")])
+    rows = sums.sort_by([(key, "ascending") for key in keys]).to_pylist()
+    return {
+        row[keys[0]] if len(keys) == 1 else tuple(row[key] for key in keys): Rates(
+            forecasts=row["count_all"],
+            crps_bp=row["crps_bp_mean"],
+            baseline_crps_bp=row["baseline_crps_bp_mean"],
+            held={each: row[f"inside_{each}_mean"] for each in (50, 80, 90)},
+        )
+        for row in rows
+    }
+
+
+def rates(record: pa.Table) -> Rates:
+    """Return how a record that is not empty did as a whole."""
+    return rates_by(record.append_column("all", pa.array([0] * len(record))), "all")[0]
+
+
+def _of_editions(root: Storage, source: str, symbol: str | None) -> pa.Table:
+    names = None if symbol is None else [symbol]
+    days = reader.published_sessions(root)
+    parts: list[pa.Table] = []
+    try:
+        folder = reader.latest(root)
+    except MissingStep:
+        return track_record_files.SCHEMA.empty_table()
+    for _ in range(_EDITIONS):
+        if not folder.exists(reader.MANIFEST) or reader.source_of(reader.read_manifest(folder)) != source:
+            break
+        part = reader.record_table(folder, names)
+        if parts and len(part):
+            part = part.filter(pc.less(part["as_of"], pa.scalar(_first(parts[-1]), pa.date32())))
+        parts.append(part)
+        if not len(part):
+            break
+        older = [day for day in days if day <= _first(part)]
+        if not older:
+            break
+        folder = root / reader.folder_name(older[-1])
+    if not parts:
+        return track_record_files.SCHEMA.empty_table()
+    found = pa.concat_tables(reversed(parts)).sort_by([("target_session", "ascending"), ("symbol", "ascending")])
+    return found.append_column("series", pa.array([""] * len(found), pa.string()))
+
+
+def _first(record: pa.Table) -> date:
+    day: date = pc.min(record["as_of"]).as_py()
+    return day

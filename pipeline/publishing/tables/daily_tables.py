@@ -1,0 +1,123 @@
+"""The forecasts as Parquet, CSV and JSON: bytes that depend on the content and on nothing else."""
+
+import io
+import json
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.forecast_schema import ESTIMATED, LAST_SESSION, LEVELS, QUANTILES, RECORD
+from pipeline.publishing.edition import Edition
+
+SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("as_of", pa.date32()),
+        ("step", pa.int64()),
+        ("target_session", pa.date32()),
+        ("last_close", pa.float64()),
+        ("model", pa.string()),
+        ("model_version", pa.string()),
+        *((name, pa.float64()) for name in QUANTILES),
+    ]
+)
+PUBLISHED_SCHEMA = SCHEMA.append(pa.field(LAST_SESSION, pa.date32())).append(pa.field(ESTIMATED, pa.bool_()))
+RECORD_SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("as_of", pa.date32()),
+        ("target_session", pa.date32()),
+        ("last_close", pa.float64()),
+        ("model", pa.string()),
+        ("model_version", pa.string()),
+        ("in_time", pa.bool_()),
+        *((name, pa.float64()) for name in (*QUANTILES, "close", "crps_bp", "baseline_crps_bp")),
+        *((name, pa.bool_()) for name in ("inside_50", "inside_80", "inside_90")),
+    ]
+)
+# Closes of each symbol beside its forecast, for who draws it.
+_CLOSES = 60
+# A spreadsheet takes a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_parquet(edition: Edition) -> bytes:
+    """Return the table as Parquet: every option that shapes the bytes is fixed here."""
+    return _parquet(edition.table, PUBLISHED_SCHEMA)
+
+
+def record_as_parquet(edition: Edition) -> bytes:
+    """Return as Parquet how forecasts of the next session did lately, with their ranges and what came."""
+    found = pd.DataFrame(columns=list(RECORD)) if edition.recent is None else edition.recent[list(RECORD)]
+    table = found.sort_values(["symbol", "as_of"], ignore_index=True)
+    for name in ("as_of", "target_session"):
+        table[name] = pd.to_datetime(table[name]).dt.date
+    held = ["in_time", "inside_50", "inside_80", "inside_90"]
+    return _parquet(table.astype(dict.fromkeys(held, bool)), RECORD_SCHEMA)
+
+
+def _parquet(frame: pd.DataFrame, schema: pa.Schema) -> bytes:
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", compression_level=3, version="2.6", use_dictionary=True)
+    return buffer.getvalue()
+
+
+def as_csv(edition: Edition) -> bytes:
+    """Return the table as CSV in UTF-8, prices in full precision; no cell begins like a formula."""
+    table = edition.table.copy()
+    for name in ("symbol", "model", "model_version"):
+        table[name] = table[name].map(_harmless)
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def as_json(edition: Edition) -> bytes:
+    """Return the table as JSON: one entry per symbol, within it one per step."""
+    closes = {fan.symbol: fan.closes_N[-_CLOSES:].tolist() for fan in edition.fans}
+    document = {
+        "as_of": edition.as_of.isoformat(),
+        "exchange": edition.exchange,
+        "model": edition.model,
+        "model_version": edition.model_version,
+        "horizon": edition.horizon,
+        "trial": list(edition.trial),
+        "levels": list(LEVELS),
+        "forecasts": [
+            _symbol(rows, closes[str(symbol)]) for symbol, rows in edition.table.groupby("symbol", sort=False)
+        ],
+        "withheld": [{"symbol": str(each["symbol"]), "reason": str(each["reason"])} for each in edition.withheld],
+    }
+    return dump(document)
+
+
+def dump(document: Any) -> bytes:
+    """Return a document as readable JSON; a NaN, which JSON does not have, raises ValueError."""
+    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _symbol(rows: pd.DataFrame, closes: list[float]) -> dict[str, Any]:
+    first = rows.iloc[0]
+    return {
+        "symbol": first["symbol"],
+        LAST_SESSION: first[LAST_SESSION].isoformat(),
+        "last_close": float(first["last_close"]),
+        "model": first["model"],
+        "model_version": first["model_version"],
+        "recent_closes": closes,
+        "steps": [_step(row) for row in rows.to_dict("records")],
+    }
+
+
+def _step(row: dict[Any, Any]) -> dict[str, Any]:
+    return {
+        "step": int(row["step"]),
+        "target_session": row["target_session"].isoformat(),
+        ESTIMATED: bool(row[ESTIMATED]),
+        "quantiles": {f"{level:g}": float(row[name]) for level, name in zip(LEVELS, QUANTILES, strict=True)},
+    }
+
+
+def _harmless(cell: str | None) -> str | None:
+    return f"'{cell}" if cell is not None and cell.startswith(_FORMULA) else cell

@@ -1,0 +1,1 @@
+"""Text for the terminal: the overview of an edition, one symbol, a backtest."""

@@ -1,0 +1,108 @@
+"""A backtest in the terminal: every model beside the best baseline, and what came of the folds."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.publishing import formatting
+
+_MOST_WITHHELD = 20
+
+
+def show(result: Mapping[str, Any]) -> RenderableType:
+    """Return the result of a backtest (what backtest.json holds, and `file`) as a heading, a table and notes."""
+    parts: list[RenderableType] = [
+        Text(f"Closing Bell · backtest · {result['first']} to {result['last']}", style="bold"),
+        Text(headline(result), style="cyan"),
+        Padding(_table(result), (1, 0)),
+        *(
+            Text(f"{formatting.model_name(name)}: {formatting.middle(scores)}", style="dim")
+            for name, scores in _trained(result)
+        ),
+        *(Text(note, style="yellow") for note in _notes(result)),
+        Text(
+            "Lower CRPS and higher skill are better; ranges of 50, 80 and 90 % should hold as many closes. No advice.",
+            style="dim",
+        ),
+        Text(f"Forecasts: {result['file']}", style="dim", overflow="fold"),
+    ]
+    return Group(*parts)
+
+
+def headline(result: Mapping[str, Any]) -> str:
+    """Return in one sentence whether it would have worked."""
+    models, name, best = result["scores"]["models"], result["network"], result["best_baseline"]
+    count = len(result["folds"])
+    folds = f"{count} fold{'s' * (count != 1)}"
+    if not models:
+        return f"{folds}, {result['windows']['forecast']} forecasts; none of their targets has come, so none is scored"
+    if name not in models or best is None:
+        return f"{folds}: no network could be trained, the baselines are scored alone"
+    skill = formatting.skill(models[name]["crps_bp"], models[best]["crps_bp"], places=2)
+    crps = formatting.number(models[name]["crps_bp"], 2)
+    return (
+        f"{formatting.model_name(name)}: CRPS {crps} bp, skill {skill} against "
+        f"the best baseline in hindsight ({formatting.named(best)}), {folds}, {result['scores']['sessions']} sessions"
+        f"{_chance(result)}"
+    )
+
+
+def _trained(result: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    scores = result["scores"]["models"].get(result["network"])
+    if scores is not None:
+        yield result["network"], scores
+
+
+def _chance(result: Mapping[str, Any]) -> str:
+    """Return what the test says of the difference to the best baseline, where there were enough sessions for one."""
+    pair = {"model": result["network"], "baseline": result["best_baseline"]}
+    for row in result["scores"].get("comparisons", ()):
+        if pair.items() <= row.items() and formatting.known(row.get("p_holm")) is not None:
+            return f"; t {row['t']:.2f}, p {row['p_holm']:.3f} (Diebold-Mariano, corrected for the number of baselines)"
+    return ""
+
+
+def _table(result: Mapping[str, Any]) -> Table:
+    models, best = result["scores"]["models"], result["best_baseline"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    table.add_column("Model", style="bold", no_wrap=True)
+    for title in ("CRPS, bp", "skill" if best else "", "in 50 %", "in 80 %", "in 90 %"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name in sorted(models, key=lambda name: float(models[name]["crps_bp"])):
+        scores = models[name]
+        skill = formatting.skill(scores["crps_bp"], models[best]["crps_bp"]) if best else ""
+        held = [formatting.share(scores.get(f"coverage_{each}")) for each in (50, 80, 90)]
+        table.add_row(
+            formatting.model_name(name), formatting.number(scores["crps_bp"], 2), skill, *held,
+            style="cyan" if name == result["network"] else None,
+        )  # fmt: skip
+    return table
+
+
+def _notes(result: Mapping[str, Any]) -> Iterator[str]:
+    windows = result["windows"]
+    if left := windows["forecast"] - windows["scored"]:
+        yield f"{left} of {windows['forecast']} origins are not scored: a target has not come, or a model keeps quiet"
+    for name, alarms in result["scores"].get("suspect", {}).items():
+        yield f"{formatting.model_name(name)} is too good to be true: {' and '.join(alarms)}; look for a leak"
+    for fold in result["folds"]:
+        if not fold["trained"]:
+            yield f"{fold['first']} to {fold['last']}: no network, {fold['reason']}"
+    yield from _withheld(result)
+
+
+def _withheld(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each symbol and reason: those without any forecast first."""
+    never = set(result["without_forecast"])
+    rows = sorted(result.get("withheld", ()), key=lambda row: row["symbol"] not in never)
+    for row in rows[:_MOST_WITHHELD]:
+        count = f"{row['sessions']} session{'s' * (row['sessions'] != 1)}"
+        span = f"{row['first']} to {row['last']}" if row["first"] != row["last"] else row["first"]
+        yield f"{row['symbol']}: no forecast from {count}, {span}: {row['reason']}"
+    if len(rows) > _MOST_WITHHELD:
+        yield f"and {len(rows) - _MOST_WITHHELD} more reasons for no forecast: see backtest.json"

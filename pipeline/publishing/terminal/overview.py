@@ -1,0 +1,152 @@
+"""The newest forecasts as a table in the terminal, from nothing but a published folder. As wide as the terminal is."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.forecast_schema import BASELINES
+from pipeline.publishing import formatting, verdict
+from pipeline.publishing.reader import Published
+from pipeline.publishing.terminal import text_chart
+
+_LOW, _HIGH = "0.1", "0.9"
+_STANDS_IN = "*"
+_FEW = 30  # symbols that may have two lines each where one does not hold all
+_WIDE = 122  # columns that hold everything in one line
+_WIDE_DAYS = 36  # and the days of each row
+_MOST_WITHHELD = 10
+
+
+def order(forecasts: Sequence[dict[str, Any]], by: str, top: int | None) -> list[dict[str, Any]]:
+    """Return the forecasts by symbol, or the widest ranges first, or the largest moves of the last session first."""
+    keys: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "symbol": lambda each: each["symbol"],
+        "width": lambda each: (-_width(each), each["symbol"]),
+        "change": lambda each: (-abs(moved(each) or 0.0), each["symbol"]),
+    }
+    return sorted(forecasts, key=keys[by])[:top]
+
+
+def moved(forecast: dict[str, Any]) -> float | None:
+    """Return the change of the last session's close, None where the close before it is not known."""
+    closes = forecast.get("recent_closes", ())
+    return closes[-1] / closes[-2] - 1 if len(closes) > 1 else None
+
+
+def heading(published: Published) -> Iterator[RenderableType]:
+    """Yield which day it is, which model is published, and why."""
+    forecasts, manifest = published.forecasts, published.manifest
+    as_of = date.fromisoformat(forecasts["as_of"])
+    yield Text(f"Closing Bell · {forecasts['exchange']} · after the close of {formatting.day(as_of)}", style="bold")
+    if note := verdict.trial_note(manifest.get("trial", ()), standing=manifest.get("standing", True)):
+        yield Text(note, style="yellow")
+    yield Text(manifest["verdict"], style="yellow" if forecasts["model"] in BASELINES else "cyan")
+    yield Text(str(manifest["decision"].get("reason") or ""), style="dim")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """A published folder as a heading, the model and its reason, the 80 % ranges, and where the report lies."""
+
+    published: Published
+    sort: str = "symbol"
+    top: int | None = None
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        forecasts, folder = self.published.forecasts, self.published.folder
+        rows = order(forecasts["forecasts"], self.sort, self.top)
+        yield from heading(self.published)
+        yield Padding(_table(rows, forecasts["model"], options.max_width), (1, 0))
+        if left := len(forecasts["forecasts"]) - len(rows):
+            yield Text(f"and {left} more", style="dim")
+        yield from _estimates(rows)
+        yield from _stand_ins(rows, forecasts["model"])
+        withheld = forecasts["withheld"]
+        for each in withheld[:_MOST_WITHHELD]:
+            yield Text(f"{each['symbol']}: no forecast, {each['reason']}", style="yellow")
+        if len(withheld) > _MOST_WITHHELD:
+            yield Text(f"and {len(withheld) - _MOST_WITHHELD} more without a forecast: see --json", style="yellow")
+        yield Text("A range of 80 % is one that eight closes in ten should fall into. No advice.", style="dim")
+        yield Text(f"Report: {folder / 'report.html'}", style="dim", overflow="fold")
+
+
+def _table(rows: Sequence[dict[str, Any]], model: str, width: int) -> Table:
+    """One line for each symbol where the terminal is wide; else two, or without the change where there are many.
+
+    Where the symbols do not share their sessions, the days stand in each row.
+    """
+    mixed = len({_days(each) for each in rows}) > 1
+    wide = width >= _WIDE + (_WIDE_DAYS if mixed else 0)
+    beside: str | None = "  " if wide else "\n" if len(rows) <= _FEW else None
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+    table.add_column("Symbol", style="bold", no_wrap=True)
+    table.add_column("Closes", no_wrap=True)
+    table.add_column("Last close", justify="right", no_wrap=True)
+    longest: list[Any] = max((each["steps"] for each in rows), key=len, default=[])
+    for place in _places(longest):
+        title = "Next session" if place == 0 else f"In {len(longest)} sessions"
+        table.add_column(f"{title if mixed else target_of(longest[place])}, 80 %", justify="right", no_wrap=True)
+    for each in rows:
+        close = Text(text_chart.sparkline(each.get("recent_closes", ()), 20 if wide else 12), style="yellow")
+        mark = _STANDS_IN if each["model"] != model else ""
+        table.add_row(Text(f"{each['symbol']}{mark}"), close, *_cells(each, beside, mixed=mixed))
+    return table
+
+
+def target_of(step: dict[str, Any]) -> str:
+    """Return the session of a step, marked where it is an estimate."""
+    return formatting.target_day(
+        date.fromisoformat(step["target_session"]), estimated=step.get("target_session_estimated", False)
+    )
+
+
+def _days(forecast: dict[str, Any]) -> tuple[str, ...]:
+    return (str(forecast.get("last_session")), *(step["target_session"] for step in forecast["steps"]))
+
+
+def _estimates(rows: Sequence[dict[str, Any]]) -> Iterator[Text]:
+    names = [each["symbol"] for each in rows if any(step.get("target_session_estimated") for step in each["steps"])]
+    if names:
+        some = ", ".join(names[:_MOST_WITHHELD]) + (", …" if len(names) > _MOST_WITHHELD else "")
+        text = f"{formatting.ESTIMATED} estimated dates, outside the recorded calendar of the market: {some}"
+        yield Text(f"{text}; `doctor` says more", style="yellow")
+
+
+def _stand_ins(rows: Sequence[dict[str, Any]], model: str) -> Iterator[Text]:
+    others = {(each["model"], each["model_version"]): None for each in rows if each["model"] != model}
+    if others:
+        names = " or ".join(formatting.model_name(*other) for other in others)
+        yield Text(f"{_STANDS_IN} another model stands in: {names}; `show SYMBOL` says why", style="yellow")
+
+
+def _places(steps: list[Any]) -> list[int]:
+    return [0, -1][: len(steps)]
+
+
+def _cells(forecast: dict[str, Any], beside: str | None, *, mixed: bool) -> list[Text]:
+    close, steps = forecast["last_close"], forecast["steps"]
+    quantiles = [steps[place]["quantiles"] for place in _places(steps)]
+    ranges = [(each[_LOW], each[_HIGH]) for each in quantiles]
+    decimals = formatting.decimals(*ranges[0])
+    cells = [Text(formatting.price(close, decimals))]
+    if mixed and (session := forecast.get("last_session")):
+        cells[0].append(f"{beside or chr(10)}{formatting.short_day(date.fromisoformat(session))}", "dim")
+    for place, (low, high) in zip(_places(steps), ranges, strict=True):
+        price = formatting.price_range(low, high, decimals)
+        parts = [target_of(steps[place])] if mixed else []
+        parts += [] if beside is None else [f"{formatting.change(low, high, close):>18}"]
+        more = f"{beside or chr(10)}{(beside or '').join(parts)}" if parts else ""
+        cells.append(Text.assemble((price, "cyan"), (more, "dim")))
+    return cells
+
+
+def _width(forecast: dict[str, Any]) -> float:
+    quantiles = forecast["steps"][0]["quantiles"]
+    return float(quantiles[_HIGH] - quantiles[_LOW]) / float(forecast["last_close"])

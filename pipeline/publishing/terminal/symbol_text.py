@@ -1,0 +1,154 @@
+"""One symbol in the terminal: its closes and ranges drawn, every session to come, and how its last forecasts did."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.forecast_schema import BASELINES
+from pipeline.publishing import formatting
+from pipeline.publishing.terminal import text_chart
+from pipeline.publishing.terminal.overview import moved, target_of
+
+LATELY = 20
+_ROWS = 14
+_WIDEST, _NARROWEST = 110, 30
+_CROWDED = 90  # columns below which a long price loses its decimals
+_INSIDE = (50, 80, 90)
+_REPLAYED = "°"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """One entry of forecasts.json, the rows of record.parquet of its symbol, and what the manifest says of it."""
+
+    forecast: Mapping[str, Any]
+    record: Sequence[Mapping[str, Any]]
+    as_of: date
+    model: str
+    reason: str
+    stand_in: str | None = None
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        one, width = dict(self.forecast), min(options.max_width, _WIDEST)
+        places = self._decimals(width)
+        change = moved(one)
+        today = f", {formatting.percent(change)} on the day" if change is not None else ""
+        symbol, close = one["symbol"], formatting.price(one["last_close"], places)
+        yield Text.assemble((symbol, "bold"), f" · {close} at the close of {formatting.day(self._last_session)}{today}")
+        style = "yellow" if one["model"] in BASELINES else "cyan"
+        yield Text(formatting.model_name(one["model"], one["model_version"]), style=style)
+        if self.stand_in is not None:
+            yield Text(f"! {self.stand_in}", style="yellow")
+        elif one["model"] == self.model:
+            yield Text(self.reason, style="dim")
+        if len(one.get("recent_closes", ())) > 1:
+            yield Padding(self._chart(width, places), (1, 0, 0, 0))
+        yield Padding(_sessions(one, places), (1, 0, 0, 0))
+        if any(step.get("target_session_estimated") for step in one["steps"]):
+            yield Text(
+                f"{formatting.ESTIMATED} estimated: outside the recorded calendar of its market, holidays not known",
+                style="yellow",
+            )
+        yield from self._lately(places)
+
+    @property
+    def _last_session(self) -> date:
+        """The session of the last close: on another market than the run's it may be an earlier one."""
+        session = self.forecast.get("last_session")
+        return date.fromisoformat(session) if session else self.as_of
+
+    def _decimals(self, width: int) -> int:
+        quantiles = self.forecast["steps"][0]["quantiles"]
+        places = formatting.decimals(quantiles["0.1"], quantiles["0.9"])
+        return 0 if places == 2 and width < _CROWDED and self.forecast["last_close"] >= 10_000 else places
+
+    def _chart(self, width: int, places: int) -> Text:
+        """Return the picture with its prices on the left, the days beneath, and what the signs mean."""
+        closes, steps = self.forecast["recent_closes"], [step["quantiles"] for step in self.forecast["steps"]]
+        margin = max(len(formatting.price(value, places)) for value in (max(closes), steps[-1]["0.95"])) + 2
+        past = text_chart.recent_ranges(closes, self.record)
+        drawn = text_chart.chart(closes, past, steps, (max(width - margin, _NARROWEST), _ROWS))
+        text = Text(no_wrap=True)
+        for row, letters in enumerate(drawn.rows):
+            label = formatting.price(drawn.price(row), places) if row % 3 == 1 else ""
+            text.append(f"{label:>{margin - 2}} ", "dim").append("┤" if label else "│", "dim")
+            for sign, style in letters:
+                text.append(sign, style)
+            text.append("\n")
+        first, here = f"{len(closes)} closes", formatting.short_day(self._last_session)
+        last = target_of(self.forecast["steps"][-1])
+        length = len(drawn.rows[0])
+        axis = f"{first}{here:>{max(drawn.today + 1 - len(first), len(here) + 1)}}"
+        if (gap := length - len(axis)) > len(last):
+            axis += f"{last:>{gap}}"
+        text.append(f"{'':{margin}}{axis}\n", "dim")
+        text.append(f"{'':{margin}}⠒⠒", text_chart.LINE).append(" close  ").append(text_chart.MEDIAN, "bold").append(
+            " median"
+        )
+        for coverage, (_low, _high, sign, style) in reversed(text_chart.BANDS.items()):
+            text.append(f"  {sign * 2}", style).append(f" {coverage} %")
+        if past:
+            text.append(f"\n{'':{margin}}Behind the closes: what was forecast the session before.", "dim")
+        return text
+
+    def _lately(self, places: int) -> Iterator[RenderableType]:
+        rows = sorted(self.record, key=lambda row: str(row["target_session"]))[-LATELY:]
+        if not rows:
+            yield Text("No forecast of its next session has come due yet.", style="dim")
+            return
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+        table.add_column("Next session", no_wrap=True)
+        table.add_column("range, 80 %", justify="right", no_wrap=True)
+        table.add_column("came", justify="right", no_wrap=True)
+        for coverage in _INSIDE:
+            table.add_column(f"{coverage} %", justify="center", no_wrap=True)
+        table.add_column("by", no_wrap=True)
+        for row in rows:
+            name = formatting.model_name(row["model"], row["model_version"])
+            table.add_row(
+                formatting.short_day(row["target_session"]),
+                formatting.price_range(row["q0.1"], row["q0.9"], places),
+                formatting.price(row["close"], places),
+                *(_held(row[f"inside_{coverage}"]) for coverage in _INSIDE),
+                Text(name if row["in_time"] else f"{name} {_REPLAYED}", style="dim"),
+            )
+        yield Padding(table, (1, 0))
+        yield Text(_shares(rows))
+        if replayed := sum(not row["in_time"] for row in rows):
+            yield Text(
+                f"{_REPLAYED} {replayed} replayed: made when the session had closed already. No live record.",
+                style="dim",
+            )
+
+
+def _sessions(forecast: Mapping[str, Any], places: int) -> Table:
+    """Every session to come: its quantiles as prices, and beneath each its change from the last close."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table.add_column("Session", no_wrap=True)
+    for level in forecast["steps"][0]["quantiles"]:
+        title = "median" if level == "0.5" else f"{float(level) * 100:g} %"
+        table.add_column(title, justify="right", no_wrap=True, style="bold" if level == "0.5" else None)
+    for step in forecast["steps"]:
+        cells = []
+        for price in step["quantiles"].values():
+            change = formatting.percent(price / forecast["last_close"] - 1)
+            cells.append(Text.assemble(formatting.price(price, places), "\n", (change, "not bold dim")))
+        table.add_row(target_of(step), *cells)
+    return table
+
+
+def _held(inside: bool) -> Text:
+    return Text("✓", style="green") if inside else Text("✗", style="red")
+
+
+def _shares(rows: Sequence[Mapping[str, Any]]) -> str:
+    held = [f"{sum(row[f'inside_{each}'] for row in rows) / len(rows):.0%} in the {each} % range" for each in _INSIDE]
+    count = f"the last {len(rows)} closes" if len(rows) > 1 else "the last close"
+    return f"Of {count}: {', '.join(held)}.".replace("%", " %").replace("  %", " %")

@@ -1,0 +1,88 @@
+"""The model as MLflow keeps it: this package's code, weights in safetensors, a signature, pinned requirements.
+
+Nothing in it is pickled, and nothing is inferred or tried out while saving: that alone would take seconds.
+"""
+
+import json
+import logging
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from pipeline.forecast_schema import LEVELS
+from pipeline.prices.bars import PRICES
+from pipeline.tracking.source_files import PACKAGE, needed_by
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
+    from mlflow.models import ModelSignature
+
+WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+
+# What the served code imports. Versions are those installed here: the ones it was trained with.
+_REQUIREMENTS = ("mlflow", "numpy", "pandas", "torch", "safetensors", "pyarrow", "pandera", "exchange_calendars")
+# The script that MLflow runs; what it imports of this package travels with it.
+_SERVED = Path(__file__).with_name("served_model.py")
+
+
+def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange: str, model: "LoggedModel") -> None:
+    """Write the folder that MLflow serves: `model_dir`'s weights and description with the code that reads them.
+
+    `example` is a price history in the input's columns. Raises mlflow's own exception if it does not fit the signature.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    about = Model(artifact_path=model.artifact_location, run_id=model.source_run_id, model_id=model.model_id)
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it asks for type hints that have no use here
+    with TemporaryDirectory() as folder:
+        mlflow.pyfunc.save_model(
+            into,
+            python_model=_SERVED,
+            artifacts={"weights": str(model_dir / WEIGHTS), "description": str(model_dir / DESCRIPTION)},
+            code_paths=[str(_package(Path(folder)))],
+            signature=signature(),
+            input_example=example,
+            model_config={"exchange": exchange},
+            pip_requirements=requirements(),
+            mlflow_model=about,
+        )
+
+
+def signature() -> "ModelSignature":
+    """Return what goes in and out: a long table of daily bars, and one row for each symbol and step.
+
+    Columns of any type: `pipeline.modeling.posted_prices` reads them cell by cell, while MLflow would refuse a table
+    for one cell, and repeat all of it.
+    """
+    from mlflow.models import ModelSignature
+
+    needed, optional = ("symbol", "date", *PRICES, "volume"), ("dividends", "splits")
+    wanted = [{"name": name, "type": "any", "required": name in needed} for name in (*needed, *optional)]
+    forecasts = {"symbol": "string", "as_of": "string", "step": "long", "target_session": "string"}
+    forecasts |= {"last_close": "double", "model": "string", "model_version": "string"}
+    forecasts |= {f"q{level:g}": "double" for level in LEVELS}
+    answered = [{"name": name, "type": kind, "required": name == "symbol"} for name, kind in forecasts.items()]
+    answered.append({"name": "note", "type": "string", "required": False})
+    schemas = {"inputs": json.dumps(wanted), "outputs": json.dumps(answered)}
+    described: ModelSignature = ModelSignature.from_dict(schemas)
+    return described
+
+
+def requirements() -> list[str]:
+    """Return the served code's requirements, pinned; a local build (2.13.0+cpu) is asked for by its public name."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
+
+
+def _package(folder: Path) -> Path:
+    """Copy the part of this package that the served model imports, without caches."""
+    copy = folder / PACKAGE.name
+    for path in needed_by(_SERVED):
+        target = copy / path.relative_to(PACKAGE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    return copy

@@ -1,0 +1,71 @@
+"""How published forecasts did: session by session, lately, symbol by symbol."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.evaluation import track_record
+
+RANDOM = np.random.default_rng(4)
+
+
+def record(sessions: int = 100, symbols: tuple[str, ...] = ("A", "B"), steps: int = 5) -> pd.DataFrame:
+    days = [date(2026, 1, 1) + timedelta(days=at) for at in range(sessions)]
+    rows = pd.DataFrame([(symbol, day) for day in days for symbol in symbols for _ in range(steps)])
+    rows.columns = ["symbol", "target_session"]
+    scores = {"crps_bp": RANDOM.uniform(50, 90, len(rows)), "baseline_crps_bp": RANDOM.uniform(50, 90, len(rows))}
+    inside = {f"inside_{name}": RANDOM.random(len(rows)) < name / 100 for name in (50, 80, 90)}
+    return rows.assign(**scores, **inside, in_time=True).sample(frac=1, random_state=1)
+
+
+def slowly(rows: pd.DataFrame) -> dict[str, float]:
+    """The rates of some rows, said as plainly as can be."""
+    crps, beside = rows["crps_bp"].mean(), rows["baseline_crps_bp"].mean()
+    coverage = {f"coverage_{name}": rows[f"inside_{name}"].mean() for name in (50, 80, 90)}
+    return {
+        "crps_bp": crps,
+        "baseline_crps_bp": beside,
+        "skill_percent": 100 * (1 - crps / beside),
+        **coverage,
+        "forecasts": len(rows),
+    }
+
+
+def test_each_session_has_its_rates_and_those_of_the_quarter_before() -> None:
+    rows = record()
+    table = track_record.by_session(rows)
+    days = sorted(rows["target_session"].unique())
+    assert list(table.index) == days
+    for at in (0, 10, 99):
+        alone = rows[rows["target_session"] == days[at]]
+        lately = rows[rows["target_session"].isin(days[max(0, at + 1 - track_record.ROLLING) : at + 1])]
+        expected = slowly(alone) | {f"rolling_{name}": value for name, value in slowly(lately).items()}
+        assert table.iloc[at].to_dict() == pytest.approx(expected)
+
+
+def test_lately_is_the_last_quarter_over_all_and_by_symbol() -> None:
+    rows = record()
+    recent = rows[rows["target_session"] >= sorted(rows["target_session"].unique())[-track_record.ROLLING]]
+    told = track_record.lately(rows)
+    assert (told.pop("sessions"), told.pop("breach")) == (track_record.ROLLING, None)
+    assert told == pytest.approx(slowly(recent))
+    table = track_record.by_symbol(rows)
+    for symbol in ("A", "B"):
+        assert table.loc[symbol].to_dict() == pytest.approx(slowly(recent[recent["symbol"] == symbol]))
+
+
+@pytest.mark.parametrize(("held", "out"), [(0.5, True), (0.82, False), (0.9, False), (0.96, False), (1.0, True)])
+def test_a_coverage_out_of_bounds_is_said(held: float, out: bool) -> None:
+    rows = record(sessions=50).reset_index(drop=True)
+    rows["inside_90"] = rows.index < held * len(rows)
+    assert (track_record.lately(rows)["breach"] is not None) == out
+
+
+def test_the_two_kinds_are_told_apart_and_an_empty_one_is_none() -> None:
+    rows = record(sessions=3).assign(in_time=lambda frame: frame["symbol"] == "A")
+    kinds = track_record.by_kind(rows)
+    assert {kind: set(part["symbol"]) for kind, part in kinds.items()} == {"live": {"A"}, "replayed": {"B"}}
+    assert list(track_record.by_kind(rows[rows["symbol"] == "B"])) == ["replayed"]
+    assert track_record.by_kind(rows.iloc[:0]) == {}

@@ -1,0 +1,218 @@
+"""How a training runs: threads that share its windows out, the precision it runs in, and what it does not import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from pipeline.config import Settings
+from pipeline.errors import BadSetting
+from pipeline.forecast_schema import INPUTS, LEVELS
+from pipeline.jobs import context
+from pipeline.modeling.data.features import Features
+from pipeline.modeling.data.panel import Panel
+from pipeline.modeling.data.splits import Fold
+from pipeline.modeling.data.windows import Origins
+from pipeline.modeling.networks.quantile_networks import Shape
+from pipeline.modeling.torch_runtime import Workers
+from pipeline.modeling.training import precision
+from pipeline.modeling.training.adamw import AdamW, clip
+from pipeline.modeling.training.loop import Fitted, Recipe, fit
+
+ROOT = Path(__file__).resolve().parents[2]
+SYMBOLS, SESSIONS, CONTEXT, HORIZON = 4, 200, 15, 3
+NEEDS_BF16 = pytest.mark.skipif(not precision.has_bf16(), reason="this processor has no bf16")
+
+
+@pytest.fixture(scope="module")
+def features() -> Features:
+    rng = np.random.default_rng(3)
+    x_STF = rng.normal(size=(SYMBOLS, SESSIONS, len(INPUTS))).astype(np.float32)
+    ones_ST = np.ones((SYMBOLS, SESSIONS))
+    panel = Panel(
+        symbols=tuple("ABCD"),
+        market_S=np.zeros(SYMBOLS, np.int64),
+        days_MT=(np.datetime64("2014-01-02", "D") + np.arange(SESSIONS))[None],
+        **{f"{name}_ST": ones_ST for name in ("open", "high", "low", "close", "volume")},
+        return_ST=x_STF[..., 0].astype(float),
+    )
+    return Features(panel=panel, x_STF=x_STF, scale_ST=ones_ST, usable_ST=ones_ST > 0)
+
+
+def block(first: int, beyond: int) -> Origins:
+    at_T = np.arange(first, beyond)
+    return Origins(s_N=np.repeat(np.arange(SYMBOLS), len(at_T)), t_N=np.tile(at_T, SYMBOLS))
+
+
+FOLD = Fold(train=block(CONTEXT, 150), validation=block(155, 190), test=block(0, 0))
+
+
+def trained(features: Features, network: str = "lstm", **options: Any) -> Fitted:
+    inputs = options.pop("inputs", features.names)
+    shape = Shape(
+        network=network,
+        features=len(inputs),
+        context_length=CONTEXT,
+        hidden_size=8,
+        horizon=HORIZON,
+        levels=len(LEVELS),
+    )
+    recipe = Recipe(steps=12, batch_size=33, seed=1, levels=LEVELS, inputs=inputs, learning_rate=0.01, **options)
+    return fit(features, FOLD, shape, recipe)
+
+
+def weights(fitted: Fitted) -> NDArray[np.float32]:
+    return np.concatenate([value.numpy().ravel() for value in fitted.network.state_dict().values()])
+
+
+@pytest.mark.parametrize("network", ["lstm", "rnn", "mlp"])
+def test_threads_share_a_step_out_and_change_no_more_than_rounding(features: Features, network: str) -> None:
+    one, two, again = (trained(features, network, threads=count) for count in (1, 2, 2))
+    assert weights(two).tobytes() == weights(again).tobytes()
+    np.testing.assert_allclose(weights(two), weights(one), atol=2e-3)
+    assert [value for _, value in two.train_pinball] == pytest.approx(
+        [value for _, value in one.train_pinball], rel=1e-3
+    )
+
+
+def test_workers_keep_the_order_of_their_parts() -> None:
+    for count in (1, 3):
+        with Workers(count) as workers:
+            assert workers.each(lambda part: part * part, list(range(20))) == [part * part for part in range(20)]
+
+
+def test_what_a_worker_raises_is_raised() -> None:
+    with Workers(2) as workers, pytest.raises(ZeroDivisionError):
+        workers.each(lambda part: 1 // part, [1, 0])
+
+
+@NEEDS_BF16
+def test_bf16_trains_to_about_the_same_weights(features: Features) -> None:
+    fp32, bf16 = trained(features), trained(features, precision="bf16")
+    assert weights(fp32).tobytes() != weights(bf16).tobytes()
+    assert bf16.train_pinball[-1][1] == pytest.approx(fp32.train_pinball[-1][1], rel=0.02)
+    assert all(value.dtype == torch.float32 for value in bf16.network.state_dict().values())
+
+
+def test_only_the_chosen_inputs_count(features: Features) -> None:
+    chosen = ("return", "market_turbulence")
+    changed = features.x_STF.copy()
+    changed[..., [at for at, name in enumerate(INPUTS) if name not in chosen]] += 5
+    other = Features(panel=features.panel, x_STF=changed, scale_ST=features.scale_ST, usable_ST=features.usable_ST)
+    assert weights(trained(features, inputs=chosen)).tobytes() == weights(trained(other, inputs=chosen)).tobytes()
+    with pytest.raises(ValueError, match="moon"):
+        features.of(("moon",))
+
+
+@pytest.mark.parametrize("steps", [1, 9, 40])
+def test_the_optimizer_is_torch_s_adamw_on_one_cycle(steps: int) -> None:
+    torch.manual_seed(0)
+    theirs = [torch.nn.Parameter(torch.randn(7, 3)) for _ in range(2)]
+    ours = [torch.nn.Parameter(each.detach().clone()) for each in theirs]
+    mine = AdamW(ours, peak=0.01, weight_decay=0.1, steps=steps)
+    optimizer = torch.optim.AdamW(theirs, 0.01, weight_decay=0.1)
+    # where a tenth of the steps is one step, torch divides by zero
+    warm_up = 0.1 if steps != 9 else 0.1 + 1e-12
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=steps + 1, pct_start=warm_up)
+    for _ in range(steps):
+        gradients = [3 * torch.randn(7, 3) for _ in ours]
+        for parameter, gradient in zip(theirs, gradients, strict=True):
+            parameter.grad = gradient.clone()
+        torch.nn.utils.clip_grad_norm_(theirs, 1.0)
+        clip(gradients, 1.0)
+        rate = schedule.get_last_lr()[0]
+        optimizer.step()
+        schedule.step()
+        assert mine.step(gradients) == pytest.approx(rate, rel=1e-6)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("used", "spared"),
+    [
+        ("fp32", ("torch._dynamo", "pandas")),
+        pytest.param("bf16", ("torch._dynamo", "pandas", "numba"), marks=NEEDS_BF16),
+    ],
+)
+def test_training_does_not_import_what_it_has_no_use_for(used: str, spared: tuple[str, ...]) -> None:
+    """torch's compiler takes two seconds and 70 MiB in every training process, pandas 65 MiB, compiled cells 120."""
+    words = f"""
+import sys
+from benchmarks.training import ours
+sys.argv = ["ours", "--steps", "2", "--symbols", "3", "--sessions", "250", "--precision", "{used}"]
+ours.main()
+assert not set({spared}) & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+class Measured:
+    """Stands for the measurement: what it says, and how often it was asked."""
+
+    def __init__(self, answer: tuple[str, float | None]) -> None:
+        self.answer, self.asked = answer, 0
+
+    def __call__(self, shape: Shape) -> tuple[str, float | None]:
+        self.asked += 1
+        return self.answer
+
+
+def test_what_was_measured_once_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run repeated on the same machine gives the same bits, however busy the machine is then."""
+    settings = Settings.load(home=tmp_path)
+    measured = Measured(("bf16", 0.5))
+    monkeypatch.setattr(precision, "fastest_precision", measured)
+    assert context.training_precision(settings) == "bf16"
+    measured.answer = ("fp32", 1.2)
+    assert context.training_precision(settings) == "bf16"
+    assert measured.asked == 1
+    assert list(json.loads((tmp_path / "precision.json").read_text()).values()) == [
+        {"precision": "bf16", "step_bf16_over_fp32": 0.5}
+    ]
+    assert context.training_precision(Settings.load(home=tmp_path, hidden_size=32)) == "fp32"
+
+
+@pytest.mark.parametrize("wanted", ["fp32", "bf16"])
+def test_a_precision_that_is_set_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    measured = Measured(("fp32", 2.0))
+    monkeypatch.setattr(precision, "fastest_precision", measured)
+    monkeypatch.setattr(precision, "has_bf16", lambda: True)
+    assert context.training_precision(Settings.load(home=tmp_path, precision=wanted)) == wanted
+    assert measured.asked == 0
+
+
+def test_bf16_is_measured_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = Shape(network="lstm", features=3, context_length=5, hidden_size=4, horizon=2, levels=3)
+    spent = {False: 1.0, True: 0.5}
+    assert precision.step_s(shape, bf16=precision.has_bf16()) > 0
+    monkeypatch.setattr(precision, "has_bf16", lambda: True)
+    monkeypatch.setattr(precision, "step_s", lambda _shape, *, bf16: spent[bf16])
+    assert precision.fastest_precision(shape) == ("bf16", 0.5)
+    spent[True] = 0.9  # faster, but not by so much that it would always be
+    assert precision.fastest_precision(shape) == ("fp32", 0.9)
+    rnn = Shape(network="rnn", features=3, context_length=5, hidden_size=4, horizon=2, levels=3)
+    assert precision.fastest_precision(rnn) == ("fp32", None)
+    monkeypatch.setattr(precision, "has_bf16", lambda: False)
+    assert precision.fastest_precision(shape) == ("fp32", None)
+
+
+def test_bf16_is_refused_where_it_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_bf16", lambda: False)
+    with pytest.raises(BadSetting, match="PIPELINE_PRECISION='bf16': this machine has no instructions"):
+        context.training_precision(Settings.load(home=tmp_path, precision="bf16"))
+
+
+def test_inputs_are_a_setting_in_any_order() -> None:
+    assert Settings.load(inputs="market_return, return").inputs == ("return", "market_return")
+    assert Settings.load(inputs="").inputs == Settings.load().inputs
+    with pytest.raises(BadSetting, match=r"PIPELINE_INPUTS='moon'.*there is no input moon; there are return"):
+        Settings.load(inputs="moon")

@@ -1,0 +1,93 @@
+"""What MLflow serves works for a stranger: outside this checkout, without pickle, from a plain table of prices."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import yaml
+
+from pipeline.forecast_schema import LEVELS
+from pipeline.modeling.forecaster import Forecaster
+from pipeline.modeling.serving import forecast_from_prices
+from pipeline.tracking import model_package
+from tests.tracking.material import save_forecaster
+
+STRANGER = """
+import json, sys
+import mlflow.pyfunc, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+answer = model.predict(pd.DataFrame(json.load(open(sys.argv[2]))))
+import pipeline
+try:
+    model.predict(pd.DataFrame(json.load(open(sys.argv[2]))).head(3))
+except mlflow.MlflowException as error:
+    refused = str(error)
+print(json.dumps({"rows": answer.to_dict("records"), "code": pipeline.__file__, "refused": refused}))
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, history: pd.DataFrame) -> Path:
+    save_forecaster(tmp_path / "model")
+    about = SimpleNamespace(artifact_location=str(tmp_path), source_run_id="a" * 32, model_id="m-1")
+    model_package.save_package(
+        tmp_path / "package", model_dir=tmp_path / "model", example=history.tail(40), exchange="XNYS", model=about
+    )
+    return tmp_path / "package"
+
+
+@pytest.mark.slow
+def test_a_stranger_gets_the_forecast_that_we_get(package: Path, history: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "history.json").write_text(json.dumps(history.to_dict("records")))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    command = [sys.executable, "-W", "ignore", "-c", STRANGER, str(package), str(tmp_path / "history.json")]
+    answered = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=True)
+    told = json.loads(answered.stdout)
+    assert told["code"].startswith(str(package))
+    assert "no symbol has 20 whole sessions" in told["refused"]
+
+    forecaster = Forecaster.load(tmp_path / "model")
+    ours = forecast_from_prices(forecaster, history, model_version=forecaster.card.weights_sha256[:12])
+    theirs = pd.DataFrame(told["rows"]).assign(as_of=lambda rows: pd.to_datetime(rows["as_of"]).dt.date)
+    assert list(theirs.columns) == list(ours.columns)
+    levels = [f"q{level:g}" for level in LEVELS]
+    pd.testing.assert_frame_equal(theirs[["symbol", "step", *levels]], ours[["symbol", "step", *levels]])
+    assert list(theirs["target_session"]) == list(ours["target_session"].astype(str))
+
+
+def test_the_signature_names_the_columns_of_a_forecast(package: Path, history: pd.DataFrame, tmp_path: Path) -> None:
+    ours = forecast_from_prices(Forecaster.load(tmp_path / "model"), history)
+    assert model_package.signature().outputs.input_names() == list(ours.columns)
+    assert model_package.signature().inputs.required_input_names() == [
+        "symbol",
+        "date",
+        "open",
+        "high",
+        "low",
+        "close",
+        "volume",
+    ]
+
+
+def test_nothing_in_the_package_is_pickled(package: Path) -> None:
+    names = {path.name for path in package.rglob("*") if path.is_file()}
+    assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pt", ".pth", ".pyc"))]
+    flavor = yaml.safe_load((package / "MLmodel").read_text())["flavors"]["python_function"]
+    assert flavor["loader_module"] == "mlflow.pyfunc.loaders.code_model"
+    assert "python_model" not in flavor
+
+
+def test_requirements_are_pinned_to_what_is_installed(package: Path) -> None:
+    lines = (package / "requirements.txt").read_text().splitlines()
+    assert f"mlflow=={version('mlflow')}" in lines
+    assert f"torch=={version('torch').partition('+')[0]}" in lines
+    assert all("==" in line and "+" not in line for line in lines)
