@@ -19,13 +19,15 @@ DEV := $(INSTALLED_DEV) $(PROJECT)
 # Quiet except for errors. A lock is also its own constraint: otherwise older versions of pip look for the newest version of
 # a package that is required with an extra.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+# One worker per core, and none for one named file (tests/conftest.py).
+WORKERS := -n logical --dist worksteal
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate
 
 COMPOSE := COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)" docker compose
 
 .DEFAULT_GOAL := help
-.PHONY: docs help run stop status install install-dev wheel secrets up down backup restore test test-fire test-browser test-wheel \
-	test-distributed check bench bench-store bench-training bench-skill bench-stack audit scan lock
+.PHONY: help run stop status install install-dev wheel secrets up down backup restore docs check test test-slow test-fire \
+	test-browser test-wheel test-distributed bench bench-store bench-training bench-skill bench-stack audit scan lock
 
 help: ## list the targets
 	@echo 'Usage: make TARGET [VARIABLE=VALUE]...'
@@ -85,8 +87,11 @@ check: $(DEV) ## ruff, mypy and import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: $(DEV) ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(DEV) ## run the tests on all cores
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
+
+test-slow: $(DEV) ## tests that `make test` leaves out: real processes, whole days, every cut-off point (minutes)
+	@$(BIN)/python -m pytest -m slow $(WORKERS) $(ARGS)
 
 test-fire: $(DEV) ## store: kill -9, full disks, concurrent writers, a real PostgreSQL (minutes)
 	@$(BIN)/python -m pytest -m fire $(ARGS)

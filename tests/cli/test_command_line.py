@@ -1,4 +1,7 @@
-"""The real command line in a process of its own: what it ends with, and what it writes where."""
+"""The command line from its entry point: what it ends with, and what it writes where.
+
+In a process of its own where the process matters: signals, pipes, the terminal, and what is printed while it starts.
+"""
 
 import json
 import os
@@ -8,12 +11,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline import __version__
+from pipeline.cli.app import main
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from tests.conftest import ROOT
@@ -55,6 +60,19 @@ def call(where: dict[str, Any], *words: str) -> Done:
     return subprocess.run(command, capture_output=True, timeout=120, check=False, **where)
 
 
+@pytest.fixture
+def here(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Calls the entry point in this process, without the seconds that a new one needs to start."""
+
+    def call(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["pipeline", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(words, int(ended.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
 def one_line(done: Done, status: int) -> str:
     assert done.returncode == status, done.stderr
     assert done.stdout == ""
@@ -74,16 +92,18 @@ def test_show_is_plain_text_a_hundred_columns_wide_where_there_is_no_terminal(
         assert "NEW: no forecast, 31 sessions" in done.stdout
 
 
-def test_a_symbol_that_is_not_there_is_named_with_those_that_are_near(where: dict[str, Any], published: Path) -> None:
-    assert "near it: AAPL" in one_line(call(where, "show", "APPL"), 1)
-    assert "near it: AAPL" in one_line(call(where, "show", "APPL", "--json"), 1)
+def test_a_symbol_that_is_not_there_is_named_with_those_that_are_near(
+    here: Callable[..., Done], published: Path
+) -> None:
+    assert "near it: AAPL" in one_line(here("show", "APPL"), 1)
+    assert "near it: AAPL" in one_line(here("show", "APPL", "--json"), 1)
 
 
-def test_show_as_json_has_what_was_asked_for(where: dict[str, Any], published: Path) -> None:
-    found = json.loads(call(where, "show", "ibm", "--json").stdout)
+def test_show_as_json_has_what_was_asked_for(here: Callable[..., Done], published: Path) -> None:
+    found = json.loads(here("show", "ibm", "--json").stdout)
     assert [each["symbol"] for each in found["forecasts"]] == ["IBM"]
     assert (found["withheld"], found["record"]) == ([], [])
-    assert len(json.loads(call(where, "show", "--top", "1", "--json").stdout)["forecasts"]) == 1
+    assert len(json.loads(here("show", "--top", "1", "--json").stdout)["forecasts"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -96,8 +116,8 @@ def test_show_as_json_has_what_was_asked_for(where: dict[str, Any], published: P
         (["quarantine", "release"], "ids"),
     ],
 )
-def test_a_wrong_command_line_is_one_line(where: dict[str, Any], words: list[str], about: str) -> None:
-    assert about in one_line(call(where, *words), 2)
+def test_a_wrong_command_line_is_one_line(here: Callable[..., Done], words: list[str], about: str) -> None:
+    assert about in one_line(here(*words), 2)
 
 
 def test_without_a_command_there_is_help(where: dict[str, Any]) -> None:
@@ -135,6 +155,7 @@ def test_settings_that_cannot_be_read_are_one_line(where: dict[str, Any]) -> Non
     assert ".env cannot be read: not UTF-8 text" in one_line(call(where, "show"), 1)
 
 
+@pytest.mark.slow
 def test_a_locked_database_is_one_line_also_for_programs(where: dict[str, Any], home: Path) -> None:
     open_database(Settings.load(home=home).database)
     holder = sqlite3.connect(home / "pipeline.db")
@@ -173,6 +194,7 @@ def program(where: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     return {**where, "env": {**where["env"], "PATH": path}}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 def test_bash_completes_commands_options_and_published_values(program: dict[str, Any], published: Path) -> None:
     script = 'eval "$(closing-bell --show-completion)"\n'
@@ -186,6 +208,7 @@ def test_bash_completes_commands_options_and_published_values(program: dict[str,
     assert (done.stdout.splitlines(), done.stderr) == (list(COMPLETED.values()), "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_accept_the_completion_script(program: dict[str, Any], shell: str) -> None:
     if shutil.which(shell) is None:
@@ -230,16 +253,18 @@ def trial(home: Path, published: Path) -> Path:
         (["show", "AAPL", "--as-of", "2013-03-01", "--edition", "0001-3f9c01ab-77d21e90"], True),
     ],
 )
-def test_show_labels_a_trial(where: dict[str, Any], trial: Path, words: list[str], labelled: bool) -> None:
-    done = call(where, *words)
+def test_show_labels_a_trial(here: Callable[..., Done], trial: Path, words: list[str], labelled: bool) -> None:
+    done = here(*words)
     assert done.returncode == 0, done.stderr
     assert ("Trial: 1 of 5 symbols" in done.stdout) == labelled
 
 
-def test_where_nothing_stands_show_shows_the_newest_trial(where: dict[str, Any], published: Path, trial: Path) -> None:
+def test_where_nothing_stands_show_shows_the_newest_trial(
+    here: Callable[..., Done], published: Path, trial: Path
+) -> None:
     shutil.rmtree(published)
     for words in (["show"], ["show", "--as-of", "2013-03-01"]):
-        assert "Trial: 1 of 5 symbols" in call(where, *words).stdout
+        assert "Trial: 1 of 5 symbols" in here(*words).stdout
 
 
 @pytest.mark.parametrize(
@@ -251,6 +276,6 @@ def test_where_nothing_stands_show_shows_the_newest_trial(where: dict[str, Any],
     ],
 )
 def test_an_edition_that_is_not_there_is_one_line(
-    where: dict[str, Any], trial: Path, words: list[str], about: str
+    here: Callable[..., Done], trial: Path, words: list[str], about: str
 ) -> None:
-    assert about in one_line(call(where, *words), 1)
+    assert about in one_line(here(*words), 1)

@@ -50,9 +50,10 @@ def judged(as_of: date, **overrides: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def two_champions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_champions(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home where the networks of two sessions have become champion."""
     home = tmp_path_factory.mktemp("champions") / "var"
+    shutil.copytree(empty_home, home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIPELINE_HOME", str(home))
         set_as_standing(patch, SMALL)

@@ -123,6 +123,7 @@ def test_nothing_after_the_session_moves_a_byte(
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.slow
 def test_a_backfill_gives_the_bytes_of_the_live_runs_and_in_any_order_sees_no_later_model(
     empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +187,7 @@ def test_a_symbol_judged_out_of_bounds_is_marked_in_the_report(new_home: Path, m
     assert second.count("90 % range held ") == 1
 
 
+@pytest.mark.slow
 def test_a_young_champion_serves_until_the_next_is_due_or_its_ranges_no_longer_hold(
     new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,9 +109,9 @@ def test_tests_and_checks_install_their_tools_once(checkout: Path) -> None:
     installed, project, tested = asked(checkout).splitlines()[2:]
     assert installed.endswith("install --require-hashes -r requirements-dev.txt -c requirements-dev.txt")
     assert project.endswith("--editable .")
-    assert tested == "-m pytest -k gate"
+    assert tested == "-m pytest -n logical --dist worksteal -k gate"
     make(checkout, "test")
-    assert asked(checkout) == "-m pytest\n"
+    assert asked(checkout) == "-m pytest -n logical --dist worksteal\n"
 
 
 def test_names_the_variable_where_python_is_too_old(checkout: Path) -> None:

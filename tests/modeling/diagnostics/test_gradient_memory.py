@@ -68,7 +68,7 @@ def each(request: pytest.FixtureRequest, features: Features, fold: Fold) -> Retr
     """A network after few steps; the validation block may keep the first, so the head gets weights in any case."""
     result = trained(features, fold, request.param)
     torch.manual_seed(2)
-    nn.init.normal_(result.forecaster._network.head.linear.weight)
+    nn.init.normal_(result.forecaster.network.head.linear.weight)
     return result
 
 
@@ -120,7 +120,7 @@ def test_half_of_the_sum_and_far_against_near() -> None:
 
 def test_a_network_that_has_learnt_nothing_looks_nowhere(features: Features, fold: Fold) -> None:
     untrained = trained(features, fold, "lstm", steps=1)
-    for parameter in untrained.forecaster._network.head.parameters():
+    for parameter in untrained.forecaster.network.head.parameters():
         nn.init.zeros_(parameter)
     found = memory_of(untrained.forecaster, features, fold.test)
     assert found is not None
@@ -148,13 +148,13 @@ def test_a_run_has_the_end_of_its_own_network_and_the_start_of_all(
 def test_the_same_again_and_no_random_number_is_drawn_from_others(
     each: Retrained, features: Features, fold: Fold
 ) -> None:
-    weights = [value.clone() for value in each.forecaster._network.state_dict().values()]
+    weights = [value.clone() for value in each.forecaster.network.state_dict().values()]
     torch.manual_seed(11)
     before = torch.get_rng_state()
     first, second = (memory_of(each.forecaster, features, fold.test) for _ in range(2))
     assert first == second
     assert torch.equal(torch.get_rng_state(), before)
-    assert all(torch.equal(*pair) for pair in zip(weights, each.forecaster._network.state_dict().values(), strict=True))
+    assert all(torch.equal(*pair) for pair in zip(weights, each.forecaster.network.state_dict().values(), strict=True))
 
 
 def test_the_start_is_that_of_the_training(features: Features, fold: Fold) -> None:
@@ -162,7 +162,7 @@ def test_the_start_is_that_of_the_training(features: Features, fold: Fold) -> No
     for network in NETWORKS:
         after = trained(features, fold, network, steps=1).forecaster
         start = fresh(after.card.shape, START_HQ, after.card.seed).state_dict()
-        for name, value in after._network.state_dict().items():
+        for name, value in after.network.state_dict().items():
             if not name.startswith("head."):
                 torch.testing.assert_close(value, start[name], atol=1e-3, rtol=0)
 

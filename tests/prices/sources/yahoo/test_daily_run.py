@@ -1,6 +1,7 @@
 """The whole daily run on Yahoo's answers, day after day and with faults: what is published, and what is said."""
 
 import json
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ SYMBOLS = "AAPL, IBM, MSFT"
 
 
 @pytest.fixture(autouse=True)
-def _settings(home: Path, yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch) -> None:
+def _settings(empty_home: Path, home: Path, yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(empty_home, home)
     monkeypatch.setitem(YahooSource.__init__.__kwdefaults__, "sleep", lambda _seconds: None)
     for name, value in {
         "SOURCE": "yahoo",
