@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from pipeline import __version__
 from pipeline.cli import main
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
@@ -182,30 +183,56 @@ COMPLETED = {
 }
 
 
+@pytest.fixture
+def program(where: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """How to start it where `closing-bell` is a command, as an installation makes it."""
+    command = tmp_path / "bin" / "closing-bell"
+    command.parent.mkdir()
+    command.write_text(f"#!{sys.executable}\nfrom pipeline.__main__ import main\nmain()\n")
+    command.chmod(0o755)
+    path = os.pathsep.join((str(command.parent), os.environ["PATH"]))
+    return {**where, "env": {**where["env"], "PATH": path}}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-def test_bash_completes_commands_options_and_what_is_published(where: dict[str, Any], published: Path) -> None:
-    script = call(where, "completion", "bash").stdout
-    script += 'try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bell; IFS=" "; echo "${COMPREPLY[*]}"; }\n'
+def test_bash_completes_commands_options_and_published_values(program: dict[str, Any], published: Path) -> None:
+    script = 'eval "$(closing-bell --show-completion)"\n'
+    script += 'try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); "$complete" closing-bell; '
+    script += 'IFS=" "; echo "${COMPREPLY[*]}"; }\n'
+    script += "complete=$(complete -p closing-bell | sed 's/.*-F \\([^ ]*\\) .*/\\1/')\n"
     for line in COMPLETED:
         *words, last = line.split(" ")
-        script += f"try bell {' '.join(words)} '{last}'\n"
-    script += "bell show IBM | head -1\n"
-    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, timeout=120, check=False, **where)
-    assert done.stdout.splitlines()[:-1] == list(COMPLETED.values())
-    assert done.stdout.splitlines()[-1].startswith("IBM · 100.00")
+        script += f"try closing-bell {' '.join(words)} '{last}'\n"
+    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, timeout=120, check=False, **program)
+    assert (done.stdout.splitlines(), done.stderr) == (list(COMPLETED.values()), "")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_take_what_they_are_given(where: dict[str, Any], shell: str) -> None:
+def test_other_shells_accept_the_completion_script(program: dict[str, Any], shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"no {shell} here")
-    script = call(where, "completion", shell).stdout + "\nbell completion nonsense\n"
+    begin = {"zsh": "autoload -Uz compinit; compinit -i; ", "fish": ""}[shell]
+    script = f'{begin}eval "$(closing-bell --show-completion)"; closing-bell nonsense'
     no_files = {"zsh": "-f", "fish": "--no-config"}[shell]
-    done = subprocess.run([shell, no_files, "-c", script], capture_output=True, timeout=60, check=False, **where)
+    done = subprocess.run([shell, no_files, "-c", script], capture_output=True, timeout=60, check=False, **program)
     assert done.stderr.count("\n") == 1
     assert "nonsense" in done.stderr
+
+
+def test_completion_of_the_module_form_is_that_of_the_command(where: dict[str, Any]) -> None:
+    script = "python=$1; $python -m pipeline --show-completion; exit"
+    command = ["bash", "--norc", "-c", script, "bash", sys.executable]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False, **where)
+    assert done.stdout.rstrip().endswith(" closing-bell")
+
+
+def test_both_forms_name_themselves_and_the_version(where: dict[str, Any], program: dict[str, Any]) -> None:
+    assert call(where, "--version").stdout == f"closing-bell {__version__}\n"
+    assert "see `python -m pipeline show --help`" in one_line(call(where, "show", "--bogus"), 2)
+    named = subprocess.run(["closing-bell", "show", "--bogus"], capture_output=True, timeout=60, check=False, **program)
+    assert "see `closing-bell show --help`" in one_line(named, 2)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from pipeline import jobs
 from pipeline.config import Settings
-from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import Features, future_returns, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
@@ -29,8 +28,8 @@ from pipeline.modeling.networks.quantile_networks import Shape
 from pipeline.modeling.training.train_model import Retrained, retrain
 from pipeline.prices.sources.sample import SampleSource
 
-HORIZON, CONTEXT = 2, 30
-SHAPE = Shape(network="lstm", features=len(INPUTS), context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=7)
+HORIZON, CONTEXT, FEATURES = 2, 30, 10
+SHAPE = Shape(network="lstm", features=FEATURES, context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=7)
 START_HQ = torch.linspace(-1.6, 1.6, 7).repeat(HORIZON, 1)
 
 
@@ -74,11 +73,11 @@ def each(request: pytest.FixtureRequest, features: Features, fold: Fold) -> Retr
 
 
 def noise(count: int = 40) -> Tensor:
-    return torch.randn(count, CONTEXT, len(INPUTS), generator=torch.Generator().manual_seed(3))
+    return torch.randn(count, CONTEXT, FEATURES, generator=torch.Generator().manual_seed(3))
 
 
 def test_the_gradient_of_one_linear_output_is_its_weight() -> None:
-    weights_OLF = torch.zeros(1, CONTEXT, len(INPUTS))
+    weights_OLF = torch.zeros(1, CONTEXT, FEATURES)
     weights_OLF[0, -1, 0], weights_OLF[0, 4, 1], weights_OLF[0, 4, 2] = 2.0, 3.0, 4.0
     gradient_L = gradient_by_lag(Linear(weights_OLF), noise())
     assert gradient_L[0] == pytest.approx(2.0)  # the last session first
@@ -89,7 +88,7 @@ def test_the_gradient_of_one_linear_output_is_its_weight() -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_random_signs_give_the_gradient_of_all_outputs_one_by_one(network: str) -> None:
     model, x_NLF = fresh(replace(SHAPE, network=network), START_HQ, 5), noise()
-    slow_LF = torch.zeros(CONTEXT, len(INPUTS), dtype=torch.double)
+    slow_LF = torch.zeros(CONTEXT, FEATURES, dtype=torch.double)
     x_NLF.requires_grad_(True)
     for h in range(HORIZON):
         for q in range(7):
