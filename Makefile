@@ -87,10 +87,10 @@ check: $(DEV) ## ruff, mypy and import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: $(DEV) ## run the tests on all cores
+test: $(DEV) ## run the fast tests on all cores (4 minutes)
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
-test-slow: $(DEV) ## tests that `make test` leaves out: real processes, whole days, every cut-off point (minutes)
+test-slow: $(DEV) ## the tests that `make test` leaves out: real processes, several days, every cut-off point (3 minutes)
 	@$(BIN)/python -m pytest -m slow $(WORKERS) $(ARGS)
 
 test-fire: $(DEV) ## store: kill -9, full disks, concurrent writers, a real PostgreSQL (minutes)

@@ -99,6 +99,7 @@ def test_each_training_task_leads_to_the_mlflow_run(as_it_comes: Outcome):
     assert re.fullmatch(r"https://mlflow\.example/#/experiments/\d+/runs/[0-9a-f]{32}", address)
 
 
+@pytest.mark.slow
 def test_one_symbol_and_an_earlier_session_by_a_run_without_a_logical_date(start: Start):
     asked = {"symbols": "IBM", "as_of": "2012-11-23", "network": "mlp", "horizon": 2}
 

@@ -107,7 +107,10 @@ def damaged(two_champions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return damage
 
 
-@pytest.mark.parametrize(("broken", "champion"), [((), "2"), (("2",), "1"), (("1",), "2"), (("1", "2"), None)])
+@pytest.mark.parametrize(
+    ("broken", "champion"),
+    [((), "2"), (("2",), "1"), pytest.param(("1",), "2", marks=pytest.mark.slow), (("1", "2"), None)],
+)
 def test_the_last_champion_that_is_whole_is_used_and_the_reason_names_the_others(
     broken: tuple[str, ...], champion: str | None, damaged: Callable[..., None]
 ) -> None:

@@ -160,6 +160,7 @@ def test_earlier_forecasts_are_scored_when_their_session_comes(new_home: Path) -
     assert latest.data.metrics["replayed/crps_bp"] == pytest.approx(scored["replayed"]["crps_bp"])
 
 
+@pytest.mark.slow
 def test_a_forecast_published_in_time_is_live_and_has_a_record_of_its_own(new_home: Path) -> None:
     for day in DAYS:
         run(day, now=NEW_YORK.complete_at(day) + timedelta(minutes=5))

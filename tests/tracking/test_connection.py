@@ -68,6 +68,7 @@ def test_a_file_that_is_no_database_is_named(home: Path) -> None:
         connection.ping(Settings.load())
 
 
+@pytest.mark.slow
 def test_the_printed_command_restores_a_deleted_experiment_and_leaves_nothing_behind(
     settings: Settings, client: Any, tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ def test_day_after_day_only_what_is_new_is_asked_for(yahoo: Yahoo) -> None:
     assert withheld == {}
 
 
+@pytest.mark.slow
 def test_a_symbol_with_a_doubtful_present_gets_no_forecast_and_the_reason(yahoo: Yahoo) -> None:
     run(yahoo, WEDNESDAY)
     yahoo.fail("MSFT", "nan close")
@@ -83,6 +84,7 @@ def test_a_symbol_with_a_doubtful_present_gets_no_forecast_and_the_reason(yahoo:
     assert withheld == {}
 
 
+@pytest.mark.slow
 def test_a_split_rewrites_the_history_and_moves_no_return(yahoo: Yahoo) -> None:
     run(yahoo, WEDNESDAY)
     yahoo.fail("AAPL", "split today", ratio=7)

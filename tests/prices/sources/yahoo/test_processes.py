@@ -72,7 +72,10 @@ def outcome(child: Child) -> tuple[dict[str, list[list[str]]], Path]:
     return told["found"], Path(told["folder"])
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
+@pytest.mark.parametrize(
+    "zone",
+    ["Pacific/Auckland", *(pytest.param(zone, marks=pytest.mark.slow) for zone in ("UTC", "America/Los_Angeles"))],
+)
 def test_a_session_is_the_exchanges_own_date(yahoo: Yahoo, home: Path, zone: str) -> None:
     found, _ = outcome(start(yahoo, home, list(MARKETS), WINDOWS, zone))
     for symbol, calendar in MARKETS.items():
@@ -83,6 +86,7 @@ def test_a_session_is_the_exchanges_own_date(yahoo: Yahoo, home: Path, zone: str
         assert found[symbol] == expected, symbol
 
 
+@pytest.mark.slow
 def test_four_at_once_do_not_disturb_one_another(yahoo: Yahoo, home: Path) -> None:
     children = [start(yahoo, home, ["IBM", "AAPL", "MSFT", "GOOG"], WINDOWS) for _ in range(4)]
     results = [outcome(child) for child in children]
