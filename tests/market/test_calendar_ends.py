@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -197,12 +198,12 @@ def test_a_refused_symbol_stops_nobody_else(tmp_path: Path, home: Path) -> None:
     ("today", "warns"), [(date(2026, 10, 1), []), (date(2026, 12, 24), ["XBOM"]), (date(2027, 1, 5), ["XBOM"])]
 )
 def test_the_doctor_warns_of_calendars_that_end_and_names_refused_symbols(
-    today: date, warns: list[str], tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    today: date, warns: list[str], tmp_path: Path, empty_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copytree(empty_home, home)
     path = prices(date(2026, 9, 30), ("IBM", "INFY.NS", "FOO.XX"), tmp_path)
     monkeypatch.setenv("PIPELINE_SOURCE", "files")
     monkeypatch.setenv("PIPELINE_FILES", str(path))
-    monkeypatch.setattr(health_checks, "_mlflow", lambda _: "")
     now = datetime(today.year, today.month, today.day, 12, tzinfo=UTC)
     found = {row["what"]: row for row in health_checks.examine(now=now)}["calendars"]
     assert found["ok"]

@@ -127,6 +127,7 @@ def test_a_mapping_that_means_nothing_is_refused(setting: str, says: str) -> Non
     assert str(caught.value).startswith("PIPELINE_MARKETS=")
 
 
+@pytest.mark.slow
 def test_every_market_has_a_calendar() -> None:
     now = datetime(2026, 11, 20, 12, tzinfo=UTC)
     for market in {*exchange_tables.BY_SUFFIX.values(), *exchange_tables.BY_INDEX.values()}:

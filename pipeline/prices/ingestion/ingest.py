@@ -19,9 +19,6 @@ from pipeline.prices.store import request_log
 from pipeline.prices.store.request_log import Coverage, Outcome
 from pipeline.prices.store.writer import Appended, PriceStore
 
-# What is stored at once: a whole history of some symbols, a day of many, or what a slow source gave in half a minute. A
-# crash loses no more than that.
-_ROWS_AT_ONCE, _SYMBOLS_AT_ONCE, _SECONDS_AT_ONCE = 20_000, 500, 30.0
 # What an answer that was complete is good for, where it can still change.
 _FRESH = timedelta(hours=12)
 # Errors in a row after which the source is taken to be away, and nobody else is asked for.
@@ -29,6 +26,18 @@ _AWAY = 5
 STALE_AFTER, DELISTED_AFTER = 5, 20  # sessions without a bar
 
 Progress = Callable[[int, int, str], None]  # symbols done, symbols in all, the one being asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Buffer:
+    """How much is fetched before it is stored, whichever limit is reached first; a crash loses no more than that."""
+
+    rows: int = 20_000  # the whole history of some symbols
+    symbols: int = 500  # one session of many symbols
+    seconds: float = 30.0  # what a slow source returned
+
+
+DEFAULT_BUFFER = Buffer()
 
 
 @dataclass(kw_only=True)
@@ -66,19 +75,26 @@ class Taken:
         }
 
 
-def take_in(source: Source, store: PriceStore, request: Request, progress: Progress | None = None) -> Taken:
+def take_in(
+    source: Source,
+    store: PriceStore,
+    request: Request,
+    progress: Progress | None = None,
+    *,
+    buffer: Buffer = DEFAULT_BUFFER,
+) -> Taken:
     """Ask `source` for what is missing and store what can be believed. Doing it again changes nothing.
 
     Raises UnknownSymbol where the source knows none of the symbols, BadUpstream where it answered for none; before the
     last try also RateLimited, BadUpstream or NoData for a part, with everything else safely stored.
     """
-    return _Intake(source, store, request, progress or (lambda _done, _all, _symbol: None)).run()
+    return _Intake(source, store, request, progress or (lambda _done, _all, _symbol: None), buffer).run()
 
 
 class _Intake:
-    def __init__(self, source: Source, store: PriceStore, request: Request, progress: Progress) -> None:
+    def __init__(self, source: Source, store: PriceStore, request: Request, progress: Progress, buffer: Buffer) -> None:
         self._source, self._store, self._request, self._progress = source, store, request, progress
-        self._taken = Taken()
+        self._buffer, self._taken = buffer, Taken()
         self._failed: dict[str, PipelineError] = {}
         self._absent: dict[str, PipelineError] = {}
         self._answers_of = Answers(source, store, request)
@@ -122,7 +138,8 @@ class _Intake:
                 pending.append(answer)
                 rows += len(answer.bars)
                 waited = time.monotonic() - since
-                if len(pending) >= _SYMBOLS_AT_ONCE or rows >= _ROWS_AT_ONCE or waited >= _SECONDS_AT_ONCE:
+                full = len(pending) >= self._buffer.symbols or rows >= self._buffer.rows
+                if full or waited >= self._buffer.seconds:
                     self._settle(pending)
                     pending, rows, since = [], 0, time.monotonic()
         finally:  # what came before an interruption is kept
