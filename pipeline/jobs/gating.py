@@ -11,6 +11,7 @@ from pipeline.forecast_schema import INPUTS, LEVELS
 from pipeline.jobs.context import Summary, digest_of, features_of
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import TRAINING
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -30,7 +31,7 @@ def judge(run: Mapping[str, Any]) -> Summary:
     this = Run.from_dict(run)
     settings = this.settings
     uploaded = this.read("upload", made_by="train")
-    training = this.read("training", made_by="train")
+    training = this.load(TRAINING)
     digest = digest_of(this)
     with this.reading("heldout.npz", made_by="train") as path:
         heldout = Heldout.load(path)
@@ -60,14 +61,14 @@ def judge(run: Mapping[str, Any]) -> Summary:
             contender(champion.network, champion.version, "champion", _expired(this, champion)) if champion else None,
             contender(best, digest[:12], best),
             evidence=evidence,
-            not_trained=training.get("not_trained"),
+            not_trained=training.not_trained,
             no_champion=no_champion,
             none_before=none_before,
             skipped=skipped,
         )
     else:
         best = "ewma_historical"
-        why = f"No network was trained: {training['not_trained']}. " if training.get("not_trained") else ""
+        why = f"No network was trained: {training.not_trained}. " if training.not_trained else ""
         reason = f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged."
         decision = gate.Decision(
             model=best,
