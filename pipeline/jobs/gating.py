@@ -13,7 +13,7 @@ from pipeline.forecast_schema import BASELINES, INPUTS, LEVELS
 from pipeline.jobs.context import Summary, digest_of, features_of
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import DECISION, SCORES
+from pipeline.jobs.run_artifacts import DECISION, SCORES, TRAINING
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -32,7 +32,7 @@ def judge(run: Mapping[str, Any]) -> Summary:
     this = Run.from_dict(run)
     settings = this.settings
     uploaded = this.read("upload", made_by="train")
-    training = this.read("training", made_by="train")
+    training = this.load(TRAINING)
     digest = digest_of(this)
     with this.reading("heldout.npz", made_by="train") as path:
         heldout = Heldout.load(path)
@@ -63,14 +63,14 @@ def judge(run: Mapping[str, Any]) -> Summary:
             incumbent,
             contender(best, digest[:12], scores.models[best]),
             evidence=evidence,
-            not_trained=training.get("not_trained"),
+            not_trained=training.not_trained,
             no_champion=no_champion,
             none_before=none_before,
             skipped=skipped,
         )
     else:
         best = "ewma_historical"
-        why = f"No network was trained: {training['not_trained']}. " if training.get("not_trained") else ""
+        why = f"No network was trained: {training.not_trained}. " if training.not_trained else ""
         decision = Decision(
             model=best,
             model_version=digest[:12],
@@ -126,7 +126,7 @@ def _none_before(this: Run) -> str:
 
 def _expired(this: Run, champion: "Registered") -> str | None:
     """Return in words why a champion is too old to be published."""
-    age = len(this.settings.sessions.between(champion.as_of, this.as_of)) - 1
+    age = len(this.settings.clock.sessions.between(champion.as_of, this.as_of)) - 1
     limit = this.settings.champion_expires_after
     return f"it is {age} sessions old and has expired after {limit}" if age > limit else None
 
@@ -157,7 +157,7 @@ def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> 
     if card.targets_last:
         seen = date.fromisoformat(card.targets_last) + timedelta(days=1)
     else:  # a model from before this was written down
-        sessions = this.settings.sessions
+        sessions = this.settings.clock.sessions
         seen = sessions.shift(sessions.at_or_before(date.fromisoformat(card.train_last)), card.horizon + 1)
     fair = heldout.since(pd.Timestamp(seen))
     if not len(fair.actual_NH):

@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.model_scores import ModelScores, Scores
 from pipeline.forecast_schema import BASELINES, COLUMNS, ESTIMATED, LAST_SESSION, QUANTILES, RANGE_POSITIONS
+from pipeline.modeling.training.training_record import GradientMemory
 from pipeline.publishing.published_files import SymbolReason
 
 Floats = npt.NDArray[np.float64]
@@ -76,8 +77,8 @@ class Edition:
     audit: Mapping[str, Any] = field(default_factory=dict)
     # Population stability index of each input: the last quarter against the sessions trained on.
     drift: Mapping[str, float] = field(default_factory=dict)
-    # What training.json holds of how far back each network looks.
-    memory: Mapping[str, Any] = field(default_factory=dict)
+    # How far back each network looks; None where nothing was trained.
+    gradient_memory: GradientMemory | None = None
     # The symbols without a forecast, and why.
     withheld: Sequence[SymbolReason] = ()
     # Sentences about what may be wrong with it, such as a calendar that ends.
