@@ -71,7 +71,7 @@ BAD: dict[str, tuple[pd.DataFrame, str | None]] = {
 }
 # Those that only a baseline can speak for, with the reason why the network keeps quiet.
 STANDS_IN = {
-    "NEW": "the network was not trained on it: its history is too short, or it is new",
+    "NEW": "the network was not trained on it (short history, or a new symbol)",
     "GAP": "fewer than 10 whole sessions in a row",
     "STOPPED": "its price has not moved for 5 sessions",
 }

@@ -1,4 +1,4 @@
-"""Scores of forecasts as values: what is measured of each model on held-out sessions, and how models compare.
+"""Types of scores: what is measured of each model on held-out sessions, and how models compare.
 
 As a document (`scores.json`, MLflow artifacts) a row is flat, `coverage_50` and `pinball_0.05_bp`, and the champion is
 one more name among the models. Only the conversion at the end of this module knows that.
@@ -92,7 +92,7 @@ class ModelScores(SessionScores):
     by_step: tuple[StepScores, ...] = ()
     by_symbol: Mapping[str, ScoreRow] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()  # of a trained model: with each baseline
-    alarms: tuple[str, ...] = ()  # what is too good to be true about it, in words
+    alarms: tuple[str, ...] = ()  # why its scores look like a leak
 
 
 @dataclass(frozen=True, kw_only=True)

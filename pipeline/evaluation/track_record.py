@@ -1,4 +1,4 @@
-"""How published forecasts have done lately: each session alone, over the last quarter, and symbol by symbol."""
+"""Rates of the track record: by session, over the last quarter, and by symbol."""
 
 import json
 from collections.abc import Mapping
@@ -8,18 +8,18 @@ import pandas as pd
 
 from pipeline.forecast_schema import LEVELS, quantile_column
 
-# Sessions that "lately" means: a quarter of a year, so that a symbol has some three hundred forecasts behind it.
+# The sessions of recent rates: a quarter of a year, in which a symbol has some three hundred forecasts.
 ROLLING = 63
-# Ranges that hold less, or more, than this over the last quarter are out of bounds …
+# Coverage of the 90 % ranges below or above this over the last quarter is out of bounds …
 LEAST_COVERAGE, MOST_COVERAGE = 0.80, 0.97
-# … once there are so many sessions and forecasts that it is hardly chance.
+# … once there are enough sessions and forecasts that chance is unlikely.
 ENOUGH_SESSIONS, ENOUGH_FORECASTS = 20, 60
-# What the two kinds of a record are.
+# Descriptions of the two kinds of a record.
 NOTES = {
-    "live": "Forecasts that were published before their session closed, scored against what came, each session beside "
-    "the baseline on the same closes. A curve's step is the days since 1970, its time the session.",
-    "replayed": "Forecasts for sessions that had closed already when they were made (backfills, the sample), scored "
-    "the same way. They are no live record.",
+    "live": "Forecasts published before their session closed, scored on the actual closes, with the baseline on the "
+    "same closes. The step of a curve is the days since 1970, its time the session.",
+    "replayed": "Forecasts made after their session had closed (backfills, the sample), scored in the same way. They "
+    "are not part of the live record.",
 }
 _INSIDE = ("inside_50", "inside_80", "inside_90")
 
@@ -80,7 +80,7 @@ def one_ahead(record: pd.DataFrame) -> pd.DataFrame:
 
 
 def out_of_bounds(record: pd.DataFrame) -> dict[str, str]:
-    """Return the symbols whose 90 % ranges have held too little or too much lately, each with the words for it."""
+    """Return the symbols whose recent coverage is out of bounds, each with the reason."""
     recent = _lately(record)
     table = by_symbol(recent)
     sessions = recent.groupby("symbol")["target_session"].nunique().to_dict()
@@ -89,11 +89,11 @@ def out_of_bounds(record: pd.DataFrame) -> dict[str, str]:
 
 
 def breach(rates: Mapping[Any, Any], sessions: int) -> str | None:
-    """Return in words how a coverage is out of bounds, or None. `rates` has coverage_90 and forecasts."""
-    held, forecasts = float(rates["coverage_90"]), int(rates["forecasts"])
-    if sessions < ENOUGH_SESSIONS or forecasts < ENOUGH_FORECASTS or LEAST_COVERAGE <= held <= MOST_COVERAGE:
+    """Return in words how coverage is out of bounds, or None. `rates` has coverage_90 and forecasts."""
+    coverage, forecasts = float(rates["coverage_90"]), int(rates["forecasts"])
+    if sessions < ENOUGH_SESSIONS or forecasts < ENOUGH_FORECASTS or LEAST_COVERAGE <= coverage <= MOST_COVERAGE:
         return None
-    return f"its 90 % ranges held {100 * held:.0f} % of the closes of the last {sessions} sessions"
+    return f"its 90 % ranges contained {100 * coverage:.0f} % of the closes of the last {sessions} sessions"
 
 
 def _lately(record: pd.DataFrame) -> pd.DataFrame:

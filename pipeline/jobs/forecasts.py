@@ -36,7 +36,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     with the reason. Raises NothingToForecast where that is all of them.
     """
     from pipeline.modeling.baselines import BASELINES, forecastable
-    from pipeline.publishing.formatting import named
+    from pipeline.publishing.formatting import in_prose
 
     this = Run.from_dict(run)
     settings = this.settings
@@ -60,7 +60,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
         stand_in = frame[frame["symbol"].isin(left)]
         frame = pd.concat([chosen, stand_in]).sort_values(["symbol", "step"], kind="stable", ignore_index=True)
         short = f"fewer than {settings.context_length} whole sessions in a row"
-        stands_in = f"the {named(decision.best_baseline)} stands in"
+        stands_in = f"{in_prose(decision.best_baseline)} stands in"
         fallbacks = [{"symbol": symbol, "reason": f"{reasons.get(symbol, short)}: {stands_in}"} for symbol in left]
     for name, rows in {"forecasts": frame, **{f"baseline-{name}": rows for name, rows in beside.items()}}.items():
         with this.kept.making(f"{name}.parquet") as path:

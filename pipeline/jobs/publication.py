@@ -69,7 +69,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
         "standing": this.standing,
         "edition": "" if this.standing else published.folder.name,
         "headline": verdict.headline(edition),
-        "verdict": verdict.verdict(edition).title,
+        "verdict": verdict.verdict_on(edition).title,
         "warnings": list(edition.warnings),
         "mlflow_url": uploaded.get("mlflow_url"),
     }

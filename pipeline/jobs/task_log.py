@@ -76,14 +76,14 @@ def _train(result: Mapping[str, Any]) -> list[str]:
 
 
 def _baseline(result: Mapping[str, Any]) -> list[str]:
-    return [f"the {formatting.named(result['baseline'])} has forecast {result['windows']:,} held-out windows"]
+    return [f"{formatting.in_prose(result['baseline'])} has forecast {result['windows']:,} held-out windows"]
 
 
 def _compare(result: Mapping[str, Any]) -> list[str]:
     ranked = sorted(result["crps_bp"].items(), key=lambda each: each[1])
     if not ranked:
         return ["nothing is held out yet, so there is nothing to compare"]
-    scores = ", ".join(f"{formatting.named(name)} {value:.2f}" for name, value in ranked)
+    scores = ", ".join(f"{formatting.model_name(name)} {value:.2f}" for name, value in ranked)
     return [f"CRPS on the same held-out sessions, in basis points, best first: {scores}"]
 
 

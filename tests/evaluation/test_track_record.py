@@ -1,4 +1,4 @@
-"""How published forecasts did: session by session, lately, symbol by symbol."""
+"""Rates of the track record: by session, over the last quarter, by symbol."""
 
 from datetime import date, timedelta
 
@@ -22,12 +22,12 @@ def record(sessions: int = 100, symbols: tuple[str, ...] = ("A", "B"), steps: in
 
 def slowly(rows: pd.DataFrame) -> dict[str, float]:
     """The rates of some rows, said as plainly as can be."""
-    crps, beside = rows["crps_bp"].mean(), rows["baseline_crps_bp"].mean()
+    crps, baseline = rows["crps_bp"].mean(), rows["baseline_crps_bp"].mean()
     coverage = {f"coverage_{name}": rows[f"inside_{name}"].mean() for name in (50, 80, 90)}
     return {
         "crps_bp": crps,
-        "baseline_crps_bp": beside,
-        "skill_percent": 100 * (1 - crps / beside),
+        "baseline_crps_bp": baseline,
+        "skill_percent": 100 * (1 - crps / baseline),
         **coverage,
         "forecasts": len(rows),
     }
@@ -40,8 +40,8 @@ def test_each_session_has_its_rates_and_those_of_the_quarter_before() -> None:
     assert list(table.index) == days
     for at in (0, 10, 99):
         alone = rows[rows["target_session"] == days[at]]
-        lately = rows[rows["target_session"].isin(days[max(0, at + 1 - track_record.ROLLING) : at + 1])]
-        expected = slowly(alone) | {f"rolling_{name}": value for name, value in slowly(lately).items()}
+        recent = rows[rows["target_session"].isin(days[max(0, at + 1 - track_record.ROLLING) : at + 1])]
+        expected = slowly(alone) | {f"rolling_{name}": value for name, value in slowly(recent).items()}
         assert table.iloc[at].to_dict() == pytest.approx(expected)
 
 

@@ -184,8 +184,8 @@ def test_a_symbol_judged_out_of_bounds_is_marked_in_the_report(new_home: Path, m
     first, second = (
         (new_home / "published" / f"as_of={day}" / "report.html").read_text(encoding="utf-8") for day in DAYS[:2]
     )
-    assert first.count("90 % range held ") == 0, "nothing has come due"
-    assert second.count("90 % range held ") == 1
+    assert first.count("90 % range: coverage ") == 0, "nothing has come due"
+    assert second.count("90 % range: coverage ") == 1
 
 
 @pytest.mark.slow

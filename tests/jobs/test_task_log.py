@@ -38,7 +38,7 @@ def results(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         ("score", "3 forecasts have come due now, 3 are in the record"),
         ("score", "replays, lately: 90 % ranges held"),
         ("train", "trained in "),
-        ("baseline", "the GARCH baseline has forecast 120 held-out windows"),
+        ("baseline", "GARCH has forecast 120 held-out windows"),
         ("compare", "CRPS on the same held-out sessions, in basis points, best first: "),
         ("upload", "registered as version 2"),
         ("judge", "to be published: "),
@@ -90,7 +90,7 @@ def test_a_fold_that_was_there_says_so() -> None:
     fold = {"anew": False, "trained": False, "reason": "too little history", "crps_bp": {"garch": 120.5, "lstm": 119.0}}
     first, scores = task_log.lines("fold", fold)
     assert first == "the fold was there already; no network: too little history"
-    assert scores.endswith("LSTM 119.00, GARCH baseline 120.50")
+    assert scores.endswith("LSTM 119.00, GARCH 120.50")
 
 
 def test_a_step_without_a_story_tells_none() -> None:
