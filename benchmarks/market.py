@@ -67,6 +67,10 @@ class Market:
         """Return what Yahoo would."""
         return "split_adjusted"
 
+    def description(self, last: date | None = None) -> str:  # noqa: ARG002  the same at any time
+        """Return how the prices are understood."""
+        return "synthetic prices, split-adjusted"
+
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
         """Return the bars of one symbol, cut to the sessions asked for."""
         wall, cpu = time.perf_counter(), time.process_time()

@@ -147,10 +147,10 @@ def requirements(samples: Samples, sizes: Sequence[int]) -> list[Requirement]:
         ratio = samples.each("read", large) / samples.each("read", small)
         found.append(_judged(f"as-of read: CPU per symbol, {large:,} to {small:,}", "at most 1.5", ratio, ratio <= 1.5))
     for size in sizes:
-        for name, asked in (("cpu_s", "at least 100"), ("wall_s", "")):
+        for name, target in (("cpu_s", "at least 100"), ("wall_s", "")):
             ratio = samples.median("load", size, name) / samples.median("unchanged", size, name)
             title = f"first load to an unchanged day, {size:,} ({name.removesuffix('_s')})"
-            found.append(_judged(title, asked, ratio, ratio >= 100 if asked else None))
+            found.append(_judged(title, target, ratio, ratio >= 100 if target else None))
         rate = samples.median("load", size, "rows") / samples.median("load", size, "wall_s")
         found.append(_judged(f"first load, {size:,}: bars per second (wall)", "", rate, None))
     return found

@@ -37,7 +37,8 @@ def price_table(files: Path | None, last: date) -> pd.DataFrame:
     )
     usable = np.isfinite(table["close"]) & np.isfinite(table["level"]) & (table["close"] > 0) & (table["level"] > 0)
     table = table.loc[usable & (table["session"] <= pd.Timestamp(last)), COLUMNS]
-    return table.drop_duplicates(COLUMNS[:2], keep="last").sort_values(COLUMNS[:2], ignore_index=True)
+    newest: pd.DataFrame = table.drop_duplicates(COLUMNS[:2], keep="last")
+    return newest.sort_values(COLUMNS[:2], ignore_index=True)
 
 
 def chosen(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

@@ -124,7 +124,7 @@ def origins(series: Series, fold: Fold, *, context: int, step: int) -> NDArray[n
 
 def contexts(series: Series, t_W: NDArray[np.int64], context: int) -> Array:
     """Return the last `context` values up to each bar, itself included: (W, L). Nothing later is in them."""
-    return series.y_T[t_W[:, None] + np.arange(1 - context, 1)]
+    return np.asarray(series.y_T[t_W[:, None] + np.arange(1 - context, 1)])
 
 
 def contract(

@@ -20,7 +20,8 @@ class Model(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out, _ = self.lstm(x)
-        return self.head(out[:, -1]).view(-1, HORIZON, len(LEVELS))
+        quantiles: torch.Tensor = self.head(out[:, -1]).view(-1, HORIZON, len(LEVELS))
+        return quantiles
 
 
 def main() -> None:
@@ -48,7 +49,7 @@ def main() -> None:
             error = target.unsqueeze(-1) - model(window)
             loss = torch.maximum(levels * error, (levels - 1) * error).mean()
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             clock.tick()
             done += 1
