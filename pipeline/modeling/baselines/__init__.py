@@ -1,10 +1,10 @@
-"""Forecasts that nobody has to train: what a network must beat. All see what is known at the origin, no more.
+"""Baselines: the forecasts that a network must beat. They use only what is known at the origin.
 
-- `random_walk`: the symbol's own past returns over as many sessions, as they were.
+- `random_walk`: quantiles of the symbol's own past returns over the same number of sessions.
 - `ewma_historical`: the same, each divided by the volatility at its time and multiplied by today's.
 - `garch`: the same with the volatility of a GARCH(1,1), fitted to each symbol.
 
-docs/baselines.md has what they say and how well.
+docs/baselines.md describes and compares them.
 """
 
 from collections.abc import MutableMapping

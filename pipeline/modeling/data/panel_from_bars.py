@@ -1,6 +1,6 @@
-"""From a frame of bars to the panel that features are made from.
+"""Conversion of a frame of bars into a panel.
 
-Apart from the panel itself, so that training, which has no frames, does not import pandas: 0.3 s and 65 MiB.
+Separate from the panel, so that training, which has no frames, does not import pandas: 0.3 s and 65 MiB.
 """
 
 from collections.abc import Callable
@@ -22,8 +22,8 @@ def panel_from_bars(
 ) -> Panel:
     """Return the panel of a frame of bars (as in `pipeline.prices.bars`, sorted by symbol and session).
 
-    `market_of` names the market whose sessions a symbol shares, `last_of` the session that its axis ends with; without
-    it the axis ends with the last bar of its market.
+    `market_of` names the market of a symbol, `last_of` the session that its axis ends with; without it the axis ends
+    with the last bar of its market.
     """
     codes, symbols = pd.factorize(bars["symbol"], sort=True)
     names, market_S = np.unique([market_of(symbol) for symbol in symbols], return_inverse=True)
@@ -34,8 +34,8 @@ def panel_from_bars(
     at = np.empty(len(bars), np.int64)
     for market, axis in enumerate(axes):
         days_MT[market, width - len(axis) :] = axis
-        mine = market_S[codes] == market
-        at[mine] = np.searchsorted(axis, days[mine]) + width - len(axis)
+        of_market = market_S[codes] == market
+        at[of_market] = np.searchsorted(axis, days[of_market]) + width - len(axis)
 
     def scattered(values: object) -> Array:
         array_ST = np.full((len(symbols), width), np.nan)

@@ -119,7 +119,7 @@ def test_where_no_model_can_be_had_ewma_stands_in_and_is_counted() -> None:
 def test_no_model_is_made_of_too_little_nothing_or_a_search_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoFit, match="fewer than 250 returns"):
         fit(simulated(MIN_RETURNS - 1, 13))
-    with pytest.raises(NoFit, match="hardly move"):
+    with pytest.raises(NoFit, match="barely move"):
         fit(np.zeros(MIN_RETURNS))
     monkeypatch.setattr(_Likelihood, "best", lambda self: (np.zeros(4), False))
     with pytest.raises(NoFit, match="did not converge"):
