@@ -77,11 +77,7 @@ def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
     """Return the panel of some bars, of which each symbol's last session is the one complete when `last` is."""
     from pipeline.modeling.data.panel_from_bars import panel_from_bars
 
-    return panel_from_bars(
-        bars,
-        market_of=lambda symbol: settings.market_of(symbol).calendar,
-        last_of=lambda symbol: settings.last_session(symbol, last),
-    )
+    return panel_from_bars(bars, settings.clock.at(last))
 
 
 def training_precision(settings: Settings) -> "Precision":

@@ -123,7 +123,7 @@ def _none_before(this: Run) -> str:
 
 def _expired(this: Run, champion: "Registered") -> str | None:
     """Return in words why a champion is too old to be published."""
-    age = len(this.settings.sessions.between(champion.as_of, this.as_of)) - 1
+    age = len(this.settings.clock.sessions.between(champion.as_of, this.as_of)) - 1
     limit = this.settings.champion_expires_after
     return f"it is {age} sessions old and has expired after {limit}" if age > limit else None
 
@@ -154,7 +154,7 @@ def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> 
     if card.targets_last:
         seen = date.fromisoformat(card.targets_last) + timedelta(days=1)
     else:  # a model from before this was written down
-        sessions = this.settings.sessions
+        sessions = this.settings.clock.sessions
         seen = sessions.shift(sessions.at_or_before(date.fromisoformat(card.train_last)), card.horizon + 1)
     fair = heldout.since(pd.Timestamp(seen))
     if not len(fair.actual_NH):

@@ -193,7 +193,7 @@ def _not_due(this: Run) -> str | None:
         return None
     if champion is None or champion.network != settings.network:
         return None
-    age = len(settings.sessions.between(champion.as_of, this.as_of)) - 1
+    age = len(settings.clock.sessions.between(champion.as_of, this.as_of)) - 1
     if age >= settings.retrain_every:
         return None
     return (

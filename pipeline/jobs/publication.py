@@ -40,7 +40,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
 
     @cache
     def complete_at(symbol: str, session: date) -> datetime:
-        sessions = settings.sessions_of(symbol)
+        sessions = settings.clock.sessions_of(symbol)
         # An estimated target is a holiday of a calendar that was upgraded since.
         return sessions.complete_at(sessions.at_or_before(session))
 
@@ -139,7 +139,7 @@ def _edition(this: Run) -> "Edition":
         withheld=outcome["withheld"],
         trial=this.trial,
         make_latest=this.make_latest,
-        warnings=settings.calendar_warnings(this.symbols, this.as_of),
+        warnings=settings.clock.calendar_warnings(this.symbols, this.as_of),
         provenance={
             "source": settings.source,
             **_read_as(this),

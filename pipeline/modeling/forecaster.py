@@ -34,7 +34,7 @@ class Forecaster:
 
     def __init__(self, card: ModelCard, network: nn.Module) -> None:
         self.card = card
-        self._network = network.eval()
+        self.network = network.eval()
 
     def quantiles(self, features: Features, origins: Origins) -> Array:
         """Return quantiles of the cumulative log return after each origin, shape (N, H, Q), ascending in Q."""
@@ -42,7 +42,7 @@ class Forecaster:
         if not len(origins):
             return np.empty((0, self.card.horizon, len(self.card.levels)))
         windows = Windows(features, self.card.context_length, self.card.features)
-        scaled_NHQ = in_chunks(self._network, windows, windows.starts(origins)).double().numpy()
+        scaled_NHQ = in_chunks(self.network, windows, windows.starts(origins)).double().numpy()
         scale_N = features.scale_ST[origins.s_N, origins.t_N]
         root_H = np.sqrt(np.arange(1, self.card.horizon + 1))
         return np.asarray(scaled_NHQ * (scale_N[:, None] * root_H)[..., None])
@@ -50,7 +50,7 @@ class Forecaster:
     def save(self, folder: Path) -> ModelCard:
         """Write both files, `model.json` last, and return the card with the SHA-256 of the weights."""
         folder.mkdir(parents=True, exist_ok=True)
-        weights = save({name: value.contiguous() for name, value in self._network.state_dict().items()})
+        weights = save({name: value.contiguous() for name, value in self.network.state_dict().items()})
         card = replace(self.card, weights_sha256=sha256_bytes(weights))
         write_atomic(folder / WEIGHTS, weights)
         write_atomic(folder / DESCRIPTION, json.dumps(asdict(card), indent=2, sort_keys=True) + "\n")

@@ -26,7 +26,7 @@ EXPERIMENT = "backtest"
 PARENT, BACKTEST = "mlflow.parentRunId", "closing_bell.backtest"
 _EPOCH = date(1970, 1, 1)
 _AT_ONCE = 1000  # points or runs in a request; more are refused
-_LARGEST_FRAME = 50_000_000  # bytes; a larger one stays on disk, its SHA-256 is a tag in any case
+LARGEST_FRAME = 50_000_000  # bytes; a larger one stays on disk, its SHA-256 is a tag in any case
 
 
 def log_fold(
@@ -96,7 +96,7 @@ def log_summary(
         _log_tables(client, run_id, scores)
         for path in figures:
             client.log_artifact(run_id, str(path), "figures")
-        if frame.stat().st_size <= _LARGEST_FRAME:
+        if frame.stat().st_size <= LARGEST_FRAME:
             client.log_artifact(run_id, str(frame))
         client.set_tag(run_id, runs.NOTE, _in_words(result))
     runs.finish(settings, run_id)

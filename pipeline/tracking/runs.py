@@ -6,6 +6,7 @@ out from the run's start, by which MLflow knows those that it already has.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -237,7 +238,8 @@ def _standard_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """The tags that MLflow's own pages show as a run's source."""
     commit = tags.get("git_commit", "").removesuffix("-dirty")
     source = {"mlflow.source.name": tags.get("airflow.dag_id", "python -m pipeline"), "mlflow.source.type": "JOB"}
-    return source | ({"mlflow.source.git.commit": commit} if commit not in ("", "unknown") else {})
+    is_commit = re.fullmatch(r"[0-9a-f]{7,64}", commit) is not None
+    return source | ({"mlflow.source.git.commit": commit} if is_commit else {})
 
 
 def _set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, Any]) -> None:

@@ -119,7 +119,7 @@ def test_the_parent_holds_tables_pictures_and_the_frame(log_summary: Any, client
 def test_a_frame_too_large_for_mlflow_stays_on_disk_and_its_digest_is_a_tag(
     log_summary: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backtests, "_LARGEST_FRAME", 3)
+    monkeypatch.setattr(backtests, "LARGEST_FRAME", 3)
     run_id = log_summary()
     assert "forecasts.parquet" not in {entry.path for entry in client.list_artifacts(run_id)}
     assert client.get_run(run_id).data.tags["frame_sha256"] == "a" * 64

@@ -114,10 +114,10 @@ def judged(this: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
     settings = this.settings
     panel = panel_of(bars, settings, this.as_of)
     future_STH = future_returns(panel.return_ST, settings.horizon)
-    origin = cache(settings.last_session)
+    clock_at = cache(settings.clock.at)
 
     def outcome_of(symbols_N: NDArray[np.str_], as_of_N: NDArray[np.datetime64]) -> "Array":
-        days = [origin(symbol, day) for symbol, day in zip(symbols_N.tolist(), as_of_N.tolist(), strict=True)]
+        days = [clock_at(day).last(symbol) for symbol, day in zip(symbols_N.tolist(), as_of_N.tolist(), strict=True)]
         s_N, t_N = panel.positions(symbols_N, np.array(days, "datetime64[D]"))
         return np.where((t_N >= 0)[:, None], future_STH[s_N, t_N], np.nan)
 
@@ -187,12 +187,12 @@ def _frame(
 ) -> pd.DataFrame:
     from pipeline.modeling.forecast_frame import forecast_frame
 
-    panel, settings = view.features.panel, view.settings
+    panel, settings, clock = view.features.panel, view.settings, view.settings.clock
     symbols = [panel.symbols[s] for s in origins.s_N]
 
     @cache
     def targets(exchange: str, last: date) -> list[date]:
-        return settings.sessions_on(exchange).following(last, settings.horizon)
+        return clock.sessions_on(exchange).following(last, settings.horizon)
 
     frame = forecast_frame(
         symbols,
@@ -200,7 +200,7 @@ def _frame(
         quantiles_NHQ,
         as_of=view.sessions[0],
         targets=[
-            targets(settings.sessions_of(symbol).exchange, day)
+            targets(clock.sessions_of(symbol).exchange, day)
             for symbol, day in zip(symbols, panel.days(origins.s_N, origins.t_N).tolist(), strict=True)
         ],
         levels=LEVELS,

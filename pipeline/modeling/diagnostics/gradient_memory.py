@@ -40,7 +40,7 @@ def gradient_memory_of(forecaster: Forecaster, features: Features, origins: Orig
     if not len(origins):
         return None
     settle()
-    card, network = forecaster.card, forecaster._network
+    card, network = forecaster.card, forecaster.network
     windows = Windows(features, card.context_length, card.features)
     x_NLF = windows.gather(windows.starts(origins.evenly(_WINDOWS)))
     start_HQ = _head(network).start_HQ

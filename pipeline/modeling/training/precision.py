@@ -47,11 +47,11 @@ def fastest_precision(shape: Shape) -> tuple[Precision, float | None]:
         return "bf16", None
     if shape.network != "lstm":
         return "fp32", None
-    ratio = _step_s(shape, bf16=True) / _step_s(shape, bf16=False)
+    ratio = step_s(shape, bf16=True) / step_s(shape, bf16=False)
     return ("bf16" if ratio < _PAYS_BELOW else "fp32"), ratio
 
 
-def _step_s(shape: Shape, *, bf16: bool) -> float:
+def step_s(shape: Shape, *, bf16: bool) -> float:
     """Return the median CPU seconds of a step, forward and backward."""
     settle()
     with torch.random.fork_rng(devices=[]):
