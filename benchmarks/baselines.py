@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.evaluation.metrics import crps_bp, inside
 from pipeline.forecast_schema import LEVELS
-from pipeline.modeling.baselines import BASELINES, forecastable
+from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
 from pipeline.modeling.baselines.garch_fit import fit
 from pipeline.modeling.data.features import Features, future_returns, make_features
 from pipeline.modeling.data.panel import Panel
@@ -45,7 +45,7 @@ def _timed(given: argparse.Namespace) -> Iterator[str]:
     yield "| baseline | held out, CPU s | last session, CPU s | notes |"
     yield "|---|---:|---:|---|"
     total = 0.0
-    for name, baseline in BASELINES.items():
+    for name, baseline in BASELINE_MODELS.items():
         notes: dict[str, Any] = {}
         began = time.process_time()
         baseline(features, origins, horizon=given.horizon, levels=LEVELS, notes=notes)
@@ -68,7 +68,7 @@ def _scored(given: argparse.Namespace) -> Iterator[str]:
     actual_NH = future_STH[origins.s_N, origins.t_N]
     yield "| baseline | CRPS, bp | 1 session ahead | the last one | held by 50 % | by 90 % | notes |"
     yield "|---|---:|---:|---:|---:|---:|---|"
-    for name, baseline in BASELINES.items():
+    for name, baseline in BASELINE_MODELS.items():
         notes: dict[str, Any] = {}
         quantiles_NHQ = baseline(features, origins, horizon=given.horizon, levels=LEVELS, notes=notes)
         crps_H = crps_bp(quantiles_NHQ, actual_NH, LEVELS).mean(axis=0)

@@ -21,7 +21,7 @@ import pandas as pd
 from benchmarks.measure import ROOT
 from benchmarks.skill.saved import BASELINES, Saved
 from pipeline import modeling
-from pipeline.modeling.baselines import BASELINES as BASELINE_MODELS
+from pipeline.forecast_schema import BASELINES as BASELINE_NAMES
 
 PEERS = {"neuralforecast": "neuralforecast_lstm", "darts": "darts_lstm"}
 # What the bench itself decides, or what would lead away from its folder.
@@ -126,7 +126,7 @@ class Case:
             saved.keep(self.name, frame, self.parameters, seed=self.seed, **told)
 
     def _keep_ours(self, saved: Saved, frame: pd.DataFrame, told: Mapping[str, Any], state: str) -> None:
-        baseline = frame["model"].isin(BASELINE_MODELS)
+        baseline = frame["model"].isin(BASELINE_NAMES)
         if not saved.has(BASELINES, self.shared):
             saved.keep(BASELINES, frame[baseline], self.shared, seed=None, seconds=None, code=state)
         notes = [Path(told["folder"]) / "folds" / fold["first"] / "fold.json" for fold in told["folds"]]

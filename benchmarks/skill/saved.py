@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.modeling.baselines import BASELINES as BASELINE_MODELS
+from pipeline.forecast_schema import BASELINES as BASELINE_NAMES
 from pipeline.storage.atomic_files import write_atomic
 
 BASELINES = "baselines"  # the file of those that the product's backtest forecasts beside its network
@@ -98,7 +98,7 @@ class Saved:
 
 
 def _rank(one: Forecaster) -> tuple[int, str, int]:
-    known = [*BASELINE_MODELS, *NETWORKS]
+    known = [*BASELINE_NAMES, *NETWORKS]
     return known.index(one.model) if one.model in known else len(known), one.model, one.seed or 0
 
 

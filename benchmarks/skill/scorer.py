@@ -27,8 +27,7 @@ from pipeline.evaluation.significance import (
     wilson,
 )
 from pipeline.evaluation.walk_forward import best_of
-from pipeline.forecast_schema import LEVELS
-from pipeline.modeling.baselines import BASELINES
+from pipeline.forecast_schema import BASELINES, LEVELS
 
 _MEDIAN = LEVELS.index(0.5)
 _OVERALL = (
@@ -42,7 +41,7 @@ def score(judged: Judged, forecasters: Sequence[Forecaster]) -> dict[str, Any]:
     heldout, steps = judged.heldout, judged.steps
     sessions = np.unique(heldout.origins_N)
     models = _scores(heldout, steps)
-    best = best_of(models, tuple(BASELINES))
+    best = best_of(models, BASELINES)
     losses = {one.name: _losses(heldout, one.name) for one in forecasters}
     against = _against(losses, best, max(steps))
     rows = []

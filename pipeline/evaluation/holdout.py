@@ -16,6 +16,7 @@ from pipeline.errors import MissingStep
 from pipeline.evaluation.leakage_alarms import alarms
 from pipeline.evaluation.metrics import Array, crps_bp, score_table
 from pipeline.evaluation.significance import FEWEST_SESSIONS, Significance, compare, diebold_mariano, session_means
+from pipeline.forecast_schema import BASELINES
 from pipeline.storage.atomic_files import write_atomic
 
 _QUANTILES = "quantiles:"
@@ -60,8 +61,6 @@ class Heldout:
 
         Beside it stand `comparisons` of each trained model with each baseline, and of each `suspect` model the alarms.
         """
-        from pipeline.modeling.baselines import BASELINES
-
         if not len(self.actual_NH):
             nothing: dict[str, Any] = {"models": {}, "comparisons": [], "suspect": {}}
             return {"first": None, "last": None, "sessions": 0, "windows": 0, **nothing}
@@ -75,7 +74,7 @@ class Heldout:
             "sessions": len(sessions),
             "windows": len(self.actual_NH),
             "models": models,
-            "comparisons": compare(losses, tuple(BASELINES), self.actual_NH.shape[1]),
+            "comparisons": compare(losses, BASELINES, self.actual_NH.shape[1]),
             "suspect": {name: words for name, words in found.items() if words},
         }
 

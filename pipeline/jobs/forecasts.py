@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import BASELINES, LEVELS
 from pipeline.jobs.context import (
     Summary,
     digest_of,
@@ -33,7 +33,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     A symbol too short for the network gets the best baseline, labelled so; one that nothing can be said of is withheld
     with the reason. Raises NothingToForecast where that is all of them.
     """
-    from pipeline.modeling.baselines import BASELINES, forecastable
+    from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
     from pipeline.publishing.formatting import named
 
     this = Run.from_dict(run)
@@ -49,7 +49,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
         name: _frame(
             this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version
         )
-        for name, baseline in BASELINES.items()
+        for name, baseline in BASELINE_MODELS.items()
     }
     frame, fallbacks = beside[decision["best_baseline"]], []
     if decision["model"] not in BASELINES:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pipeline.forecast_schema import INPUTS, LEVELS
+from pipeline.forecast_schema import BASELINES, INPUTS, LEVELS
 from pipeline.jobs.context import Summary, digest_of, features_of
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run
@@ -25,7 +25,6 @@ def judge(run: Mapping[str, Any]) -> Summary:
     """Put challenger, champion and baselines through the gate on the same held-out sessions; promote if it says so."""
     from pipeline.evaluation import gate
     from pipeline.evaluation.holdout import Heldout
-    from pipeline.modeling.baselines import BASELINES
     from pipeline.tracking import registry, runs
 
     this = Run.from_dict(run)
@@ -47,7 +46,7 @@ def judge(run: Mapping[str, Any]) -> Summary:
 
     evidence = gate.Evidence(level=settings.gate_level)
     if models:
-        best = gate.best_baseline(models, tuple(BASELINES))
+        best = gate.best_baseline(models, BASELINES)
         challenger = None
         if settings.network in models and uploaded["model_version"] is not None:
             challenger = contender(settings.network, uploaded["model_version"], settings.network)

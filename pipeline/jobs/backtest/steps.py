@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.errors import BadSession, BadSetting, NothingToForecast
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import BASELINES, LEVELS
 from pipeline.jobs import context
 from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.backtest import folds as one_fold
@@ -168,12 +168,11 @@ def _result(
 ) -> Summary:
     """Return what backtest.json holds: the scores, CRPS session by session, the folds, who was left out."""
     from pipeline.evaluation.walk_forward import best_of, by_session, gained
-    from pipeline.modeling.baselines import BASELINES
 
     network = this.settings.network
     heldout = one_fold.judged(this, read_snapshot(snapshot_of(this)), frame)
     scores, sessions = heldout.scores(LEVELS), by_session(heldout, LEVELS)
-    best = best_of(scores["models"], tuple(BASELINES))
+    best = best_of(scores["models"], BASELINES)
     against = gained(sessions, network, best) if best is not None and network in sessions else None
     there = set(frame["symbol"])
     windows = frame.loc[frame["step"] == 1, ["symbol", "as_of"]].drop_duplicates()

@@ -10,6 +10,7 @@ docs/baselines.md describes and compares them.
 from collections.abc import MutableMapping
 from typing import Any, Protocol
 
+from pipeline.forecast_schema import BASELINES
 from pipeline.modeling.baselines.eligibility import forecastable, why_not
 from pipeline.modeling.baselines.garch_quantiles import garch
 from pipeline.modeling.baselines.historical_simulation import ewma_historical, random_walk
@@ -17,7 +18,7 @@ from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Array
 from pipeline.modeling.data.windows import Origins
 
-__all__ = ["BASELINES", "Baseline", "ewma_historical", "forecastable", "garch", "random_walk", "why_not"]
+__all__ = ["BASELINE_MODELS", "Baseline", "ewma_historical", "forecastable", "garch", "random_walk", "why_not"]
 
 
 class Baseline(Protocol):
@@ -38,4 +39,5 @@ class Baseline(Protocol):
     ) -> Array: ...
 
 
-BASELINES: dict[str, Baseline] = {"random_walk": random_walk, "ewma_historical": ewma_historical, "garch": garch}
+_FUNCTIONS = {function.__name__: function for function in (random_walk, ewma_historical, garch)}
+BASELINE_MODELS: dict[str, Baseline] = {name: _FUNCTIONS[name] for name in BASELINES}

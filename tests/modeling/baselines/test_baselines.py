@@ -21,7 +21,7 @@ from pipeline.prices.sources.sample import SampleSource
 
 HORIZON = 3
 SYMBOLS = ("AAPL", "FB", "IBM")
-every_baseline = pytest.mark.parametrize("name", baselines.BASELINES)
+every_baseline = pytest.mark.parametrize("name", baselines.BASELINE_MODELS)
 
 
 def sample(last: date = date(2013, 3, 1), symbols: tuple[str, ...] = SYMBOLS) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def everywhere(features: Features) -> Origins:
 
 
 def quantiles(name: str, features: Features, origins: Origins, notes: dict[str, Any] | None = None) -> np.ndarray:
-    return baselines.BASELINES[name](features, origins, horizon=HORIZON, levels=LEVELS, notes=notes)
+    return baselines.BASELINE_MODELS[name](features, origins, horizon=HORIZON, levels=LEVELS, notes=notes)
 
 
 def test_a_walk_and_ewma_are_the_quantiles_they_say(features: Features) -> None:

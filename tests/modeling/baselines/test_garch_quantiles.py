@@ -135,6 +135,9 @@ def test_it_beats_ewma_on_returns_that_are_its_own() -> None:
     origins = everywhere(features)
     origins = origins.where((origins.t_N >= 800) & (origins.t_N < 1600 - HORIZON))
     actual_NH = future_STH[origins.s_N, origins.t_N]
-    crps = {name: crps_bp(quantiles(name, features, origins), actual_NH, LEVELS).mean() for name in baselines.BASELINES}
+    crps = {
+        name: crps_bp(quantiles(name, features, origins), actual_NH, LEVELS).mean()
+        for name in baselines.BASELINE_MODELS
+    }
     assert crps["garch"] < 0.99 * crps["ewma_historical"]
     assert crps["garch"] < 0.99 * crps["random_walk"]
