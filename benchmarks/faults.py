@@ -1,10 +1,10 @@
-"""How many real faults the quality rules find, and how often they raise a false alarm, as a Markdown table.
+"""Real faults found by the quality rules, and their false alarms, as a Markdown table.
 
     python benchmarks/faults.py --data FOLDER
 
-FOLDER is a private collection of real bad series, and of what they should be; its prices cannot be given away. Each
-pair goes through the source `files` and the rules exactly as in `python -m pipeline audit`, under both spellings of its
-symbol (AET.L and AET-L). Beside it stands the rule of thumb: more than a threefold jump from close to close.
+FOLDER is a private collection of real bad series and their corrections; its prices cannot be distributed. Each pair
+goes through the source `files` and the rules exactly as in `python -m pipeline audit`, under both spellings of its
+symbol (AET.L and AET-L). The comparison is a rule of thumb: more than a threefold jump from close to close.
 """
 
 import argparse
@@ -135,7 +135,7 @@ def measure_pairs(data: Path, folder: Path, spelling: str) -> pd.DataFrame:
                 "faulty": len(faulty),
                 "flagged": len(faulty & flagged),
                 "held": len(faulty & held),
-                "beside": len(flagged - faulty),
+                "elsewhere": len(flagged - faulty),
                 "thumb": len(set(thumb(result.bars)["session"]) - set(thumb(right.bars)["session"])),
                 "alarms_right": int((~empty).sum()),
                 "empty_right": int(empty.sum()),
@@ -259,7 +259,7 @@ def _pairs_table(table: pd.DataFrame) -> str:
             found = held = rough = "–"
         sessions = f"{part['flagged'].sum()} of {part['faulty'].sum()}"
         alarms = [f"{part[name].sum()} in {(part[name] > 0).sum()}" for name in ("alarms_right", "thumb_right")]
-        rows.append([kind, len(part), found, held, rough, sessions, part["beside"].sum(), *alarms])
+        rows.append([kind, len(part), found, held, rough, sessions, part["elsewhere"].sum(), *alarms])
     return _markdown([*heads, "other sessions flagged", "alarms on the right series", "of the rule of thumb"], rows)
 
 

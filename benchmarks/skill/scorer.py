@@ -1,5 +1,5 @@
-"""The numbers of every forecaster on the same windows, each beside the baselines. The scores and the tests are the
-product's own (`pipeline.evaluation`), which are tested beside published libraries.
+"""The numbers of every forecaster on the same windows, each against the baselines. The scores and the tests are the
+product's own (`pipeline.evaluation`), which are tested against published libraries.
 
 The best baseline is chosen in hindsight, by its CRPS on these windows.
 

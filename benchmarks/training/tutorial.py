@@ -25,7 +25,7 @@ class Model(nn.Module):
 
 
 def main() -> None:
-    """Train and tell how long a step takes."""
+    """Train and print how long a step takes."""
     parser = argparse.ArgumentParser()
     for name, default in (("layers", 1), ("steps", 300), ("symbols", 500), ("sessions", 2500)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -55,7 +55,7 @@ def main() -> None:
             done += 1
             if done == given.steps:
                 break
-    clock.tell()
+    clock.report()
 
 
 if __name__ == "__main__":
