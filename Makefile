@@ -26,8 +26,8 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --
 COMPOSE := COMMIT="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)" docker compose
 
 .DEFAULT_GOAL := help
-.PHONY: docs help run stop status install install-dev wheel secrets up down backup restore test test-slow test-fire test-browser test-wheel \
-	test-distributed check bench bench-store bench-training bench-skill bench-stack audit scan lock
+.PHONY: help run stop status install install-dev wheel secrets up down backup restore docs check test test-slow test-fire \
+	test-browser test-wheel test-distributed bench bench-store bench-training bench-skill bench-stack audit scan lock
 
 help: ## list the targets
 	@echo 'Usage: make TARGET [VARIABLE=VALUE]...'

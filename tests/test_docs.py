@@ -61,3 +61,13 @@ def test_every_target_of_make_that_is_named_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z.-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"`make\s([a-z-]+)", page.read_text()))
     assert named - targets - {"the"} == set()  # a message says "make the file writable"
+
+
+def test_every_path_and_test_that_the_contributor_guide_names_exists() -> None:
+    quoted = re.findall(r"`([^`\s]+)`", (ROOT / "CONTRIBUTING.md").read_text())
+    paths = [name for name in quoted if re.fullmatch(r"\.?[a-z]+/[\w./-]*", name)]
+    assert len(paths) >= 40
+    assert [name for name in paths if not (ROOT / name).exists()] == []
+    tests = {name for name in quoted if re.fullmatch(r"test_\w+", name)}
+    written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in sorted(tests) if f"def {name}(" not in written] == []

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ("pipeline", "dags", "plugins", "local", "docker")
-DEVELOPMENT = ("tests", "benchmarks")
+DEVELOPMENT = ("tests", "benchmarks", "tools")
 # Each list of requirements: the folders that it serves, and the lists that are installed with it.
 SERVED = {
     "dependencies": (("pipeline",), ()),

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from pipeline import __version__
-from pipeline.cli import main
+from pipeline.cli.app import main
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from tests.conftest import ROOT
