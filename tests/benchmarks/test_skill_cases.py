@@ -1,4 +1,4 @@
-"""The skill bench's cases and prices: what was run is not run again, and a failure stops nothing."""
+"""Cases and prices of the skill benchmark: finished cases are not run again, a failure does not stop the others."""
 
 import json
 import sys
@@ -63,7 +63,7 @@ def test_a_request_ends_with_its_prices_and_asks_for_symbols_that_they_have(tmp_
         main(["--files", str(file)])  # which sessions?
 
 
-def test_settings_of_the_caller_are_part_of_a_case_and_his_database_is_not_reached(tmp_path: Path) -> None:
+def test_settings_of_the_caller_are_part_of_a_case_and_the_database_is_not_used(tmp_path: Path) -> None:
     theirs = {"PIPELINE_LEARNING_RATE": "0.002", "PIPELINE_DATABASE_URL": "postgresql://x", "PIPELINE_HOME": "/x"}
     theirs |= {"MLFLOW_TRACKING_URI": "http://x", "PIPELINE_SEED": "9"}
     case, *_ = cases(request(tmp_path), theirs)
@@ -73,7 +73,7 @@ def test_settings_of_the_caller_are_part_of_a_case_and_his_database_is_not_reach
     assert not {"PIPELINE_DATABASE_URL", "MLFLOW_TRACKING_URI"} & case.environment.keys()
 
 
-def test_forecasts_without_their_note_are_made_again(tmp_path: Path) -> None:
+def test_forecasts_without_their_note_are_remade(tmp_path: Path) -> None:
     saved = Saved(tmp_path)
     saved.keep("one", made_forecasts(made_prices(), "lstm"), {"seed": 1, "symbols": ("A",)}, seed=1)
     assert saved.has("one", {"seed": 1, "symbols": ("A",)})
@@ -82,7 +82,7 @@ def test_forecasts_without_their_note_are_made_again(tmp_path: Path) -> None:
     assert not saved.has("one", {"seed": 1, "symbols": ("A",)})
 
 
-def test_what_was_run_is_not_run_again_and_a_failure_stops_nothing(tmp_path: Path) -> None:
+def test_finished_cases_are_not_run_again_and_a_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     source = tmp_path / "made.parquet"
     made_forecasts(made_prices(), "darts", (1,)).to_parquet(source)
     script = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[3]); open(sys.argv[4], 'a').write('x'); print('{}')"
@@ -101,7 +101,7 @@ def test_what_was_run_is_not_run_again_and_a_failure_stops_nothing(tmp_path: Pat
     assert runs.read_text() == "xx"
 
 
-def test_the_products_file_is_parted_and_its_baselines_are_kept_once(tmp_path: Path) -> None:
+def test_the_products_file_is_split_and_its_baselines_are_saved_once(tmp_path: Path) -> None:
     prices = made_prices()
     whole = pd.concat([made_forecasts(prices, model, (1,)) for model in ("lstm", "garch", "random_walk")])
     fold = tmp_path / "run" / "folds" / "2020-05-01"
