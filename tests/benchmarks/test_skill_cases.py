@@ -14,9 +14,10 @@ import pytest
 from benchmarks.skill.__main__ import _parser, main
 from benchmarks.skill.__main__ import _request as settle
 from benchmarks.skill.__main__ import _run as run_cases
-from benchmarks.skill.cases import Case, Request, cases
+from benchmarks.skill.cases import Case, Request, cases, code
 from benchmarks.skill.prices import chosen, price_table
 from benchmarks.skill.saved import Saved
+from pipeline.tracking.source_files import PACKAGE
 from tests.benchmarks.made_forecasts import (
     made_forecasts,
     made_prices,
@@ -126,6 +127,20 @@ def test_the_products_file_is_split_and_its_baselines_are_saved_once(tmp_path: P
     assert (tmp_path / "quantiles" / "baselines.json").stat().st_mtime_ns == written
     (tmp_path / "quantiles" / "baselines.parquet").unlink()
     assert not case.done(saved)
+
+
+def test_the_version_of_the_code_covers_all_that_trains_and_forecasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: set[str] = set()
+    content = Path.read_bytes
+
+    def recorded(path: Path) -> bytes:
+        read.add(path.relative_to(PACKAGE).as_posix())
+        return content(path)
+
+    monkeypatch.setattr(Path, "read_bytes", recorded)
+    code()
+    assert {"modeling/networks/kernels.py", "prices/adjustments.py", "forecast_schema.py", "config.py"} <= read
+    assert not [name for name in read if name.startswith(("publishing/", "cli/", "jobs/"))]
 
 
 def test_prices_come_from_a_file_or_the_sample(tmp_path: Path) -> None:
