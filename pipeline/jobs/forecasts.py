@@ -49,7 +49,12 @@ def forecast(run: Mapping[str, Any]) -> Summary:
         raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {reasons_by_symbol(withheld)}")
     beside = {
         name: _frame(
-            this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version
+            this,
+            features,
+            origins,
+            baseline(features, origins, horizon=settings.horizon, levels=LEVELS).quantiles_NHQ,
+            name,
+            version,
         )
         for name, baseline in BASELINE_MODELS.items()
     }
