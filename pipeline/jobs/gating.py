@@ -26,6 +26,7 @@ def judge(run: Mapping[str, Any]) -> Summary:
     from pipeline.evaluation.holdout import Heldout
     from pipeline.modeling.baselines import BASELINES
     from pipeline.tracking import registry, runs
+    from pipeline.tracking.mlflow_run import MlflowRun
 
     this = Run.from_dict(run)
     settings = this.settings
@@ -96,7 +97,8 @@ def judge(run: Mapping[str, Any]) -> Summary:
     this.write("decision", result)
     if result["registered"]:
         registry.promote(settings, decision.model_version, this.as_of)
-    runs.log_decision(settings, uploaded["mlflow_run_id"], scores=scores, decision=result)
+    logged = MlflowRun(settings=settings, run_id=uploaded["mlflow_run_id"])
+    runs.log_decision(logged, scores=scores, decision=result)
     return {name: result[name] for name in ("model", "model_version", "promoted", "reason")}
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from pipeline.tracking.backtest_description import describe_backtest, describe_fold
+from pipeline.tracking.dataset import Extent
 from pipeline.tracking.description import describe, version_note
 
 GFM = MarkdownIt("gfm-like", {"html": True, "linkify": True})
@@ -28,7 +30,7 @@ def test_no_value_of_a_run_is_markup(attack: str) -> None:
     decision = {"promoted": True, "model": attack, "model_version": attack, "champion": champion, "reason": attack}
     harmless, wicked = (
         [
-            describe(tags, dict.fromkeys(("first", "last", "rows"), value), told, chosen),
+            describe(tags, Extent(first=value, last=value, rows=value), told, chosen),
             version_note(tags, told, chosen, None),
         ]
         for value, tags, told, chosen in (
@@ -40,6 +42,27 @@ def test_no_value_of_a_run_is_markup(attack: str) -> None:
         assert _tags(attacked) == _tags(plain)
 
 
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_value_of_a_backtest_is_markup(attack: str) -> None:
+    def descriptions(value: str) -> list[str]:
+        names = ("source", "exchange", "symbols", "git_commit", "network", "trial", "airflow.dag_id")
+        tags = dict.fromkeys(names, value)
+        fold = {"number": 1, "first": "2012-06-01", "last": "2012-08-29"}
+        outcome = {"trained": False, "reason": value}
+        result = {
+            "first": "2012-06-01",
+            "last": "2012-08-29",
+            "refit_every": 63,
+            "folds": [{**fold, **outcome}],
+            "windows": {"scored": 1, "forecast": 2},
+            "scores": {"models": {value: {"crps_bp": 1.0, "coverage_90": 0.9}}},
+        }
+        return [describe_backtest(tags, result), describe_fold(tags, fold, outcome)]
+
+    for plain, attacked in zip(descriptions("x"), descriptions(attack), strict=True):
+        assert _tags(attacked) == _tags(plain)
+
+
 @pytest.mark.parametrize(
     ("address", "links"), [("https://airflow.example/dags/x", 1), ("javascript:alert(1)", 0), ("//evil.example", 0)]
 )
@@ -47,7 +70,7 @@ def test_only_web_addresses_are_links(address: str, links: int) -> None:
     scores: dict[str, Any] = {"models": {}}
     decision = {"promoted": False, "model": "garch", "model_version": None, "reason": "x"}
     tags = {"airflow.url": address, "airflow.dag_id": "daily"}
-    assert GFM.render(describe(tags, {}, scores, decision)).count("<a ") == links
+    assert GFM.render(describe(tags, Extent(), scores, decision)).count("<a ") == links
     assert GFM.render(version_note(tags, scores, decision, address)).count("<a ") == 2 * links
 
 
