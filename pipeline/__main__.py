@@ -1,4 +1,4 @@
-"""`python -m pipeline`."""
+"""The entry point of the command `closing-bell`, and of `python -m pipeline`."""
 
 from pipeline.cli.app import main
 

@@ -22,6 +22,6 @@ def test_tests_mirror_the_packages() -> None:
     folders = {path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("*") if path.is_dir()}
     top = {package.parts[0] for package in packages}
     assert top - {str(folder) for folder in folders} == set()
-    apart = {"benchmarks", "browser", "dags", "distributed", "fire", "local", "plugins", "data"}
+    apart = {"benchmarks", "browser", "dags", "distributed", "fire", "local", "plugins", "tools", "wheel", "data"}
     mirrored = {folder for folder in folders if folder.parts[0] not in apart and "__pycache__" not in folder.parts}
     assert sorted(mirrored - packages) == []

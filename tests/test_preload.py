@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.small import SMALL
 
@@ -30,6 +32,7 @@ print(json.dumps({"named": named, "threads": threads, "status": status}))
 """
 
 
+@pytest.mark.slow
 def test_a_forked_child_does_a_daily_run_and_imports_no_package_anew(empty_home: Path, tmp_path: Path) -> None:
     settings = {f"PIPELINE_{name.upper()}": str(value) for name, value in SMALL.items()}
     done = subprocess.run(

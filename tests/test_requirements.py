@@ -1,8 +1,9 @@
-"""The .in files list what the code imports: no import relies on a package that only another package asks for."""
+"""pyproject.toml declares what the code imports: no import relies on a package that only another package requires."""
 
 import ast
 import re
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ("pipeline", "dags", "plugins", "local", "docker")
-DEVELOPMENT = ("tests", "benchmarks")
+DEVELOPMENT = ("tests", "benchmarks", "tools")
+# Each list of requirements: the folders that it serves, and the lists that are installed with it.
+SERVED = {
+    "dependencies": (("pipeline",), ()),
+    "airflow": (("dags", "plugins"), ("dependencies",)),
+    "services": (("local", "docker"), ("dependencies", "airflow")),
+    "dev": (DEVELOPMENT, ("dependencies", "airflow", "services", "build")),
+}
+# And the lists that each lock is compiled from.
+LOCKED = {"requirements": ("dependencies", "airflow", "services", "build"), "requirements-dev": ("dev",)}
 
 # Distributions whose import has another name.
 IMPORTED_AS = {
@@ -24,7 +34,7 @@ IMPORTED_AS = {
     "scikit-learn": "sklearn",
     "universal-pathlib": "upath",
 }
-# Nobody imports these, and each is needed.
+# Imported nowhere, and needed.
 LOADED_BY_NAME = {
     "apache-airflow-providers-http": "dags/_notifications.py imports it as airflow.providers.http",
     "apache-airflow-providers-slack": "dags/_notifications.py imports it as airflow.providers.slack",
@@ -32,11 +42,13 @@ LOADED_BY_NAME = {
     "psycopg": "SQLAlchemy loads it for postgresql+psycopg://",
 }
 TOOLS = {
+    "pytest-xdist": "started by the Makefile",
     "flask": "moto's server runs on it, and moto[s3] does not ask for it",
     "flask-cors": "the same",
     "import-linter": "a command of `make check`",
     "mypy": "a command of `make check`",
     "pandas-stubs": "types for mypy",
+    "pre-commit": "runs .pre-commit-config.yaml",
     "ruff": "a command of `make check`",
     "types-psutil": "types for mypy",
 }
@@ -76,43 +88,51 @@ def ours() -> set[str]:
     }
 
 
-def required(*files: str) -> dict[str, str]:
-    """The distributions that .in files name, normalized, by the module that each is imported as."""
-    lines = [line for file in files for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
-    names = [re.split(r"[\[<>=!~; #]", line)[0] for line in lines if line and not line.startswith(("#", "-"))]
+def required(*lists: str) -> dict[str, str]:
+    """The distributions in these lists of pyproject.toml, normalized, by the module that each is imported as."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    known = {"dependencies": declared["project"]["dependencies"]}
+    known |= declared["project"]["optional-dependencies"] | declared["dependency-groups"]
+    names = [re.split(r"[\[<>=!~; ]", line)[0] for name in lists for line in known[name]]
     distributions = [re.sub(r"[-_.]+", "-", name).lower() for name in names]
     return {IMPORTED_AS.get(name, name.replace("-", "_")): name for name in distributions}
 
 
-@pytest.mark.parametrize(
-    ("folders", "files"),
-    [(PRODUCT, ("requirements.in",)), (DEVELOPMENT, ("requirements.in", "requirements-dev.in"))],
-)
-def test_what_is_imported_is_required(folders: tuple[str, ...], files: tuple[str, ...]) -> None:
-    imported, known = modules_of(folders), required(*files)
-    missing = {name: path for name, path in imported.items() if name not in known and name not in PEERS}
-    assert missing == {}, f"imported and not in {' or '.join(files)}"
+@pytest.mark.parametrize("name", SERVED)
+def test_what_is_imported_is_required(name: str) -> None:
+    folders, installed_too = SERVED[name]
+    imported, known = modules_of(folders), required(name, *installed_too)
+    missing = {module: path for module, path in imported.items() if module not in known and module not in PEERS}
+    assert missing == {}, f"imported and not in {name} of pyproject.toml"
 
 
-@pytest.mark.parametrize(
-    ("file", "folders", "exceptions"),
-    [
-        ("requirements.in", PRODUCT, LOADED_BY_NAME),
-        ("requirements-dev.in", DEVELOPMENT, TOOLS),
-    ],
-)
-def test_what_is_required_is_imported(file: str, folders: tuple[str, ...], exceptions: dict[str, str]) -> None:
-    imported, known = modules_of(folders), required(file)
+@pytest.mark.parametrize("name", SERVED)
+def test_what_is_required_is_imported(name: str) -> None:
+    imported, known = modules_of(SERVED[name][0]), required(name)
     unused = {distribution for module, distribution in known.items() if module not in imported}
-    assert unused - set(exceptions) == set(), f"in {file} and imported nowhere"
+    exceptions = set(TOOLS if name == "dev" else LOADED_BY_NAME)
+    assert unused - exceptions == set(), f"in {name} of pyproject.toml and imported nowhere"
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "names"), [(LOADED_BY_NAME, ("dependencies", "airflow", "services")), (TOOLS, ("dev",))]
+)
+def test_the_exceptions_are_required_and_not_imported(exceptions: dict[str, str], names: tuple[str, ...]) -> None:
+    imported = modules_of(folder for name in names for folder in SERVED[name][0])
+    unused = {distribution for module, distribution in required(*names).items() if module not in imported}
     assert set(exceptions) - unused == set(), "an exception that is none any more"
 
 
-def test_the_locks_pin_what_the_in_files_name() -> None:
-    for name in ("requirements", "requirements-dev"):
-        lock = (ROOT / f"{name}.txt").read_text(encoding="utf-8")
-        pinned = {re.sub(r"[-_.]+", "-", line).lower() for line in re.findall(r"^([\w.\-]+)(?=\[|==)", lock, re.M)}
-        assert set(required(f"{name}.in").values()) - pinned == set(), f"run `make lock`: {name}.txt is older"
+@pytest.mark.parametrize("lock", LOCKED)
+def test_the_locks_pin_what_pyproject_declares(lock: str) -> None:
+    text = (ROOT / f"{lock}.txt").read_text(encoding="utf-8")
+    pinned = {re.sub(r"[-_.]+", "-", line).lower() for line in re.findall(r"^([\w.\-]+)(?=\[|==)", text, re.M)}
+    assert set(required(*LOCKED[lock]).values()) - pinned == set(), f"run `make lock`: {lock}.txt is older"
+
+
+def test_the_build_backend_is_locked_since_installations_are_made_without_isolation() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert declared["build-system"]["requires"] == declared["dependency-groups"]["build"]
 
 
 @pytest.mark.parametrize(

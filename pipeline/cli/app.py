@@ -1,4 +1,4 @@
-"""The same jobs from a terminal: `python -m pipeline run | ingest | audit | … | doctor`.
+"""The same jobs from a terminal: `closing-bell run | ingest | audit | … | doctor`, also as `python -m pipeline`.
 
 Each command takes the settings as options, prints a few lines for people or `--json` for programs, and ends with
 status 0 only if it did what it was asked.
@@ -8,17 +8,17 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
-from typer._completion_classes import completion_init
 
+from pipeline import __version__
 from pipeline.cli import options as option
 from pipeline.cli.audit_command import audit
 from pipeline.cli.backtest_command import backtest
 from pipeline.cli.champions_command import champions_app
-from pipeline.cli.completion import PROGRAM, VARIABLE, completion
 from pipeline.cli.doctor_command import doctor
 from pipeline.cli.output import OUT, fail, now, tell
 from pipeline.cli.progress import Steps, working
@@ -31,11 +31,26 @@ app = typer.Typer(
     help="Daily forecasts that are judged before they are published.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,  # it would complete `python`; see cli_completion
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+PROGRAM, MODULE = "closing-bell", "python -m pipeline"
 _INTERRUPTED = 130
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        OUT.print(f"{PROGRAM} {__version__}", markup=False)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
 
 
 def main() -> None:
@@ -53,19 +68,14 @@ def main() -> None:
 
 
 def _status() -> int:
-    if asked := VARIABLE in os.environ:  # by a shell, for what completes the words so far
-        completion_init()
+    words = sys.argv[1:] or ["--help"]
     try:
-        status = app(
-            sys.argv[1:] or ["--help"],
-            prog_name=PROGRAM if asked else "python -m pipeline",
-            standalone_mode=False,
-        )
+        status = app(words, prog_name=_called(words), standalone_mode=False)
     except PipelineError as error:
         return fail(error, 1)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
-        command = "python -m pipeline" if context is None else context.command_path
+        command = _called(words) if context is None else context.command_path
         return fail(f"{error.format_message().rstrip('.')}; see `{command} --help`", error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return fail("interrupted", _INTERRUPTED)
@@ -74,6 +84,12 @@ def _status() -> int:
     if status == _INTERRUPTED:
         return fail("interrupted", _INTERRUPTED)
     return status if isinstance(status, int) else 0
+
+
+def _called(words: list[str]) -> str:
+    """Return the name under which this was started, for help and messages; a shell completes a program's name only."""
+    completion = any(word in ("--install-completion", "--show-completion") for word in words)
+    return MODULE if Path(sys.argv[0]).name == "__main__.py" and not completion else PROGRAM
 
 
 Planned = dict[str, Any]
@@ -230,5 +246,4 @@ def publish(planned: Planned, _steps: Steps) -> Answer:
 app.command()(backtest)
 app.add_typer(champions_app, name="champions")
 app.command()(show)
-app.command()(completion)
 app.command()(doctor)

@@ -7,7 +7,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-_WAIT_S = 5
+WAIT_S = 5  # seconds for another writer to finish
 _BUSY = ("database is locked", "lock timeout")
 
 
@@ -20,7 +20,7 @@ def require_writable(url: str) -> bool:
     try:
         with engine.connect() as connection:
             if engine.dialect.name == "postgresql":
-                connection.execute(text(f"SET lock_timeout = '{_WAIT_S}s'"))
+                connection.execute(text(f"SET lock_timeout = '{WAIT_S}s'"))
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
             connection.commit()
     except OperationalError as error:
@@ -34,4 +34,4 @@ def require_writable(url: str) -> bool:
 
 def _engine(url: str) -> Engine:
     sqlite = make_url(url).get_backend_name() == "sqlite"
-    return create_engine(url, poolclass=NullPool, connect_args={"timeout": _WAIT_S} if sqlite else {})
+    return create_engine(url, poolclass=NullPool, connect_args={"timeout": WAIT_S} if sqlite else {})

@@ -15,6 +15,7 @@ from pipeline.jobs.context import (
     snapshot_of,
 )
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import TRAINING
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
 
@@ -40,7 +41,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
 
     @cache
     def complete_at(symbol: str, session: date) -> datetime:
-        sessions = settings.sessions_of(symbol)
+        sessions = settings.clock.sessions_of(symbol)
         # An estimated target is a holiday of a calendar that was upgraded since.
         return sessions.complete_at(sessions.at_or_before(session))
 
@@ -117,7 +118,7 @@ def _edition(this: Run) -> "Edition":
 
     settings = this.settings
     outcome = this.read("forecast", made_by="forecast")
-    uploaded, training = (this.read(name, made_by="train") for name in ("upload", "training"))
+    uploaded, training = this.read("upload", made_by="train"), this.load(TRAINING)
     frozen = snapshot_of(this)
     bars = read_snapshot(frozen)
     record = own_record(this)
@@ -135,12 +136,12 @@ def _edition(this: Run) -> "Edition":
         live_by_symbol={kind: track_record.by_symbol(part) for kind, part in kinds.items()},
         out_of_bounds=tuple(track_record.out_of_bounds(kinds["live"])) if "live" in kinds else (),
         audit=this.read("audit", made_by="ingest"),
-        drift=training.get("drift", {}),
-        memory=training.get("memory") or {},
+        drift=training.drift,
+        gradient_memory=training.gradient_memory,
         withheld=outcome["withheld"],
         trial=this.trial,
         make_latest=this.make_latest,
-        warnings=settings.calendar_warnings(this.symbols, this.as_of),
+        warnings=settings.clock.calendar_warnings(this.symbols, this.as_of),
         provenance={
             "source": settings.source,
             **_read_as(this),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from pipeline.jobs.run import Artifact
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,3 +17,5 @@ class SnapshotReference:
 
 
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
+TRAINING = Artifact("training", TrainingRecord, step="train")
+MODEL_CARD = Artifact("model/model", ModelCard, step="train")

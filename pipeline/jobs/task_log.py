@@ -11,7 +11,7 @@ _MOST_NAMED = 10  # symbols told one by one
 
 def lines(step: str, result: Mapping[str, Any]) -> list[str]:
     """Return the story of a step, one sentence a line; nothing for a step that has none."""
-    tell = _STORIES.get(step)
+    tell = STORIES.get(step)
     return [] if tell is None else tell(result)
 
 
@@ -141,7 +141,7 @@ def _named(rows: list[str]) -> list[str]:
     return rows[:_MOST_NAMED] + ([f"and {left:,} more"] if left > 0 else [])
 
 
-_STORIES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+STORIES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "plan": _plan,
     "ingest": _ingest,
     "snapshot": _snapshot,

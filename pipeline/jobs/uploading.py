@@ -1,6 +1,7 @@
 """The step that takes a training to MLflow, with all that is to be known of its run."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +9,11 @@ import pandas as pd
 
 from pipeline.jobs.context import Summary, own_record, snapshot_of
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import MODEL_CARD, TRAINING
 from pipeline.prices.store.snapshot import read_snapshot
 
 if TYPE_CHECKING:
+    from pipeline.modeling.training.training_record import TrainingRecord
     from pipeline.tracking.mlflow_run import MlflowRun
 
 
@@ -22,9 +25,9 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
 
     this = Run.from_dict(run)
     settings = this.settings
-    training, scores = this.read("training", made_by="train"), this.read("scores", made_by="train")
+    training, scores = this.load(TRAINING), this.read("scores", made_by="train")
     frozen = snapshot_of(this)
-    card = this.read("model/model", made_by="train") if "not_trained" not in training else {"network": settings.network}
+    card = this.load(MODEL_CARD) if training.trained else None
     tags = provenance.run_tags(
         settings,
         as_of=this.as_of,
@@ -33,7 +36,8 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
         provenance=this.provenance,
         try_number=try_number,
     )
-    tags |= {name: str(card[name]) for name in ("weights_sha256",) if name in card}
+    if card is not None:
+        tags["weights_sha256"] = card.weights_sha256
     if this.trial:
         tags["trial"] = "; ".join(this.trial)
     logged = MlflowRun.open(
@@ -42,15 +46,15 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     with this.kept.making("figures") as folder:
         figures = _draw(training, scores, folder)
         runs.log_training(
-            logged, training=training, scores=scores, model_info=card, snapshot=frozen, figures=figures.values()
+            logged, training=training, scores=scores, card=card, snapshot=frozen, figures=figures.values()
         )
     runs.log_audit(logged, this.read("audit", made_by="ingest"))
-    logged.log_numbers({f"drift/psi_{name}": value for name, value in training["drift"].items()})
-    if memory := training.get("memory"):
-        logged.log_numbers({f"memory/{name}": value for name, value in memory["numbers"].items()})
+    logged.log_numbers({f"drift/psi_{name}": value for name, value in training.drift.items()})
+    if memory := training.gradient_memory:
+        logged.log_numbers({f"memory/{name}": value for name, value in asdict(memory.numbers).items()})
     _log_record(this, logged)
     version = None
-    if "not_trained" not in training:
+    if card is not None:
         trial = {"trial": tags["trial"]} if this.trial else {}
         tags = {"data_digest": frozen.digest, "git_commit": tags["git_commit"], **trial}
         example = _example(read_snapshot(frozen), settings.context_length)
@@ -66,16 +70,16 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     return result
 
 
-def _draw(training: Mapping[str, Any], scores: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+def _draw(training: "TrainingRecord", scores: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     from pipeline.publishing.charts import memory_png, png
 
     folder.mkdir(exist_ok=True)
     figures = {}
     if scores["models"]:
         figures["scores"] = png.scores_chart(scores, folder / "scores.png")
-    if curves := training["curves"]:
-        figures["training"] = png.training_chart(curves, folder / "training.png", best_step=training["best_step"])
-    if memory := training.get("memory"):
+    if training.trained:
+        figures["training"] = png.training_chart(training, folder / "training.png")
+    if memory := training.gradient_memory:
         figures["memory"] = memory_png.memory_chart(memory, memory_png.recall_result(), folder / "memory.png")
     return figures
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.tracking.description import code_section, prices_section
 from pipeline.tracking.markdown import escape
 
@@ -28,9 +29,9 @@ def describe_backtest(tags: Mapping[str, str], result: Mapping[str, Any]) -> str
     return _sections({"Result": trial + _result(result), **_origin(tags)})
 
 
-def describe_fold(tags: Mapping[str, str], fold: Mapping[str, Any], made: Mapping[str, Any]) -> str:
-    """Return the description of a fold from its run's tags, its plan and fold.json."""
-    return _sections({f"Fold {fold['number']}": _fold(fold, made), **_origin(tags)})
+def describe_fold(tags: Mapping[str, str], fold: Mapping[str, Any], training: TrainingRecord) -> str:
+    """Return the description of a fold from its run's tags, its plan and its training."""
+    return _sections({f"Fold {fold['number']}": _fold(fold, training), **_origin(tags)})
 
 
 def _origin(tags: Mapping[str, str]) -> dict[str, str]:
@@ -64,10 +65,9 @@ def _result(result: Mapping[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
-def _fold(fold: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+def _fold(fold: Mapping[str, Any], training: TrainingRecord) -> str:
     first, last = fold["first"], fold["last"]
-    if not made["trained"]:
-        return f"No network forecasts {first} to {last}: {escape(made['reason'])}."
-    training = made["training"]
-    seen = f"{training['train']['first']} to {training['validation']['last']}"
+    if training.not_trained is not None:
+        return f"No network forecasts {first} to {last}: {escape(training.not_trained)}."
+    seen = f"{training.train.first} to {training.validation.last}" if training.train and training.validation else "?"
     return f"The network was trained on windows of {seen} and forecasts from {first} to {last}."

@@ -13,7 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.config import Settings
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.prices.store.snapshot import Snapshot
+from pipeline.storage.documents import from_document
 from pipeline.tracking import runs
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.backtest_description import backtest_name, describe_backtest, describe_fold, fold_name
@@ -24,7 +27,7 @@ from pipeline.tracking.run_writer import NOTE, RunWriter
 PARENT, KEY = "mlflow.parentRunId", "closing_bell.backtest"
 _EPOCH = date(1970, 1, 1)
 _MOST_FOLDS = 1000  # runs that one search returns
-_LARGEST_FRAME = 50_000_000  # bytes; a larger one stays on disk, its SHA-256 is a tag in any case
+LARGEST_FRAME = 50_000_000  # bytes; a larger one stays on disk, its SHA-256 is a tag in any case
 
 
 def log_fold(
@@ -42,16 +45,15 @@ def log_fold(
     `fold` is its plan, `made` the content of fold.json; `parent_tags` are those that all folds share.
     """
     parent = _open_parent(settings, key, parent_tags)
-    model, name = made["model"], fold_name(fold, settings.network)
+    training, card, name = _training_of(made), _card_of(made), fold_name(fold, settings.network)
     own = {**tags, PARENT: parent.run_id, KEY: key, "part_sha256": made["sha256"]}
-    own |= {tag: str(model[tag]) for tag in ("weights_sha256",) if tag in model}
+    if card is not None:
+        own["weights_sha256"] = card.weights_sha256
     run = MlflowRun.open(settings, experiment=BACKTEST, key=f"{key}__{fold['first']}", name=name, tags=own)
-    runs.log_training(
-        run, training=made["training"], scores=made["scores"], model_info=model, snapshot=snapshot, figures=()
-    )
+    runs.log_training(run, training=training, scores=made["scores"], card=card, snapshot=snapshot, figures=())
     with run.writing("describe the fold") as writer:
         writer.rename(name)  # an older version named it otherwise
-        writer.set_tags({NOTE: describe_fold(writer.tags, fold, made)})
+        writer.set_tags({NOTE: describe_fold(writer.tags, fold, training)})
     run.finish()
     return run
 
@@ -86,7 +88,7 @@ def log_summary(
         writer.show_as_tables(tables)
         for path in figures:
             writer.log_file(path, "figures")
-        if frame.stat().st_size <= _LARGEST_FRAME:
+        if frame.stat().st_size <= LARGEST_FRAME:
             writer.log_file(frame)
         writer.set_tags({NOTE: describe_backtest(writer.tags, result)})
     run.finish()
@@ -118,3 +120,13 @@ def _curves(result: Mapping[str, Any]) -> Iterator[tuple[str, float, int, int]]:
         for day, value in zip(days, values, strict=True):
             moment = int(datetime.combine(day, time(), UTC).timestamp() * 1000)
             yield name, float(value), moment, (day - _EPOCH).days
+
+
+def _training_of(made: Mapping[str, Any]) -> TrainingRecord:
+    return from_document(TrainingRecord, made["training"], where="fold.json", remedy="repeat `backtest`")
+
+
+def _card_of(made: Mapping[str, Any]) -> ModelCard | None:
+    if not made["trained"]:
+        return None
+    return from_document(ModelCard, made["model"], where="fold.json", remedy="repeat `backtest`")

@@ -6,20 +6,23 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+from pipeline import __version__
 from pipeline.config import Settings
 
-UNKNOWN = "unknown"
+RELEASE = f"release {__version__}"
 
 
 def git_commit(folder: Path) -> str:
     """Return the commit that `folder` is at, with `-dirty` if its code has changed since.
 
-    Data that lies about untracked does not make it dirty; an untracked Python file does. Outside git it is what
-    `CLOSING_BELL_COMMIT` says, as in an image that was built from a commit, or `unknown`.
+    Untracked data does not make it dirty; an untracked Python file does. Where git does not track the folder's code, it
+    is the value of `CLOSING_BELL_COMMIT`, as in an image that was built from a commit, or the installed release.
     """
-    described = _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    # A virtual environment may lie in a repository of its user, whose commits say nothing of this code.
+    tracked = _git(folder, "ls-files", "--", "*.py")
+    described = tracked and _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     if not described:
-        return os.environ.get("CLOSING_BELL_COMMIT") or UNKNOWN
+        return os.environ.get("CLOSING_BELL_COMMIT") or RELEASE
     added = not described.endswith("-dirty") and _git(
         folder, "ls-files", "--others", "--exclude-standard", "--", "*.py"
     )

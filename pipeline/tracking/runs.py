@@ -5,13 +5,17 @@ Every function is idempotent.
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.prices.quality.digest import note_lines, reason_lines
 from pipeline.prices.store.snapshot import Snapshot
 from pipeline.storage.atomic_files import make_tree_private
+from pipeline.storage.documents import dump
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.dataset import dataset_extent, dataset_input
 from pipeline.tracking.description import describe, gate, version_note
@@ -27,30 +31,27 @@ _NOT_PARAMETERS = {"symbols", "weights_sha256"}
 def log_training(
     run: MlflowRun,
     *,
-    training: Mapping[str, Any],
+    training: TrainingRecord,
     scores: Scores,
-    model_info: Mapping[str, Any],
+    card: ModelCard | None,
     snapshot: Snapshot,
     figures: Iterable[Path],
 ) -> None:
     """Record a training: parameters, curves, held-out scores of all models, the dataset, tables and figures.
 
-    `training`, `scores` and `model_info` are the contents of training.json, scores.json and model.json. Raises
-    PipelineError if the run already has the parameters of another training.
+    `card` is None where nothing was trained, `scores` is the content of scores.json. Raises PipelineError if the run
+    already has the parameters of another training.
     """
     with run.writing("record the training") as writer:
-        writer.log_parameters(_parameters(training, model_info))
-        numbers = score_names.metrics(scores, str(model_info["network"]))
-        writer.log_numbers({**numbers, "training_seconds": float(training["seconds"])})
+        writer.log_parameters(_parameters(training, card))
+        numbers = score_names.metrics(scores, training.parameters.network)
+        writer.log_numbers({**numbers, "training_seconds": training.seconds})
         # A step of the optimizer counts as a millisecond: a second try must find the same times.
-        writer.log_points([
-            Point(name, value, int(step), int(step))
-            for name, curve in training["curves"].items()
-            for step, value in curve
-        ])  # fmt: skip
+        curves = vars(training.curves).items()
+        writer.log_points([Point(name, value, step, step) for name, curve in curves for step, value in curve])
         writer.log_dataset(dataset_input(snapshot, run.settings))
         _log_scores(writer, scores)
-        writer.log_text(json.dumps(training, indent=1, default=str), "training.json")
+        writer.log_text(dump(training).decode(), "training.json")
         for path in figures:
             writer.log_file(path, "figures")
         writer.set_tags({"data_sha256": snapshot.digest})
@@ -123,17 +124,18 @@ def log_published(run: MlflowRun, folder: Path) -> None:
             make_tree_private(copies)
 
 
-def _parameters(training: Mapping[str, Any], model_info: Mapping[str, Any]) -> dict[str, str]:
-    periods = {
-        f"{part}_{name}": value
-        for part in ("train", "validation")
-        for name, value in (training.get(part) or {}).items()
-        if not isinstance(value, list | dict)
+def _parameters(training: TrainingRecord, card: ModelCard | None) -> dict[str, str]:
+    blocks = {"train": training.train, "validation": training.validation}
+    values: dict[str, object] = {
+        **(asdict(card) if card else {}),
+        **{f"{name}_{key}": value for name, block in blocks.items() if block for key, value in asdict(block).items()},
+        "best_step": training.best_step,
+        "windows": training.windows,
+        **asdict(training.parameters),
     }
-    facts = {name: training[name] for name in ("best_step", "windows") if name in training}
-    merged = {**model_info, **periods, **facts, **training["parameters"]}
-    logged = {name: value for name, value in merged.items() if name not in _NOT_PARAMETERS and value is not None}
-    return {name: _as_text(value) for name, value in logged.items()}
+    return {
+        name: _as_text(value) for name, value in values.items() if name not in _NOT_PARAMETERS and value is not None
+    }
 
 
 def _as_text(value: object) -> str:

@@ -5,7 +5,7 @@ made them is unchanged.
 """
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -26,14 +26,17 @@ def needed_by(*modules: Path) -> list[Path]:
     return sorted(found)
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """Yield the dotted names that a file imports: for `from a import b` both `a` and `a.b`, which may be a module."""
+@cache  # parsing takes most of the time of registering a model, and the sources of a running process stay as they are
+def _imported(path: Path) -> list[str]:
+    """Return the dotted names that a file imports: for `from a import b` both `a` and `a.b`, which may be a module."""
+    names: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names.append(node.module)
+            names += (f"{node.module}.{alias.name}" for alias in node.names)
+    return names
 
 
 def _files_of(name: str) -> list[Path]:

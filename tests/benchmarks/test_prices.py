@@ -21,6 +21,7 @@ def sample(case: str, turn: int, seconds: float, foreign: float = 0.0) -> Sample
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_every_case_reports_numbers(tmp_path: Path) -> None:
     file = tmp_path / "samples.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--symbols", "12", "--json", str(file)]

@@ -7,7 +7,7 @@ import torch
 from benchmarks.recall_task import FAR, SESSIONS, Budget, recall_error, windows
 from pipeline.publishing.charts.memory_png import recall_result
 
-SEEDS = (1, 2, 3)
+SEEDS = (1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow))
 # Less than what is shipped was measured with, to be quick: enough for the LSTM, and as much for all.
 BUDGET, SHORT = Budget(steps=800), Budget(steps=60)
 

@@ -15,6 +15,7 @@ from benchmarks.training.requirements import OURS, OURS_TWO, SHIPPED
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "words"), [("ours", ["--threads", "2"]), ("ours", ["--forecast"]), ("tutorial", [])]
 )

@@ -36,7 +36,7 @@ SMALL = {
 }
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 BACKTEST_FROM = SESSIONS[-12]  # two folds
-NETWORKS = ("lstm", "rnn", "mlp")
+NETWORKS = ("lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rnn", "mlp")))
 
 
 @dataclass(frozen=True)

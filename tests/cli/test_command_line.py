@@ -1,4 +1,7 @@
-"""The real command line in a process of its own: what it ends with, and what it writes where."""
+"""The command line from its entry point: what it ends with, and what it writes where.
+
+In a process of its own where the process matters: signals, pipes, the terminal, and what is printed while it starts.
+"""
 
 import json
 import os
@@ -8,11 +11,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import __version__
+from pipeline.cli.app import main
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from tests.conftest import ROOT
@@ -54,6 +60,19 @@ def call(where: dict[str, Any], *words: str) -> Done:
     return subprocess.run(command, capture_output=True, timeout=120, check=False, **where)
 
 
+@pytest.fixture
+def here(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Calls the entry point in this process, without the seconds that a new one needs to start."""
+
+    def call(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["pipeline", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(words, int(ended.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
 def one_line(done: Done, status: int) -> str:
     assert done.returncode == status, done.stderr
     assert done.stdout == ""
@@ -73,16 +92,18 @@ def test_show_is_plain_text_a_hundred_columns_wide_where_there_is_no_terminal(
         assert "NEW: no forecast, 31 sessions" in done.stdout
 
 
-def test_a_symbol_that_is_not_there_is_named_with_those_that_are_near(where: dict[str, Any], published: Path) -> None:
-    assert "near it: AAPL" in one_line(call(where, "show", "APPL"), 1)
-    assert "near it: AAPL" in one_line(call(where, "show", "APPL", "--json"), 1)
+def test_a_symbol_that_is_not_there_is_named_with_those_that_are_near(
+    here: Callable[..., Done], published: Path
+) -> None:
+    assert "near it: AAPL" in one_line(here("show", "APPL"), 1)
+    assert "near it: AAPL" in one_line(here("show", "APPL", "--json"), 1)
 
 
-def test_show_as_json_has_what_was_asked_for(where: dict[str, Any], published: Path) -> None:
-    found = json.loads(call(where, "show", "ibm", "--json").stdout)
+def test_show_as_json_has_what_was_asked_for(here: Callable[..., Done], published: Path) -> None:
+    found = json.loads(here("show", "ibm", "--json").stdout)
     assert [each["symbol"] for each in found["forecasts"]] == ["IBM"]
     assert (found["withheld"], found["record"]) == ([], [])
-    assert len(json.loads(call(where, "show", "--top", "1", "--json").stdout)["forecasts"]) == 1
+    assert len(json.loads(here("show", "--top", "1", "--json").stdout)["forecasts"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -95,8 +116,8 @@ def test_show_as_json_has_what_was_asked_for(where: dict[str, Any], published: P
         (["quarantine", "release"], "ids"),
     ],
 )
-def test_a_wrong_command_line_is_one_line(where: dict[str, Any], words: list[str], about: str) -> None:
-    assert about in one_line(call(where, *words), 2)
+def test_a_wrong_command_line_is_one_line(here: Callable[..., Done], words: list[str], about: str) -> None:
+    assert about in one_line(here(*words), 2)
 
 
 def test_without_a_command_there_is_help(where: dict[str, Any]) -> None:
@@ -134,6 +155,7 @@ def test_settings_that_cannot_be_read_are_one_line(where: dict[str, Any]) -> Non
     assert ".env cannot be read: not UTF-8 text" in one_line(call(where, "show"), 1)
 
 
+@pytest.mark.slow
 def test_a_locked_database_is_one_line_also_for_programs(where: dict[str, Any], home: Path) -> None:
     open_database(Settings.load(home=home).database)
     holder = sqlite3.connect(home / "pipeline.db")
@@ -161,28 +183,56 @@ COMPLETED = {
 }
 
 
+@pytest.fixture
+def program(where: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """How to start it where `closing-bell` is a command, as an installation makes it."""
+    command = tmp_path / "bin" / "closing-bell"
+    command.parent.mkdir()
+    command.write_text(f"#!{sys.executable}\nfrom pipeline.__main__ import main\nmain()\n")
+    command.chmod(0o755)
+    path = os.pathsep.join((str(command.parent), os.environ["PATH"]))
+    return {**where, "env": {**where["env"], "PATH": path}}
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-def test_bash_completes_commands_options_and_what_is_published(where: dict[str, Any], published: Path) -> None:
-    script = call(where, "completion", "bash").stdout
-    script += 'try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bell; IFS=" "; echo "${COMPREPLY[*]}"; }\n'
+def test_bash_completes_commands_options_and_published_values(program: dict[str, Any], published: Path) -> None:
+    script = 'eval "$(closing-bell --show-completion)"\n'
+    script += 'try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); "$complete" closing-bell; '
+    script += 'IFS=" "; echo "${COMPREPLY[*]}"; }\n'
+    script += "complete=$(complete -p closing-bell | sed 's/.*-F \\([^ ]*\\) .*/\\1/')\n"
     for line in COMPLETED:
         *words, last = line.split(" ")
-        script += f"try bell {' '.join(words)} '{last}'\n"
-    script += "bell show IBM | head -1\n"
-    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, timeout=120, check=False, **where)
-    assert done.stdout.splitlines()[:-1] == list(COMPLETED.values())
-    assert done.stdout.splitlines()[-1].startswith("IBM · 100.00")
+        script += f"try closing-bell {' '.join(words)} '{last}'\n"
+    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, timeout=120, check=False, **program)
+    assert (done.stdout.splitlines(), done.stderr) == (list(COMPLETED.values()), "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_take_what_they_are_given(where: dict[str, Any], shell: str) -> None:
+def test_other_shells_accept_the_completion_script(program: dict[str, Any], shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"no {shell} here")
-    script = call(where, "completion", shell).stdout + "\nbell completion nonsense\n"
+    begin = {"zsh": "autoload -Uz compinit; compinit -i; ", "fish": ""}[shell]
+    script = f'{begin}eval "$(closing-bell --show-completion)"; closing-bell nonsense'
     no_files = {"zsh": "-f", "fish": "--no-config"}[shell]
-    done = subprocess.run([shell, no_files, "-c", script], capture_output=True, timeout=60, check=False, **where)
+    done = subprocess.run([shell, no_files, "-c", script], capture_output=True, timeout=60, check=False, **program)
     assert done.stderr.count("\n") == 1
     assert "nonsense" in done.stderr
+
+
+def test_completion_of_the_module_form_is_that_of_the_command(where: dict[str, Any]) -> None:
+    script = "python=$1; $python -m pipeline --show-completion; exit"
+    command = ["bash", "--norc", "-c", script, "bash", sys.executable]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False, **where)
+    assert done.stdout.rstrip().endswith(" closing-bell")
+
+
+def test_both_forms_name_themselves_and_the_version(where: dict[str, Any], program: dict[str, Any]) -> None:
+    assert call(where, "--version").stdout == f"closing-bell {__version__}\n"
+    assert "see `python -m pipeline show --help`" in one_line(call(where, "show", "--bogus"), 2)
+    named = subprocess.run(["closing-bell", "show", "--bogus"], capture_output=True, timeout=60, check=False, **program)
+    assert "see `closing-bell show --help`" in one_line(named, 2)
 
 
 @pytest.fixture
@@ -203,16 +253,18 @@ def trial(home: Path, published: Path) -> Path:
         (["show", "AAPL", "--as-of", "2013-03-01", "--edition", "0001-3f9c01ab-77d21e90"], True),
     ],
 )
-def test_show_labels_a_trial(where: dict[str, Any], trial: Path, words: list[str], labelled: bool) -> None:
-    done = call(where, *words)
+def test_show_labels_a_trial(here: Callable[..., Done], trial: Path, words: list[str], labelled: bool) -> None:
+    done = here(*words)
     assert done.returncode == 0, done.stderr
     assert ("Trial: 1 of 5 symbols" in done.stdout) == labelled
 
 
-def test_where_nothing_stands_show_shows_the_newest_trial(where: dict[str, Any], published: Path, trial: Path) -> None:
+def test_where_nothing_stands_show_shows_the_newest_trial(
+    here: Callable[..., Done], published: Path, trial: Path
+) -> None:
     shutil.rmtree(published)
     for words in (["show"], ["show", "--as-of", "2013-03-01"]):
-        assert "Trial: 1 of 5 symbols" in call(where, *words).stdout
+        assert "Trial: 1 of 5 symbols" in here(*words).stdout
 
 
 @pytest.mark.parametrize(
@@ -224,6 +276,6 @@ def test_where_nothing_stands_show_shows_the_newest_trial(where: dict[str, Any],
     ],
 )
 def test_an_edition_that_is_not_there_is_one_line(
-    where: dict[str, Any], trial: Path, words: list[str], about: str
+    here: Callable[..., Done], trial: Path, words: list[str], about: str
 ) -> None:
-    assert about in one_line(call(where, *words), 1)
+    assert about in one_line(here(*words), 1)

@@ -99,6 +99,7 @@ def test_each_training_task_leads_to_the_mlflow_run(as_it_comes: Outcome):
     assert re.fullmatch(r"https://mlflow\.example/#/experiments/\d+/runs/[0-9a-f]{32}", address)
 
 
+@pytest.mark.slow
 def test_one_symbol_and_an_earlier_session_by_a_run_without_a_logical_date(start: Start):
     asked = {"symbols": "IBM", "as_of": "2012-11-23", "network": "mlp", "horizon": 2}
 
@@ -115,6 +116,7 @@ def test_one_symbol_and_an_earlier_session_by_a_run_without_a_logical_date(start
     assert not (ended.home / "published" / "latest.json").exists()
 
 
+@pytest.mark.slow
 def test_a_trial_becomes_the_standing_edition_where_the_form_asks_for_it(start: Start):
     ended = start(logical_date=None, run_conf={"symbols": "IBM", "network": "mlp", "make_latest": True})
 
@@ -185,6 +187,7 @@ def test_an_error_that_nobody_expected_is_named_with_its_cause_in_the_note(start
     assert "&lt;frame&gt; \\*1\\*" in ended.note
 
 
+@pytest.mark.slow
 def test_what_may_pass_is_tried_again_and_the_run_goes_on(start: Start, monkeypatch):
     from pipeline import jobs
 

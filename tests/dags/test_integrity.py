@@ -129,6 +129,7 @@ def test_a_backfill_means_the_sessions_of_its_dates(daily_forecast):
     assert [run.logical_date.date() for run in runs] == [date(2012, 11, 21), date(2012, 11, 23), date(2012, 11, 26)]
 
 
+@pytest.mark.slow
 def test_the_schedule_follows_the_settings_of_the_exchange():
     code = "import daily_forecast; print(daily_forecast.daily_forecast().schedule.summary)"
 

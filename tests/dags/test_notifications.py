@@ -92,6 +92,7 @@ def test_everybody_hears_where_a_run_stopped(start: Start, wanted: tuple[Heard, 
     assert told["text"].startswith("baseline: StoreError: the disk is full\nWhat was published before stands.")
 
 
+@pytest.mark.slow
 def test_a_channel_that_cannot_be_reached_harms_neither_the_run_nor_another(
     start: Start, wanted: tuple[Heard, Heard], monkeypatch: pytest.MonkeyPatch
 ) -> None:

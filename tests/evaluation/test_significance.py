@@ -75,7 +75,8 @@ def test_where_there_can_be_no_test_there_is_none(series: Array, horizon: int) -
 
 
 @pytest.mark.parametrize("p", [[0.01, 0.04, 0.03, 0.2], [0.5], [0.04, 0.04, 0.6], [0.9, 0.8], []])
-def test_holm_is_the_one_of_statsmodels(p: list[float]) -> None:
+def test_holm_is_the_one_of_statsmodels(p: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gc.collect", int)  # statsmodels collects garbage, which takes a second after many imports
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1] if p else [])
 
 

@@ -6,12 +6,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipeline.prices.ingestion import ingest, reconcile
-from pipeline.prices.ingestion.ingest import Taken, take_in
+from pipeline.market.clock import MarketClock
+from pipeline.prices.ingestion import reconcile
+from pipeline.prices.ingestion.ingest import Buffer, Taken, take_in
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.store.writer import PriceStore
 from tests.fire.model import DAYS, believe_all, moment
-from tests.prices.scripted import CLOCK, Scripted, walk
+from tests.prices.scripted import Scripted, walk
 
 NAMES = ("AAA", "BBB", "CCC", "DDD")
 
@@ -37,24 +38,21 @@ def truth_of(source: Scripted, session: date) -> pd.DataFrame:
 
 
 def ask(store: PriceStore, source: Scripted, session: date, at: float | datetime, **options: Any) -> Taken:
-    """Take in what there is up to a session, for the last time."""
+    """Take in what there is up to a session, for the last time, and store two symbols at once."""
     now = at if isinstance(at, datetime) else moment(at)
     request = Request(
         **{
             "symbols": source.symbols(),
-            "last_of": lambda _symbol: session,
-            "sessions_of": lambda _symbol: CLOCK,
+            "clock": MarketClock().at(session),
             "known_at": now,
-            "settled_at": now,
             **options,
         }
     )
-    return take_in(source, store, request)
+    return take_in(source, store, request, buffer=Buffer(symbols=2))
 
 
 def believing() -> pytest.MonkeyPatch:
-    """Let everything through, and store two symbols at once; `undo` takes it back."""
+    """Let everything through; `undo` takes it back."""
     patch = pytest.MonkeyPatch()
     patch.setattr(reconcile, "check_bars", believe_all)
-    patch.setattr(ingest, "_SYMBOLS_AT_ONCE", 2)
     return patch

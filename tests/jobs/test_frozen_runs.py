@@ -14,6 +14,7 @@ from pipeline.config import PER_PROCESS, Settings, variable
 from pipeline.errors import MissingStep
 from pipeline.jobs.backtest.steps import plan_backtest
 from pipeline.jobs.run import Run
+from pipeline.modeling.baselines import BASELINES
 from tests.small import SMALL, set_as_standing
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -76,7 +77,7 @@ def tasks(planned: dict[str, Any]) -> Iterator[Callable[[], Any]]:
     yield lambda: jobs.snapshot(run, known_at=NOW)
     yield lambda: jobs.score(run)
     yield lambda: jobs.train(run)
-    for name in ("random_walk", "ewma_historical", "garch"):
+    for name in BASELINES:
         yield lambda name=name: jobs.baseline(run, name)
     yield lambda: jobs.compare(run)
     yield lambda: jobs.upload(run)

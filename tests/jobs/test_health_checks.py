@@ -73,7 +73,7 @@ def test_a_full_database_is_a_problem(settings: Settings, monkeypatch: pytest.Mo
 def test_a_database_that_another_process_writes_is_busy_and_no_problem(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.database.probe._WAIT_S", 0)
+    monkeypatch.setattr("pipeline.database.probe.WAIT_S", 0)
     with closing(sqlite3.connect(settings.home / "pipeline.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         found = {row["what"]: row for row in health_checks.examine(now=NOW)}

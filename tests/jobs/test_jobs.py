@@ -123,6 +123,7 @@ def test_nothing_after_the_session_moves_a_byte(
     assert outcomes[0] == outcomes[1]
 
 
+@pytest.mark.slow
 def test_a_backfill_gives_the_bytes_of_the_live_runs_and_in_any_order_sees_no_later_model(
     empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +160,7 @@ def test_earlier_forecasts_are_scored_when_their_session_comes(new_home: Path) -
     assert latest.data.metrics["replayed/crps_bp"] == pytest.approx(scored["replayed"]["crps_bp"])
 
 
+@pytest.mark.slow
 def test_a_forecast_published_in_time_is_live_and_has_a_record_of_its_own(new_home: Path) -> None:
     for day in DAYS:
         run(day, now=NEW_YORK.complete_at(day) + timedelta(minutes=5))
@@ -186,6 +188,7 @@ def test_a_symbol_judged_out_of_bounds_is_marked_in_the_report(new_home: Path, m
     assert second.count("90 % range held ") == 1
 
 
+@pytest.mark.slow
 def test_a_young_champion_serves_until_the_next_is_due_or_its_ranges_no_longer_hold(
     new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.config import Settings
 from pipeline.jobs.planning import plan_run
 from pipeline.jobs.run import Run
 from pipeline.jobs.trials import series_of
 
+INPUTS = Settings.model_fields["inputs"].default
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 PRICES = "symbol,date,open,high,low,close,volume\nAAPL,2013-02-27,1,1,1,1,1\nAAPL,2013-02-28,1,1,1,1,1\n"
 
@@ -42,7 +44,7 @@ def _prices(home: Path) -> None:
         ({}, {"horizon": 3}, ("3 sessions ahead instead of 5",)),
         ({}, {"network": "mlp"}, ("network mlp instead of lstm",)),
         ({}, {"retrain_every": 5}, ("retrain every 5 instead of 1",)),
-        ({}, {"inputs": "return"}, ("1 input (return) instead of 10",)),
+        ({}, {"inputs": "return"}, (f"1 input (return) instead of {len(INPUTS)}",)),
         ({}, {"source": "yahoo", "symbols": "AAPL,MSFT"}, ("source yahoo instead of sample",)),
         ({"source": "yahoo"}, {"symbols": "AAPL,MSFT"}, ("2 symbols where none is set",)),
         ({"source": "yahoo", "symbols": "AAPL"}, {}, ()),

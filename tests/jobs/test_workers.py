@@ -123,6 +123,7 @@ def published(root: Storage, as_of: date) -> dict[str, bytes]:
     return {**found, "manifest.json": told, "report.html": found["report.html"].replace(run_id.encode(), b"RUN")}
 
 
+@pytest.mark.slow
 def test_machines_that_hold_nothing_publish_the_same_bytes_by_a_bucket_as_by_a_folder(
     machines: Callable[[str], Machines], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +190,7 @@ def test_a_snapshot_that_is_gone_or_changed_is_refused(machines: Callable[[str],
         mine.do(lambda: Run.from_dict(planned["run"]).reading("heldout.npz", made_by="train").__enter__())
 
 
+@pytest.mark.slow
 def test_a_backtest_of_machines_that_hold_nothing_is_the_same_by_a_bucket_as_by_a_folder(
     machines: Callable[[str], Machines], tmp_path: Path
 ) -> None:

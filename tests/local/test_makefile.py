@@ -1,6 +1,7 @@
 """When `make` installs and when it does not; with a Python that only notes what it was asked."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,7 +25,8 @@ exit 0
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    for name in ("Makefile", "requirements.in", "requirements.txt", "requirements-dev.txt"):
+    for name in ("Makefile", "pyproject.toml", "requirements.txt", "requirements-dev.txt", "pipeline/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(REPO / name, tmp_path / name)
     (tmp_path / "python").write_text(PYTHON)
     (tmp_path / "python").chmod(0o755)
@@ -50,11 +52,12 @@ def asked(checkout: Path) -> str:
     return text
 
 
-def test_installs_torch_first_and_the_lock_with_its_hashes(checkout: Path) -> None:
+def test_installs_torch_first_then_the_lock_with_its_hashes_then_the_project(checkout: Path) -> None:
     assert make(checkout, "run").returncode == 0
-    torch, lock, run = asked(checkout).splitlines()
-    assert "--no-index --no-deps torch==" in torch
+    torch, lock, project, run = asked(checkout).splitlines()
+    assert re.search(r"--no-index --no-deps torch==\d[^ ]*$", torch)
     assert "--require-hashes -r requirements.txt" in lock
+    assert project.endswith("install --no-deps --no-build-isolation --editable .")
     assert run == "-m local run"
 
 
@@ -90,13 +93,25 @@ def test_an_install_that_failed_is_done_again_and_says_why(checkout: Path) -> No
     assert "-r requirements.txt" in asked(checkout)
 
 
+@pytest.mark.parametrize("file", ["pyproject.toml", "pipeline/__init__.py"])
+def test_a_new_version_or_new_metadata_installs_only_the_project_again(checkout: Path, file: str) -> None:
+    make(checkout, "install")
+    asked(checkout)
+    (checkout / file).write_text((checkout / file).read_text() + "\n")
+    make(checkout, "install")
+    assert asked(checkout).splitlines() == [
+        "-m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --editable ."
+    ]
+
+
 def test_tests_and_checks_install_their_tools_once(checkout: Path) -> None:
     make(checkout, "test", "ARGS=-k gate")
-    installed, tested = asked(checkout).splitlines()[2:]
+    installed, project, tested = asked(checkout).splitlines()[2:]
     assert installed.endswith("install --require-hashes -r requirements-dev.txt -c requirements-dev.txt")
-    assert tested == "-m pytest -k gate"
+    assert project.endswith("--editable .")
+    assert tested == "-m pytest -n logical --dist worksteal -k gate"
     make(checkout, "test")
-    assert asked(checkout) == "-m pytest\n"
+    assert asked(checkout) == "-m pytest -n logical --dist worksteal\n"
 
 
 def test_names_the_variable_where_python_is_too_old(checkout: Path) -> None:
@@ -112,7 +127,17 @@ def test_stop_installs_nothing(checkout: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "nothing is installed, nothing is running\n")
 
 
-def test_help_lists_every_target(checkout: Path) -> None:
-    listed = make(checkout, "help").stdout
-    for target in ("run", "stop", "test", "check", "lock"):
-        assert f"make {target} " in listed
+def test_help_is_the_default_and_lists_every_target_in_aligned_columns(checkout: Path) -> None:
+    listed = make(checkout).stdout
+    assert listed == make(checkout, "help").stdout
+    declared = re.findall(r"^([a-z.-]+):.*? ## (.*)$", (checkout / "Makefile").read_text(), re.MULTILINE)
+    assert {"run", "stop", "test", "check", "lock", "wheel", "test-distributed"} < {name for name, _ in declared}
+    lines = {line for line in listed.splitlines() if line.startswith("  make ")}
+    assert lines == {f"  make {name:16}  {text}" for name, text in declared}
+    assert max(map(len, listed.splitlines())) <= 120
+
+
+def test_every_target_is_phony_so_that_a_file_of_its_name_hides_none(checkout: Path) -> None:
+    text = (checkout / "Makefile").read_text().replace("\\\n", "")
+    phony = set(re.findall(r"^\.PHONY:(.*)$", text, re.MULTILINE)[0].split())
+    assert set(re.findall(r"^([a-z-]+):", text, re.MULTILINE)) == phony

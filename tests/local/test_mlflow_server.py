@@ -16,6 +16,8 @@ from supervisor.options import ServerOptions
 from local import services
 from local.place import REPO, Place
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60.0
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def prices(last: date, symbols: tuple[str, ...], folder: Path) -> Path:
     rng, parts = np.random.default_rng(5), []
     for symbol in symbols:
         settings = Settings.load(markets="XX=24/5")
-        days = settings.sessions_of(symbol).between(last - timedelta(days=440), last)[-300:]
+        days = settings.clock.sessions_of(symbol).between(last - timedelta(days=440), last)[-300:]
         close = 50 * np.exp(np.cumsum(rng.normal(0, 0.01, len(days))))
         parts.append(
             pd.DataFrame(
@@ -151,7 +152,7 @@ def test_a_run_near_the_end_of_a_calendar_publishes_everybody(
     assert frame.groupby("symbol").size().to_dict() == dict.fromkeys(estimated, 30)
     for symbol, part in frame.groupby("symbol"):
         own = [date.fromisoformat(str(day)[:10]) for day in part["target_session"]]
-        sessions = Settings.load().sessions_of(str(symbol))
+        sessions = Settings.load().clock.sessions_of(str(symbol))
         assert own == sessions.following(date.fromisoformat(str(part["last_session"].iloc[0])[:10]), 30)
     steps = {each["symbol"]: each["steps"] for each in published.forecasts["forecasts"]}
     assert steps["IBM"][0]["target_session"] == first
@@ -197,12 +198,12 @@ def test_a_refused_symbol_stops_nobody_else(tmp_path: Path, home: Path) -> None:
     ("today", "warns"), [(date(2026, 10, 1), []), (date(2026, 12, 24), ["XBOM"]), (date(2027, 1, 5), ["XBOM"])]
 )
 def test_the_doctor_warns_of_calendars_that_end_and_names_refused_symbols(
-    today: date, warns: list[str], tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    today: date, warns: list[str], tmp_path: Path, empty_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copytree(empty_home, home)
     path = prices(date(2026, 9, 30), ("IBM", "INFY.NS", "FOO.XX"), tmp_path)
     monkeypatch.setenv("PIPELINE_SOURCE", "files")
     monkeypatch.setenv("PIPELINE_FILES", str(path))
-    monkeypatch.setattr(health_checks, "_mlflow", lambda _: "")
     now = datetime(today.year, today.month, today.day, 12, tzinfo=UTC)
     found = {row["what"]: row for row in health_checks.examine(now=now)}["calendars"]
     assert found["ok"]

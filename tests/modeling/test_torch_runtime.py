@@ -19,7 +19,7 @@ from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Panel
 from pipeline.modeling.data.splits import Fold
 from pipeline.modeling.data.windows import Origins
-from pipeline.modeling.networks.quantile_networks import Shape
+from pipeline.modeling.networks.network_shape import Shape
 from pipeline.modeling.torch_runtime import Workers
 from pipeline.modeling.training import precision
 from pipeline.modeling.training.adamw import AdamW, clip
@@ -134,6 +134,7 @@ def test_the_optimizer_is_torch_s_adamw_on_one_cycle(steps: int) -> None:
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("used", "spared"),
     [
@@ -192,9 +193,9 @@ def test_a_precision_that_is_set_is_not_measured(tmp_path: Path, monkeypatch: py
 def test_bf16_is_measured_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = Shape(network="lstm", features=3, context_length=5, hidden_size=4, horizon=2, levels=3)
     spent = {False: 1.0, True: 0.5}
-    assert precision._step_s(shape, bf16=precision.has_bf16()) > 0
+    assert precision.step_s(shape, bf16=precision.has_bf16()) > 0
     monkeypatch.setattr(precision, "has_bf16", lambda: True)
-    monkeypatch.setattr(precision, "_step_s", lambda _shape, *, bf16: spent[bf16])
+    monkeypatch.setattr(precision, "step_s", lambda _shape, *, bf16: spent[bf16])
     assert precision.fastest_precision(shape) == ("bf16", 0.5)
     spent[True] = 0.9  # faster, but not by so much that it would always be
     assert precision.fastest_precision(shape) == ("fp32", 0.9)

@@ -89,6 +89,20 @@ def cut_off(edition: Edition, root: Storage, number: int) -> tuple[str, int]:
     return "", len(put)
 
 
+def test_a_publication_cut_off_before_its_last_file_is_found_out_and_completed(
+    editions: dict[Any, Edition], root: Storage
+) -> None:
+    for name in (OLD, NEW, OLD):  # what each replaces is stored by now
+        publisher.publish(editions[DAY, name], root)
+    said, _ = cut_off(editions[DAY, NEW], root, 9)
+    assert "cut off" in said
+    with pytest.raises(CorruptFile):
+        reader.read_published(reader.latest(root), verify=True)
+    publisher.publish(editions[DAY, NEW], root)
+    assert reader.read_published(reader.latest(root), verify=True).manifest["exchange"] == NEW
+
+
+@pytest.mark.slow
 def test_a_publication_cut_off_anywhere_leaves_the_old_edition_or_is_found_out(
     editions: dict[Any, Edition], root: Storage
 ) -> None:
@@ -113,9 +127,24 @@ def test_a_publication_cut_off_anywhere_leaves_the_old_edition_or_is_found_out(
     assert files_of(root, "as_of=2013-02-28") == before
 
 
-@pytest.mark.parametrize(("slow", "quick"), [(DAY_BEFORE, DAY), (DAY, DAY_BEFORE), (DAY, DAY)])
+@pytest.mark.parametrize(
+    ("slow", "quick", "numbers"),
+    [
+        (DAY_BEFORE, DAY, (1, 8)),
+        *(
+            pytest.param(slow, quick, None, marks=pytest.mark.slow, id=f"{slow} and {quick}, at any time")
+            for slow, quick in ((DAY_BEFORE, DAY), (DAY, DAY_BEFORE), (DAY, DAY))
+        ),
+    ],
+)
 def test_with_two_publishers_the_pointer_ends_at_the_newest_whenever_the_other_comes_between(
-    editions: dict[Any, Edition], bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: date, quick: date
+    editions: dict[Any, Edition],
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slow: date,
+    quick: date,
+    numbers: tuple[int, ...] | None,
 ) -> None:
     asked = Bucket._asked
     waiting: list[Callable[[], object]] = []
@@ -129,7 +158,7 @@ def test_with_two_publishers_the_pointer_ends_at_the_newest_whenever_the_other_c
         return asked(self, *words)
 
     monkeypatch.setattr(Bucket, "_asked", counted)
-    for number in count(1):
+    for number in numbers or count(1):
         root = open_storage(f"{bucket}/{number}", tmp_path)
         waiting = [lambda root=root: publisher.publish(editions[quick, OLD], root)]
         left = number
@@ -140,7 +169,7 @@ def test_with_two_publishers_the_pointer_ends_at_the_newest_whenever_the_other_c
         assert pointed_at(root) == f"as_of={max(slow, quick)}"
         newest = reader.read_published(reader.latest(root), verify=True)
         assert newest.forecasts["as_of"] == str(max(slow, quick))
-    assert number > 8
+    assert number == 8 if numbers else number > 8
 
 
 def test_a_bucket_keeps_trials_and_replaced_editions_as_a_folder_does(

@@ -1,5 +1,6 @@
 """Files in a folder and in a bucket, by one interface: what one machine keeps another finds, or is told clearly."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -261,10 +262,12 @@ def test_a_url_that_nothing_can_reach_is_refused_at_once(monkeypatch: pytest.Mon
         Settings.load(publish_uri="s3://bell")
 
 
-def test_the_doctor_writes_to_both_places(home: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_writes_to_both_places(
+    empty_home: Path, home: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(empty_home, home)
     monkeypatch.setenv("PIPELINE_STORE_URI", bucket)
     monkeypatch.setenv("PIPELINE_PUBLISH_URI", "s3://nowhere")
-    monkeypatch.setattr(health_checks, "_mlflow", lambda _settings: "not asked")
     found = {row["what"]: row for row in health_checks.examine(now=datetime(2026, 11, 20, 23, tzinfo=UTC))}
     assert found["store"] == {"what": "store", "ok": True, "found": "s3://bell/kept"}
     assert not found["published"]["ok"]

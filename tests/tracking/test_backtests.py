@@ -8,9 +8,10 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.prices.store.snapshot import Snapshot
+from pipeline.storage.documents import to_document
 from pipeline.tracking import backtests
 from pipeline.tracking.run_writer import NOTE
-from tests.tracking.material import model_card, scores, training
+from tests.tracking.material import model_card, scores, training, untrained
 
 SCORES = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0)
 FOLDS = [
@@ -26,7 +27,7 @@ def made(weights: str = "e" * 64) -> dict[str, Any]:
         "sha256": "f" * 64,
         "trained": True,
         "reason": None,
-        "training": training(),
+        "training": to_document(training()),
         "model": {**model_card(), "weights_sha256": weights},
         "scores": SCORES,
     }
@@ -121,7 +122,7 @@ def test_the_parent_holds_tables_pictures_and_the_frame(log_summary: Any, client
 def test_a_frame_too_large_for_mlflow_stays_on_disk_and_its_digest_is_a_tag(
     log_summary: Any, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backtests, "_LARGEST_FRAME", 3)
+    monkeypatch.setattr(backtests, "LARGEST_FRAME", 3)
     run_id = log_summary()
     assert "forecasts.parquet" not in {entry.path for entry in client.list_artifacts(run_id)}
     assert client.get_run(run_id).data.tags["frame_sha256"] == "a" * 64
@@ -144,12 +145,11 @@ def test_a_fold_trained_anew_takes_the_place_of_the_first(log_fold: Any, client:
 
 
 def test_a_fold_without_a_network_says_why(log_fold: Any, client: Any) -> None:
-    untrained = {"parameters": {"network": "lstm"}, "curves": {}, "seconds": 0.0, "not_trained": "too little history"}
     content = {
         **made(),
         "trained": False,
         "reason": "too little history",
-        "training": untrained,
+        "training": to_document(untrained()),
         "model": {"network": "lstm"},
     }
     run = client.get_run(log_fold(FOLDS[0], content))

@@ -74,6 +74,7 @@ def test_a_file_that_is_no_database_is_named(home: Path) -> None:
         connection.ping(Settings.load())
 
 
+@pytest.mark.slow
 def test_the_printed_command_restores_a_deleted_experiment_and_leaves_nothing_behind(
     settings: Settings, client: Any, tmp_path: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_artifacts_of_a_direct_database_lie_under_the_home(settings: Settings, c
     assert client.get_experiment(number).artifact_location == str(home / "mlflow" / "artifacts" / "daily-forecast")
 
 
+@pytest.mark.slow
 def test_two_processes_may_open_a_fresh_store_at_once(home: Path) -> None:
     code = "from pipeline.config import Settings; from pipeline.tracking.connection import ping; ping(Settings.load())"
     command = [sys.executable, "-c", code]

@@ -8,6 +8,7 @@ from markdown_it import MarkdownIt
 from pipeline.tracking.backtest_description import describe_backtest, describe_fold
 from pipeline.tracking.dataset import Extent
 from pipeline.tracking.description import describe, version_note
+from tests.tracking.material import untrained
 
 GFM = MarkdownIt("gfm-like", {"html": True, "linkify": True})
 ATTACKS = ["<img src=x>", "[a](javascript:alert(1))", "https://evil.example", "a | b\n\n# c", "`x`", "*y*", "@octocat"]
@@ -49,6 +50,7 @@ def test_no_value_of_a_backtest_is_markup(attack: str) -> None:
         tags = dict.fromkeys(names, value)
         fold = {"number": 1, "first": "2012-06-01", "last": "2012-08-29"}
         outcome = {"trained": False, "reason": value}
+        training = untrained(value)
         result = {
             "first": "2012-06-01",
             "last": "2012-08-29",
@@ -57,7 +59,7 @@ def test_no_value_of_a_backtest_is_markup(attack: str) -> None:
             "windows": {"scored": 1, "forecast": 2},
             "scores": {"models": {value: {"crps_bp": 1.0, "coverage_90": 0.9}}},
         }
-        return [describe_backtest(tags, result), describe_fold(tags, fold, outcome)]
+        return [describe_backtest(tags, result), describe_fold(tags, fold, training)]
 
     for plain, attacked in zip(descriptions("x"), descriptions(attack), strict=True):
         assert _tags(attacked) == _tags(plain)

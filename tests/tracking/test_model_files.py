@@ -73,6 +73,7 @@ def _await(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
+@pytest.mark.slow
 def test_a_file_that_the_server_has_lost_is_no_outage_and_an_outage_is_no_lost_file(
     server: Server, trained: Callable[..., Path], prices: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def package(tmp_path: Path, history: pd.DataFrame) -> Path:
     return tmp_path / "package"
 
 
+@pytest.mark.slow
 def test_a_stranger_gets_the_forecast_that_we_get(package: Path, history: pd.DataFrame, tmp_path: Path) -> None:
     (tmp_path / "history.json").write_text(json.dumps(history.to_dict("records")))
     elsewhere = tmp_path / "elsewhere"

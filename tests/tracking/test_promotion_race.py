@@ -4,6 +4,8 @@ import multiprocessing
 from datetime import date, timedelta
 from typing import Any
 
+import pytest
+
 from pipeline.config import Settings
 from pipeline.tracking import connection, registry
 
@@ -51,6 +53,7 @@ def versions_of(client: Any, days: list[date]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_of_promotions_in_two_processes_at_once_the_later_session_has_the_alias(
     settings: Settings, client: Any
 ) -> None:
@@ -63,6 +66,7 @@ def test_of_promotions_in_two_processes_at_once_the_later_session_has_the_alias(
         assert (found.version if found else None) == (versions[number - 1] if number else None)
 
 
+@pytest.mark.slow
 def test_of_withdrawals_and_promotions_in_two_processes_at_once_the_last_champion_has_the_alias(
     settings: Settings, client: Any
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import __version__
 from pipeline.config import Settings
 from pipeline.tracking.provenance import git_commit, run_tags
 from tests.tracking.material import AS_OF
@@ -35,8 +36,20 @@ def test_new_code_is_dirty(checkout: Path) -> None:
     assert git_commit(checkout).endswith("-dirty")
 
 
-def test_outside_git_the_commit_is_unknown(tmp_path: Path) -> None:
-    assert git_commit(tmp_path) == "unknown"
+def test_outside_git_it_is_the_installed_release(tmp_path: Path) -> None:
+    assert git_commit(tmp_path) == f"release {__version__}"
+
+
+def test_a_repository_around_an_installation_is_not_its_code(checkout: Path) -> None:
+    installed = checkout / ".venv" / "lib" / "pipeline"
+    installed.mkdir(parents=True)
+    (installed / "jobs.py").write_text("y = 1\n")
+    assert git_commit(installed) == f"release {__version__}"
+
+
+def test_an_image_names_the_commit_that_it_was_built_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOSING_BELL_COMMIT", "abc")
+    assert git_commit(tmp_path) == "abc"
 
 
 def test_tags_name_the_airflow_run(home: Path) -> None:

@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from pipeline.errors import BadSymbol
 from pipeline.market.sessions import Sessions
+from pipeline.modeling import posted_prices
 from pipeline.tracking import model_package
 from tests.tracking.material import save_forecaster
 
@@ -180,10 +181,10 @@ def test_a_body_that_is_no_price_table_is_refused_in_one_sentence(server: TestCl
     assert reason in sentence
 
 
-def test_a_million_rows_are_too_many(server: TestClient) -> None:
-    row = ["IBM", "2013-02-28", 1.0, 1.0, 1.0, 1.0, 1]
-    status, sentence = post(server, {"dataframe_split": {"columns": COLUMNS, "data": [row] * 1_000_000}})
-    assert (status, "1,000,000 rows" in sentence) == (400, True)
+def test_a_row_more_than_are_taken_is_too_many(server: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posted_prices, "MOST_ROWS", 50)  # in fact so many that reading them takes seconds
+    status, sentence = post(server, history("IBM").tail(51))
+    assert (status, "51 rows, and at most 50 are taken" in sentence) == (400, True)
 
 
 @pytest.mark.parametrize(

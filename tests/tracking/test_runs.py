@@ -9,11 +9,12 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.modeling.model_card import ModelCard
 from pipeline.prices.store.snapshot import Snapshot
 from pipeline.tracking import runs
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.run_writer import NOTE
-from tests.tracking.material import decision, model_card, scores, training
+from tests.tracking.material import decision, model_card, scores, training, untrained
 
 SCORES = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0)
 JUDGED = scores(lstm=82.5, random_walk=85.5, ewma_historical=83.5, champion=83.0)
@@ -46,7 +47,7 @@ def record(snapshot: Snapshot, tmp_path: Path) -> Callable[..., None]:
     figure.write_bytes(b"\x89PNG")
 
     def record_training(run: MlflowRun, **changes: Any) -> None:
-        given = {"training": training(), "scores": SCORES, "model_info": model_card()}
+        given = {"training": training(), "scores": SCORES, "card": ModelCard(**model_card())}
         runs.log_training(run, snapshot=snapshot, figures=[figure], **{**given, **changes})
 
     return record_training
@@ -191,7 +192,7 @@ def test_another_training_is_not_mixed_into_a_run(
 ) -> None:
     run = open_run()
     record(run)
-    other = {**training(), "parameters": {"learning_rate": 0.5}}
+    other = training(learning_rate=0.5)
     with pytest.raises(PipelineError, match=r"learning_rate was '0.001' and is now '0.5'; delete that run"):
         record(run, training=other)
 
@@ -201,8 +202,7 @@ def test_a_run_without_a_trained_network_is_recorded_too(
 ) -> None:
     run = open_run()
     nothing = {"first": None, "last": None, "sessions": 0, "windows": 0, "models": {}}
-    untrained = {"parameters": {"horizon": 5}, "curves": {}, "seconds": 0.0, "not_trained": "too little history"}
-    record(run, training=untrained, scores=nothing, model_info={"network": "lstm"})
+    record(run, training=untrained(), scores=nothing, card=None)
     why = decision(
         promoted=False, model="ewma_historical", model_version="abcdef123456", reason="no network was trained."
     )

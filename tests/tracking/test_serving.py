@@ -78,6 +78,7 @@ def post(url: str, table: pd.DataFrame) -> requests.Response:
     return requests.post(url, json={"dataframe_split": split}, timeout=30)
 
 
+@pytest.mark.slow
 def test_a_posted_history_is_answered_with_its_forecast_and_a_bad_one_with_what_is_wrong(
     served: str, history: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -57,7 +57,7 @@ def _sigmoid(x: Any) -> Any:
 
 
 @njit(nogil=True, fastmath=_FAST, error_model="numpy")
-def _lstm_forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_BD: Floats, out_BD: Floats) -> None:
+def lstm_forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_BD: Floats, out_BD: Floats) -> None:
     """Turn pre-activations into gates in place, and write the new cell, its tanh, and the output.
 
     The pre-activations of the cell gate come doubled, since tanh(x) = 2 sigmoid(2 x) − 1. `cell_BD` may be `before_BD`.
@@ -145,7 +145,7 @@ def lstm_run(
     for t in range(len(rows_LBK) - 1):
         at, after = (t, t + 1) if keep else (0, 0)
         np.dot(rows_LBK[t], weight_KG, gates_LBG[at])
-        _lstm_forward(gates_LBG[at], cell_LBD[at], cell_LBD[after], squashed_LBD[at], out_LBD[t + 1])
+        lstm_forward(gates_LBG[at], cell_LBD[at], cell_LBD[after], squashed_LBD[at], out_LBD[t + 1])
 
 
 @_compiled(nogil=True, error_model="numpy")

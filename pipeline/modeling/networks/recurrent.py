@@ -37,7 +37,7 @@ class Rnn(nn.RNN):
 
 def _last(cell: Lstm | Rnn, x_BLI: Tensor) -> Tensor:
     plain = torch.is_autocast_enabled("cpu") or x_BLI.device.type != "cpu" or x_BLI.dtype != torch.float32
-    if plain or _kernels() is None:
+    if plain or compiled_kernels() is None:
         out_BLD: Tensor = cell(x_BLI)[0]
         return out_BLD[:, -1]
     steps = _Lstm if isinstance(cell, Lstm) else _Rnn
@@ -167,13 +167,13 @@ class _Layer(torch.autograd.Function):
 
 def kernels() -> ModuleType:
     """Return the compiled part, which is known to be there."""
-    found = _kernels()
+    found = compiled_kernels()
     assert found is not None
     return found
 
 
 @cache
-def _kernels() -> ModuleType | None:
+def compiled_kernels() -> ModuleType | None:
     """The compiled part; None where numba is not installed, as on a server that only answers forecasts.
 
     Its BLAS, that of scipy, does each product on one thread: several would wait for each other by spinning.

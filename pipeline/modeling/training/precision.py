@@ -8,14 +8,14 @@ import platform
 import statistics
 import time
 from pathlib import Path
-from typing import Literal
 
 import torch
 
-from pipeline.modeling.networks.quantile_networks import Shape, build
+from pipeline.modeling.networks.network_shape import Shape
+from pipeline.modeling.networks.quantile_networks import build
 from pipeline.modeling.torch_runtime import settle
+from pipeline.modeling.training.training_record import Precision
 
-Precision = Literal["fp32", "bf16"]
 _PAYS_BELOW = 0.85  # of the time in fp32: far enough from 1 that the same machine gives the same answer
 _BATCH, _WARM_UP, _TIMED = 256, 2, 5
 
@@ -48,11 +48,11 @@ def fastest_precision(shape: Shape) -> tuple[Precision, float | None]:
         return "bf16", None
     if shape.network != "lstm":
         return "fp32", None
-    ratio = _step_s(shape, bf16=True) / _step_s(shape, bf16=False)
+    ratio = step_s(shape, bf16=True) / step_s(shape, bf16=False)
     return ("bf16" if ratio < _PAYS_BELOW else "fp32"), ratio
 
 
-def _step_s(shape: Shape, *, bf16: bool) -> float:
+def step_s(shape: Shape, *, bf16: bool) -> float:
     """Return the median of a step's CPU seconds, forward and backward."""
     settle()
     with torch.random.fork_rng(devices=[]):

@@ -19,9 +19,6 @@ from pipeline.prices.store import request_log
 from pipeline.prices.store.request_log import Coverage, Outcome
 from pipeline.prices.store.writer import Appended, PriceStore
 
-# What is stored at once: a whole history of some symbols, a day of many, or what a slow source gave in half a minute. A
-# crash loses no more than that.
-_ROWS_AT_ONCE, _SYMBOLS_AT_ONCE, _SECONDS_AT_ONCE = 20_000, 500, 30.0
 # What an answer that was complete is good for, where it can still change.
 _FRESH = timedelta(hours=12)
 # Errors in a row after which the source is taken to be away, and nobody else is asked for.
@@ -29,6 +26,18 @@ _AWAY = 5
 STALE_AFTER, DELISTED_AFTER = 5, 20  # sessions without a bar
 
 Progress = Callable[[int, int, str], None]  # symbols done, symbols in all, the one being asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Buffer:
+    """How much is fetched before it is stored, whichever limit is reached first; a crash loses no more than that."""
+
+    rows: int = 20_000  # the whole history of some symbols
+    symbols: int = 500  # one session of many symbols
+    seconds: float = 30.0  # what a slow source returned
+
+
+DEFAULT_BUFFER = Buffer()
 
 
 @dataclass(kw_only=True)
@@ -66,19 +75,26 @@ class Taken:
         }
 
 
-def take_in(source: Source, store: PriceStore, request: Request, progress: Progress | None = None) -> Taken:
+def take_in(
+    source: Source,
+    store: PriceStore,
+    request: Request,
+    progress: Progress | None = None,
+    *,
+    buffer: Buffer = DEFAULT_BUFFER,
+) -> Taken:
     """Ask `source` for what is missing and store what can be believed. Doing it again changes nothing.
 
     Raises UnknownSymbol where the source knows none of the symbols, BadUpstream where it answered for none; before the
     last try also RateLimited, BadUpstream or NoData for a part, with everything else safely stored.
     """
-    return _Intake(source, store, request, progress or (lambda _done, _all, _symbol: None)).run()
+    return _Intake(source, store, request, progress or (lambda _done, _all, _symbol: None), buffer).run()
 
 
 class _Intake:
-    def __init__(self, source: Source, store: PriceStore, request: Request, progress: Progress) -> None:
+    def __init__(self, source: Source, store: PriceStore, request: Request, progress: Progress, buffer: Buffer) -> None:
         self._source, self._store, self._request, self._progress = source, store, request, progress
-        self._taken = Taken()
+        self._buffer, self._taken = buffer, Taken()
         self._failed: dict[str, PipelineError] = {}
         self._absent: dict[str, PipelineError] = {}
         self._answers_of = Answers(source, store, request)
@@ -97,7 +113,7 @@ class _Intake:
         return self._taken
 
     def _last(self, symbols: Sequence[str]) -> date:
-        return max(self._request.last_of(symbol) for symbol in symbols)
+        return max(self._request.clock.last(symbol) for symbol in symbols)
 
     def _not_covered(self) -> tuple[str, ...]:
         """The symbols but those whose last answer was complete and cannot, or can hardly, have changed since."""
@@ -109,8 +125,8 @@ class _Intake:
             one = before.get(symbol)
             if one is None or one.asked_at is None or one.outcome != "complete":
                 return False
-            settled = one.asked_at >= min(self._request.settled_at, self._request.known_at - _FRESH)
-            return one.through >= self._request.last_of(symbol) and settled
+            settled = one.asked_at >= min(self._request.clock.known_by, self._request.known_at - _FRESH)
+            return one.through >= self._request.clock.last(symbol) and settled
 
         return tuple(symbol for symbol in self._request.symbols if not covered(symbol))
 
@@ -122,7 +138,8 @@ class _Intake:
                 pending.append(answer)
                 rows += len(answer.bars)
                 waited = time.monotonic() - since
-                if len(pending) >= _SYMBOLS_AT_ONCE or rows >= _ROWS_AT_ONCE or waited >= _SECONDS_AT_ONCE:
+                full = len(pending) >= self._buffer.symbols or rows >= self._buffer.rows
+                if full or waited >= self._buffer.seconds:
                     self._settle(pending)
                     pending, rows, since = [], 0, time.monotonic()
         finally:  # what came before an interruption is kept
@@ -147,7 +164,7 @@ class _Intake:
         self._progress(len(todo), len(todo), "")
 
     def _ask(self, symbol: str, reach: tuple[date, date] | None) -> Answer:
-        last = self._request.last_of(symbol)
+        last = self._request.clock.last(symbol)
         first = None
         if reach is not None and not self._request.whole and self._source.overlap is not None:
             # Some more days than sessions, for weekends and holidays.
@@ -163,7 +180,7 @@ class _Intake:
         self._failed |= settled.failed
         requests = []
         for symbol in (one for answer in pending for one in answer.symbols if one not in self._failed):
-            last = self._request.last_of(symbol)
+            last = self._request.clock.last(symbol)
             outcome, detail = self._outcome(symbol, last, settled.newest.get(symbol))
             if symbol in settled.refused:
                 outcome, detail = "held", "its history was rewritten, and what came is doubtful: see its quarantine"
@@ -175,14 +192,14 @@ class _Intake:
     def _note_missing(self, reach: dict[str, tuple[date, date]]) -> None:
         requests = []
         for symbol, error in self._absent.items():
-            last = self._request.last_of(symbol)
+            last = self._request.clock.last(symbol)
             reached = reach[symbol][1] if symbol in reach else None
             outcome, detail = self._outcome(symbol, last, reached)
             if reached is None:
                 outcome, detail = "unknown", str(error)
             requests.append(Coverage(symbol=symbol, through=last, outcome=outcome, detail=detail))
         for symbol, error in self._failed.items():
-            last = self._request.last_of(symbol)
+            last = self._request.clock.last(symbol)
             requests.append(
                 Coverage(symbol=symbol, through=last, outcome="failed", detail=str(error).removeprefix(f"{symbol}: "))
             )
@@ -197,7 +214,7 @@ class _Intake:
             return "complete", ""
         if reached is None:
             return "incomplete", f"has no bar up to {last}"
-        absent = len(self._request.sessions_of(symbol).between(reached, last)) - 1
+        absent = len(self._request.clock.market.sessions_of(symbol).between(reached, last)) - 1
         words = f"has no bar for {last}, its last is of {reached}"
         if absent > DELISTED_AFTER:
             return "delisted", f"{words}: {absent} sessions without one, taken to be delisted"

@@ -25,13 +25,13 @@ from pipeline.storage.urls import web_link
 _HERE = Path(__file__).parent
 SESSIONS_ON_A_PAGE, _RECENT = 60, 20
 _DOWNLOADS = {"forecasts.csv": "CSV", "forecasts.json": "JSON", "forecasts.parquet": "Parquet"}
-_SCRIPT = (_HERE / "site.js").read_text(encoding="utf-8")
+SCRIPT = (_HERE / "site.js").read_text(encoding="utf-8")
 # What a page may do: run its own script, show the report in a frame, and nothing else.
 POLICY = "; ".join(
     (
         "default-src 'none'",
         "style-src 'unsafe-inline'",
-        f"script-src 'sha256-{base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()}'",
+        f"script-src 'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'",
         "frame-src 'self'",
         "form-action 'self'",
         "frame-ancestors 'self'",
@@ -189,7 +189,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"words": formatting, "script": Markup(_SCRIPT)}
+    environment.globals |= {"words": formatting, "script": Markup(SCRIPT)}
     return environment
 
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from pipeline import jobs
 from pipeline.config import Settings
-from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import Features, future_returns, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
@@ -22,15 +21,15 @@ from pipeline.modeling.diagnostics.gradient_memory import (
     far_to_near,
     fresh,
     gradient_by_lag,
+    gradient_memory_of,
     half_life,
-    memory_of,
 )
-from pipeline.modeling.networks.quantile_networks import Shape
+from pipeline.modeling.networks.network_shape import Shape
 from pipeline.modeling.training.train_model import Retrained, retrain
 from pipeline.prices.sources.sample import SampleSource
 
-HORIZON, CONTEXT = 2, 30
-SHAPE = Shape(network="lstm", features=len(INPUTS), context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=7)
+HORIZON, CONTEXT, FEATURES = 2, 30, 10
+SHAPE = Shape(network="lstm", features=FEATURES, context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=7)
 START_HQ = torch.linspace(-1.6, 1.6, 7).repeat(HORIZON, 1)
 
 
@@ -69,16 +68,16 @@ def each(request: pytest.FixtureRequest, features: Features, fold: Fold) -> Retr
     """A network after few steps; the validation block may keep the first, so the head gets weights in any case."""
     result = trained(features, fold, request.param)
     torch.manual_seed(2)
-    nn.init.normal_(result.forecaster._network.head.linear.weight)
+    nn.init.normal_(result.forecaster.network.head.linear.weight)
     return result
 
 
 def noise(count: int = 40) -> Tensor:
-    return torch.randn(count, CONTEXT, len(INPUTS), generator=torch.Generator().manual_seed(3))
+    return torch.randn(count, CONTEXT, FEATURES, generator=torch.Generator().manual_seed(3))
 
 
 def test_the_gradient_of_one_linear_output_is_its_weight() -> None:
-    weights_OLF = torch.zeros(1, CONTEXT, len(INPUTS))
+    weights_OLF = torch.zeros(1, CONTEXT, FEATURES)
     weights_OLF[0, -1, 0], weights_OLF[0, 4, 1], weights_OLF[0, 4, 2] = 2.0, 3.0, 4.0
     gradient_L = gradient_by_lag(Linear(weights_OLF), noise())
     assert gradient_L[0] == pytest.approx(2.0)  # the last session first
@@ -89,7 +88,7 @@ def test_the_gradient_of_one_linear_output_is_its_weight() -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_random_signs_give_the_gradient_of_all_outputs_one_by_one(network: str) -> None:
     model, x_NLF = fresh(replace(SHAPE, network=network), START_HQ, 5), noise()
-    slow_LF = torch.zeros(CONTEXT, len(INPUTS), dtype=torch.double)
+    slow_LF = torch.zeros(CONTEXT, FEATURES, dtype=torch.double)
     x_NLF.requires_grad_(True)
     for h in range(HORIZON):
         for q in range(7):
@@ -121,41 +120,41 @@ def test_half_of_the_sum_and_far_against_near() -> None:
 
 def test_a_network_that_has_learnt_nothing_looks_nowhere(features: Features, fold: Fold) -> None:
     untrained = trained(features, fold, "lstm", steps=1)
-    for parameter in untrained.forecaster._network.head.parameters():
+    for parameter in untrained.forecaster.network.head.parameters():
         nn.init.zeros_(parameter)
-    found = memory_of(untrained.forecaster, features, fold.test)
+    found = gradient_memory_of(untrained.forecaster, features, fold.test)
     assert found is not None
-    assert set(found["curves"]["lstm"]["end"]) == {0.0}
-    numbers = found["numbers"]
-    assert (numbers["half_life_sessions"], numbers["far_to_near"]) == (None, None)
-    assert numbers["half_life_sessions_at_start"] >= 1
+    assert set(found.curves["lstm"].end or ()) == {0.0}
+    numbers = found.numbers
+    assert (numbers.half_life_sessions, numbers.far_to_near) == (None, None)
+    assert (numbers.half_life_sessions_at_start or 0) >= 1
 
 
 def test_a_run_has_the_end_of_its_own_network_and_the_start_of_all(
     each: Retrained, features: Features, fold: Fold
 ) -> None:
-    found, network = memory_of(each.forecaster, features, fold.test), each.forecaster.card.network
+    found, network = gradient_memory_of(each.forecaster, features, fold.test), each.forecaster.card.network
     assert found is not None
-    assert {name: set(curves) for name, curves in found["curves"].items()} == {
+    assert {name: set(curves.by_moment) for name, curves in found.curves.items()} == {
         name: {"start", "end"} if name == network else {"start"} for name in NETWORKS
     }
-    assert all(len(curve) == CONTEXT for curves in found["curves"].values() for curve in curves.values())
-    assert found["windows"] == 256
-    assert 1 <= found["numbers"]["half_life_sessions"] <= CONTEXT
-    assert found["numbers"]["half_life_sessions"] == half_life(found["curves"][network]["end"])
-    assert found["numbers"]["far_to_near_at_start"] == far_to_near(found["curves"][network]["start"])
+    assert all(len(curve) == CONTEXT for curves in found.curves.values() for curve in curves.by_moment.values())
+    assert found.windows == 256
+    assert 1 <= (found.numbers.half_life_sessions or 0) <= CONTEXT
+    assert found.numbers.half_life_sessions == half_life(found.curves[network].end or ())
+    assert found.numbers.far_to_near_at_start == far_to_near(found.curves[network].start or ())
 
 
 def test_the_same_again_and_no_random_number_is_drawn_from_others(
     each: Retrained, features: Features, fold: Fold
 ) -> None:
-    weights = [value.clone() for value in each.forecaster._network.state_dict().values()]
+    weights = [value.clone() for value in each.forecaster.network.state_dict().values()]
     torch.manual_seed(11)
     before = torch.get_rng_state()
-    first, second = (memory_of(each.forecaster, features, fold.test) for _ in range(2))
+    first, second = (gradient_memory_of(each.forecaster, features, fold.test) for _ in range(2))
     assert first == second
     assert torch.equal(torch.get_rng_state(), before)
-    assert all(torch.equal(*pair) for pair in zip(weights, each.forecaster._network.state_dict().values(), strict=True))
+    assert all(torch.equal(*pair) for pair in zip(weights, each.forecaster.network.state_dict().values(), strict=True))
 
 
 def test_the_start_is_that_of_the_training(features: Features, fold: Fold) -> None:
@@ -163,13 +162,13 @@ def test_the_start_is_that_of_the_training(features: Features, fold: Fold) -> No
     for network in NETWORKS:
         after = trained(features, fold, network, steps=1).forecaster
         start = fresh(after.card.shape, START_HQ, after.card.seed).state_dict()
-        for name, value in after._network.state_dict().items():
+        for name, value in after.network.state_dict().items():
             if not name.startswith("head."):
                 torch.testing.assert_close(value, start[name], atol=1e-3, rtol=0)
 
 
 def test_without_windows_there_is_nothing_to_say(each: Retrained, features: Features, fold: Fold) -> None:
-    assert memory_of(each.forecaster, features, fold.test.at(-1)) is None
+    assert gradient_memory_of(each.forecaster, features, fold.test.at(-1)) is None
 
 
 def test_a_training_run_in_mlflow_has_the_figure_and_the_numbers(home: Path) -> None:

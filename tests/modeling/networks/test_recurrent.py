@@ -64,7 +64,7 @@ def test_the_gates_are_right_from_the_smallest_to_the_largest(size: float) -> No
         cell = before_BD / (1 + np.exp(-f)) + np.tanh(g / 2) / (1 + np.exp(-i))  # the cell gate comes doubled
         out = np.tanh(cell) / (1 + np.exp(-o))
     cell_BD, squashed_BD, out_BD = (np.empty_like(before_BD) for _ in range(3))
-    kernels._lstm_forward(gates_BG, before_BD, cell_BD, squashed_BD, out_BD)
+    kernels.lstm_forward(gates_BG, before_BD, cell_BD, squashed_BD, out_BD)
     np.testing.assert_allclose(cell_BD, cell, atol=1e-6)
     np.testing.assert_allclose(out_BD, out, atol=1e-6)
 
@@ -94,21 +94,22 @@ def test_where_it_cannot_run_torch_s_own_does(kind: type[Cell], case: str, monke
     if case == "autocast" and not has_bf16():
         pytest.skip("this processor has no bf16")
     if case == "no numba":
-        monkeypatch.setattr(recurrent, "_kernels", lambda: None)
+        monkeypatch.setattr(recurrent, "compiled_kernels", lambda: None)
     if case == "doubles":
         cell, x_BLI = cell.double(), x_BLI.double()
     with torch.autocast("cpu", torch.bfloat16, enabled=case == "autocast"):
         assert torch.equal(cell.last(x_BLI), by_torch(cell, x_BLI))
 
 
+@pytest.mark.slow
 def test_where_no_folder_can_be_written_to_it_is_compiled_all_the_same(tmp_path: Path) -> None:
     """As in a container whose file system is read-only."""
     words = """
 from numba.core import caching
 caching.CacheImpl._locator_classes = []
 import torch
-from pipeline.modeling.networks.recurrent import Lstm, _kernels
-assert _kernels() is not None
+from pipeline.modeling.networks.recurrent import Lstm, compiled_kernels
+assert compiled_kernels() is not None
 print(Lstm(2, 4, batch_first=True).last(torch.ones(3, 5, 2)).shape)
 """
     done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=False)

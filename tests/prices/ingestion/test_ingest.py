@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.database.engine import open_database
 from pipeline.errors import BadUpstream, NoData, RateLimited, UnknownSymbol
-from pipeline.prices.ingestion import ingest
-from pipeline.prices.ingestion.ingest import Taken, take_in
+from pipeline.market.clock import MarketClock
+from pipeline.prices.ingestion.ingest import DEFAULT_BUFFER, Buffer, Taken, take_in
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.store import quarantine, request_log
 from pipeline.prices.store.asof import AsOf
@@ -34,19 +34,19 @@ def evening(session: date) -> datetime:
     return datetime(session.year, session.month, session.day, 22, tzinfo=UTC)
 
 
-def ask(store: PriceStore, source: Scripted, session: date, **options: object) -> Taken:
+def ask(
+    store: PriceStore, source: Scripted, session: date, *, buffer: Buffer = DEFAULT_BUFFER, **options: object
+) -> Taken:
     request = {
         "symbols": ("AAA", "BBB"),
-        "last_of": lambda _symbol: session,
-        "sessions_of": lambda _symbol: CLOCK,
+        "clock": MarketClock().at(session),
         "known_at": evening(session),
-        "settled_at": CLOCK.complete_at(CLOCK.shift(session, 1)),
     }
-    return take_in(source, store, Request(**{**request, **options}))  # type: ignore[arg-type]
+    return take_in(source, store, Request(**{**request, **options}), buffer=buffer)  # type: ignore[arg-type]
 
 
 def known(store: PriceStore, session: date, at: datetime | None = None, symbol: str = "AAA") -> pd.DataFrame:
-    return AsOf(store.engine, store.source, (symbol,), lambda _symbol: session, at or evening(session)).bars()
+    return AsOf(store.engine, store.source, (symbol,), MarketClock().at(session), at or evening(session)).bars()
 
 
 def truth(source: Scripted, session: date, symbol: str = "AAA") -> pd.DataFrame:
@@ -163,13 +163,10 @@ def test_a_missing_session_is_asked_for_again_and_never_filled(store: PriceStore
     pd.testing.assert_frame_equal(known(store, TUESDAY, evening(WEDNESDAY)), truth(source, TUESDAY))
 
 
-def test_an_interrupted_load_goes_on_where_it_stopped(
-    store: PriceStore, source: Scripted, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingest, "_ROWS_AT_ONCE", 100)
+def test_an_interrupted_load_goes_on_where_it_stopped(store: PriceStore, source: Scripted) -> None:
     source.once["BBB"] = KeyboardInterrupt()  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
-        ask(store, source, MONDAY)
+        ask(store, source, MONDAY, buffer=Buffer(rows=100))
     source.asked.clear()
     ask(store, source, MONDAY)
     assert [symbol for symbol, _, _ in source.asked] == ["BBB"]
@@ -177,9 +174,8 @@ def test_an_interrupted_load_goes_on_where_it_stopped(
 
 @pytest.mark.parametrize(("seconds", "stored"), [(0.0, ["AAA"]), (3600.0, [])])
 def test_what_a_slow_source_gave_is_stored_before_all_of_it_is_there(
-    store: PriceStore, source: Scripted, monkeypatch: pytest.MonkeyPatch, seconds: float, stored: list[str]
+    store: PriceStore, source: Scripted, seconds: float, stored: list[str]
 ) -> None:
-    monkeypatch.setattr(ingest, "_SECONDS_AT_ONCE", seconds)
     seen: list[str] = []
     fetch = source.bars
 
@@ -189,7 +185,7 @@ def test_what_a_slow_source_gave_is_stored_before_all_of_it_is_there(
         return fetch(symbols, last, first)
 
     source.bars = looking  # type: ignore[method-assign]
-    ask(store, source, MONDAY)
+    ask(store, source, MONDAY, buffer=Buffer(seconds=seconds))
     assert seen == stored
 
 

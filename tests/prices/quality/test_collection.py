@@ -29,7 +29,7 @@ def faults() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module", params=[".", "-"])
+@pytest.fixture(scope="module", params=[".", pytest.param("-", marks=pytest.mark.slow)])
 def pairs(request: pytest.FixtureRequest, faults: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return faults.measure_pairs(DATA, tmp_path_factory.mktemp("pairs"), request.param)
 
@@ -57,6 +57,7 @@ def test_wrong_prices_are_held_back(pairs: pd.DataFrame) -> None:
     assert prices["held"].sum() >= 0.95 * prices["faulty"].sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["us113_2006_2023", "sp500_2018_2023", "sp500_2013_2018"])
 def test_large_sets_raise_few_alarms(faults: ModuleType, tmp_path: Path, name: str) -> None:
     catalogue = pd.read_csv(DATA / "faults" / "CATALOGUE.csv")

@@ -179,7 +179,7 @@ def test_symbols_are_listed_with_their_links_escaped(put: Callable[..., None], r
 def test_every_page_may_run_its_own_script_alone(put: Callable[..., None], root: Folder) -> None:
     put()
     scripts = re.findall(r"<script>(.*?)</script>", pages.report_page(root, BASE), re.DOTALL)
-    assert scripts == [pages._SCRIPT]
+    assert scripts == [pages.SCRIPT]
     assert "sha256-" in pages.POLICY
     assert "unsafe-inline" not in pages.POLICY.partition("script-src")[2].partition(";")[0]
 

@@ -44,12 +44,12 @@ def slept() -> list[float]:
 @pytest.fixture
 def make_source(yahoo: Yahoo, home: Path, slept: list[float]) -> MakeSource:
     def make(
-        *, now: datetime = NOW, timeout: float = 10.0, patience: dict[str, Any] | None = None, **settings: Any
+        *, now: datetime = NOW, timeout: float = 10.0, url: str = "", patience: Any = None, **settings: Any
     ) -> YahooSource:
         loaded = Settings.load(yahoo_url=yahoo.url, **settings)
         return YahooSource(
             loaded,
-            session=Wire(yahoo.url, timeout=timeout),
+            session=Wire(url or yahoo.url, timeout=timeout),
             clock=lambda: now,
             patience=Patience(sleep=slept.append, timer=lambda: 0.0, rng=random.Random(7), **(patience or {})),
         )

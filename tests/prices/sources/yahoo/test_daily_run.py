@@ -1,6 +1,7 @@
 """The whole daily run on Yahoo's answers, day after day and with faults: what is published, and what is said."""
 
 import json
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ SYMBOLS = "AAPL, IBM, MSFT"
 
 
 @pytest.fixture(autouse=True)
-def _settings(home: Path, yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch) -> None:
+def _settings(empty_home: Path, home: Path, yahoo: Yahoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(empty_home, home)
     monkeypatch.setitem(YahooSource.__init__.__kwdefaults__, "sleep", lambda _seconds: None)
     for name, value in {
         "SOURCE": "yahoo",
@@ -67,6 +69,7 @@ def test_day_after_day_only_what_is_new_is_asked_for(yahoo: Yahoo) -> None:
     assert withheld == {}
 
 
+@pytest.mark.slow
 def test_a_symbol_with_a_doubtful_present_gets_no_forecast_and_the_reason(yahoo: Yahoo) -> None:
     run(yahoo, WEDNESDAY)
     yahoo.fail("MSFT", "nan close")
@@ -81,6 +84,7 @@ def test_a_symbol_with_a_doubtful_present_gets_no_forecast_and_the_reason(yahoo:
     assert withheld == {}
 
 
+@pytest.mark.slow
 def test_a_split_rewrites_the_history_and_moves_no_return(yahoo: Yahoo) -> None:
     run(yahoo, WEDNESDAY)
     yahoo.fail("AAPL", "split today", ratio=7)

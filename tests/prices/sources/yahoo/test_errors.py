@@ -42,8 +42,7 @@ def test_a_server_that_is_not_there_is_an_outage(make_source: MakeSource, yahoo:
 
 
 def test_a_name_that_does_not_resolve_is_an_outage(make_source: MakeSource) -> None:
-    source = make_source(patience={"tries": 1})
-    source._open_wire().base_url = "http://nowhere.invalid"
+    source = make_source(url="http://nowhere.invalid", patience={"tries": 1})
     with pytest.raises(BadUpstream, match=r"no answer"):
         source.bars(("IBM",), LAST, FIRST)
 

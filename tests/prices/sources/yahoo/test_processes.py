@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[4]
 # Both changes of the clock in New York and in London.
 WINDOWS = [("2012-03-05", "2012-04-05"), ("2012-10-22", "2012-11-16")]
 MARKETS = {"IBM": "XNYS", "AIR.NZ": "XNZE", "BP.L": "XLON", "7203.T": "XTKS", "EURUSD=X": "24/5", "BTC-USD": "24/7"}
+
+MIRROR = "http://127.0.0.1:1/mirror/"
 
 CHILD = """
 import json, sys
@@ -69,7 +72,10 @@ def outcome(child: Child) -> tuple[dict[str, list[list[str]]], Path]:
     return told["found"], Path(told["folder"])
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
+@pytest.mark.parametrize(
+    "zone",
+    ["Pacific/Auckland", *(pytest.param(zone, marks=pytest.mark.slow) for zone in ("UTC", "America/Los_Angeles"))],
+)
 def test_a_session_is_the_exchanges_own_date(yahoo: Yahoo, home: Path, zone: str) -> None:
     found, _ = outcome(start(yahoo, home, list(MARKETS), WINDOWS, zone))
     for symbol, calendar in MARKETS.items():
@@ -80,6 +86,7 @@ def test_a_session_is_the_exchanges_own_date(yahoo: Yahoo, home: Path, zone: str
         assert found[symbol] == expected, symbol
 
 
+@pytest.mark.slow
 def test_four_at_once_do_not_disturb_one_another(yahoo: Yahoo, home: Path) -> None:
     children = [start(yahoo, home, ["IBM", "AAPL", "MSFT", "GOOG"], WINDOWS) for _ in range(4)]
     results = [outcome(child) for child in children]
@@ -121,25 +128,42 @@ def test_a_forked_child_writes_to_a_folder_of_its_own(yahoo: Yahoo, home: Path) 
 def test_what_dead_processes_left_is_swept(tmp_path: Path) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    mine = session._own_cache.__wrapped__(tmp_path, os.getpid())
-    host = mine.name.removeprefix("worker-").rpartition("-")[0]
+    host = session.own_cache(tmp_path / "other").name.removeprefix("worker-").rpartition("-")[0]
     names = {"dead": f"worker-{host}-{dead.pid}", "alive": f"worker-{host}-1", "elsewhere": f"worker-other-{dead.pid}"}
     for name in names.values():
-        (tmp_path / name).mkdir()
-    session._own_cache.__wrapped__(tmp_path, os.getpid())
-    assert {folder.name for folder in tmp_path.iterdir()} == {names["alive"], names["elsewhere"]}
+        (tmp_path / "yfinance" / name).mkdir(parents=True)
+    session.own_cache(tmp_path)
+    assert {folder.name for folder in (tmp_path / "yfinance").iterdir()} == {names["alive"], names["elsewhere"]}
 
 
-def test_only_yahoos_hosts_are_replaced() -> None:
-    wire = session.Wire("http://127.0.0.1:1/mirror/")
-    changed = wire._elsewhere
-    assert changed("https://query2.finance.yahoo.com/v8/finance/chart/IBM?a=1") == (
-        "http://127.0.0.1:1/mirror/v8/finance/chart/IBM?a=1"
-    )
-    assert changed("https://fc.yahoo.com") == "http://127.0.0.1:1/mirror"
-    assert changed("https://notyahoo.com/x") == "https://notyahoo.com/x"
-    assert changed("https://yahoo.com.example.org/x") == "https://yahoo.com.example.org/x"
-    assert session.Wire()._elsewhere("https://fc.yahoo.com") == "https://fc.yahoo.com"
+@pytest.mark.parametrize(
+    ("base_url", "asked_for", "asked"),
+    [
+        (MIRROR, "https://query2.finance.yahoo.com/v8/finance/chart/IBM?a=1", f"{MIRROR}v8/finance/chart/IBM?a=1"),
+        (MIRROR, "https://fc.yahoo.com", MIRROR.rstrip("/")),
+        (MIRROR, "https://notyahoo.com/x", "https://notyahoo.com/x"),
+        (MIRROR, "https://yahoo.com.example.org/x", "https://yahoo.com.example.org/x"),
+        ("", "https://fc.yahoo.com", "https://fc.yahoo.com"),
+    ],
+)
+def test_only_yahoos_hosts_are_replaced(
+    monkeypatch: pytest.MonkeyPatch, base_url: str, asked_for: str, asked: str
+) -> None:
+    seen = answered_here(monkeypatch, {})
+    session.Wire(base_url).get(asked_for)
+    assert seen == [asked]
+
+
+def answered_here(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]) -> list[str]:
+    """Answer every request without a network; return the list in which the addresses are noted."""
+    seen: list[str] = []
+
+    def answer(_self: Any, _method: str, url: str, **_: Any) -> SimpleNamespace:
+        seen.append(url)
+        return SimpleNamespace(status_code=429, text="", headers=headers)
+
+    monkeypatch.setattr(session.requests.Session, "request", answer)
+    return seen
 
 
 @pytest.mark.parametrize(("given", "used"), [(30, 10.0), (3, 3), (None, 10.0)])
@@ -163,8 +187,11 @@ def test_no_request_may_take_longer_than_the_limit(
         ({"Retry-After": "-5"}, 0),
     ],
 )
-def test_a_rest_is_a_number_or_a_date(headers: dict[str, str], seconds: float) -> None:
-    assert session._seconds_to_wait(headers) == seconds
+def test_a_rest_is_a_number_or_a_date(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], seconds: float) -> None:
+    answered_here(monkeypatch, headers)
+    wire = session.Wire()
+    wire.get("https://query2.finance.yahoo.com/v8/finance/chart/IBM")
+    assert wire.last.retry_after == seconds
 
 
 def test_the_server_runs_as_a_program(home: Path, tmp_path: Path) -> None:

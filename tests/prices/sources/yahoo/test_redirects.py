@@ -5,9 +5,11 @@ import threading
 from collections.abc import Iterator
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from curl_cffi import requests
 
 from pipeline.errors import BadUpstream
 from pipeline.prices.sources.yahoo.session import ForeignRedirect, Wire
@@ -136,14 +138,41 @@ def test_a_circle_ends(servers: list[tuple[str, list[str]]]) -> None:
         ("https://yahoo.com@evil.example/", False),
     ],
 )
-def test_without_a_mirror_only_yahoo_itself_is_followed(address: str, followed: bool) -> None:
-    assert Wire()._is_ours("https://query1.finance.yahoo.com/x", address) is followed
+def test_without_a_mirror_only_yahoo_itself_is_followed(
+    monkeypatch: pytest.MonkeyPatch, address: str, followed: bool
+) -> None:
+    assert follows(monkeypatch, Wire(), "https://query1.finance.yahoo.com/x", address) is followed
 
 
-def test_a_mirror_may_move_to_https(servers: list[tuple[str, list[str]]]) -> None:
-    mirror = Wire("http://mirror.example/yahoo")
-    assert mirror._is_ours("http://mirror.example/a", "https://mirror.example/a")
-    assert not mirror._is_ours("https://mirror.example/a", "http://mirror.example/a")
+@pytest.mark.parametrize(
+    ("came_from", "address", "followed"),
+    [
+        ("http://mirror.example/a", "https://mirror.example/a", True),
+        ("https://mirror.example/a", "http://mirror.example/a", False),
+    ],
+)
+def test_a_mirror_may_move_to_https_and_not_back(
+    monkeypatch: pytest.MonkeyPatch, came_from: str, address: str, followed: bool
+) -> None:
+    assert follows(monkeypatch, Wire("http://mirror.example/yahoo"), came_from, address) is followed
+
+
+def follows(monkeypatch: pytest.MonkeyPatch, wire: Wire, came_from: str, address: str) -> bool:
+    """Whether a redirect from one address to the other is followed, without a network: every host answers here."""
+    asked: list[str] = []
+
+    def answer(_self: Any, _method: str, url: str, **_: Any) -> SimpleNamespace:
+        asked.append(url)
+        redirects = len(asked) == 1
+        return SimpleNamespace(status_code=302 if redirects else 200, text="", headers={"Location": address})
+
+    monkeypatch.setattr(requests.Session, "request", answer)
+    try:
+        wire.get(came_from)
+    except ForeignRedirect:
+        return False
+    assert asked == [came_from, address]
+    return True
 
 
 def test_a_redirect_elsewhere_is_one_line_and_not_asked_again(

@@ -1,0 +1,1 @@
+"""Tools of `make check` and `make docs`: they read this checkout and nothing else."""
