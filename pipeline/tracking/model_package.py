@@ -76,7 +76,9 @@ def requirements() -> list[str]:
 def _package(folder: Path) -> Path:
     """Copy the part of this package that the served model imports, without caches."""
     copy = folder / PACKAGE.name
-    for path in needed_by(_SERVED):
+    for path in needed_by(_SERVED, annotations=False):
+        if path == _SERVED:  # MLflow copies it itself, to another place
+            continue
         target = copy / path.relative_to(PACKAGE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
