@@ -43,7 +43,7 @@ def package(tmp_path: Path, history: pd.DataFrame) -> Path:
 
 
 @pytest.mark.slow
-def test_a_process_without_the_checkout_gets_the_same_forecast_with_exactly_the_files_of_the_package(
+def test_without_the_checkout_the_forecast_is_the_same_and_uses_every_file_that_travels(
     package: Path, history: pd.DataFrame, tmp_path: Path
 ) -> None:
     (tmp_path / "history.json").write_text(json.dumps(history.to_dict("records")))
