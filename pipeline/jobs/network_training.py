@@ -16,7 +16,7 @@ from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.context import Progress, Summary, digest_of, features_of, training_precision
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import TRAINING
+from pipeline.jobs.run_artifacts import SCORES, TRAINING
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -74,8 +74,8 @@ def compare(run: Mapping[str, Any]) -> Summary:
     with this.kept.making("heldout.npz") as path:
         heldout.save(path)
     scores = heldout.scores(LEVELS)
-    this.write("scores", scores)
-    return {"crps_bp": {name: round(values["crps_bp"], 2) for name, values in scores["models"].items()}}
+    this.save(SCORES, scores)
+    return {"crps_bp": {name: round(values.crps_bp, 2) for name, values in scores.by_label.items()}}
 
 
 def train_all(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:

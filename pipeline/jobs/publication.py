@@ -15,7 +15,7 @@ from pipeline.jobs.context import (
     snapshot_of,
 )
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import TRAINING
+from pipeline.jobs.run_artifacts import DECISION, SCORES, TRAINING
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
 
@@ -37,7 +37,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     settings = this.settings
     edition = _edition(this)
     published = publisher.publish(edition, settings.published)
-    beside = edition.baselines[str(edition.decision["best_baseline"])]
+    beside = edition.baselines[str(edition.best_baseline)]
 
     @cache
     def complete_at(symbol: str, session: date) -> datetime:
@@ -115,6 +115,7 @@ def _edition(this: Run) -> "Edition":
     from pipeline.modeling.baselines import BASELINES
     from pipeline.prices.adjustments import recent_closes
     from pipeline.publishing.edition import Edition
+    from pipeline.publishing.published_files import SymbolReason
 
     settings = this.settings
     outcome = this.read("forecast", made_by="forecast")
@@ -129,8 +130,9 @@ def _edition(this: Run) -> "Edition":
         forecasts=_frame_of(this, "forecasts"),
         baselines={name: _frame_of(this, f"baseline-{name}") for name in BASELINES},
         history=recent_closes(bars, 120),
-        scores=this.read("scores", made_by="forecast"),
-        decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},
+        scores=this.load(SCORES),
+        decision=this.load(DECISION),
+        fallbacks=[SymbolReason(**row) for row in outcome["fallbacks"]],
         live=record,
         recent=track_record.next_session(record),
         live_by_symbol={kind: track_record.by_symbol(part) for kind, part in kinds.items()},
@@ -138,7 +140,7 @@ def _edition(this: Run) -> "Edition":
         audit=this.read("audit", made_by="ingest"),
         drift=training.drift,
         gradient_memory=training.gradient_memory,
-        withheld=outcome["withheld"],
+        withheld=[SymbolReason(**row) for row in outcome["withheld"]],
         trial=this.trial,
         make_latest=this.make_latest,
         warnings=settings.clock.calendar_warnings(this.symbols, this.as_of),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pipeline.evaluation.model_scores import Scores
 from pipeline.jobs.context import Summary, own_record, snapshot_of
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import MODEL_CARD, TRAINING
+from pipeline.jobs.run_artifacts import MODEL_CARD, SCORES, TRAINING
 from pipeline.prices.store.snapshot import read_snapshot
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
 
     this = Run.from_dict(run)
     settings = this.settings
-    training, scores = this.load(TRAINING), this.read("scores", made_by="train")
+    training, scores = this.load(TRAINING), this.load(SCORES)
     frozen = snapshot_of(this)
     card = this.load(MODEL_CARD) if training.trained else None
     tags = provenance.run_tags(
@@ -70,12 +71,12 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     return result
 
 
-def _draw(training: "TrainingRecord", scores: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+def _draw(training: "TrainingRecord", scores: Scores, folder: Path) -> dict[str, Path]:
     from pipeline.publishing.charts import memory_png, png
 
     folder.mkdir(exist_ok=True)
     figures = {}
-    if scores["models"]:
+    if scores.models:
         figures["scores"] = png.scores_chart(scores, folder / "scores.png")
     if training.trained:
         figures["training"] = png.training_chart(training, folder / "training.png")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.evaluation.model_scores import scores_of
 from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.tracking.description import code_section, prices_section
 from pipeline.tracking.markdown import escape
@@ -43,7 +44,7 @@ def _sections(sections: Mapping[str, str]) -> str:
 
 
 def _result(result: Mapping[str, Any]) -> str:
-    windows, models = result["windows"], result["scores"]["models"]
+    windows, models = result["windows"], scores_of(result["scores"]).by_label
     untrained = [fold for fold in result["folds"] if not fold["trained"]]
     scope = (
         f"Walk-forward evaluation from {result['first']} to {result['last']}: {len(result['folds'])} folds, a new "
@@ -56,8 +57,8 @@ def _result(result: Mapping[str, Any]) -> str:
         "| model | CRPS, bp | 90 % coverage |",
         "| --- | ---: | ---: |",
         *(
-            f"| {escape(name)} | {values['crps_bp']:.2f} | {100 * values['coverage_90']:.1f} % |"
-            for name, values in sorted(models.items(), key=lambda item: item[1]["crps_bp"])
+            f"| {escape(name)} | {values.crps_bp:.2f} | {100 * values.coverage[90]:.1f} % |"
+            for name, values in sorted(models.items(), key=lambda item: item[1].crps_bp)
         ),
         "",
         *(f"Without a network: {fold['first']} to {fold['last']}, {escape(fold['reason'])}." for fold in untrained),

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.config import Settings
+from pipeline.evaluation.model_scores import scores_of
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.prices.store.snapshot import Snapshot
@@ -45,12 +46,13 @@ def log_fold(
     `fold` is its plan, `made` the content of fold.json; `parent_tags` are those that all folds share.
     """
     parent = _open_parent(settings, key, parent_tags)
-    training, card, name = _training_of(made), _card_of(made), fold_name(fold, settings.network)
+    training, card, scores = _training_of(made), _card_of(made), scores_of(made["scores"])
+    name = fold_name(fold, settings.network)
     own = {**tags, PARENT: parent.run_id, KEY: key, "part_sha256": made["sha256"]}
     if card is not None:
         own["weights_sha256"] = card.weights_sha256
     run = MlflowRun.open(settings, experiment=BACKTEST, key=f"{key}__{fold['first']}", name=name, tags=own)
-    runs.log_training(run, training=training, scores=made["scores"], card=card, snapshot=snapshot, figures=())
+    runs.log_training(run, training=training, scores=scores, card=card, snapshot=snapshot, figures=())
     with run.writing("describe the fold") as writer:
         writer.rename(name)  # an older version named it otherwise
         writer.set_tags({NOTE: describe_fold(writer.tags, fold, training)})
@@ -72,7 +74,7 @@ def log_summary(
     `result` is the content of backtest.json, `frame` the Parquet file of all forecasts.
     """
     run = _open_parent(settings, key, {**tags, "data_sha256": result["data_digest"], "frame_sha256": result["sha256"]})
-    scores = result["scores"]
+    scores = scores_of(result["scores"])
     counts = {name: float(value) for name, value in result["windows"].items()}
     with run.writing("record the backtest") as writer:
         writer.rename(backtest_name(tags, result["first"]))

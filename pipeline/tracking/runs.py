@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.model_scores import Scores
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.prices.quality.digest import note_lines, reason_lines
@@ -22,7 +24,6 @@ from pipeline.tracking.description import describe, gate, version_note
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.registry import MODEL
 from pipeline.tracking.run_writer import NOTE, Point, RunWriter
-from pipeline.tracking.scores import Scores
 
 # A parameter is a setting; lists as long as the market are in the tags, shortened, and in the model.
 _NOT_PARAMETERS = {"symbols", "weights_sha256"}
@@ -39,8 +40,8 @@ def log_training(
 ) -> None:
     """Record a training: parameters, curves, held-out scores of all models, the dataset, tables and figures.
 
-    `card` is None where nothing was trained, `scores` is the content of scores.json. Raises PipelineError if the run
-    already has the parameters of another training.
+    `card` is None where nothing was trained. Raises PipelineError if the run already has the parameters of another
+    training.
     """
     with run.writing("record the training") as writer:
         writer.log_parameters(_parameters(training, card))
@@ -58,11 +59,11 @@ def log_training(
         _describe(writer, scores, None)
 
 
-def log_decision(run: MlflowRun, *, scores: Scores, decision: Mapping[str, Any]) -> None:
+def log_decision(run: MlflowRun, *, scores: Scores, decision: Decision) -> None:
     """Record what the gate decided: the champion's scores, the tags `gate` and `published_…`, and the descriptions of
     the run and of the version that it registered.
 
-    `scores` is scores.json with `champion`, where there is one; `decision` is decision.json.
+    `scores` include the champion's, where there is one.
     """
     with run.writing("record the decision") as writer:
         writer.log_numbers(score_names.metrics(scores, writer.tags["network"]))
@@ -71,10 +72,10 @@ def log_decision(run: MlflowRun, *, scores: Scores, decision: Mapping[str, Any])
         _log_scores(writer, scores)
         writer.set_tags({
             "gate": gate(decision),
-            "gate_reason": str(decision["reason"]),
-            "published_model": str(decision["model"]),
-            "published_model_version": str(decision.get("model_version") or "none"),
-            "best_baseline": str(decision["best_baseline"]),
+            "gate_reason": decision.reason,
+            "published_model": decision.model,
+            "published_model_version": decision.model_version or "none",
+            "best_baseline": decision.best_baseline or "none",
         })  # fmt: skip
         _describe(writer, scores, decision)
         if version := writer.tags.get("model_version"):
@@ -149,6 +150,6 @@ def _log_scores(writer: RunWriter, scores: Scores) -> None:
     writer.show_as_tables(tables)
 
 
-def _describe(writer: RunWriter, scores: Scores, decision: Mapping[str, Any] | None) -> None:
+def _describe(writer: RunWriter, scores: Scores, decision: Decision | None) -> None:
     run = writer.client.get_run(writer.run_id)  # with the tags and the dataset that have just been logged
     writer.set_tags({NOTE: describe(run.data.tags, dataset_extent(run), scores, decision)})

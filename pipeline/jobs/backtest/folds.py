@@ -76,7 +76,7 @@ def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summa
         ],
         "training": to_document(record),
         "model": model,
-        "scores": judged(this, bars, frame).scores(LEVELS),
+        "scores": to_document(judged(this, bars, frame).scores(LEVELS)),
     }
     this.write(f"{_place(fold)}/{_STORY}", made)
     return made
