@@ -1,5 +1,5 @@
-"""The numbers of every forecaster on the same windows, each beside the baselines. The scores and the tests are the
-product's own (`pipeline.evaluation`), which are tested beside published libraries.
+"""The numbers of every forecaster on the same windows, each against the baselines. The scores and the tests are the
+product's own (`pipeline.evaluation`), which are tested against published libraries.
 
 The best baseline is chosen in hindsight, by its CRPS on these windows.
 
@@ -29,8 +29,7 @@ from pipeline.evaluation.significance import (
     session_means,
     wilson,
 )
-from pipeline.forecast_schema import LEVELS
-from pipeline.modeling.baselines import BASELINES
+from pipeline.forecast_schema import BASELINES, LEVELS
 
 _MEDIAN = LEVELS.index(0.5)
 _OVERALL = (
@@ -44,7 +43,7 @@ def score(judged: Judged, forecasters: Sequence[Forecaster]) -> dict[str, Any]:
     heldout, steps = judged.heldout, judged.steps
     sessions = np.unique(heldout.origins_N)
     models = _scores(heldout, steps)
-    best = best_baseline(models, tuple(BASELINES))
+    best = best_baseline(models, BASELINES)
     losses = {one.name: _losses(heldout, one.name) for one in forecasters}
     against = _against(losses, best, max(steps))
     rows = []

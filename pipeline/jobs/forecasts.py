@@ -35,7 +35,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     A symbol too short for the network gets the best baseline, labelled so; one that nothing can be said of is withheld
     with the reason. Raises NothingToForecast where that is all of them.
     """
-    from pipeline.modeling.baselines import BASELINES, forecastable
+    from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
     from pipeline.publishing.formatting import named
 
     this = Run.from_dict(run)
@@ -51,7 +51,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
         name: _frame(
             this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version
         )
-        for name, baseline in BASELINES.items()
+        for name, baseline in BASELINE_MODELS.items()
     }
     frame, fallbacks = beside[str(decision.best_baseline)], []
     if not decision.is_baseline:

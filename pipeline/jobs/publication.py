@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.database.engine import open_database
 from pipeline.errors import MissingStep
+from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.context import (
     Summary,
     own_record,
@@ -112,7 +113,6 @@ def _read_as(this: Run) -> dict[str, str]:
 
 def _edition(this: Run) -> "Edition":
     from pipeline.evaluation import track_record
-    from pipeline.modeling.baselines import BASELINES
     from pipeline.prices.adjustments import recent_closes
     from pipeline.publishing.edition import Edition
     from pipeline.publishing.published_files import SymbolReason

@@ -16,9 +16,8 @@ import pytest
 from pipeline import jobs
 from pipeline.cli import app
 from pipeline.errors import BadSetting, NothingToForecast
-from pipeline.forecast_schema import QUANTILES
+from pipeline.forecast_schema import BASELINES, QUANTILES
 from pipeline.jobs.run import Run
-from pipeline.modeling.baselines import BASELINES
 from tests.bad_prices import BAD, COUNT, LAST, MIDDLE, NEVER, SESSIONS, SOUND, STANDS_IN, tables
 from tests.small import set_as_standing
 
