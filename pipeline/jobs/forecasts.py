@@ -103,13 +103,14 @@ def _champion(this: Run, version: str) -> "Forecaster":
     """
     from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking import registry
+    from pipeline.tracking.model_files import download
 
     with suppress(MissingStep, CorruptFile), this.reading("champion", made_by="judge") as folder:
         return Forecaster.load(folder)
     try:
         with this.kept.making("champion") as folder:
             registered = registry.version_of(this.settings, version)
-            return Forecaster.load(registry.download(this.settings, registered, folder))
+            return Forecaster.load(download(this.settings, registered, folder))
     except (MissingInTracking, CorruptFile) as error:
         raise MissingStep(
             f"the champion of run {this.key} cannot be used ({error}); repeat `judge`, which continues with the "
