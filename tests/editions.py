@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.forecast_schema import QUANTILES
+from pipeline.prices.audit_types import Audit
 from pipeline.publishing.edition import Edition
 
 AS_OF = date(2013, 3, 1)
@@ -85,7 +86,7 @@ def edition(*, as_of: date = AS_OF, horizon: int = 2, **fields: Any) -> Edition:
             "best_baseline": "ewma_historical",
         },
         "baselines": beside,
-        "audit": {"accept": 240, "warn": 1, "quarantine": 0, "reject": 0, "problems": []},
+        "audit": Audit(accept=240, warn=1),
         "provenance": {"source": "sample", "data_digest": "ab" * 32, "mlflow_run_id": "r1"},
     }
     return Edition(**{**given, **fields})

@@ -11,6 +11,7 @@ from pipeline.prices.ingestion.ingest import take_in
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.sources import open_source
 from pipeline.prices.store.writer import PriceStore
+from pipeline.storage.documents import to_document
 
 
 def ingest(
@@ -41,7 +42,7 @@ def ingest(
     taken = take_in(source, store, request, progress).summary()
     read_as = {"read_as": source.description(this.as_of)}
     this.write("source", read_as)
-    return {**taken, "symbols": len(batch), **read_as}
+    return {**to_document(taken), "symbols": len(batch), **read_as}
 
 
 def ingest_all(

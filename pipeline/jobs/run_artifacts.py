@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.jobs.run import Artifact
+from pipeline.prices.audit_types import Audit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,3 +16,4 @@ class SnapshotReference:
 
 
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
+AUDIT = Artifact("audit", Audit, step="ingest")

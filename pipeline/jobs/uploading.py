@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.jobs.context import Summary, own_record, snapshot_of
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import AUDIT
 from pipeline.prices.store.snapshot import read_snapshot
 
 
@@ -46,7 +47,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
             address=frozen.address,
             figures=_draw(training, scores, folder),
         )
-    runs.log_audit(settings, run_id, this.read("audit", made_by="ingest"))
+    runs.log_audit(settings, run_id, this.load(AUDIT))
     runs.log_metrics(settings, run_id, {f"drift/psi_{name}": value for name, value in training["drift"].items()})
     if memory := training.get("memory"):
         runs.log_metrics(settings, run_id, {f"memory/{name}": value for name, value in memory["numbers"].items()})

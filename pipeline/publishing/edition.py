@@ -21,6 +21,7 @@ from pipeline.forecast_schema import (
     QUANTILES,
     RANGE_POSITIONS,
 )
+from pipeline.prices.audit_types import Audit
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,7 +77,7 @@ class Edition:
     # The symbols of which the live 90 % ranges were judged to have held too little or too much lately.
     out_of_bounds: Collection[str] = ()
     # Counts of the verdicts, and `problems`.
-    audit: Mapping[str, Any] = field(default_factory=dict)
+    audit: Audit = field(default_factory=Audit)
     # Population stability index of each input: the last quarter against the sessions trained on.
     drift: Mapping[str, float] = field(default_factory=dict)
     # What training.json holds of how far back each network looks.

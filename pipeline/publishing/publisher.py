@@ -11,6 +11,7 @@ from pipeline.errors import BucketFailed, StoreError
 from pipeline.publishing import archive, verdict
 from pipeline.storage import Storage
 from pipeline.storage.atomic_files import sha256_bytes
+from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
     from pipeline.publishing.edition import Edition
@@ -137,7 +138,7 @@ def _manifest(edition: "Edition", contents: Mapping[str, bytes]) -> bytes:
             "trial": list(edition.trial),
             "standing": edition.standing,
             "decision": dict(edition.decision),
-            "audit": {name: count for name, count in edition.audit.items() if name not in ("problems", "seams")},
+            "audit": {name: v for name, v in to_document(edition.audit).items() if name not in ("problems", "seams")},
             "provenance": dict(edition.provenance),
             "files": {name: {"sha256": sha256_bytes(data), "size": len(data)} for name, data in contents.items()},
         }

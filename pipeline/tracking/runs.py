@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.prices.audit_types import Audit
 from pipeline.prices.quality.digest import note_lines, reason_lines
 from pipeline.storage.atomic_files import make_tree_private
+from pipeline.storage.documents import to_document
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.addresses import address, is_server
 from pipeline.tracking.connection import connected, experiment_id
@@ -142,26 +144,24 @@ def log_metrics(settings: Settings, run_id: str, values: Mapping[str, float | No
         _log_numbers(client, client.get_run(run_id), {k: v for k, v in values.items() if score_names.is_number(v)})
 
 
-def log_audit(settings: Settings, run_id: str, audit: Mapping[str, Any]) -> None:
-    """Record what was held back and what is missing: numbers `prices/…`, the tag `held_back`, and all of it as a file.
-
-    `audit` is audit.json.
-    """
+def log_audit(settings: Settings, run_id: str, audit: Audit) -> None:
+    """Record what was held back and what is missing: metrics `prices/…`, the tag `held_back`, and audit.json."""
     with connected(settings, f"record the audit in run {run_id}") as client:
-        numbers = {f"prices/{name}": value for name, value in audit.items() if score_names.is_number(value)}
-        doubtful = [row["symbol"] for row in audit["doubtful"]]
+        document = to_document(audit)
+        numbers = {f"prices/{name}": value for name, value in document.items() if score_names.is_number(value)}
+        doubtful = [one.symbol for one in audit.doubtful]
         _log_numbers(client, client.get_run(run_id), numbers | {"prices/doubtful": len(doubtful)})
-        words = f"{audit['quarantine']} quarantined, {audit['reject']} rejected, {audit['gaps']} missing"
+        words = f"{audit.quarantine} quarantined, {audit.reject} rejected, {audit.gaps} missing"
         names = f"; no forecast for {', '.join(doubtful)}" if doubtful else ""
         _set_tags(client, run_id, {"held_back": words + names, "data_quality": _quality(audit)})
         client.log_text(run_id, _quality_text(audit), "data_quality.txt")
-        client.log_dict(run_id, dict(audit), "audit.json")
+        client.log_dict(run_id, document, "audit.json")
 
 
-def _quality(audit: Mapping[str, Any]) -> str:
+def _quality(audit: Audit) -> str:
     """Return in one phrase what data_quality.txt holds."""
-    notes = audit.get("notes", [])
-    symbols = sorted({note["symbol"] for note in notes})
+    notes = audit.notes
+    symbols = {note.symbol for note in notes}
     counts = f"{_count(len(notes), 'note')} on {_count(len(symbols), 'symbol')}"
     return f"{counts}: see data_quality.txt" if notes else "no notes"
 
@@ -170,8 +170,8 @@ def _count(number: int, name: str) -> str:
     return f"{number:,} {name}{'s' * (number != 1)}"
 
 
-def _quality_text(audit: Mapping[str, Any]) -> str:
-    lines = [*note_lines(audit.get("notes", [])), *reason_lines(audit.get("reasons", []))]
+def _quality_text(audit: Audit) -> str:
+    lines = [*note_lines(audit.notes), *reason_lines(audit.reasons)]
     return "\n".join(lines or ["nothing was noted of any symbol, and no bar was held back or asked about"]) + "\n"
 
 

@@ -12,6 +12,7 @@ from pipeline.database import bulk
 from pipeline.database.engine import open_database
 from pipeline.database.schema import bars, series
 from pipeline.market.clock import MarketClock
+from pipeline.prices.ingestion.ingest import IngestionSummary
 from pipeline.prices.store.asof import AsOf
 from pipeline.prices.store.writer import Appended, PriceStore
 from tests.fire.children import at_once
@@ -117,7 +118,7 @@ def test_readers_see_whole_batches_while_one_writes(opened: Callable[[], Engine]
     assert said[0] == 40
 
 
-def _take_in(wait: Wait, address: str, session: date, first: bool, at: float) -> dict[str, Any]:
+def _take_in(wait: Wait, address: str, session: date, first: bool, at: float) -> IngestionSummary:
     believing()
     store, source = PriceStore(open_database(address), "fire"), source_of() if first else after_the_split()
     wait()
@@ -134,8 +135,8 @@ def test_a_scheduled_run_and_backfills_at_once_agree(
         ask(PriceStore(engine, "fire"), source_of(), DAYS[40], 1, symbols=NAMES)
     sessions = [DAYS[45], DAYS[38], DAYS[42], DAYS[45]]
     said = at_once(_take_in, [(address, session, False, 2 + at) for at, session in enumerate(sessions)])
-    assert sum(one["rewritten"] for one in said) == stored
-    assert all(one["outcomes"].get("complete", 0) + one["skipped"] == 3 for one in said)
+    assert sum(one.rewritten for one in said) == stored
+    assert all(one.outcomes.get("complete", 0) + one.skipped == 3 for one in said)
     truth = truth_of(after_the_split(), DAYS[45])
     expected = truth[truth["symbol"].isin(NAMES)].reset_index(drop=True)
     found = read(engine, "fire", NAMES, DAYS[-1], LATE)

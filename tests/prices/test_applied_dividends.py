@@ -91,7 +91,7 @@ def test_no_dividend_is_counted_twice_and_the_series_says_so(tmp_path: Path) -> 
     assert total_return(bars).sum() == pytest.approx(np.log(bars["close"].iloc[-1] / bars["close"].iloc[0]))
     checked = check(bars)
     assert notes(checked) == ["dividends_in_prices"]
-    assert "8 dividends" in checked.notes[0]["detail"]
+    assert "8 dividends" in checked.notes[0].detail
     assert checked.counts() == {"accept": len(bars) - 1, "warn": 1, "quarantine": 0, "reject": 0}
 
 

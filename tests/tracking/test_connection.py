@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import MissingInTracking, TrackingUnavailable
+from pipeline.prices.audit_types import Audit
 from pipeline.tracking import connection, registry, runs
 from pipeline.tracking.restoring import restore_experiment
 from pipeline.tracking.scores import metrics
@@ -86,7 +87,7 @@ def test_the_printed_command_restores_a_deleted_run(
 ) -> None:
     client.delete_run(run_id)
     with pytest.raises(MissingInTracking, match=f"run {run_id} was deleted; restore it with `") as told:
-        runs.log_audit(settings, run_id, {"doubtful": [], "quarantine": 0, "reject": 0, "gaps": 0})
+        runs.log_audit(settings, run_id, Audit())
     assert "has been restored" in typed(str(told.value), tmp_path / "anywhere")
     assert client.get_run(run_id).info.lifecycle_stage == "active"
 

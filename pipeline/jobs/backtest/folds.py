@@ -25,6 +25,7 @@ from pipeline.jobs.context import Progress, Summary, digest_of, panel_of, snapsh
 from pipeline.jobs.run import Run
 from pipeline.prices.store.snapshot import read_snapshot
 from pipeline.storage.atomic_files import sha256_bytes, sha256_file
+from pipeline.storage.documents import to_document
 from pipeline.tracking.source_files import needed_by
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _made_from(this: Run, fold: Mapping[str, Any]) -> dict[str, Any]:
 
     return {
         "snapshot": digest_of(this),
-        "seams": exclusions.seams_of(this, fold["last"]),
+        "seams": [to_document(seam) for seam in exclusions.seams_of(this, date.fromisoformat(fold["last"]))],
         "parameters": parameters(this.settings),
         "code": _code(),
     }

@@ -5,14 +5,13 @@ so that an interrupted load goes on where it stopped; `answers` says what it mea
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
-from typing import Any
-
-import pandas as pd
 
 from pipeline.errors import BadUpstream, NoData, PipelineError, RateLimited, SourceError, UnknownSymbol
+from pipeline.prices.audit_types import Note
 from pipeline.prices.ingestion.reconcile import Answer, Answers, Request, Settled
 from pipeline.prices.sources import Source
 from pipeline.prices.store import request_log
@@ -23,6 +22,7 @@ from pipeline.prices.store.writer import Appended, PriceStore
 _FRESH = timedelta(hours=12)
 # Errors in a row after which the source is taken to be away, and nobody else is asked for.
 _AWAY = 5
+_PROBLEMS_LISTED = 50  # in a summary; the request log has all of them
 STALE_AFTER, DELISTED_AFTER = 5, 20  # sessions without a bar
 
 Progress = Callable[[int, int, str], None]  # symbols done, symbols in all, the one being asked for
@@ -40,6 +40,31 @@ class Buffer:
 DEFAULT_BUFFER = Buffer()
 
 
+@dataclass(frozen=True, kw_only=True)
+class RequestProblem:
+    """A symbol whose last session did not come."""
+
+    symbol: str
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestionSummary:
+    """What an ingestion changed, in bars, and which symbols are incomplete."""
+
+    new: int
+    revised: int
+    unchanged: int
+    held_back: int
+    rewritten: int  # symbols whose history began a new generation
+    verdicts: Mapping[str, int]  # bars
+    outcomes: Mapping[str, int]  # requests
+    skipped: int  # symbols that were complete already
+    notes: tuple[Note, ...]
+    problems: tuple[RequestProblem, ...]  # the first 50
+
+
 @dataclass(kw_only=True)
 class Taken:
     """What came of a request."""
@@ -47,7 +72,7 @@ class Taken:
     appended: Appended = field(default_factory=Appended)
     requests: list[Coverage] = field(default_factory=list)
     verdicts: dict[str, int] = field(default_factory=dict)
-    notes: list[dict[str, str]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     skipped: int = 0  # complete already, not asked for again
 
     def add(self, settled: Settled) -> None:
@@ -58,21 +83,21 @@ class Taken:
             self.verdicts[verdict] = self.verdicts.get(verdict, 0) + count
         self.notes += settled.notes
 
-    def summary(self) -> dict[str, Any]:
-        """Return it in a few words and numbers."""
-        outcomes = pd.Series([one.outcome for one in self.requests], dtype=object).value_counts()
-        return {
+    def summary(self) -> IngestionSummary:
+        """Return the counts, and the first problems."""
+        problems = [
+            RequestProblem(symbol=one.symbol, outcome=one.outcome, detail=one.detail)
+            for one in self.requests
+            if one.outcome != "complete"
+        ]
+        return IngestionSummary(
             **asdict(self.appended),
-            "verdicts": self.verdicts,
-            "outcomes": {str(name): int(count) for name, count in outcomes.items()},
-            "skipped": self.skipped,
-            "notes": self.notes,
-            "problems": [
-                {"symbol": one.symbol, "outcome": one.outcome, "detail": one.detail}
-                for one in self.requests
-                if one.outcome != "complete"
-            ][:50],
-        }
+            verdicts=self.verdicts,
+            outcomes=Counter(one.outcome for one in self.requests),
+            skipped=self.skipped,
+            notes=tuple(self.notes),
+            problems=tuple(problems[:_PROBLEMS_LISTED]),
+        )
 
 
 def take_in(

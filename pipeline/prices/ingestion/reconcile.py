@@ -12,6 +12,7 @@ import pandas as pd
 
 from pipeline.errors import Overtaken, SourceError
 from pipeline.market.clock import SessionClock
+from pipeline.prices.audit_types import Note
 from pipeline.prices.ingestion.acceptance import (
     also_held,
     let_through,
@@ -56,7 +57,7 @@ class Settled:
 
     appended: Appended = field(default_factory=Appended)
     verdicts: dict[str, int] = field(default_factory=dict)
-    notes: list[dict[str, str]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     newest: dict[str, date] = field(default_factory=dict)  # the last session believed of each symbol
     held: dict[str, str] = field(default_factory=dict)  # symbol and reason of what is held back
     refused: frozenset[str] = frozenset()  # rewritten by half: the old history stays

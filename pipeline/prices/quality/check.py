@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.market.clock import MarketClock
+from pipeline.prices.audit_types import Note
 from pipeline.prices.bars import COLUMNS, VALUES
 from pipeline.prices.quality.applied import look_at_applied, note_unclear
 from pipeline.prices.quality.calendar import look_at_calendar
 from pipeline.prices.quality.digest import unique_notes
 from pipeline.prices.quality.dividends import look_at_dividends
-from pipeline.prices.quality.findings import SEVERITY, Findings, Note
+from pipeline.prices.quality.findings import SEVERITY, Findings
 from pipeline.prices.quality.jumps import look_at_moves
 from pipeline.prices.quality.levels import look_at_levels
 from pipeline.prices.quality.ohlc import look_at_shape

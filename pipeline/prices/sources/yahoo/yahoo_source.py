@@ -21,6 +21,7 @@ from pipeline.errors import BadSetting, BadSymbol, BadUpstream, NoData, RateLimi
 from pipeline.market.calendars import FIRST_DAY
 from pipeline.market.spellings import suggestion, yahoo_spelling
 from pipeline.market.symbols import parse_symbol
+from pipeline.prices.audit_types import Note
 from pipeline.prices.bars import as_bars
 from pipeline.prices.sources import Basis
 from pipeline.prices.sources.retry import Failed, Patience
@@ -107,12 +108,12 @@ class YahooSource:
         bars.attrs["notes"] = [note for name, unit in units.items() if (note := self._odd_currency(name, unit))]
         return bars
 
-    def _odd_currency(self, symbol: str, currency: str) -> dict[str, str] | None:
+    def _odd_currency(self, symbol: str, currency: str) -> Note | None:
         """A fund in London may well be in dollars: said, since a switch between pence and pounds looks the same."""
         usual = self.settings.clock.market_of(symbol).currency
         if not usual or currency == usual:
             return None
-        return {"symbol": symbol, "rule": "currency", "detail": f"its prices are in {currency}, not in {usual}"}
+        return Note(symbol=symbol, rule="currency", detail=f"its prices are in {currency}, not in {usual}")
 
     def _bars_of(self, symbol: str, last: date, first: date) -> pd.DataFrame:
         sessions = self.settings.clock.sessions_of(symbol)
