@@ -19,7 +19,7 @@ from pipeline.prices.store.snapshot import Snapshot, read_snapshot
 if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
     from pipeline.modeling.data.panel import Panel
-    from pipeline.modeling.training.precision import Precision
+    from pipeline.modeling.training.training_record import Precision
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -86,7 +86,7 @@ def training_precision(settings: Settings) -> "Precision":
     The answer is kept in the store, by the kind of processor: a run repeated on one gives the same bits, in whatever
     container. Raises BadSetting where the machine cannot do what is set.
     """
-    from pipeline.modeling.networks.quantile_networks import Shape
+    from pipeline.modeling.networks.network_shape import Shape
     from pipeline.modeling.training.precision import fastest_precision, has_bf16, processor
 
     if settings.precision == "bf16" and not has_bf16():

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
+from pipeline.evaluation.decision import Decision
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.context import (
     Summary,
@@ -19,7 +20,7 @@ from pipeline.jobs.context import (
     standing_record,
 )
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import AUDIT
+from pipeline.jobs.run_artifacts import AUDIT, DECISION
 
 if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
@@ -39,7 +40,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
 
     this = Run.from_dict(run)
     settings = this.settings
-    decision = this.read("decision", made_by="forecast")
+    decision = this.load(DECISION)
     features = features_of(this)
     version = digest_of(this)[:12]
     withheld = _withheld(features, this)
@@ -52,14 +53,14 @@ def forecast(run: Mapping[str, Any]) -> Summary:
         )
         for name, baseline in BASELINES.items()
     }
-    frame, fallbacks = beside[decision["best_baseline"]], []
-    if decision["model"] not in BASELINES:
+    frame, fallbacks = beside[str(decision.best_baseline)], []
+    if not decision.is_baseline:
         chosen, reasons = _by_network(this, features, decision, withheld)
         left = sorted(set(frame["symbol"]) - set(chosen["symbol"]))
         stand_in = frame[frame["symbol"].isin(left)]
         frame = pd.concat([chosen, stand_in]).sort_values(["symbol", "step"], kind="stable", ignore_index=True)
         short = f"fewer than {settings.context_length} whole sessions in a row"
-        stands_in = f"the {named(decision['best_baseline'])} stands in"
+        stands_in = f"the {named(decision.best_baseline)} stands in"
         fallbacks = [{"symbol": symbol, "reason": f"{reasons.get(symbol, short)}: {stands_in}"} for symbol in left]
     for name, rows in {"forecasts": frame, **{f"baseline-{name}": rows for name, rows in beside.items()}}.items():
         with this.kept.making(f"{name}.parquet") as path:
@@ -69,17 +70,15 @@ def forecast(run: Mapping[str, Any]) -> Summary:
 
 
 def _by_network(
-    this: Run, features: "Features", decision: Summary, withheld: list[dict[str, str]]
+    this: Run, features: "Features", decision: Decision, withheld: list[dict[str, str]]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the forecasts of the network that won, and the reasons where it should keep quiet about a symbol."""
     from pipeline.evaluation.abstention import abstentions
     from pipeline.modeling.data.windows import usable_origins
     from pipeline.modeling.forecaster import Forecaster
 
-    champion = decision["champion"]
-    stands = champion is not None and champion["version"] == decision["model_version"] and not decision["promoted"]
-    if stands:
-        forecaster = _champion(this, champion["version"])
+    if decision.champion_stays:
+        forecaster = _champion(this, str(decision.model_version))
     else:
         with this.reading("model", made_by="train") as folder:
             forecaster = Forecaster.load(folder)
@@ -89,7 +88,7 @@ def _by_network(
     origins = usable_origins(features, forecaster.card.context_length).at(features.panel.last)
     origins = _without(features, origins, [*withheld, *({"symbol": symbol} for symbol in quiet)])
     quantiles_NHQ = forecaster.quantiles(features, origins)[:, : settings.horizon]
-    return _frame(this, features, origins, quantiles_NHQ, decision["model"], decision["model_version"]), quiet
+    return _frame(this, features, origins, quantiles_NHQ, decision.model, str(decision.model_version)), quiet
 
 
 def _champion(this: Run, version: str) -> "Forecaster":

@@ -1,16 +1,19 @@
 """The step of the gate: challenger, champion and baselines on the same held-out sessions, and who is published."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pipeline.forecast_schema import INPUTS, LEVELS
+from pipeline.evaluation.decision import Champion, Decision, Evidence
+from pipeline.evaluation.model_scores import CHAMPION, ModelScores
+from pipeline.forecast_schema import BASELINES, INPUTS, LEVELS
 from pipeline.jobs.context import Summary, digest_of, features_of
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import DECISION, SCORES, TRAINING
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -24,80 +27,81 @@ def judge(run: Mapping[str, Any]) -> Summary:
     """Put challenger, champion and baselines through the gate on the same held-out sessions; promote if it says so."""
     from pipeline.evaluation import gate
     from pipeline.evaluation.holdout import Heldout
-    from pipeline.modeling.baselines import BASELINES
     from pipeline.tracking import registry, runs
 
     this = Run.from_dict(run)
     settings = this.settings
     uploaded = this.read("upload", made_by="train")
-    training = this.read("training", made_by="train")
+    training = this.load(TRAINING)
     digest = digest_of(this)
     with this.reading("heldout.npz", made_by="train") as path:
         heldout = Heldout.load(path)
     heldout, champion, no_champion, skipped = _with_champion(this, heldout)
     none_before = _none_before(this) if champion is None else ""
     scores = heldout.scores(LEVELS)
-    models = scores["models"]
 
-    def contender(name: str, version: str, scored_as: str, expired: str | None = None) -> gate.Contender:
-        suspect = tuple(scores["suspect"].get(scored_as, ()))
-        crps_bp = models[scored_as]["crps_bp"]
-        return gate.Contender(model=name, version=version, crps_bp=crps_bp, suspect=suspect, expired=expired)
+    def contender(name: str, version: str, scored: ModelScores, expired: str | None = None) -> gate.Contender:
+        suspect = tuple(scored.alarms)
+        return gate.Contender(model=name, version=version, crps_bp=scored.crps_bp, suspect=suspect, expired=expired)
 
-    evidence = gate.Evidence(level=settings.gate_level)
-    if models:
-        best = gate.best_baseline(models, tuple(BASELINES))
-        challenger = None
-        if settings.network in models and uploaded["model_version"] is not None:
-            challenger = contender(settings.network, uploaded["model_version"], settings.network)
-            evidence = gate.Evidence(
+    evidence = Evidence(level=settings.gate_level)
+    best = gate.best_baseline(scores.models, BASELINES)
+    if best is not None:
+        challenger, trained = None, scores.models.get(settings.network)
+        if trained is not None and uploaded["model_version"] is not None:
+            challenger = contender(settings.network, uploaded["model_version"], trained)
+            evidence = Evidence(
                 level=settings.gate_level,
                 against_baseline=heldout.better(settings.network, best, LEVELS),
-                against_champion=heldout.better(settings.network, "champion", LEVELS) if champion else None,
+                against_champion=heldout.better(settings.network, CHAMPION, LEVELS) if champion else None,
             )
+        incumbent = None
+        if champion and scores.champion:
+            incumbent = contender(champion.network, champion.version, scores.champion, _expired(this, champion))
         decision = gate.decide(
             challenger,
-            contender(champion.network, champion.version, "champion", _expired(this, champion)) if champion else None,
-            contender(best, digest[:12], best),
+            incumbent,
+            contender(best, digest[:12], scores.models[best]),
             evidence=evidence,
-            not_trained=training.get("not_trained"),
+            not_trained=training.not_trained,
             no_champion=no_champion,
             none_before=none_before,
             skipped=skipped,
         )
     else:
         best = "ewma_historical"
-        why = f"No network was trained: {training['not_trained']}. " if training.get("not_trained") else ""
-        reason = f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged."
-        decision = gate.Decision(
+        why = f"No network was trained: {training.not_trained}. " if training.not_trained else ""
+        decision = Decision(
             model=best,
             model_version=digest[:12],
-            promoted=False,
-            reason=reason,
+            reason=f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged.",
             challenger_outcome="unjudged",
             champion_outcome="none",
         )
         no_champion = "nothing is held out to compare a champion on"
-    known = (
-        {"version": champion.version, "as_of": str(champion.as_of), "network": champion.network} if champion else None
+    decision = replace(
+        decision,
+        reason=_with_trial(this, decision.reason, promoted=decision.promoted),
+        champion=_reference(champion),
+        no_champion=None if champion else no_champion or none_before,
+        trial=this.trial,
+        registered=decision.promoted and this.standing,
+        best_baseline=best,
+        evidence=evidence,
+        suspect=scores.suspects,
     )
-    result = {
-        **asdict(decision),
-        "reason": _with_trial(this, decision.reason, promoted=decision.promoted),
-        "champion": known,
-        "no_champion": None if champion else no_champion or none_before,
-        "trial": list(this.trial),
-        "registered": decision.promoted and this.standing,
-        "best_baseline": best,
-        "evidence": asdict(evidence),
-        "suspect": scores["suspect"],
-    }
-    this.write("scores", scores)
-    this.write("decision", result)
-    if result["registered"]:
-        registry.promote(settings, decision.model_version, this.as_of)
-    runs.log_decision(settings, uploaded["mlflow_run_id"], scores=scores, decision=result)
-    return {name: result[name] for name in ("model", "model_version", "promoted", "reason")}
+    this.save(SCORES, scores)
+    this.save(DECISION, decision)
+    if decision.registered:
+        registry.promote(settings, str(decision.model_version), this.as_of)
+    runs.log_decision(settings, uploaded["mlflow_run_id"], scores=scores, decision=decision)
+    return {name: getattr(decision, name) for name in ("model", "model_version", "promoted", "reason")}
+
+
+def _reference(champion: "Registered | None") -> Champion | None:
+    if champion is None:
+        return None
+    return Champion(version=champion.version, as_of=champion.as_of, network=champion.network)
 
 
 def _with_trial(this: Run, reason: str, *, promoted: bool) -> str:
@@ -164,7 +168,7 @@ def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> 
     if not whole:
         return heldout, f"the champion reads {card.context_length} sessions, more than the held-out windows have"
     quantiles_NHQ = forecaster.quantiles(features, origins)
-    return fair.also("champion", quantiles_NHQ[:, : this.settings.horizon]), None
+    return fair.also(CHAMPION, quantiles_NHQ[:, : this.settings.horizon]), None
 
 
 def _origins_of(features: "Features", heldout: "Heldout") -> "Origins":

@@ -6,7 +6,7 @@ quantiles of the held-out windows; `compare` puts them together.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.context import Progress, Summary, digest_of, features_of, training_precision
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import SCORES, TRAINING
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -73,8 +74,8 @@ def compare(run: Mapping[str, Any]) -> Summary:
     with this.kept.making("heldout.npz") as path:
         heldout.save(path)
     scores = heldout.scores(LEVELS)
-    this.write("scores", scores)
-    return {"crps_bp": {name: round(values["crps_bp"], 2) for name, values in scores["models"].items()}}
+    this.save(SCORES, scores)
+    return {"crps_bp": {name: round(values.crps_bp, 2) for name, values in scores.by_label.items()}}
 
 
 def train_all(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
@@ -129,8 +130,9 @@ def _forecast_by(this: Run, windows: _Windows, name: str) -> Summary:
 def _train(this: Run, windows: _Windows, progress: Progress | None) -> Summary:
     from pipeline.modeling.data import splits
     from pipeline.modeling.diagnostics.drift import input_drift
-    from pipeline.modeling.diagnostics.gradient_memory import memory_of
-    from pipeline.modeling.training.train_model import parameters, retrain
+    from pipeline.modeling.diagnostics.gradient_memory import gradient_memory_of
+    from pipeline.modeling.training.train_model import retrain
+    from pipeline.modeling.training.training_record import TrainingRecord
 
     settings = this.settings
     features, fold, heldout = windows.features, windows.fold, windows.heldout
@@ -147,15 +149,14 @@ def _train(this: Run, windows: _Windows, progress: Progress | None) -> Summary:
         )
         with this.kept.making("model") as folder:
             trained.forecaster.save(folder)
-        training = trained.story
-        training["memory"] = memory_of(trained.forecaster, features, fold.test)
+        record = replace(trained.record, gradient_memory=gradient_memory_of(trained.forecaster, features, fold.test))
         heldout = heldout.also(settings.network, trained.forecaster.quantiles(features, fold.test))
     else:
-        training = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
-    training["drift"] = input_drift(features, fold.train)
+        record = TrainingRecord.without_network(settings, not_trained)
+    record = replace(record, drift=input_drift(features, fold.train))
     _keep(this, _NETWORK, heldout)
-    this.write("training", training)
-    return {"trained": not_trained is None, "reason": not_trained, "seconds": training["seconds"]}
+    this.save(TRAINING, record)
+    return {"trained": record.trained, "reason": not_trained, "seconds": record.seconds}
 
 
 def _keep(this: Run, name: str, heldout: "Heldout") -> None:

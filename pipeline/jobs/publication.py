@@ -15,7 +15,7 @@ from pipeline.jobs.context import (
     snapshot_of,
 )
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import AUDIT
+from pipeline.jobs.run_artifacts import AUDIT, DECISION, SCORES, TRAINING
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
 
@@ -36,7 +36,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     settings = this.settings
     edition = _edition(this)
     published = publisher.publish(edition, settings.published)
-    beside = edition.baselines[str(edition.decision["best_baseline"])]
+    beside = edition.baselines[str(edition.best_baseline)]
 
     @cache
     def complete_at(symbol: str, session: date) -> datetime:
@@ -113,10 +113,11 @@ def _edition(this: Run) -> "Edition":
     from pipeline.modeling.baselines import BASELINES
     from pipeline.prices.adjustments import recent_closes
     from pipeline.publishing.edition import Edition
+    from pipeline.publishing.published_files import SymbolReason
 
     settings = this.settings
     outcome = this.read("forecast", made_by="forecast")
-    uploaded, training = (this.read(name, made_by="train") for name in ("upload", "training"))
+    uploaded, training = this.read("upload", made_by="train"), this.load(TRAINING)
     frozen = snapshot_of(this)
     bars = read_snapshot(frozen)
     record = own_record(this)
@@ -127,16 +128,17 @@ def _edition(this: Run) -> "Edition":
         forecasts=_frame_of(this, "forecasts"),
         baselines={name: _frame_of(this, f"baseline-{name}") for name in BASELINES},
         history=recent_closes(bars, 120),
-        scores=this.read("scores", made_by="forecast"),
-        decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},
+        scores=this.load(SCORES),
+        decision=this.load(DECISION),
+        fallbacks=[SymbolReason(**row) for row in outcome["fallbacks"]],
         live=record,
         recent=track_record.next_session(record),
         live_by_symbol={kind: track_record.by_symbol(part) for kind, part in kinds.items()},
         out_of_bounds=tuple(track_record.out_of_bounds(kinds["live"])) if "live" in kinds else (),
         audit=this.load(AUDIT),
-        drift=training.get("drift", {}),
-        memory=training.get("memory") or {},
-        withheld=outcome["withheld"],
+        drift=training.drift,
+        gradient_memory=training.gradient_memory,
+        withheld=[SymbolReason(**row) for row in outcome["withheld"]],
         trial=this.trial,
         make_latest=this.make_latest,
         warnings=settings.clock.calendar_warnings(this.symbols, this.as_of),

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.model_scores import Scores
 from pipeline.jobs.run import Artifact
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.prices.audit_types import Audit
 
 
@@ -17,3 +21,7 @@ class SnapshotReference:
 
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
 AUDIT = Artifact("audit", Audit, step="ingest")
+SCORES = Artifact("scores", Scores, step="train")  # `judge` adds the champion
+DECISION = Artifact("decision", Decision, step="judge")
+TRAINING = Artifact("training", TrainingRecord, step="train")
+MODEL_CARD = Artifact("model/model", ModelCard, step="train")

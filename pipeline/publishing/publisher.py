@@ -3,7 +3,7 @@
 import json
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -137,7 +137,7 @@ def _manifest(edition: "Edition", contents: Mapping[str, bytes]) -> bytes:
             "rows": len(edition.table),
             "trial": list(edition.trial),
             "standing": edition.standing,
-            "decision": dict(edition.decision),
+            "decision": {**to_document(edition.decision), "fallbacks": [asdict(each) for each in edition.fallbacks]},
             "audit": {name: v for name, v in to_document(edition.audit).items() if name not in ("problems", "seams")},
             "provenance": dict(edition.provenance),
             "files": {name: {"sha256": sha256_bytes(data), "size": len(data)} for name, data in contents.items()},

@@ -11,6 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Settings
+from pipeline.evaluation.model_scores import Scores, scores_of
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingRecord
+from pipeline.storage.documents import from_document
 from pipeline.tracking import runs
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.connection import connected
@@ -43,17 +47,18 @@ def log_fold(
     where the snapshot is kept, if `snapshot` may be a copy of that.
     """
     parent = _open_parent(settings, key, parent_tags)
-    model = made["model"]
+    card = _card_of(made)
     mine = {**tags, PARENT: parent, BACKTEST: key, "part_sha256": made["sha256"]}
-    mine |= {name: str(model[name]) for name in ("weights_sha256",) if name in model}
+    if card is not None:
+        mine["weights_sha256"] = card.weights_sha256
     name = f"{fold['first']} … {fold['last']}"
     run_id = runs.open_run(settings, experiment=EXPERIMENT, key=f"{key}__{fold['first']}", name=name, tags=mine)
     runs.log_training(
         settings,
         run_id,
-        training=made["training"],
-        scores=made["scores"],
-        model_info=model,
+        training=_training_of(made),
+        scores=scores_of(made["scores"]),
+        card=card,
         snapshot=snapshot,
         address=address,
         data_digest=made["made_from"]["snapshot"],
@@ -81,7 +86,7 @@ def log_summary(
     run_id = _open_parent(
         settings, key, {**tags, "data_sha256": result["data_digest"], "frame_sha256": result["sha256"]}
     )
-    scores = result["scores"]
+    scores = scores_of(result["scores"])
     numbers = {name: float(value) for name, value in result["windows"].items()}
     runs.log_metrics(settings, run_id, {**score_names.metrics(scores, result["network"]), **numbers})
     with connected(settings, f"record the backtest in run {run_id}") as client:
@@ -139,14 +144,14 @@ def _log_curves(client: "MlflowClient", run_id: str, result: Mapping[str, Any]) 
         client.log_batch(run_id, metrics=points[first : first + _AT_ONCE])
 
 
-def _log_tables(client: "MlflowClient", run_id: str, scores: Mapping[str, Any]) -> None:
+def _log_tables(client: "MlflowClient", run_id: str, scores: Scores) -> None:
     with TemporaryDirectory() as folder:
         score_names.write_tables(scores, Path(folder))
         client.log_artifacts(run_id, folder, "scores")
 
 
 def _in_words(result: Mapping[str, Any]) -> str:
-    windows, models = result["windows"], result["scores"]["models"]
+    windows, models = result["windows"], scores_of(result["scores"]).models
     untrained = [fold for fold in result["folds"] if not fold["trained"]]
     what = (
         f"Walk-forward from {result['first']} to {result['last']}: {len(result['folds'])} folds, a new model every "
@@ -159,8 +164,8 @@ def _in_words(result: Mapping[str, Any]) -> str:
         "| model | CRPS, bp | in the 90 % range |",
         "| --- | ---: | ---: |",
         *(
-            f"| {escape(name)} | {values['crps_bp']:.2f} | {100 * values['coverage_90']:.1f} % |"
-            for name, values in sorted(models.items(), key=lambda item: item[1]["crps_bp"])
+            f"| {escape(name)} | {values.crps_bp:.2f} | {100 * values.coverage[90]:.1f} % |"
+            for name, values in sorted(models.items(), key=lambda item: item[1].crps_bp)
         ),
         "",
         *(f"Without a network: {fold['first']} to {fold['last']}, {escape(fold['reason'])}." for fold in untrained),
@@ -172,6 +177,16 @@ def _fold_in_words(fold: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     first, last = fold["first"], fold["last"]
     if not made["trained"]:
         return f"Fold {fold['number']}: no network forecasts {first} to {last}; {escape(made['reason'])}."
-    training = made["training"]
-    seen = f"{training['train']['first']} to {training['validation']['last']}"
+    training = _training_of(made)
+    seen = f"{training.train.first} to {training.validation.last}" if training.train and training.validation else ""
     return f"Fold {fold['number']}: the model learnt from windows of {seen} and forecasts from {first} to {last}."
+
+
+def _training_of(made: Mapping[str, Any]) -> TrainingRecord:
+    return from_document(TrainingRecord, made["training"], where="fold.json", remedy="repeat `backtest`")
+
+
+def _card_of(made: Mapping[str, Any]) -> ModelCard | None:
+    if not made["trained"]:
+        return None
+    return from_document(ModelCard, made["model"], where="fold.json", remedy="repeat `backtest`")

@@ -20,6 +20,7 @@ from pipeline.evaluation.holdout import Heldout
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs import gating, incumbent
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import TRAINING
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.tracking import registry
 from tests.small import set_as_standing
@@ -165,7 +166,7 @@ def test_where_mlflow_does_not_answer_no_earlier_champion_stands_in(
 def test_a_network_is_trained_when_the_champion_is_young_and_its_files_are_gone(damaged: Callable[..., None]) -> None:
     damaged("2", "1", how="folder deleted")
     run, decision = judged(DAYS[2], retrain_every=5)
-    assert "not_trained" not in Run.from_dict(run).read("training", made_by="train")
+    assert Run.from_dict(run).load(TRAINING).trained
     assert "is missing" in decision["reason"]
 
 

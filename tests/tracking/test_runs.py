@@ -9,9 +9,11 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.evaluation.model_scores import Scores
+from pipeline.modeling.model_card import ModelCard
 from pipeline.prices.audit_types import Audit, DoubtfulSymbol, Note, Reason
 from pipeline.tracking import runs
-from tests.tracking.material import decision, model_card, scores, training
+from tests.tracking.material import decision, model_card, scores, training, untrained
 
 SCORES = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0)
 JUDGED = scores(lstm=82.5, random_walk=85.5, ewma_historical=83.5, champion=83.0)
@@ -44,7 +46,7 @@ def record(settings: Settings, snapshot: Path, tmp_path: Path) -> Callable[..., 
     figure.write_bytes(b"\x89PNG")
 
     def record_training(run_id: str, **changes: Any) -> None:
-        given = {"training": training(), "scores": SCORES, "model_info": model_card(), "data_digest": "ab" * 32}
+        given = {"training": training(), "scores": SCORES, "card": ModelCard(**model_card()), "data_digest": "ab" * 32}
         runs.log_training(settings, run_id, snapshot=snapshot, figures={"scores": figure}, **{**given, **changes})
 
     return record_training
@@ -180,7 +182,7 @@ def test_parameters_curves_scores_data_and_files_are_all_there(
 def test_another_training_is_not_mixed_into_a_run(open_run: Callable[..., str], record: Callable[..., None]) -> None:
     run_id = open_run()
     record(run_id)
-    other = {**training(), "parameters": {"learning_rate": 0.5}}
+    other = training(learning_rate=0.5)
     with pytest.raises(PipelineError, match=r"learning_rate was '0.001' and is now '0.5'; delete that run"):
         record(run_id, training=other)
 
@@ -189,9 +191,8 @@ def test_a_run_without_a_trained_network_is_recorded_too(
     open_run: Callable[..., str], record: Callable[..., None], settings: Settings, client: Any
 ) -> None:
     run_id = open_run()
-    nothing = {"first": None, "last": None, "sessions": 0, "windows": 0, "models": {}}
-    untrained = {"parameters": {"horizon": 5}, "curves": {}, "seconds": 0.0, "not_trained": "too little history"}
-    record(run_id, training=untrained, scores=nothing, model_info={"network": "lstm"})
+    nothing = Scores()
+    record(run_id, training=untrained(), scores=nothing, card=None)
     why = decision(
         promoted=False, model="ewma_historical", model_version="abcdef123456", reason="no network was trained."
     )
@@ -240,7 +241,7 @@ def test_the_description_alone_answers_which_prices_which_code_how_good_and_why(
         "| random_walk (baseline) | 85.50 |",
         "| champion (version 4) | 83.00 |",
         "Published: **lstm**, daily-forecast version 5 – challenger promoted.",
-        verdict["reason"],
+        verdict.reason,
         "The champion before was version 4 (rnn, as of 2013-02-27).",
     ):
         assert told in note

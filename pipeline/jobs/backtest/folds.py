@@ -40,7 +40,7 @@ _VERSION = 12  # digits of a SHA-256 that name a version, as in daily runs
 
 def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summary:
     """Train, forecast and score a fold; return what fold.json holds."""
-    from pipeline.modeling.training.train_model import parameters
+    from pipeline.modeling.training.training_record import TrainingRecord
     from pipeline.publishing.edition import check_prices
     from pipeline.publishing.tables import backtest_tables
 
@@ -52,12 +52,12 @@ def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summa
     frames = _by_baselines(view)
     trained, reason = _trained(view, progress)
     model: Summary = {"network": settings.network}
-    training: Summary = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": reason}
+    record = TrainingRecord.without_network(settings, reason or "")
     if trained is not None:
         with place.making("model") as folder:
             card = trained.forecaster.save(folder)
         model = asdict(card)
-        training = trained.story
+        record = trained.record
         frames.append(_by_network(view, trained, card.weights_sha256))
     frame = backtest_tables.in_order(frames)
     check_prices(frame, f"forecasts of the fold from {fold['first']} on")
@@ -74,9 +74,9 @@ def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summa
             *view.withheld(this.symbols, exclusions.doubts_of(this, bars)),
             *exclusions.rows_of_symbols(this.refused, view.sessions),
         ],
-        "training": training,
+        "training": to_document(record),
         "model": model,
-        "scores": judged(this, bars, frame).scores(LEVELS),
+        "scores": to_document(judged(this, bars, frame).scores(LEVELS)),
     }
     this.write(f"{_place(fold)}/{_STORY}", made)
     return made
@@ -212,12 +212,12 @@ def _frame(
 
 def _made_from(this: Run, fold: Mapping[str, Any]) -> dict[str, Any]:
     """What a fold depends on: where one of these differs, it is made again."""
-    from pipeline.modeling.training.train_model import parameters
+    from pipeline.modeling.training.training_record import TrainingParameters
 
     return {
         "snapshot": digest_of(this),
         "seams": [to_document(seam) for seam in exclusions.seams_of(this, date.fromisoformat(fold["last"]))],
-        "parameters": parameters(this.settings),
+        "parameters": to_document(TrainingParameters.from_settings(this.settings)),
         "code": _code(),
     }
 

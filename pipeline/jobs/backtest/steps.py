@@ -11,7 +11,8 @@ import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.errors import BadSession, BadSetting, NothingToForecast
-from pipeline.forecast_schema import LEVELS
+from pipeline.evaluation.model_scores import scores_of
+from pipeline.forecast_schema import BASELINES, LEVELS
 from pipeline.jobs import context
 from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.backtest import folds as one_fold
@@ -23,6 +24,7 @@ from pipeline.jobs.snapshots import snapshot
 from pipeline.prices.sources import open_source
 from pipeline.prices.store.snapshot import read_snapshot
 from pipeline.storage.atomic_files import sha256_bytes
+from pipeline.storage.documents import to_document
 
 _FRAME = "forecasts.parquet"
 MOST_FOLDS = 1000  # Airflow maps a task over no more than 1024
@@ -99,7 +101,7 @@ def backtest_fold(
         snapshot=frozen.path,
         address=frozen.address,
     )
-    crps = {name: round(values["crps_bp"], 2) for name, values in made["scores"]["models"].items()}
+    crps = {name: round(values.crps_bp, 2) for name, values in scores_of(made["scores"]).models.items()}
     told = {"trained": made["trained"], "reason": made["reason"], "anew": kept is None, "crps_bp": crps}
     return {**told, "mlflow_url": runs.run_url(this.settings, run_id)}
 
@@ -167,13 +169,13 @@ def _result(
     this: Run, folds: Sequence[Mapping[str, Any]], made: Sequence[Mapping[str, Any]], frame: pd.DataFrame
 ) -> Summary:
     """Return what backtest.json holds: the scores, CRPS session by session, the folds, who was left out."""
-    from pipeline.evaluation.walk_forward import best_of, by_session, gained
-    from pipeline.modeling.baselines import BASELINES
+    from pipeline.evaluation.gate import best_baseline
+    from pipeline.evaluation.walk_forward import by_session, gained
 
     network = this.settings.network
     heldout = one_fold.judged(this, read_snapshot(snapshot_of(this)), frame)
     scores, sessions = heldout.scores(LEVELS), by_session(heldout, LEVELS)
-    best = best_of(scores["models"], tuple(BASELINES))
+    best = best_baseline(scores.models, BASELINES)
     against = gained(sessions, network, best) if best is not None and network in sessions else None
     there = set(frame["symbol"])
     windows = frame.loc[frame["step"] == 1, ["symbol", "as_of"]].drop_duplicates()
@@ -192,7 +194,7 @@ def _result(
             {**fold, **{name: one[name] for name in ("trained", "reason", "sha256")}}
             for fold, one in zip(folds, made, strict=True)
         ],
-        "scores": scores,
+        "scores": to_document(scores),
         "sessions": [str(session)[:10] for session in sessions.index],
         "crps_bp": {name: values.tolist() for name, values in sessions.items()},
         "gained_bp": against.tolist() if against is not None else [],

@@ -4,14 +4,14 @@ Legend: N points of a line.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup, escape
 
 from pipeline.forecast_schema import BASELINES
-from pipeline.publishing import formatting, verdict
+from pipeline.modeling.training.training_record import GradientMemory
+from pipeline.publishing import formatting
 from pipeline.publishing.charts.memory_png import shares
 from pipeline.publishing.charts.svg import Floats, Points, Scale, drawing, path, points
 from pipeline.publishing.edition import Edition
@@ -26,11 +26,10 @@ def calibration_svg(edition: Edition) -> Markup | None:
 
     None where no such shares are known. On the diagonal a model keeps every promise.
     """
-    models = edition.scores.get("models", {})
-    published = verdict.scores_key(edition.decision, edition.scores)
-    names = dict.fromkeys(name for name in (edition.best_baseline, published) if name)
-    curves = {name: [(row["level"], row["share"]) for row in models.get(name, {}).get("below", ())] for name in names}
-    curves = {name: curve for name, curve in curves.items() if curve}
+    models, published = edition.scores.by_label, edition.decision.label_in(edition.scores)
+    labels = dict.fromkeys(label for label in (edition.best_baseline, published) if label in models)
+    curves = {label: [(each.level, each.share) for each in models[label].below] for label in labels}
+    curves = {label: curve for label, curve in curves.items() if curve}
     if not curves:
         return None
     across, down = Scale(0, 1, _LEFT, _SIZE[0] - _RIGHT), Scale(0, 1, _SIZE[1] - _BOTTOM, _TOP)
@@ -49,15 +48,17 @@ def calibration_svg(edition: Edition) -> Markup | None:
     return drawing("figure", *_SIZE, label, parts)
 
 
-def gradient_svg(memory: Mapping[str, Any]) -> Markup | None:
+def gradient_svg(memory: GradientMemory | None) -> Markup | None:
     """Return how much of the forecast's gradient lies k sessions back, for each network, on a log scale.
 
-    `memory` is what `training.json` holds; None where there is nothing to draw.
+    None where there is nothing to draw.
     """
+    if memory is None:
+        return None
     curves = {
         (name, moment): shares(gradient_L)
-        for name, moments in memory.get("curves", {}).items()
-        for moment, gradient_L in moments.items()
+        for name, curves_of in memory.curves.items()
+        for moment, gradient_L in curves_of.by_moment.items()
     }
     longest = max((len(curve) for curve in curves.values()), default=0)
     if longest < 2:
@@ -71,7 +72,7 @@ def gradient_svg(memory: Mapping[str, Any]) -> Markup | None:
         if len(powers) > 1:
             kind = f"net {name}{' start' if moment == 'start' else ''}"
             parts.append(_line(_placed(powers, across, down), kind))
-    label = f"Share of the gradient by sessions back, for {', '.join(memory['curves'])}"
+    label = f"Share of the gradient by sessions back, for {', '.join(memory.curves)}"
     return drawing("figure", *_SIZE, label, parts)
 
 
