@@ -29,7 +29,7 @@ def audit_snapshot(known: AsOf, bars: pd.DataFrame, *, now: datetime) -> Audit:
 
     Identical series are put into quarantine at `now` (aware) if they are not there yet.
     """
-    _hold_twins(known, bars, now)
+    _hold_duplicates(known, bars, now)
     held = _held_back(known)
     still = _with_true_seams(held[held["status"].isin(["open", "confirmed"])], bars)
     warnings = known.warnings().assign(verdict="warn")
@@ -81,7 +81,7 @@ def _reasons_of_bars(bars: pd.DataFrame, known: AsOf, held: pd.DataFrame, reason
         last = known.clock.last(symbol)
         here = reached[symbol].date() if symbol in reached.index else None
         mine = held[held["symbol"] == symbol]
-        spoilt = mine.loc[_is_twin(mine) | _recent_seam(mine, last), "detail"]
+        spoilt = mine.loc[_is_duplicate(mine) | _recent_seam(mine, last), "detail"]
         if here == last and len(spoilt):
             found[symbol] = str(spoilt.iloc[-1])
         elif here != last:
@@ -106,7 +106,7 @@ def _doubtful(
     return tuple(DoubtfulSymbol(symbol=symbol, reason=every[symbol]) for symbol in symbols if symbol in every)
 
 
-def _is_twin(held: pd.DataFrame) -> pd.Series:
+def _is_duplicate(held: pd.DataFrame) -> pd.Series:
     """Where a series is another symbol's, and nobody has looked yet which of them is right."""
     return (held["rule"] == quarantine.IDENTICAL) & (held["status"] == "open")
 
@@ -171,7 +171,7 @@ def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str 
         return f"its bar of {last} is in quarantine: {today['detail'].iloc[-1]}"
     if reason:
         return reason
-    return f"has no bar for {last}, its last is of {here}" if here else f"has no bar up to {last}"
+    return f"has no bar for {last}; its last is for {here}" if here else f"has no bar up to {last}"
 
 
 def _held_back(known: AsOf) -> pd.DataFrame:
@@ -191,15 +191,15 @@ def _reasons(known: AsOf) -> dict[str, str]:
         return request_log.missed(connection, known.source, others) | known.missed
 
 
-def _hold_twins(known: AsOf, bars: pd.DataFrame, now: datetime) -> None:
+def _hold_duplicates(known: AsOf, bars: pd.DataFrame, now: datetime) -> None:
     """Put the last bar of series that are another symbol's into quarantine, once, for a person to look at."""
-    twins = identical_series(bars)
-    if twins.empty:
+    duplicates = identical_series(bars)
+    if duplicates.empty:
         return
-    before = quarantine.held_back(known.engine, known.source, tuple(twins["symbol"].unique()), date.max)
+    before = quarantine.held_back(known.engine, known.source, tuple(duplicates["symbol"].unique()), date.max)
     held = before.loc[before["rule"] == quarantine.IDENTICAL, "symbol"]
-    twins = twins[~twins["symbol"].isin(held)].drop_duplicates("symbol")
-    rows = bars.drop_duplicates("symbol", keep="last").merge(twins.drop(columns="session"), on="symbol")
+    duplicates = duplicates[~duplicates["symbol"].isin(held)].drop_duplicates("symbol")
+    rows = bars.drop_duplicates("symbol", keep="last").merge(duplicates.drop(columns="session"), on="symbol")
     rows = rows.assign(verdict="quarantine")  # both stay stored; neither is forecast before somebody has looked
     with writing(known.engine) as connection:
         quarantine.hold(connection, known.source, rows, now.astimezone(UTC).replace(tzinfo=None))

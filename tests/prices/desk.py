@@ -12,7 +12,7 @@ from pipeline.database.engine import open_database
 from pipeline.market.clock import MarketClock
 from pipeline.prices.audit import audit_snapshot
 from pipeline.prices.audit_types import Audit
-from pipeline.prices.ingestion.ingest import take_in
+from pipeline.prices.ingestion.ingest import ingest_bars
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.store.asof import AsOf
 from pipeline.prices.store.snapshot import read_snapshot, write_snapshot
@@ -46,7 +46,7 @@ class Desk:
             known_at=now,
             last_try=last_try,
         )
-        take_in(self.source, self.store, request)
+        ingest_bars(self.source, self.store, request)
 
     def look(self, session: date, now: datetime, symbols: tuple[str, ...] = NAMES) -> tuple[str, Audit]:
         """Freeze and audit a session as its run does: the snapshot's SHA-256 and the audit."""

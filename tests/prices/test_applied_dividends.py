@@ -12,7 +12,7 @@ from pipeline.database.engine import open_database
 from pipeline.market.clock import MarketClock
 from pipeline.prices.adjustments import total_return
 from pipeline.prices.applied_dividends import dividends_in_prices
-from pipeline.prices.ingestion.ingest import take_in
+from pipeline.prices.ingestion.ingest import ingest_bars
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.sources.files import FilesSource
 from pipeline.prices.sources.sample import SampleSource
@@ -134,7 +134,7 @@ def test_an_earlier_session_asked_for_later_counts_no_dividend_again(tmp_path: P
             clock=MarketClock().at(last),
             known_at=datetime(2026, 1, 2, tzinfo=UTC),
         )
-        return asdict(take_in(source, store, request).appended)
+        return asdict(ingest_bars(source, store, request).appended)
 
     assert ingest(early) == {"new": 81, "revised": 0, "unchanged": 0, "held_back": 0, "rewritten": 0}
     assert ingest(late)["revised"] == 2  # the evidence has come: both dividends are stored as none

@@ -22,7 +22,7 @@ def test_a_bar_that_came_late_is_as_late_in_the_replay(desk: Desk) -> None:
     desk.run(DAYS[0])
     back = desk.missing("AAA", DAYS[1])
     said = left_out(desk.run(DAYS[1]))
-    assert said == {"AAA": f"has no bar for {DAYS[1]}, its last is of {DAYS[0]}"}
+    assert said == {"AAA": f"has no bar for {DAYS[1]}; its last is for {DAYS[0]}"}
     back()
     assert left_out(desk.run(DAYS[2])) == {}
     assert (
