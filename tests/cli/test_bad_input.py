@@ -152,7 +152,7 @@ def test_a_backtest_forecasts_each_symbol_or_names_it_with_the_reason(place: Pla
     assert set(withheld) == set(NEVER)
     for name in ("SHORT", "CONSTANT", "ALLZERO", "ALLNAN"):
         assert str(BAD[name][1]) in withheld[name]
-    assert "its last is of" in withheld["GONE"]
+    assert "its last is for" in withheld["GONE"]
     assert set(frame["symbol"]) == {*SOUND, *BAD} - set(NEVER)
     last = frame[frame["as_of"] == LAST]
     assert not {"OPENLAST", "HIGHLAST", "INFLAST", "ZEROLAST"} & set(last["symbol"])

@@ -216,7 +216,7 @@ def _made_from(this: Run, fold: Mapping[str, Any]) -> dict[str, Any]:
 
     return {
         "snapshot": digest_of(this),
-        "seams": exclusions.seams_of(this, fold["last"]),
+        "seams": [to_document(seam) for seam in exclusions.seams_of(this, date.fromisoformat(fold["last"]))],
         "parameters": to_document(TrainingParameters.from_settings(this.settings)),
         "code": _code(),
     }
