@@ -9,13 +9,14 @@ import pandas as pd
 
 from pipeline.database.engine import open_database
 from pipeline.errors import MissingStep
+from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.context import (
     Summary,
     own_record,
     snapshot_of,
 )
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import DECISION, SCORES, TRAINING
+from pipeline.jobs.run_artifacts import AUDIT, DECISION, SCORES, TRAINING
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
 
@@ -31,6 +32,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     from pipeline.evaluation import forecast_log
     from pipeline.publishing import publisher, verdict
     from pipeline.tracking import runs
+    from pipeline.tracking.mlflow_run import MlflowRun
 
     this = Run.from_dict(run)
     settings = this.settings
@@ -57,9 +59,10 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     )
     _write_track_record(this)
     uploaded = this.read("upload", made_by="train")
+    logged = MlflowRun(settings=settings, run_id=uploaded["mlflow_run_id"])
     with settings.published.reading(published.place) as folder:
-        runs.log_published(settings, uploaded["mlflow_run_id"], folder)
-    runs.finish(settings, uploaded["mlflow_run_id"])
+        runs.log_published(logged, folder)
+    logged.finish()
     return {
         "as_of": this.as_of.isoformat(),
         "folder": str(published.folder),
@@ -110,7 +113,6 @@ def _read_as(this: Run) -> dict[str, str]:
 
 def _edition(this: Run) -> "Edition":
     from pipeline.evaluation import track_record
-    from pipeline.modeling.baselines import BASELINES
     from pipeline.prices.adjustments import recent_closes
     from pipeline.publishing.edition import Edition
     from pipeline.publishing.published_files import SymbolReason
@@ -135,7 +137,7 @@ def _edition(this: Run) -> "Edition":
         recent=track_record.next_session(record),
         live_by_symbol={kind: track_record.by_symbol(part) for kind, part in kinds.items()},
         out_of_bounds=tuple(track_record.out_of_bounds(kinds["live"])) if "live" in kinds else (),
-        audit=this.read("audit", made_by="ingest"),
+        audit=this.load(AUDIT),
         drift=training.drift,
         gradient_memory=training.gradient_memory,
         withheld=[SymbolReason(**row) for row in outcome["withheld"]],
