@@ -16,7 +16,7 @@ from pipeline.forecast_schema import BASELINES, LEVELS
 from pipeline.jobs.context import Progress, Summary, digest_of, features_of, training_precision
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import SCORES, TRAINING
+from pipeline.jobs.run_artifacts import RECENT_RECORD, SCORES, TRAINING
 from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
@@ -181,8 +181,8 @@ def _not_due(this: Run) -> str | None:
     missing or damaged: the one that counts is the last that can be used.
     """
     settings = this.settings
-    breach = this.read("live", made_by="score").get("live", {}).get("breach")
-    if settings.retrain_every == 1 or breach:
+    live = this.load(RECENT_RECORD).live
+    if settings.retrain_every == 1 or (live and live.breach):
         return None
     try:
         champion = usable_champion(this, _scratch).champion

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.model_scores import Scores
+from pipeline.evaluation.recent_rates import RecentRecord
 from pipeline.jobs.run import Artifact
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
@@ -21,6 +22,7 @@ class SnapshotReference:
 
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
 AUDIT = Artifact("audit", Audit, step="ingest")
+RECENT_RECORD = Artifact("live", RecentRecord, step="score")
 SCORES = Artifact("scores", Scores, step="train")  # `judge` adds the champion
 DECISION = Artifact("decision", Decision, step="judge")
 TRAINING = Artifact("training", TrainingRecord, step="train")

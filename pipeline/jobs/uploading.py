@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.evaluation.model_scores import Scores
 from pipeline.jobs.context import Summary, own_record, snapshot_of
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import AUDIT, MODEL_CARD, SCORES, TRAINING
+from pipeline.jobs.run_artifacts import AUDIT, MODEL_CARD, RECENT_RECORD, SCORES, TRAINING
 from pipeline.prices.store.snapshot import read_snapshot
 
 if TYPE_CHECKING:
@@ -92,9 +92,12 @@ def _log_record(this: Run, logged: "MlflowRun") -> None:
 
     if not this.standing:  # numbers and curves of the track record are those of the standing configuration
         return
-    settings, kept = this.settings, this.read("live", made_by="score")
-    shown = {f"{kind}/{name}": value for kind in track_record.NOTES for name, value in kept.get(kind, {}).items()}
-    logged.log_numbers({name: value for name, value in shown.items() if not isinstance(value, str)})
+    settings, recent = this.settings, this.load(RECENT_RECORD)
+    kinds = {"live": recent.live, "replayed": recent.replayed}
+    numbers = {
+        f"{kind}/{name}": value for kind, rates in kinds.items() if rates for name, value in rates.numbers.items()
+    }
+    logged.log_numbers(numbers)
     for kind, part in track_record.by_kind(own_record(this)).items():
         log_record(
             settings, kind, track_record.by_session(part), track_record.by_symbol(part), track_record.NOTES[kind]

@@ -1,5 +1,6 @@
 """Rates of the track record: by session, over the last quarter, by symbol."""
 
+import json
 from datetime import date, timedelta
 
 import numpy as np
@@ -7,6 +8,8 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation import track_record
+from pipeline.evaluation.recent_rates import RecentRecord
+from pipeline.storage.documents import dump, from_document
 
 RANDOM = np.random.default_rng(4)
 
@@ -45,12 +48,12 @@ def test_each_session_has_its_rates_and_those_of_the_quarter_before() -> None:
         assert table.iloc[at].to_dict() == pytest.approx(expected)
 
 
-def test_lately_is_the_last_quarter_over_all_and_by_symbol() -> None:
+def test_recent_rates_are_those_of_the_last_quarter_in_total_and_by_symbol() -> None:
     rows = record()
     recent = rows[rows["target_session"] >= sorted(rows["target_session"].unique())[-track_record.ROLLING]]
-    told = track_record.lately(rows)
-    assert (told.pop("sessions"), told.pop("breach")) == (track_record.ROLLING, None)
-    assert told == pytest.approx(slowly(recent))
+    rates = track_record.recent_rates(rows)
+    assert (rates.sessions, rates.breach) == (track_record.ROLLING, None)
+    assert rates.numbers == pytest.approx({**slowly(recent), "sessions": track_record.ROLLING})
     table = track_record.by_symbol(rows)
     for symbol in ("A", "B"):
         assert table.loc[symbol].to_dict() == pytest.approx(slowly(recent[recent["symbol"] == symbol]))
@@ -60,7 +63,7 @@ def test_lately_is_the_last_quarter_over_all_and_by_symbol() -> None:
 def test_a_coverage_out_of_bounds_is_said(held: float, out: bool) -> None:
     rows = record(sessions=50).reset_index(drop=True)
     rows["inside_90"] = rows.index < held * len(rows)
-    assert (track_record.lately(rows)["breach"] is not None) == out
+    assert (track_record.recent_rates(rows).breach is not None) == out
 
 
 def test_the_two_kinds_are_told_apart_and_an_empty_one_is_none() -> None:
@@ -69,3 +72,13 @@ def test_the_two_kinds_are_told_apart_and_an_empty_one_is_none() -> None:
     assert {kind: set(part["symbol"]) for kind, part in kinds.items()} == {"live": {"A"}, "replayed": {"B"}}
     assert list(track_record.by_kind(rows[rows["symbol"] == "B"])) == ["replayed"]
     assert track_record.by_kind(rows.iloc[:0]) == {}
+
+
+def test_recent_rates_are_written_and_read_as_flat_documents() -> None:
+    rates = track_record.recent_rates(record())
+    summary = RecentRecord(scored_now=3, in_the_record=200, live=rates)
+    document = json.loads(dump(summary))
+    assert document["live"]["coverage_90"] == rates.coverage[90]
+    assert from_document(RecentRecord, document, where="live.json", remedy="run `score` again") == summary
+    older = {"scored_now": 3, "in_the_record": 200, "live": document["live"]}  # without a kind that had no forecasts
+    assert from_document(RecentRecord, older, where="live.json", remedy="run `score` again") == summary
