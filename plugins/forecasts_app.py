@@ -94,7 +94,7 @@ def _file(as_of: date, edition: str | None, name: str) -> Response:
 
     try:
         folder = reader.edition_of(_published(), as_of, edition)
-        if name not in reader.read_manifest(folder)["files"]:  # so no name leads anywhere else
+        if name not in reader.read_manifest(folder).files:  # so no name leads anywhere else
             raise HTTPException(status.HTTP_404_NOT_FOUND, f"{name} is not among the files of {as_of}")
         content = folder.read(name)
     except (PipelineError, OSError) as error:

@@ -25,6 +25,7 @@ from pipeline.publishing.reader import (
     latest,
     pointer_to,
     published_sessions,
+    read_manifest,
 )
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-.")
@@ -149,7 +150,7 @@ def _stands(folder: Storage, contents: Mapping[str, bytes]) -> bool:
     """Whether the folder holds exactly this already, each file undamaged."""
     if file_digest(folder, MANIFEST) != sha256_bytes(contents[MANIFEST]):
         return False
-    return not damaged_files(folder, json.loads(contents[MANIFEST])["files"])
+    return not damaged_files(folder, read_manifest(folder).files)
 
 
 def _point(root: Storage) -> None:
