@@ -11,12 +11,16 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _endings import ending_with_reason
 from airflow.sdk import ExceptionRetryPolicy, Param, RetryRule, task
 from form_checks import FIELDS, format_of
+
+if TYPE_CHECKING:
+    from pipeline.jobs.results import Plan
 
 # A task waits 30 s, 1, 2 … minutes between its tries; what a retry cannot fix fails at once (see `_endings`).
 DEFAULT_ARGS = {
@@ -114,35 +118,64 @@ def shared_params() -> dict[str, Param]:
 
 
 def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return the decorator of a task that calls the pipeline; its docstring becomes the task's page in the UI."""
+    """Return the decorator of a task that calls the pipeline; its docstring becomes the task's page in the UI.
+
+    The function gets the XComs of the plan as the pipeline's types, and what it returns is logged and becomes an XCom.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        own = ending_with_reason(timed()(told(function)))
-        # The docstring is named here, since a mapped task does not take its own; what is returned is told in words.
+        own = ending_with_reason(timed()(exchanging_documents(function)))
+        # The docstring is passed explicitly, since a mapped task does not use its own; the log has the result in words.
         named = {"multiple_outputs": False, "doc_md": inspect.getdoc(function), "show_return_value_in_logs": False}
         return task(**named, **options)(own)
 
     return decorate
 
 
-def told(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a task's function, one that also tells the task's log what it did."""
+def exchanging_documents(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a task's function that takes and returns XComs where `function` takes and returns the pipeline's types.
+
+    The arguments `run`, `fold` and `folds` are converted here and nowhere else. A result of the pipeline is logged in a
+    few lines and returned as its document; any other value is returned as it is.
+    """
+    signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def telling(*args: Any, **options: Any) -> Any:
-        result = function(*args, **options)
-        if isinstance(result, Mapping):
-            tell(function.__name__, result)
-        return result
+    def wrapped(*args: Any, **options: Any) -> Any:
+        from pipeline.storage.documents import to_document
 
-    return telling
+        arguments = signature.bind(*args, **options).arguments
+        result = function(**{name: _from_xcom(name, value) for name, value in arguments.items()})
+        if not is_dataclass(result):
+            return result
+        log_result(result)
+        return to_document(result)
+
+    return wrapped
 
 
-def tell(step: str, result: Mapping[str, Any]) -> None:
-    """Tell the task's log in a few lines what a step of the pipeline did."""
+def _from_xcom(name: str, value: Any) -> Any:
+    from pipeline.evaluation.backtest_results import FoldPlan
+    from pipeline.jobs.run import Run
+    from pipeline.storage.documents import from_document
+
+    def read(kind: type[Any], document: Any) -> Any:
+        return from_document(kind, document, where=f"the XCom `{name}`", remedy="clear the task `plan`")
+
+    if name == "run":
+        return read(Run, value)
+    if name == "fold":
+        return read(FoldPlan, value)
+    if name == "folds":
+        return [read(FoldPlan, document) for document in value]
+    return value
+
+
+def log_result(result: object) -> None:
+    """Log in a few lines what a step of the pipeline did."""
     from pipeline.jobs import task_log
 
-    for line in task_log.lines(step, result):
+    for line in task_log.lines(result):
         logging.getLogger(__name__).info(line)
 
 
@@ -196,13 +229,15 @@ def request_of(dag_run: Any) -> dict[str, Any]:
     }
 
 
-def handed_on(planned: Mapping[str, Any], ti: Any) -> list[list[str]]:
-    """Return the batches of symbols of a plan; all else of it becomes XComs of the same names for the later tasks."""
-    tell("plan", planned)
-    for name, value in planned.items():
-        if name != "batches":
-            ti.xcom_push(key=name, value=value)
-    batches: list[list[str]] = planned["batches"]
+def hand_on(planned: "Plan", ti: Any) -> list[list[str]]:
+    """Log a plan and return its batches of symbols; its other fields become XComs of the same names."""
+    from pipeline.storage.documents import to_document
+
+    log_result(planned)
+    document = to_document(planned)
+    batches: list[list[str]] = document.pop("batches")
+    for name, value in document.items():
+        ti.xcom_push(key=name, value=value)
     return batches
 
 

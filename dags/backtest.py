@@ -37,7 +37,7 @@ fails `plan` at once; the note on the run and the last line of the log say what 
 """
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _dag_common import (
     DEFAULT_ARGS,
@@ -45,7 +45,7 @@ from _dag_common import (
     TRAIN_QUEUE,
     checked,
     filled_in,
-    handed_on,
+    hand_on,
     job,
     log_progress,
     log_training,
@@ -54,6 +54,12 @@ from _dag_common import (
 )
 from airflow.sdk import Param, dag
 from mlflow_run_link import leave_mlflow_run, with_mlflow_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.evaluation.backtest_results import FoldPlan
+    from pipeline.jobs.run import Run
 
 SHARED = shared_params()
 PARAMS = {
@@ -109,22 +115,23 @@ def backtest() -> None:
         form = filled_in(params, PARAMS)
         first, last = (date.fromisoformat(form.pop(name)) for name in ("from", "to"))
         planned = jobs.plan_backtest(first=first, last=last, overrides=form, **request_of(dag_run))
-        return handed_on(planned, ti)
+        return hand_on(planned, ti)
 
     @job(**INGESTING)
-    def ingest(run: dict[str, Any], batch: list[str]) -> Any:
+    def ingest(run: "Run", batch: list[str]) -> Any:
         """Ask the source for the prices of one batch of symbols up to the last session, and store what is new."""
         from pipeline import jobs
 
         return jobs.ingest(run, batch, known_at=datetime.now(UTC), progress=log_progress)
 
     @job(execution_timeout=timedelta(hours=1))
-    def snapshot(run: dict[str, Any], folds: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def snapshot(run: "Run", folds: "Sequence[FoldPlan]") -> list[dict[str, Any]]:
         """Give every bar a verdict and freeze the prices of all folds under their SHA-256. Returns the folds."""
         from pipeline import jobs
+        from pipeline.storage.documents import to_document
 
         jobs.backtest_snapshot(run, known_at=datetime.now(UTC))
-        return folds
+        return [to_document(fold) for fold in folds]
 
     # Nine tries over about an hour: long enough for MLflow to be restarted or moved.
     @job(
@@ -133,7 +140,7 @@ def backtest() -> None:
         queue=TRAIN_QUEUE,
         map_index_template="{{ task.op_kwargs['fold']['first'] }} … {{ task.op_kwargs['fold']['last'] }}",
     )
-    def fold(run: dict[str, Any], fold: dict[str, Any], *, ti: Any = None) -> Any:
+    def fold(run: "Run", fold: "FoldPlan", *, ti: Any = None) -> Any:
         """Train on what lay before the fold, forecast from each of its sessions, and log both as a nested MLflow run.
 
         A fold that is done is not trained again.
@@ -141,17 +148,17 @@ def backtest() -> None:
         from pipeline import jobs
 
         made = jobs.backtest_fold(run, fold, progress=log_training, try_number=ti.try_number)
-        leave_mlflow_run(made["mlflow_url"], ti)
+        leave_mlflow_run(made.mlflow_url, ti)
         return made
 
     @job(execution_timeout=timedelta(hours=1), retries=8)
-    def summary(run: dict[str, Any], folds: list[dict[str, Any]], *, ti: Any = None) -> Any:
+    def summary(run: "Run", folds: "Sequence[FoldPlan]", *, ti: Any = None) -> Any:
         """Put the folds together: one frame, scores beside the baselines, two pictures, one MLflow run above them."""
         from pipeline import jobs
 
         result = jobs.backtest_summary(run, folds, try_number=ti.try_number)
-        leave_mlflow_run(result["mlflow_url"], ti)
-        return {name: result[name] for name in ("file", "folder", "rows", "windows", "mlflow_run_id", "mlflow_url")}
+        leave_mlflow_run(result.mlflow_url, ti)
+        return result.outputs()
 
     batches = plan()
     run = batches["run"]

@@ -71,7 +71,7 @@ day would have given, the champion of the day before included. Sessions that alr
 
 import os
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import _notifications
 from _dag_common import (
@@ -80,7 +80,7 @@ from _dag_common import (
     TRAIN_QUEUE,
     checked,
     filled_in,
-    handed_on,
+    hand_on,
     job,
     log_progress,
     log_training,
@@ -91,6 +91,9 @@ from airflow.sdk import Asset, Param, dag, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 from mlflow_run_link import leave_mlflow_run, with_mlflow_run
 from session_timetable import ExchangeSessionTimetable
+
+if TYPE_CHECKING:
+    from pipeline.jobs.run import Run
 
 PRICES = Asset(name="prices", uri="closing-bell://prices", group="closing-bell")
 MODEL = Asset(name="model", uri="closing-bell://model", group="closing-bell")
@@ -177,12 +180,10 @@ def daily_forecast() -> None:
             make_latest=make_latest,
             **request_of(dag_run),
         )
-        return handed_on(planned, ti)
+        return hand_on(planned, ti)
 
     @job(**INGESTING)
-    def ingest(
-        run: dict[str, Any], batch: list[str], *, params: Any = None, dag_run: Any = None, ti: Any = None
-    ) -> Any:
+    def ingest(run: "Run", batch: list[str], *, params: Any = None, dag_run: Any = None, ti: Any = None) -> Any:
         """Ask the source for the prices of one batch of symbols and store what is new; a correction is a revision.
 
         What is missing is asked for again later, a rate limit later still. The last try, and a run by hand that
@@ -201,36 +202,36 @@ def daily_forecast() -> None:
         )
 
     @job(task_id="audit_and_snapshot", execution_timeout=timedelta(hours=1), outlets=[PRICES])
-    def snapshot(run: dict[str, Any], *, outlet_events: Any = None) -> Any:
+    def snapshot(run: "Run", *, outlet_events: Any = None) -> Any:
         """Give every bar a verdict and freeze what was known as of the session, under its SHA-256."""
         from pipeline import jobs
 
-        outlet_events[PRICES].extra["as_of"] = run["as_of"]
+        outlet_events[PRICES].extra["as_of"] = run.as_of.isoformat()
         return jobs.snapshot(run, known_at=datetime.now(UTC))
 
     @job(execution_timeout=timedelta(minutes=30))
-    def score(run: dict[str, Any]) -> Any:
+    def score(run: "Run") -> Any:
         """Score earlier forecasts whose sessions have come against the prices that came."""
         from pipeline import jobs
 
         return jobs.score(run)
 
     @job(execution_timeout=timedelta(hours=6), queue=TRAIN_QUEUE)
-    def train(run: dict[str, Any]) -> Any:
+    def train(run: "Run") -> Any:
         """Fit the network and forecast the held-out sessions with it; to disk, MLflow is not touched."""
         from pipeline import jobs
 
         return jobs.train(run, progress=log_training)
 
     @job(execution_timeout=timedelta(hours=2), map_index_template="{{ task.op_kwargs['name'] }}")
-    def baseline(run: dict[str, Any], name: str) -> Any:
+    def baseline(run: "Run", name: str) -> Any:
         """Forecast the held-out sessions with one baseline; several workers do this while another trains."""
         from pipeline import jobs
 
         return jobs.baseline(run, name)
 
     @job(execution_timeout=timedelta(minutes=30))
-    def compare(run: dict[str, Any]) -> Any:
+    def compare(run: "Run") -> Any:
         """Score the network and every baseline on the same held-out sessions."""
         from pipeline import jobs
 
@@ -238,38 +239,38 @@ def daily_forecast() -> None:
 
     # Nine tries over about an hour: long enough for MLflow to be restarted or moved.
     @job(execution_timeout=timedelta(minutes=30), retries=8)
-    def upload(run: dict[str, Any], *, ti: Any = None) -> Any:
+    def upload(run: "Run", *, ti: Any = None) -> Any:
         """Take parameters, curves, scores, figures and the model to MLflow: one run there, however often tried."""
         from pipeline import jobs
 
         uploaded = jobs.upload(run, try_number=ti.try_number)
-        leave_mlflow_run(uploaded["mlflow_url"], ti, "train", "compare")
+        leave_mlflow_run(uploaded.mlflow_url, ti, "train", "compare")
         return uploaded
 
     @job(execution_timeout=timedelta(minutes=30), outlets=[MODEL])
-    def judge(run: dict[str, Any], *, outlet_events: Any = None) -> Any:
+    def judge(run: "Run", *, outlet_events: Any = None) -> Any:
         """Let the new model take over only if it beats champion and best baseline on the same held-out sessions."""
         from pipeline import jobs
 
-        outlet_events[MODEL].extra["as_of"] = run["as_of"]
+        outlet_events[MODEL].extra["as_of"] = run.as_of.isoformat()
         return jobs.judge(run)
 
     @job(execution_timeout=timedelta(minutes=30))
-    def forecast(run: dict[str, Any]) -> Any:
+    def forecast(run: "Run") -> Any:
         """Forecast every symbol with the model that won; where none did, with the best baseline, and say so."""
         from pipeline import jobs
 
         return jobs.forecast(run)
 
     @job(execution_timeout=timedelta(minutes=30), outlets=[FORECASTS])
-    def publish(run: dict[str, Any], *, outlet_events: Any = None) -> Any:
+    def publish(run: "Run", *, outlet_events: Any = None) -> Any:
         """Write report, charts and tables aside, move them into place, and point "latest" at them."""
         from pipeline import jobs
 
-        outlet_events[FORECASTS].extra["as_of"] = run["as_of"]
+        outlet_events[FORECASTS].extra["as_of"] = run.as_of.isoformat()
         published = jobs.publish(run, now=datetime.now(UTC))
-        if not published["standing"]:
-            outlet_events[FORECASTS].extra["trial"] = published["trial"]
+        if not published.standing:
+            outlet_events[FORECASTS].extra["trial"] = list(published.trial)
         return published
 
     # Last, whatever came of the others, and without a say in what becomes of the run.

@@ -78,7 +78,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Collect no garbage while the tests are imported: all of it stays, and looking for it takes a third of the time."""
+    """Collect no garbage while the tests are imported: all of it stays, and the search takes a third of the time."""
     gc.disable()
     yield
     gc.freeze()

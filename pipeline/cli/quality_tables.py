@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.prices.quality.digest import note_lines, reason_lines
+
+if TYPE_CHECKING:
+    from pipeline.jobs.results import SnapshotResult
 
 _COLUMNS = ("symbol", "session", "verdict", "rule", "detail")
 _ALIKE = 4  # this many findings that differ only in their session are one row
@@ -25,17 +28,17 @@ def audit_table(result: Mapping[str, Any]) -> RenderableType:
     return Group(*told, *_blocks(summary["notes"], summary["reasons"]), *([table] if result["verdicts"] else []))
 
 
-def with_quality(answer: RenderableType, snapshot: Mapping[str, Any]) -> RenderableType:
+def with_quality(answer: RenderableType, snapshot: "SnapshotResult") -> RenderableType:
     """Return the answer of a run followed by what its prices were held back or noted for."""
-    return Group(answer, *_blocks(snapshot["notes"], snapshot["reasons"]))
+    return Group(answer, *_blocks(snapshot.notes, snapshot.reasons))
 
 
-def quality_text(snapshot: Mapping[str, Any]) -> list[str]:
+def quality_text(snapshot: "SnapshotResult") -> list[str]:
     """Return the same as lines of plain text."""
-    return [block.plain for block in _blocks(snapshot["notes"], snapshot["reasons"])]
+    return [block.plain for block in _blocks(snapshot.notes, snapshot.reasons)]
 
 
-def _blocks(notes: Sequence[dict[str, str]], reasons: Sequence[Mapping[str, Any]]) -> list[Text]:
+def _blocks(notes: Sequence[Mapping[str, str]], reasons: Sequence[Mapping[str, Any]]) -> list[Text]:
     parts = {"Data quality, by symbol": note_lines(notes), "Data quality, by reason": reason_lines(reasons)}
     return [Text("\n".join([title, *_some(lines)])) for title, lines in parts.items() if lines]
 

@@ -1,7 +1,7 @@
 """What the steps share: the run's snapshot, the features made from it, and how this machine is to train on them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +20,8 @@ if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
     from pipeline.modeling.data.panel import Panel
     from pipeline.modeling.training.precision import Precision
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pipeline.modeling.data.panel import Panel
 
 _PRECISIONS = "precision.json"
-Summary = dict[str, Any]
 Asked = Callable[[int, int, str], None]  # told the symbols done, how many there are, and which is asked for now
 Progress = Callable[[int, float], None]  # told the training step and its loss
 
@@ -118,8 +112,8 @@ def training_precision(settings: Settings) -> "Precision":
     return answer
 
 
-def reasons_by_symbol(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
-    """Return the newest reason of each symbol in one line, of `most` symbols."""
-    newest = {row["symbol"]: row["reason"] for row in rows}
+def reasons_by_symbol(rows: Iterable[tuple[str, str]], most: int = 5) -> str:
+    """Return the last reason of each symbol in one line, of `most` symbols; a row is a symbol and a reason."""
+    newest = dict(rows)
     told = [f"{symbol} {reason}" for symbol, reason in list(newest.items())[:most]]
     return "; ".join([*told, f"and {len(newest) - most} more"] if len(newest) > most else told)

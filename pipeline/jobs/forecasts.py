@@ -1,6 +1,6 @@
 """The forecast step: what the gate chose and every baseline, for each symbol that can be forecast."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import date
 from functools import cache
@@ -11,14 +11,10 @@ import pandas as pd
 
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
 from pipeline.forecast_schema import LEVELS
-from pipeline.jobs.context import (
-    Summary,
-    digest_of,
-    features_of,
-    reasons_by_symbol,
-    standing_record,
-)
+from pipeline.jobs.context import digest_of, features_of, reasons_by_symbol, standing_record
+from pipeline.jobs.results import ForecastResult, SymbolReason
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import CHAMPION, FORECAST, FORECASTS, MODEL, ForecastOutcome, baseline_forecasts
 
 if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
@@ -27,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline.modeling.forecaster import Forecaster
 
 
-def forecast(run: Mapping[str, Any]) -> Summary:
+def forecast(this: Run) -> ForecastResult:
     """Forecast every symbol with the model that the gate chose, and with each baseline beside it.
 
     A symbol too short for the network gets the best baseline, labelled so; one that nothing can be said of is withheld
@@ -36,22 +32,22 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     from pipeline.modeling.baselines import BASELINES, forecastable
     from pipeline.publishing.formatting import named
 
-    this = Run.from_dict(run)
     settings = this.settings
     decision = this.read("decision", made_by="forecast")
     features = features_of(this)
     version = digest_of(this)[:12]
     withheld = _withheld(features, this)
-    origins = _without(features, forecastable(features), withheld)
+    origins = _without(features, forecastable(features), [row.symbol for row in withheld])
     if not len(origins):
-        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {reasons_by_symbol(withheld)}")
+        why = reasons_by_symbol((row.symbol, row.reason) for row in withheld)
+        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {why}")
     beside = {
         name: _frame(
             this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version
         )
         for name, baseline in BASELINES.items()
     }
-    frame, fallbacks = beside[decision["best_baseline"]], []
+    frame, fallbacks = beside[decision["best_baseline"]], list[SymbolReason]()
     if decision["model"] not in BASELINES:
         chosen, reasons = _by_network(this, features, decision, withheld)
         left = sorted(set(frame["symbol"]) - set(chosen["symbol"]))
@@ -59,16 +55,19 @@ def forecast(run: Mapping[str, Any]) -> Summary:
         frame = pd.concat([chosen, stand_in]).sort_values(["symbol", "step"], kind="stable", ignore_index=True)
         short = f"fewer than {settings.context_length} whole sessions in a row"
         stands_in = f"the {named(decision['best_baseline'])} stands in"
-        fallbacks = [{"symbol": symbol, "reason": f"{reasons.get(symbol, short)}: {stands_in}"} for symbol in left]
-    for name, rows in {"forecasts": frame, **{f"baseline-{name}": rows for name, rows in beside.items()}}.items():
-        with this.kept.making(f"{name}.parquet") as path:
+        fallbacks = [SymbolReason(symbol=name, reason=f"{reasons.get(name, short)}: {stands_in}") for name in left]
+    for artifact, rows in {
+        FORECASTS: frame,
+        **{baseline_forecasts(name): rows for name, rows in beside.items()},
+    }.items():
+        with this.making(artifact) as path:
             rows.to_parquet(path, index=False)
-    this.write("forecast", {"withheld": withheld, "fallbacks": fallbacks})
-    return {"symbols": int(frame["symbol"].nunique()), "withheld": withheld, "fallbacks": fallbacks}
+    this.save(FORECAST, ForecastOutcome(withheld=withheld, fallbacks=fallbacks))
+    return ForecastResult(symbols=int(frame["symbol"].nunique()), withheld=withheld, fallbacks=fallbacks)
 
 
 def _by_network(
-    this: Run, features: "Features", decision: Summary, withheld: list[dict[str, str]]
+    this: Run, features: "Features", decision: dict[str, Any], withheld: Sequence[SymbolReason]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the forecasts of the network that won, and the reasons where it should keep quiet about a symbol."""
     from pipeline.evaluation.abstention import abstentions
@@ -80,13 +79,13 @@ def _by_network(
     if stands:
         forecaster = _champion(this, champion["version"])
     else:
-        with this.reading("model", made_by="train") as folder:
+        with this.reading(MODEL) as folder:
             forecaster = Forecaster.load(folder)
     settings = this.settings
     record = standing_record(this)
     quiet = abstentions(features, forecaster.card.symbols, record)
     origins = usable_origins(features, forecaster.card.context_length).at(features.panel.last)
-    origins = _without(features, origins, [*withheld, *({"symbol": symbol} for symbol in quiet)])
+    origins = _without(features, origins, [*(row.symbol for row in withheld), *quiet])
     quantiles_NHQ = forecaster.quantiles(features, origins)[:, : settings.horizon]
     return _frame(this, features, origins, quantiles_NHQ, decision["model"], decision["model_version"]), quiet
 
@@ -99,10 +98,10 @@ def _champion(this: Run, version: str) -> "Forecaster":
     from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking import registry
 
-    with suppress(MissingStep, CorruptFile), this.reading("champion", made_by="judge") as folder:
+    with suppress(MissingStep, CorruptFile), this.reading(CHAMPION) as folder:
         return Forecaster.load(folder)
     try:
-        with this.kept.making("champion") as folder:
+        with this.making(CHAMPION) as folder:
             registered = registry.version_of(this.settings, version)
             return Forecaster.load(registry.download(this.settings, registered, folder))
     except (MissingInTracking, CorruptFile) as error:
@@ -112,9 +111,8 @@ def _champion(this: Run, version: str) -> "Forecaster":
         ) from None
 
 
-def _without(features: "Features", origins: "Origins", withheld: list[dict[str, str]]) -> "Origins":
-    left_out = [row["symbol"] for row in withheld]
-    return origins.where(~np.isin(features.panel.symbols_array[origins.s_N], left_out))
+def _without(features: "Features", origins: "Origins", left_out: Iterable[str]) -> "Origins":
+    return origins.where(~np.isin(features.panel.symbols_array[origins.s_N], list(left_out)))
 
 
 def _frame(
@@ -151,13 +149,12 @@ def _frame(
     return frame
 
 
-def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
+def _withheld(features: "Features", this: Run) -> list[SymbolReason]:
     """The symbols without a forecast, each with the reason: its present is doubtful, or nothing can be said of it."""
     from pipeline.modeling.baselines import why_not
 
     doubtful = {row["symbol"]: row["reason"] for row in this.read("audit", made_by="ingest")["doubtful"]}
     reasons = why_not(features, this.symbols) | doubtful
     reasons |= this.refused
-    return [
-        {"symbol": symbol, "reason": reasons[symbol]} for symbol in sorted({*this.symbols, *this.refused} & {*reasons})
-    ]
+    left_out = sorted({*this.symbols, *this.refused} & {*reasons})
+    return [SymbolReason(symbol=symbol, reason=reasons[symbol]) for symbol in left_out]

@@ -1,16 +1,17 @@
 """The step of the gate: challenger, champion and baselines on the same held-out sessions, and who is published."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from pipeline.forecast_schema import INPUTS, LEVELS
-from pipeline.jobs.context import Summary, digest_of, features_of
+from pipeline.jobs.context import digest_of, features_of
 from pipeline.jobs.incumbent import usable_champion
+from pipeline.jobs.results import JudgeResult
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import CHAMPION, HELDOUT, UPLOAD
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -20,19 +21,18 @@ if TYPE_CHECKING:
     from pipeline.tracking.registry import Registered
 
 
-def judge(run: Mapping[str, Any]) -> Summary:
+def judge(this: Run) -> JudgeResult:
     """Put challenger, champion and baselines through the gate on the same held-out sessions; promote if it says so."""
     from pipeline.evaluation import gate
     from pipeline.evaluation.holdout import Heldout
     from pipeline.modeling.baselines import BASELINES
     from pipeline.tracking import registry, runs
 
-    this = Run.from_dict(run)
     settings = this.settings
-    uploaded = this.read("upload", made_by="train")
+    uploaded = this.load(UPLOAD)
     training = this.read("training", made_by="train")
     digest = digest_of(this)
-    with this.reading("heldout.npz", made_by="train") as path:
+    with this.reading(HELDOUT) as path:
         heldout = Heldout.load(path)
     heldout, champion, no_champion, skipped = _with_champion(this, heldout)
     none_before = _none_before(this) if champion is None else ""
@@ -48,8 +48,8 @@ def judge(run: Mapping[str, Any]) -> Summary:
     if models:
         best = gate.best_baseline(models, tuple(BASELINES))
         challenger = None
-        if settings.network in models and uploaded["model_version"] is not None:
-            challenger = contender(settings.network, uploaded["model_version"], settings.network)
+        if settings.network in models and uploaded.model_version is not None:
+            challenger = contender(settings.network, uploaded.model_version, settings.network)
             evidence = gate.Evidence(
                 level=settings.gate_level,
                 against_baseline=heldout.better(settings.network, best, LEVELS),
@@ -96,8 +96,10 @@ def judge(run: Mapping[str, Any]) -> Summary:
     this.write("decision", result)
     if result["registered"]:
         registry.promote(settings, decision.model_version, this.as_of)
-    runs.log_decision(settings, uploaded["mlflow_run_id"], scores=scores, decision=result)
-    return {name: result[name] for name in ("model", "model_version", "promoted", "reason")}
+    runs.log_decision(settings, uploaded.mlflow_run_id, scores=scores, decision=result)
+    return JudgeResult(
+        model=decision.model, model_version=decision.model_version, promoted=decision.promoted, reason=result["reason"]
+    )
 
 
 def _with_trial(this: Run, reason: str, *, promoted: bool) -> str:
@@ -132,7 +134,7 @@ def _with_champion(this: Run, heldout: "Heldout") -> tuple["Heldout", "Registere
 
     The champion is the last one whose files are what was registered: earlier ones stand in for one without them.
     """
-    champion, forecaster, skipped = usable_champion(this, lambda: this.kept.making("champion"))
+    champion, forecaster, skipped = usable_champion(this, lambda: this.making(CHAMPION))
     if champion is None or forecaster is None:
         return heldout, None, "no champion can be used" if skipped else None, skipped
     heldout, problem = _with_quantiles(this, heldout, forecaster)

@@ -4,7 +4,7 @@ The network and the baselines know nothing of each other, so that several worker
 quantiles of the held-out windows; `compare` puts them together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import CorruptFile, TrackingUnavailable
 from pipeline.forecast_schema import LEVELS
-from pipeline.jobs.context import Progress, Summary, digest_of, features_of, training_precision
+from pipeline.jobs.context import Progress, digest_of, features_of, training_precision
 from pipeline.jobs.incumbent import usable_champion
+from pipeline.jobs.results import BaselineNotes, BaselineResult, CompareResult, TrainAllResult, TrainResult
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import HELDOUT, LIVE, MODEL, NETWORK, baseline_notes, heldout_by
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
     from pipeline.modeling.data.features import Features
     from pipeline.modeling.data.splits import Fold
-
-_NETWORK = "network"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,31 +34,28 @@ class _Windows:
     heldout: "Heldout"  # no contender is in it yet
 
 
-def baseline(run: Mapping[str, Any], name: str) -> Summary:
+def baseline(this: Run, name: str) -> BaselineResult:
     """Forecast the held-out sessions with one baseline, and keep what it has to say of itself."""
-    this = Run.from_dict(run)
     return _forecast_by(this, _windows(this), name)
 
 
-def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
+def train(this: Run, *, progress: Progress | None = None) -> TrainResult:
     """Train the network and forecast the held-out sessions with it; MLflow is told nothing of it yet.
 
     With too little history, or while the champion is young enough (`retrain_every`), nothing is trained and the reason
     is kept.
     """
-    this = Run.from_dict(run)
     return _train(this, _windows(this), progress)
 
 
-def compare(run: Mapping[str, Any]) -> Summary:
+def compare(this: Run) -> CompareResult:
     """Score the network and every baseline on the same held-out sessions.
 
     Raises MissingStep where one of them is not there yet, CorruptFile where they are not of the same windows.
     """
     from pipeline.modeling.baselines import BASELINES
 
-    this = Run.from_dict(run)
-    network = _kept(this, _NETWORK)
+    network = _kept(this, NETWORK)
     heldout = network.without_contenders()
     for name in BASELINES:
         beside = _kept(this, name)
@@ -70,22 +67,24 @@ def compare(run: Mapping[str, Any]) -> Summary:
         heldout = heldout.also(name, beside.quantiles[name])
     for name, quantiles_NHQ in network.quantiles.items():
         heldout = heldout.also(name, quantiles_NHQ)
-    with this.kept.making("heldout.npz") as path:
+    with this.making(HELDOUT) as path:
         heldout.save(path)
     scores = heldout.scores(LEVELS)
     this.write("scores", scores)
-    return {"crps_bp": {name: round(values["crps_bp"], 2) for name, values in scores["models"].items()}}
+    return CompareResult(crps_bp={name: round(values["crps_bp"], 2) for name, values in scores["models"].items()})
 
 
-def train_all(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
+def train_all(this: Run, *, progress: Progress | None = None) -> TrainAllResult:
     """Do all of this in this process, one after the other."""
     from pipeline.modeling.baselines import BASELINES
 
-    this = Run.from_dict(run)
     windows = _windows(this)
     for name in BASELINES:
         _forecast_by(this, windows, name)
-    return {**_train(this, windows, progress), **compare(run)}
+    trained, compared = _train(this, windows, progress), compare(this)
+    return TrainAllResult(
+        trained=trained.trained, reason=trained.reason, seconds=trained.seconds, crps_bp=compared.crps_bp
+    )
 
 
 def _windows(this: Run) -> _Windows:
@@ -115,18 +114,18 @@ def _windows(this: Run) -> _Windows:
     return _Windows(features=features, fold=fold, heldout=heldout)
 
 
-def _forecast_by(this: Run, windows: _Windows, name: str) -> Summary:
+def _forecast_by(this: Run, windows: _Windows, name: str) -> BaselineResult:
     from pipeline.modeling.baselines import BASELINES
 
     features, test = windows.features, windows.fold.test
     notes: dict[str, Any] = {}
     quantiles_NHQ = BASELINES[name](features, test, horizon=this.settings.horizon, levels=LEVELS, notes=notes)
     _keep(this, name, windows.heldout.also(name, quantiles_NHQ))
-    this.write(f"baseline-{name}", notes)
-    return {"baseline": name, "windows": len(windows.heldout.actual_NH), **notes}
+    this.save(baseline_notes(name), BaselineNotes(**notes))
+    return BaselineResult(baseline=name, windows=len(windows.heldout.actual_NH), **notes)
 
 
-def _train(this: Run, windows: _Windows, progress: Progress | None) -> Summary:
+def _train(this: Run, windows: _Windows, progress: Progress | None) -> TrainResult:
     from pipeline.modeling.data import splits
     from pipeline.modeling.diagnostics.drift import input_drift
     from pipeline.modeling.diagnostics.gradient_memory import memory_of
@@ -145,7 +144,7 @@ def _train(this: Run, windows: _Windows, progress: Progress | None) -> Summary:
             precision=training_precision(settings),
             progress=progress,
         )
-        with this.kept.making("model") as folder:
+        with this.making(MODEL) as folder:
             trained.forecaster.save(folder)
         training = trained.story
         training["memory"] = memory_of(trained.forecaster, features, fold.test)
@@ -153,20 +152,20 @@ def _train(this: Run, windows: _Windows, progress: Progress | None) -> Summary:
     else:
         training = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
     training["drift"] = input_drift(features, fold.train)
-    _keep(this, _NETWORK, heldout)
+    _keep(this, NETWORK, heldout)
     this.write("training", training)
-    return {"trained": not_trained is None, "reason": not_trained, "seconds": training["seconds"]}
+    return TrainResult(trained=not_trained is None, reason=not_trained, seconds=training["seconds"])
 
 
 def _keep(this: Run, name: str, heldout: "Heldout") -> None:
-    with this.kept.making(f"heldout-{name}.npz") as path:
+    with this.making(heldout_by(name)) as path:
         heldout.save(path)
 
 
 def _kept(this: Run, name: str) -> "Heldout":
     from pipeline.evaluation.holdout import Heldout
 
-    with this.reading(f"heldout-{name}.npz", made_by="train") as path:
+    with this.reading(heldout_by(name)) as path:
         return Heldout.load(path)
 
 
@@ -183,8 +182,8 @@ def _not_due(this: Run) -> str | None:
     missing or damaged: the one that counts is the last that can be used.
     """
     settings = this.settings
-    breach = this.read("live", made_by="score").get("live", {}).get("breach")
-    if settings.retrain_every == 1 or breach:
+    live = this.load(LIVE).live
+    if settings.retrain_every == 1 or (live and live.get("breach")):
         return None
     try:
         champion = usable_champion(this, _scratch).champion

@@ -1,28 +1,26 @@
 """The publication step: the edition of a session, its files, the track record, and the same files in MLflow."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from pipeline.database.engine import open_database
 from pipeline.errors import MissingStep
-from pipeline.jobs.context import (
-    Summary,
-    own_record,
-    snapshot_of,
-)
-from pipeline.jobs.run import Run
+from pipeline.jobs.context import own_record, snapshot_of
+from pipeline.jobs.results import PublishResult, UploadResult
+from pipeline.jobs.run import FileArtifact, Run
+from pipeline.jobs.run_artifacts import FORECAST, FORECASTS, SOURCE, UPLOAD, baseline_forecasts
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
+from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
     from pipeline.publishing.edition import Edition
 
 
-def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
+def publish(this: Run, *, now: datetime) -> PublishResult:
     """Publish: the files in one move, the rows of the record, and the same files in MLflow.
 
     A forecast whose session has closed by `now` is kept as a replay.
@@ -31,7 +29,6 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     from pipeline.publishing import publisher, verdict
     from pipeline.tracking import runs
 
-    this = Run.from_dict(run)
     settings = this.settings
     edition = _edition(this)
     published = publisher.publish(edition, settings.published)
@@ -55,23 +52,23 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
         series=series_of(this),
     )
     _write_track_record(this)
-    uploaded = this.read("upload", made_by="train")
+    uploaded = this.load(UPLOAD)
     with settings.published.reading(published.place) as folder:
-        runs.log_published(settings, uploaded["mlflow_run_id"], folder)
-    runs.finish(settings, uploaded["mlflow_run_id"])
-    return {
-        "as_of": this.as_of.isoformat(),
-        "folder": str(published.folder),
-        "place": published.place,
-        "changed": published.changed,
-        "trial": list(this.trial),
-        "standing": this.standing,
-        "edition": "" if this.standing else published.folder.name,
-        "headline": verdict.headline(edition),
-        "verdict": verdict.verdict(edition).title,
-        "warnings": list(edition.warnings),
-        "mlflow_url": uploaded.get("mlflow_url"),
-    }
+        runs.log_published(settings, uploaded.mlflow_run_id, folder)
+    runs.finish(settings, uploaded.mlflow_run_id)
+    return PublishResult(
+        as_of=this.as_of.isoformat(),
+        folder=str(published.folder),
+        place=published.place,
+        changed=published.changed,
+        trial=this.trial,
+        standing=this.standing,
+        edition="" if this.standing else published.folder.name,
+        headline=verdict.headline(edition),
+        verdict=verdict.verdict(edition).title,
+        warnings=list(edition.warnings),
+        mlflow_url=uploaded.mlflow_url,
+    )
 
 
 def _write_track_record(this: Run) -> None:
@@ -87,8 +84,8 @@ def _write_track_record(this: Run) -> None:
         track_record_files.write(settings.published, settings.source, ahead)
 
 
-def _frame_of(this: Run, name: str) -> pd.DataFrame:
-    with this.reading(f"{name}.parquet", made_by="forecast") as path:
+def _frame_of(this: Run, artifact: FileArtifact) -> pd.DataFrame:
+    with this.reading(artifact) as path:
         return pd.read_parquet(path)
 
 
@@ -102,9 +99,18 @@ def _airflow_url(this: Run) -> dict[str, str]:
 def _read_as(this: Run) -> dict[str, str]:
     """How the source's prices were understood, where the run's ingestion has said so."""
     try:
-        return {"prices_read_as": str(this.read("source", made_by="ingest")["read_as"])}
+        return {"prices_read_as": this.load(SOURCE).read_as}
     except MissingStep:
         return {}
+
+
+def _where_uploaded(uploaded: UploadResult) -> dict[str, str]:
+    values = {
+        "mlflow_run_id": uploaded.mlflow_run_id,
+        "mlflow_url": uploaded.mlflow_url,
+        "git_commit": uploaded.git_commit,
+    }
+    return {name: value for name, value in values.items() if value}
 
 
 def _edition(this: Run) -> "Edition":
@@ -114,8 +120,8 @@ def _edition(this: Run) -> "Edition":
     from pipeline.publishing.edition import Edition
 
     settings = this.settings
-    outcome = this.read("forecast", made_by="forecast")
-    uploaded, training = (this.read(name, made_by="train") for name in ("upload", "training"))
+    outcome, uploaded = this.load(FORECAST), this.load(UPLOAD)
+    training = this.read("training", made_by="train")
     frozen = snapshot_of(this)
     bars = read_snapshot(frozen)
     record = own_record(this)
@@ -123,11 +129,14 @@ def _edition(this: Run) -> "Edition":
     return Edition(
         as_of=this.as_of,
         exchange=settings.exchange,
-        forecasts=_frame_of(this, "forecasts"),
-        baselines={name: _frame_of(this, f"baseline-{name}") for name in BASELINES},
+        forecasts=_frame_of(this, FORECASTS),
+        baselines={name: _frame_of(this, baseline_forecasts(name)) for name in BASELINES},
         history=recent_closes(bars, 120),
         scores=this.read("scores", made_by="forecast"),
-        decision={**this.read("decision", made_by="forecast"), "fallbacks": outcome["fallbacks"]},
+        decision={
+            **this.read("decision", made_by="forecast"),
+            "fallbacks": [to_document(row) for row in outcome.fallbacks],
+        },
         live=record,
         recent=track_record.next_session(record),
         live_by_symbol={kind: track_record.by_symbol(part) for kind, part in kinds.items()},
@@ -135,7 +144,7 @@ def _edition(this: Run) -> "Edition":
         audit=this.read("audit", made_by="ingest"),
         drift=training.get("drift", {}),
         memory=training.get("memory") or {},
-        withheld=outcome["withheld"],
+        withheld=[to_document(row) for row in outcome.withheld],
         trial=this.trial,
         make_latest=this.make_latest,
         warnings=settings.calendar_warnings(this.symbols, this.as_of),
@@ -150,6 +159,6 @@ def _edition(this: Run) -> "Edition":
             "settings": dict(this.frozen),
             **this.provenance,
             **_airflow_url(this),
-            **{name: uploaded[name] for name in ("mlflow_run_id", "mlflow_url", "git_commit") if uploaded.get(name)},
+            **_where_uploaded(uploaded),
         },
     )

@@ -7,12 +7,12 @@ not read them from its own environment.
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pipeline.config import Settings
 from pipeline.errors import MissingStep
@@ -31,9 +31,17 @@ class Artifact(Generic[T]):
     step: str
 
 
+@dataclass(frozen=True)
+class FileArtifact:
+    """A file or folder that one step leaves for others: its name in the run's folder, and the step that makes it."""
+
+    name: str
+    step: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run, settled once at its beginning. It travels between tasks as a plain dict."""
+    """One run, resolved once at its beginning. Between tasks it travels as a document (`storage.documents`)."""
 
     # Names the request and, by a digest, all that it was resolved to: another session, symbol or setting is another
     # run, even under the same Airflow run id. Safe as a file name.
@@ -46,17 +54,6 @@ class Run:
     provenance: Mapping[str, str] = field(default_factory=dict)  # Airflow's dag_id, run_id …
     trial: tuple[str, ...] = ()  # how it differs from the standing configuration, in words; see pipeline.jobs.trials
     make_latest: bool = False  # the request asks that a trial is published as the session's standing edition
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the run as JSON has it."""
-        values = {**asdict(self), "as_of": self.as_of.isoformat(), "symbols": list(self.symbols)}
-        return {**values, "trial": list(self.trial)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the run that `to_dict` gave."""
-        texts = {name: tuple(values.get(name, ())) for name in ("symbols", "trial")}
-        return cls(**{**values, "as_of": date.fromisoformat(values["as_of"]), **texts})
 
     @property
     def standing(self) -> bool:
@@ -105,14 +102,18 @@ class Run:
         )
 
     @contextmanager
-    def reading(self, name: str, *, made_by: str) -> Iterator[Path]:
+    def reading(self, artifact: FileArtifact) -> Iterator[Path]:
         """Give a path to read a step's file or folder from. Raises MissingStep, naming the step that makes it."""
         with ExitStack() as copies:
             try:
-                path = copies.enter_context(self.kept.reading(name))
+                path = copies.enter_context(self.kept.reading(artifact.name))
             except FileNotFoundError:
-                raise self._missing(name, made_by) from None
+                raise self._missing(artifact.name, artifact.step) from None
             yield path
+
+    def making(self, artifact: FileArtifact) -> AbstractContextManager[Path]:
+        """Give a path to make a step's file or folder at; it is in the run's folder once the block has ended."""
+        return self.kept.making(artifact.name)
 
     def _missing(self, name: str, made_by: str) -> MissingStep:
         return MissingStep(f"the run {self.key} has no {name} yet; run `{made_by}` for {self.as_of} first")

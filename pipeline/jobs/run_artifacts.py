@@ -1,8 +1,10 @@
-"""What the steps of a run leave for each other: one typed artifact for each JSON document in the run's folder."""
+"""What the steps of a run leave for each other in the run's folder: typed JSON documents, and files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.jobs.run import Artifact
+from pipeline.jobs.results import BaselineNotes, ScoreResult, SymbolReason, UploadResult
+from pipeline.jobs.run import Artifact, FileArtifact, Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,4 +16,46 @@ class SnapshotReference:
     rows: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceReading:
+    """How the source's prices were read, in one line."""
+
+    read_as: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastOutcome:
+    """The symbols without a forecast, and those that a baseline stands in for."""
+
+    withheld: Sequence[SymbolReason] = ()
+    fallbacks: Sequence[SymbolReason] = ()
+
+
+RUN = Artifact("run", Run, step="ingest")
+SOURCE = Artifact("source", SourceReading, step="ingest")
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
+LIVE = Artifact("live", ScoreResult, step="score")
+UPLOAD = Artifact("upload", UploadResult, step="train")
+FORECAST = Artifact("forecast", ForecastOutcome, step="forecast")
+
+HELDOUT = FileArtifact("heldout.npz", step="train")
+MODEL = FileArtifact("model", step="train")
+CHAMPION = FileArtifact("champion", step="judge")
+FORECASTS = FileArtifact("forecasts.parquet", step="forecast")
+FIGURES = FileArtifact("figures", step="train")
+NETWORK = "network"  # among the contenders
+
+
+def baseline_notes(name: str) -> Artifact[BaselineNotes]:
+    """Return the artifact of a baseline's notes."""
+    return Artifact(f"baseline-{name}", BaselineNotes, step="train")
+
+
+def heldout_by(contender: str) -> FileArtifact:
+    """Return the artifact of the held-out forecasts of a baseline, or of the network (`NETWORK`)."""
+    return FileArtifact(f"heldout-{contender}.npz", step="train")
+
+
+def baseline_forecasts(name: str) -> FileArtifact:
+    """Return the artifact of a baseline's forecasts."""
+    return FileArtifact(f"baseline-{name}.parquet", step="forecast")

@@ -1,23 +1,22 @@
 """The scoring step: forecasts published earlier whose target session has closed."""
 
-from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSymbol
-from pipeline.jobs.context import Summary, snapshot_of, standing_record
+from pipeline.jobs.context import snapshot_of, standing_record
+from pipeline.jobs.results import ScoreResult
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import LIVE
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
 
 
-def score(run: Mapping[str, Any]) -> Summary:
+def score(this: Run) -> ScoreResult:
     """Score the forecasts published earlier whose session has come, and read the record up to the run's session."""
     from pipeline.evaluation import track_record as judged
     from pipeline.evaluation.forecast_log import score_due
 
-    this = Run.from_dict(run)
     engine = open_database(this.settings.database)
 
     def origin_of(symbol: str, day: date) -> date:
@@ -37,6 +36,8 @@ def score(run: Mapping[str, Any]) -> Summary:
     )
     record = standing_record(this)
     kinds = {kind: judged.lately(part) for kind, part in judged.by_kind(record).items()}
-    summary: Summary = {"scored_now": scored, "in_the_record": len(record), **kinds}
-    this.write("live", summary)
-    return summary
+    result = ScoreResult(
+        scored_now=scored, in_the_record=len(record), live=kinds.get("live"), replayed=kinds.get("replayed")
+    )
+    this.save(LIVE, result)
+    return result

@@ -1,14 +1,13 @@
 """The snapshot step: audit what is stored and freeze it as the session's prices."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
 
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSession, NothingToForecast
-from pipeline.jobs.context import Summary, reasons_by_symbol
+from pipeline.jobs.context import reasons_by_symbol
+from pipeline.jobs.results import SnapshotResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import SNAPSHOT, SnapshotReference
+from pipeline.jobs.run_artifacts import RUN, SNAPSHOT, SnapshotReference
 from pipeline.prices.audit import look_over
 from pipeline.prices.store.asof import AsOf
 from pipeline.prices.store.snapshot import read_snapshot, write_snapshot
@@ -17,12 +16,11 @@ _NOTES_TOLD = 50  # by the step; all of them are in audit.json
 SNAPSHOTS = "snapshots"  # in the store, for each session a folder
 
 
-def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
+def snapshot(this: Run, *, known_at: datetime) -> SnapshotResult:
     """Audit what is stored for the run's symbols and freeze it as it was known when the session was the last one.
 
     Raises NothingToForecast where the present of every symbol is doubtful.
     """
-    this = Run.from_dict(run)
     settings = this.settings
     engine = open_database(settings.database)
 
@@ -36,17 +34,18 @@ def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
         audit = look_over(engine, known, read_snapshot(frozen), settings, this.symbols, last_of, now=known_at)
     if not known.rows and not audit["quarantine"] + audit["reject"]:
         raise BadSession(f"there are no prices up to {this.as_of} for {', '.join(this.symbols[:5])}; run ingest first")
-    this.write("run", this.to_dict())
+    this.save(RUN, this)
     this.write("audit", audit)
     this.save(SNAPSHOT, SnapshotReference(name=name, digest=frozen.digest, rows=known.rows))
     if len(audit["doubtful"]) == len(this.symbols):  # before anything is trained for nobody
-        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {reasons_by_symbol(audit['doubtful'])}")
-    return {
-        "digest": frozen.digest,
-        "rows": known.rows,
-        **{
-            name: audit[name]
-            for name in ("accept", "warn", "quarantine", "reject", "gaps", "reconstructed", "doubtful", "reasons")
-        },
-        "notes": audit["notes"][:_NOTES_TOLD],
-    }
+        reasons = reasons_by_symbol((row["symbol"], row["reason"]) for row in audit["doubtful"])
+        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {reasons}")
+    counts = ("accept", "warn", "quarantine", "reject", "gaps", "reconstructed")
+    return SnapshotResult(
+        digest=frozen.digest,
+        rows=known.rows,
+        **{name: audit[name] for name in counts},
+        doubtful=audit["doubtful"],
+        reasons=audit["reasons"],
+        notes=audit["notes"][:_NOTES_TOLD],
+    )

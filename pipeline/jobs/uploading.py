@@ -6,16 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.jobs.context import Summary, own_record, snapshot_of
+from pipeline.jobs.context import own_record, snapshot_of
+from pipeline.jobs.results import UploadResult
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import FIGURES, LIVE, MODEL, UPLOAD
 from pipeline.prices.store.snapshot import read_snapshot
 
 
-def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
+def upload(this: Run, *, try_number: int = 1) -> UploadResult:
     """Take what training left to MLflow: one run there for this run, and the model as the challenger."""
     from pipeline.tracking import provenance, registry, runs
 
-    this = Run.from_dict(run)
     settings = this.settings
     training, scores = this.read("training", made_by="train"), this.read("scores", made_by="train")
     frozen = snapshot_of(this)
@@ -34,7 +35,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     run_id = runs.open_run(
         settings, experiment="daily-forecast", key=this.key, name=f"{this.as_of} {settings.network}", tags=tags
     )
-    with this.kept.making("figures") as folder:
+    with this.making(FIGURES) as folder:
         runs.log_training(
             settings,
             run_id,
@@ -56,17 +57,17 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
         trial = {"trial": tags["trial"]} if this.trial else {}
         tags = {"data_digest": frozen.digest, "git_commit": tags["git_commit"], **trial}
         example = _example(read_snapshot(frozen), settings.context_length)
-        with this.reading("model", made_by="train") as folder:
+        with this.reading(MODEL) as folder:
             version = registry.register(
                 settings, run_id, model_dir=folder, example=example, tags=tags, challenger=this.standing
             ).version
-    result = {
-        "mlflow_run_id": run_id,
-        "mlflow_url": runs.run_url(settings, run_id),
-        "model_version": version,
-        "git_commit": tags["git_commit"],
-    }
-    this.write("upload", result)
+    result = UploadResult(
+        mlflow_run_id=run_id,
+        mlflow_url=runs.run_url(settings, run_id),
+        model_version=version,
+        git_commit=tags["git_commit"],
+    )
+    this.save(UPLOAD, result)
     return result
 
 
@@ -92,8 +93,8 @@ def _log_record(this: Run, run_id: str) -> None:
 
     if not this.standing:  # numbers and curves of the track record are those of the standing configuration
         return
-    settings, kept = this.settings, this.read("live", made_by="score")
-    shown = {f"{kind}/{name}": value for kind in track_record.NOTES for name, value in kept.get(kind, {}).items()}
+    settings, kinds = this.settings, this.load(LIVE).kinds()
+    shown = {f"{kind}/{name}": value for kind, rates in kinds.items() for name, value in rates.items()}
     runs.log_metrics(settings, run_id, {name: value for name, value in shown.items() if not isinstance(value, str)})
     for kind, part in track_record.by_kind(own_record(this)).items():
         log_record(

@@ -7,7 +7,6 @@ are looked up afterwards, and only to score. It leaves `folds/<first session>/`:
 Legend: N windows, H horizon, Q quantile levels.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from functools import cache
@@ -18,11 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.evaluation.backtest_results import FoldPlan, FoldRecord
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.backtest.fold_view import View, view_of
-from pipeline.jobs.context import Progress, Summary, digest_of, panel_of, snapshot_of, training_precision
-from pipeline.jobs.run import Run
+from pipeline.jobs.context import Progress, digest_of, panel_of, snapshot_of, training_precision
+from pipeline.jobs.run import Artifact, FileArtifact, Run
 from pipeline.prices.store.snapshot import read_snapshot
 from pipeline.storage.atomic_files import sha256_bytes, sha256_file
 from pipeline.tracking.source_files import needed_by
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from pipeline.modeling.data.windows import Origins
     from pipeline.modeling.training.train_model import Retrained
 
-_PART, _STORY = "part.parquet", "fold"
+_PART = "part.parquet"
 _VERSION = 12  # digits of a SHA-256 that name a version, as in daily runs
 
 
-def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summary:
+def make(this: Run, fold: FoldPlan, progress: Progress | None) -> FoldRecord:
     """Train, forecast and score a fold; return what fold.json holds."""
     from pipeline.modeling.training.train_model import parameters
     from pipeline.publishing.edition import check_prices
@@ -47,11 +47,11 @@ def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summa
     bars = read_snapshot(snapshot_of(this))
     view = view_of(this, bars, fold)
     place = this.kept / _place(fold)
-    place.remove(f"{_STORY}.json")
+    place.remove("fold.json")
     frames = _by_baselines(view)
     trained, reason = _trained(view, progress)
-    model: Summary = {"network": settings.network}
-    training: Summary = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": reason}
+    model: dict[str, Any] = {"network": settings.network}
+    training: dict[str, Any] = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": reason}
     if trained is not None:
         with place.making("model") as folder:
             card = trained.forecaster.save(folder)
@@ -59,49 +59,49 @@ def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summa
         training = trained.story
         frames.append(_by_network(view, trained, card.weights_sha256))
     frame = backtest_tables.in_order(frames)
-    check_prices(frame, f"forecasts of the fold from {fold['first']} on")
+    check_prices(frame, f"forecasts of the fold from {fold.first} on")
     part = backtest_tables.as_parquet(frame)
     place.write(_PART, part)
-    made = {
-        "made_from": _made_from(this, fold),
-        "sha256": sha256_bytes(part),
-        "data_digest": view.digest,
-        "rows": len(frame),
-        "trained": trained is not None,
-        "reason": reason,
-        "withheld": [
+    record = FoldRecord(
+        made_from=_made_from(this, fold),
+        sha256=sha256_bytes(part),
+        data_digest=view.digest,
+        rows=len(frame),
+        trained=trained is not None,
+        reason=reason,
+        withheld=[
             *view.withheld(this.symbols, exclusions.doubts_of(this, bars)),
             *exclusions.rows_of_symbols(this.refused, view.sessions),
         ],
-        "training": training,
-        "model": model,
-        "scores": judged(this, bars, frame).scores(LEVELS),
-    }
-    this.write(f"{_place(fold)}/{_STORY}", made)
-    return made
+        training=training,
+        model=model,
+        scores=judged(this, bars, frame).scores(LEVELS),
+    )
+    this.save(_record(fold), record)
+    return record
 
 
-def kept(this: Run, fold: Mapping[str, Any]) -> Summary | None:
+def kept(this: Run, fold: FoldPlan) -> FoldRecord | None:
     """Return what an earlier try left, if it is whole and was made by the same code from the same; else None."""
     place = this.kept / _place(fold)
-    if not place.exists(f"{_STORY}.json") or not place.exists(_PART):
+    if not place.exists("fold.json") or not place.exists(_PART):
         return None
-    made = made_of(this, fold)
-    same = made["made_from"] == _made_from(this, fold) and made["sha256"] == sha256_bytes(place.read(_PART))
-    return made if same else None
+    record = made_of(this, fold)
+    same = record.made_from == _made_from(this, fold) and record.sha256 == sha256_bytes(place.read(_PART))
+    return record if same else None
 
 
-def made_of(this: Run, fold: Mapping[str, Any]) -> Summary:
+def made_of(this: Run, fold: FoldPlan) -> FoldRecord:
     """Return what fold.json holds. Raises MissingStep where the fold is not done."""
-    return this.read(f"{_place(fold)}/{_STORY}", made_by="backtest")
+    return this.load(_record(fold))
 
 
-def part_of(this: Run, fold: Mapping[str, Any]) -> pd.DataFrame:
+def part_of(this: Run, fold: FoldPlan) -> pd.DataFrame:
     """Return a fold's forecasts. Raises MissingStep where it is not done, CorruptFile where a byte has changed."""
     from pipeline.publishing.tables import backtest_tables
 
-    digest = made_of(this, fold)["sha256"]
-    with this.reading(f"{_place(fold)}/{_PART}", made_by="backtest") as path:
+    digest = made_of(this, fold).sha256
+    with this.reading(FileArtifact(f"{_place(fold)}/{_PART}", step="backtest")) as path:
         return backtest_tables.read_parquet(path, digest)
 
 
@@ -209,13 +209,13 @@ def _frame(
     return frame.assign(as_of=np.repeat(as_of_N, settings.horizon))
 
 
-def _made_from(this: Run, fold: Mapping[str, Any]) -> dict[str, Any]:
+def _made_from(this: Run, fold: FoldPlan) -> dict[str, Any]:
     """What a fold depends on: where one of these differs, it is made again."""
     from pipeline.modeling.training.train_model import parameters
 
     return {
         "snapshot": digest_of(this),
-        "seams": exclusions.seams_of(this, fold["last"]),
+        "seams": exclusions.seams_of(this, fold.last),
         "parameters": parameters(this.settings),
         "code": _code(),
     }
@@ -230,5 +230,9 @@ def _code() -> str:
     return sha256_bytes("".join(sha256_file(path) for path in needed_by(Path(__file__))).encode())
 
 
-def _place(fold: Mapping[str, Any]) -> str:
-    return f"folds/{fold['first']}"
+def _record(fold: FoldPlan) -> Artifact[FoldRecord]:
+    return Artifact(f"{_place(fold)}/fold", FoldRecord, step="backtest")
+
+
+def _place(fold: FoldPlan) -> str:
+    return f"folds/{fold.first}"

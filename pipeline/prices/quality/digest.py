@@ -43,7 +43,7 @@ def reason_lines(reasons: Sequence[Mapping[str, Any]]) -> list[str]:
     return [_reason(row) for row in reasons]
 
 
-def note_lines(notes: Sequence[Note]) -> list[str]:
+def note_lines(notes: Sequence[Mapping[str, str]]) -> list[str]:
     """Return one line for each note about a symbol."""
     return [f"{note['symbol'] or 'the source'}: {note['detail']} ({note['rule']})" for note in notes]
 
