@@ -90,7 +90,7 @@ check: $(DEV) ## ruff, mypy and import-linter
 test: $(DEV) ## run the fast tests on all cores (4 minutes)
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
-test-slow: $(DEV) ## the tests that `make test` leaves out: real processes, several days, every cut-off point (3 minutes)
+test-slow: $(DEV) ## real processes, several days in a row, every cut-off point (3 minutes)
 	@$(BIN)/python -m pytest -m slow $(WORKERS) $(ARGS)
 
 test-fire: $(DEV) ## store: kill -9, full disks, concurrent writers, a real PostgreSQL (minutes)

@@ -48,7 +48,7 @@ def check_file(table: pd.DataFrame, folder: Path, name: str) -> Result:
     table.to_parquet(path)
     source = FilesSource(path)
     bars = source.bars(source.symbols(), source.last_session())
-    return Result(bars=bars, checked=check_bars(bars, Settings().sessions_of))
+    return Result(bars=bars, checked=check_bars(bars, Settings().clock))
 
 
 def yahoo_table(path: Path, symbol: str) -> pd.DataFrame:
@@ -149,7 +149,7 @@ def measure_clean(data: Path, folder: Path, catalogue: pd.DataFrame) -> pd.DataF
     for name in [*_CLEAN, "sample"]:
         if name == "sample":
             bars = SampleSource().bars(SampleSource().symbols(), pd.Timestamp("2013-03-01").date())
-            result = Result(bars=bars, checked=check_bars(bars, Settings().sessions_of))
+            result = Result(bars=bars, checked=check_bars(bars, Settings().clock))
         else:
             table = pd.read_parquet(data / f"{name}.parquet")
             result = check_file(table if "volume" in table else table.assign(volume=0.0), folder, "clean")

@@ -17,10 +17,11 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, Engine, Select, select
 
-from benchmarks.market import CLOCK, Market
+from benchmarks.market import Market
 from pipeline.database.engine import open_database, reading
 from pipeline.database.schema import bars as bars_table
 from pipeline.database.schema import day_number, series
+from pipeline.market.clock import MarketClock
 from pipeline.prices.bars import VALUES, as_bars
 from pipeline.prices.ingestion.ingest import Taken, take_in
 from pipeline.prices.ingestion.reconcile import Request
@@ -74,25 +75,25 @@ class Clock:
 
 def load(place: Place, clock: Clock) -> dict[str, Any]:
     """Take ten years of every symbol in for the first time."""
-    taken = _take_in(place, clock, place.market(revised=False), session=0, days_later=0)
+    taken = _take_in(place, clock, place.market(revised=False), session=0)
     return {"rows": taken.appended.new, "held_back": taken.appended.held_back}
 
 
 def revise(place: Place, clock: Clock) -> dict[str, Any]:
     """Take in what the vendor says after it revised some histories: corrections and new generations."""
-    taken = _take_in(place, clock, place.market(), session=0, days_later=1)
+    taken = _take_in(place, clock, place.market(), session=0, again=True)
     return {"rows": taken.appended.revised, "rewritten": taken.appended.rewritten}
 
 
 def day(place: Place, clock: Clock) -> dict[str, Any]:
     """Take one new session in, as every evening: an overlap of ten, the rules with a year before it, the store."""
-    taken = _take_in(place, clock, place.market(), session=1 + place.turn, days_later=2 + 2 * place.turn)
+    taken = _take_in(place, clock, place.market(), session=1 + place.turn)
     return {"rows": taken.appended.new, "held_back": taken.appended.held_back}
 
 
 def unchanged(place: Place, clock: Clock) -> dict[str, Any]:
     """Ask for the same session again, later: everything comes once more and nothing is new."""
-    taken = _take_in(place, clock, place.market(), session=1 + place.turn, days_later=3 + 2 * place.turn)
+    taken = _take_in(place, clock, place.market(), session=1 + place.turn, again=True)
     return {"rows": 0, "new": taken.appended.new + taken.appended.revised, "asked": len(taken.requests)}
 
 
@@ -101,7 +102,7 @@ def append(place: Place, clock: Clock) -> dict[str, Any]:
     market = place.market()
     session = market.session(1 + place.turn)
     bars = as_bars(pd.concat([market.bars((name,), session, session) for name in place.names], ignore_index=True))
-    checked = check_bars(bars, lambda _symbol: CLOCK)
+    checked = check_bars(bars, MarketClock())
     with clock.running():
         appended = place.store.append(checked, _known_at(1000 + place.turn))
     return {"rows": appended.new, "held_back": appended.held_back}
@@ -152,16 +153,11 @@ CASES: dict[str, Callable[[Place, Clock], dict[str, Any]]] = {
 }
 
 
-def _take_in(place: Place, clock: Clock, market: Market, *, session: int, days_later: int) -> Taken:
-    known_at = _known_at(days_later)
-    request = Request(
-        symbols=place.names,
-        last_of=lambda _symbol: wanted,
-        sessions_of=lambda _symbol: CLOCK,
-        known_at=known_at,
-        settled_at=known_at,
-    )
-    wanted, store = market.session(session), place.store
+def _take_in(place: Place, clock: Clock, market: Market, *, session: int, again: bool = False) -> Taken:
+    """Ingest a session on its evening, or `again` so much later that its answers count as outdated."""
+    as_of = MarketClock().at(market.session(session))
+    known_at = as_of.market.sessions.complete_at(as_of.as_of) + timedelta(hours=13 if again else 0)
+    request, store = Request(symbols=place.names, clock=as_of, known_at=known_at), place.store
     with clock.running(market):
         return take_in(market, store, request)
 
@@ -175,8 +171,8 @@ def _last(place: Place) -> date:
 
 
 def _as_of(place: Place, engine: Engine) -> AsOf:
-    last = _last(place)
-    return AsOf(engine, place.source, place.names, lambda _symbol: last, _known_at(10_000))
+    clock = MarketClock().at(_last(place))
+    return AsOf(engine, place.source, place.names, clock, _known_at(10_000))
 
 
 def _fetched(connection: Connection, query: Select[Any]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,15 @@ from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import future_returns, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
 from pipeline.modeling.data.windows import usable_origins, with_targets
-from pipeline.modeling.diagnostics.gradient_memory import NETWORKS, memory_of
+from pipeline.modeling.diagnostics.gradient_memory import NETWORKS, gradient_memory_of
 from pipeline.modeling.training.train_model import retrain
+from pipeline.modeling.training.training_record import GradientMemory, GradientNumbers
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.publishing.charts.memory_png import memory_chart
 from pipeline.storage.atomic_files import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT, PICTURE = ROOT / "pipeline" / "publishing" / "charts" / "recall.json", ROOT / "docs" / "images" / "memory.png"
-_MOMENTS = ("_at_start", "")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,9 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = recalled(given.seeds, recall_task.Budget(steps=given.recall_steps))
     write_atomic(given.json, json.dumps(found, indent=1) + "\n")
     sys.stdout.write("\n".join(recall_table(found)) + "\n\n")
-    memory = gradients(Settings(training_steps=given.training_steps))
-    memory_chart(memory, found, given.picture)
-    sys.stdout.write("\n".join(memory_table(memory)) + "\n")
+    measured = gradients(Settings(training_steps=given.training_steps))
+    memory_chart(merged(measured), found, given.picture)
+    numbers = {name: memory.numbers for name, memory in measured.items()}
+    sys.stdout.write("\n".join(gradient_table(numbers)) + "\n")
     return 0
 
 
@@ -65,8 +66,8 @@ def recalled(seeds: Sequence[int], budget: recall_task.Budget) -> dict[str, Any]
     }
 
 
-def gradients(settings: Settings) -> dict[str, Any]:
-    """Return the memory of the three networks, each trained on the whole packaged sample, as one."""
+def gradients(settings: Settings) -> dict[str, GradientMemory]:
+    """Return the gradient memory by network, each trained on the whole packaged sample."""
     source = SampleSource()
     last = source.last_session()
     features = make_features(panel_from_bars(source.bars(source.symbols(), last)))
@@ -78,17 +79,21 @@ def gradients(settings: Settings) -> dict[str, Any]:
         holdout=settings.holdout_sessions,
         validation=settings.validation_sessions,
     )
-    each = {}
+    measured = {}
     for name in NETWORKS:
-        this = settings.model_copy(update={"network": name})
-        trained = retrain(features, fold, this, as_of=last, data_digest="")
-        each[name] = memory_of(trained.forecaster, features, fold.test) or {}
-        sys.stderr.write(f"{name}: trained, kept step {trained.story['best_step']}\n")
-    return {
-        "windows": each["lstm"]["windows"],
-        "curves": {name: one["curves"][name] for name, one in each.items()},
-        "numbers": {name: one["numbers"] for name, one in each.items()},
-    }
+        trained = retrain(features, fold, settings.model_copy(update={"network": name}), as_of=last, data_digest="")
+        memory = gradient_memory_of(trained.forecaster, features, fold.test)
+        if memory is None:
+            raise SystemExit("the packaged sample has no windows to measure gradients on")
+        measured[name] = memory
+        sys.stderr.write(f"{name}: trained, kept step {trained.record.best_step}\n")
+    return measured
+
+
+def merged(measured: Mapping[str, GradientMemory]) -> GradientMemory:
+    """Return one gradient memory with each network's own curves, trained and untrained."""
+    curves = {name: memory.curves[name] for name, memory in measured.items()}
+    return replace(measured["lstm"], curves=curves)
 
 
 def recall_table(found: Mapping[str, Any]) -> Iterator[str]:
@@ -103,12 +108,12 @@ def recall_table(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {name} | {np.mean(errors):.4f} | " + " | ".join(f"{error:.4f}" for error in errors) + " |"
 
 
-def memory_table(memory: Mapping[str, Any]) -> Iterator[str]:
+def gradient_table(numbers: Mapping[str, GradientNumbers]) -> Iterator[str]:
     """Yield what the gradients come to, as a Markdown table."""
     yield "| network | half-life untrained | trained | far to near untrained | trained |"
     yield "|--|--:|--:|--:|--:|"
-    for name, one in memory["numbers"].items():
-        cells = [one[f"{measure}{when}"] for measure in ("half_life_sessions", "far_to_near") for when in _MOMENTS]
+    for name, one in numbers.items():
+        cells = (one.half_life_sessions_at_start, one.half_life_sessions, one.far_to_near_at_start, one.far_to_near)
         yield f"| {name} | " + " | ".join("–" if cell is None else f"{cell:.2g}" for cell in cells) + " |"
 
 

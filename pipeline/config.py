@@ -1,9 +1,8 @@
 """The settings: one frozen object, read from `PIPELINE_*` variables or `.env`, checked when it is made."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
@@ -13,10 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.errors import BadSetting
 from pipeline.forecast_schema import INPUTS, NetworkName
-from pipeline.market.calendar_ends import warnings
-from pipeline.market.exchange_tables import Market
-from pipeline.market.exchanges import Mapped, market_of, parse_mapped
-from pipeline.market.sessions import Sessions
+from pipeline.market.clock import MarketClock
+from pipeline.market.exchanges import Mapped, parse_mapped
 from pipeline.market.symbols import parse_symbols
 from pipeline.storage import Storage, check_address, open_storage
 from pipeline.storage.urls import shown, web_link
@@ -236,41 +233,10 @@ class Settings(BaseSettings):
             raise BadSetting(f"{Path('.env').resolve()} cannot be read: {reason}; mend it or take it away") from None
 
     @property
-    def sessions(self) -> Sessions:
-        """The exchange's clock."""
-        return self.sessions_on(self.exchange)
-
-    def market_of(self, symbol: str) -> Market:
-        """The market that a symbol is traded on. Raises BadSymbol where it is not known."""
-        return market_of(symbol, self.exchange, self.markets)
-
-    def sessions_of(self, symbol: str) -> Sessions:
-        """The clock of the market that a symbol is traded on."""
-        return self.sessions_on(self.market_of(symbol).calendar)
-
-    def calendar_warnings(self, symbols: Iterable[str], today: date) -> list[str]:
-        """What to say of the calendars of the schedule and of symbols that end within 60 days of `today`."""
-        return warnings([self.sessions, *map(self.sessions_of, symbols)], today)
-
-    def sessions_on(self, exchange: str) -> Sessions:
-        """The clock of an exchange, by the code of its calendar."""
-        return Sessions(exchange, timedelta(minutes=self.close_delay_minutes))
-
-    def last_session(self, symbol: str, as_of: date) -> date:
-        """The last session of a symbol's market that is complete when `as_of` is, on the exchange of the settings.
-
-        A market that closes later has not had its session of the same day yet.
-        """
-        exchange = self.market_of(symbol).calendar
-        if exchange == self.exchange:
-            return as_of
-        # An estimated session may have turned out to be a holiday since.
-        complete = self.sessions.complete_at(self.sessions.at_or_before(as_of))
-        return _last_complete(exchange, self.close_delay_minutes, complete)
-
-    def known_by(self, as_of: date) -> datetime:
-        """The moment (UTC) up to which what became known belongs to `as_of`: when the next session is complete."""
-        return self.sessions.complete_at(self.sessions.shift(as_of, 1))
+    def clock(self) -> MarketClock:
+        """The exchange that the schedule follows, and the calendars of symbols."""
+        delay = timedelta(minutes=self.close_delay_minutes)
+        return MarketClock(exchange=self.exchange, markets=self.markets, close_delay=delay)
 
     def airflow_run(self, dag_id: str, run_id: str) -> str | None:
         """The address of a run's page in Airflow, None where nobody has said where Airflow is."""
@@ -298,11 +264,6 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """Where MLflow keeps its runs: a server, or the SQLite file that `make run`'s server shows."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
-
-
-@lru_cache(maxsize=256)
-def _last_complete(exchange: str, close_delay_minutes: int, moment: datetime) -> date:
-    return Sessions(exchange, timedelta(minutes=close_delay_minutes)).last_complete(moment)
 
 
 def variable(field: str) -> str:

@@ -1,15 +1,14 @@
 """Prices with one thing wrong with each symbol, and what a daily run says of it."""
 
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline.config import Settings
+from pipeline.market.clock import MarketClock
 
 LAST = date(2020, 6, 30)
-SESSIONS = Settings(home=Path("unused")).sessions.between(date(2019, 9, 3), LAST)
+SESSIONS = MarketClock().sessions.between(date(2019, 9, 3), LAST)
 COUNT, MIDDLE = len(SESSIONS), len(SESSIONS) // 2
 PRICES = ["open", "high", "low", "close"]
 SOUND = ("SOUNDA", "SOUNDB", "SOUNDC", "SOUNDD", "SOUNDE", "SOUNDF")

@@ -60,6 +60,36 @@ def test_a_stage_that_fails_ends_the_run_and_the_services(checkout: Path) -> Non
     assert "failed with status 3" in done.stdout
 
 
+def test_a_stage_with_an_ampersand_runs_next_to_the_others_and_is_shown_at_the_end(checkout: Path) -> None:
+    done = ci(checkout, "wheel&", "check")
+    assert (done.returncode, sorted(made(checkout))) == (0, ["check", "test-wheel"])
+    lines = done.stdout.splitlines()
+    assert lines.index("== check") < lines.index("== wheel"), "not in the middle of what another stage prints"
+
+
+def test_a_stage_next_to_the_others_that_fails_fails_the_run(checkout: Path) -> None:
+    done = ci(checkout, "wheel&", "check", BROKEN="test-wheel")
+    assert done.returncode == 3
+    assert "check" in made(checkout)
+    assert "failed with status 3" in done.stdout
+
+
+def test_a_stage_that_fails_ends_the_one_next_to_it(checkout: Path) -> None:
+    os.mkfifo(checkout / "endless")  # nobody writes to it, so reading it ends only by a signal
+    with (checkout / "bin" / "make").open("a") as file:
+        file.write('[ "$*" != test-wheel ] || exec cat endless\n')
+        file.write('[ "$*" != check ] || { until grep -q test-wheel made; do :; done; exit 3; }\n')
+    done = ci(checkout, "wheel&", "check")
+    assert done.returncode == 3
+    assert done.stdout.index("failed with status 130") < done.stdout.index("failed with status 3\n")
+
+
+def test_all_stages_run_where_none_is_named() -> None:
+    lines = (ROOT / ".ci" / "run").read_text().splitlines()
+    stages, in_order = (next(line for line in lines if line.startswith(f"{name}=(")) for name in ("STAGES", "ALL"))
+    assert sorted(re.findall(r"[\w-]+", stages)[1:]) == sorted(re.findall(r"[\w-]+", in_order)[1:])
+
+
 def test_an_unknown_stage_is_refused_before_any_runs(checkout: Path) -> None:
     done = ci(checkout, "check", "tests")
     assert (done.returncode, made(checkout)) == (2, [])

@@ -12,7 +12,8 @@ from pipeline.modeling.data.panel import Panel
 from pipeline.modeling.data.splits import Fold
 from pipeline.modeling.data.windows import Origins, Windows
 from pipeline.modeling.networks.batched import in_chunks
-from pipeline.modeling.networks.quantile_networks import Shape, build
+from pipeline.modeling.networks.network_shape import Shape
+from pipeline.modeling.networks.quantile_networks import build
 from pipeline.modeling.torch_runtime import Workers, settle
 from pipeline.modeling.training.loop import Recipe, fit
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingRecord
+
 
 @dataclass(frozen=True, kw_only=True)
 class FoldPlan:
@@ -42,8 +45,8 @@ class FoldRecord:
     trained: bool
     reason: str | None
     withheld: Sequence[Exclusion]
-    training: Mapping[str, Any]
-    model: Mapping[str, Any]
+    training: TrainingRecord
+    model: ModelCard | None  # None without a network
     scores: Mapping[str, Any]
 
 

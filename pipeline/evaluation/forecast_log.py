@@ -21,9 +21,10 @@ from sqlalchemy import Connection, Engine, Table, and_, bindparam, delete, inser
 
 from pipeline.database.engine import reading, writing
 from pipeline.database.schema import forecasts, scores
+from pipeline.errors import BadSymbol
 from pipeline.evaluation.metrics import crps_bp, inside
 from pipeline.forecast_schema import BASELINES, LEVELS, RANGES, quantile_column
-from pipeline.market.sessions import Sessions
+from pipeline.market.clock import MarketClock
 from pipeline.modeling.data.panel import Array
 from pipeline.prices.adjustments import total_return
 
@@ -80,8 +81,7 @@ def score_due(
     source: str,
     bars: pd.DataFrame,
     as_of: date,
-    origin_of: Callable[[str, date], date] = lambda _symbol, as_of: as_of,
-    sessions_of: Callable[[str], Sessions] | None = None,
+    clock: MarketClock | None = None,
     series: str = STANDING,
 ) -> int:
     """Score every forecast from a source made before `as_of` whose session has come; return how many.
@@ -89,19 +89,19 @@ def score_due(
     `bars` are the source's, as known then. A standing run scores trials on the same source as well, unless that is
     `files`; a trial scores its own series and no other.
 
-    `origin_of` gives the session that a symbol was forecast from: on another exchange it may be one earlier. A forecast
-    whose target bar is missing is left for a later run. With `sessions_of`, the calendar of each symbol, a forecast
-    whose target has turned out not to be the session that its step stands for is never scored: see `_on_its_session`.
+    A forecast whose target bar is missing is left for a later run. `clock` gives the session that a symbol was forecast
+    from, which on another exchange may be one earlier than `as_of`, and a forecast whose target has turned out not to
+    be the session that its step stands for is never scored: see `_on_its_session`. Without a clock neither is checked.
     """
     with writing(engine) as connection:
         due = _due(connection, source, as_of, series)
         if due.empty:
             return 0
-        origins = [origin_of(symbol, day) for symbol, day in zip(due["symbol"], due["as_of"], strict=True)]
+        origins = [_origin(clock, symbol, day) for symbol, day in zip(due["symbol"], due["as_of"], strict=True)]
         due = due.assign(origin=origins)
         outcome = _outcomes(due, bars)
-        if sessions_of is not None:
-            outcome[~_on_its_session(due, outcome, bars, sessions_of)] = np.nan
+        if clock is not None:
+            outcome[~_on_its_session(due, outcome, bars, clock)] = np.nan
         scored = due.assign(actual=outcome)[np.isfinite(outcome)]
         if scored.empty:
             return 0
@@ -203,6 +203,16 @@ def _due(connection: Connection, source: str, as_of: date, series: str) -> pd.Da
     return pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
 
 
+def _origin(clock: MarketClock | None, symbol: str, as_of: date) -> date:
+    """Return the session that a symbol was forecast from."""
+    if clock is None:
+        return as_of
+    try:
+        return clock.at(as_of).last(symbol)
+    except BadSymbol:  # published before its market was refused: it has no bars to be scored with
+        return as_of
+
+
 def _outcomes(due: pd.DataFrame, bars: pd.DataFrame) -> Array:
     """Return the log total return from each forecast's origin to its target, NaN where a bar is missing."""
     returns = total_return(bars).fillna(0.0)
@@ -219,9 +229,7 @@ def _outcomes(due: pd.DataFrame, bars: pd.DataFrame) -> Array:
     )
 
 
-def _on_its_session(
-    due: pd.DataFrame, outcome: Array, bars: pd.DataFrame, sessions_of: Callable[[str], Sessions]
-) -> NDArray[np.bool_]:
+def _on_its_session(due: pd.DataFrame, outcome: Array, bars: pd.DataFrame, clock: MarketClock) -> NDArray[np.bool_]:
     """Return which of the forecasts with an outcome name the session that lies `step` sessions after their origin.
 
     A target may have been estimated, beyond the end of the calendar, and a holiday before it then moves it. Where the
@@ -233,7 +241,7 @@ def _on_its_session(
     for at in np.flatnonzero(right).tolist():
         row = due.iloc[at]
         symbol, origin, target, step = row["symbol"], row["origin"], row["target_session"], int(row["step"])
-        sessions = sessions_of(symbol)
+        sessions = clock.sessions_of(symbol)
         if sessions.is_estimated(target):
             own = days[symbol]
             right[at] = int(((own > np.datetime64(origin)) & (own <= np.datetime64(target))).sum()) == step

@@ -33,8 +33,8 @@ def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) ->
     source = open_source(settings, today=now.date())
     bars = source.bars(run.symbols, run.as_of)
     left_out = [{"session": "", "verdict": "reject", **row} for row in bars.attrs.get("rejected", [])]
-    checked = check_bars(bars, settings.sessions_of)
-    missing = gaps(bars, settings.sessions_of, lambda symbol: settings.last_session(symbol, run.as_of))
+    checked = check_bars(bars, settings.clock)
+    missing = gaps(bars, settings.clock.at(run.as_of))
     found = pd.concat([checked.verdicts, identical_series(bars), missing], ignore_index=True)
     counts = {**checked.counts(), "gaps": len(missing), "bars": len(bars), "symbols": len(run.symbols)}
     if left_out:

@@ -19,7 +19,7 @@ from pipeline.prices.store.snapshot import Snapshot, read_snapshot
 if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
     from pipeline.modeling.data.panel import Panel
-    from pipeline.modeling.training.precision import Precision
+    from pipeline.modeling.training.training_record import Precision
 
 _PRECISIONS = "precision.json"
 Asked = Callable[[int, int, str], None]  # told the symbols done, how many there are, and which is asked for now
@@ -71,11 +71,7 @@ def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
     """Return the panel of some bars, of which each symbol's last session is the one complete when `last` is."""
     from pipeline.modeling.data.panel_from_bars import panel_from_bars
 
-    return panel_from_bars(
-        bars,
-        market_of=lambda symbol: settings.market_of(symbol).calendar,
-        last_of=lambda symbol: settings.last_session(symbol, last),
-    )
+    return panel_from_bars(bars, settings.clock.at(last))
 
 
 def training_precision(settings: Settings) -> "Precision":
@@ -84,7 +80,7 @@ def training_precision(settings: Settings) -> "Precision":
     The answer is kept in the store, by the kind of processor: a run repeated on one gives the same bits, in whatever
     container. Raises BadSetting where the machine cannot do what is set.
     """
-    from pipeline.modeling.networks.quantile_networks import Shape
+    from pipeline.modeling.networks.network_shape import Shape
     from pipeline.modeling.training.precision import fastest_precision, has_bf16, processor
 
     if settings.precision == "bf16" and not has_bf16():

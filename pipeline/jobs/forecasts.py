@@ -127,12 +127,12 @@ def _frame(
 
     @cache
     def targets(exchange: str, last: date) -> tuple[list[date], list[bool]]:
-        sessions = settings.sessions_on(exchange)
+        sessions = settings.clock.sessions_on(exchange)
         days = sessions.following(last, settings.horizon)
         return days, [sessions.is_estimated(day) for day in days]
 
     targets_N = [
-        targets(settings.sessions_of(symbol).exchange, last) for symbol, last in zip(symbols, last_N, strict=True)
+        targets(settings.clock.sessions_of(symbol).exchange, last) for symbol, last in zip(symbols, last_N, strict=True)
     ]
     frame = forecast_frame(
         symbols,

@@ -11,7 +11,7 @@ from pipeline.jobs.context import digest_of, features_of
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.results import JudgeResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import CHAMPION, HELDOUT, UPLOAD
+from pipeline.jobs.run_artifacts import CHAMPION, HELDOUT, TRAINING, UPLOAD
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -29,8 +29,7 @@ def judge(this: Run) -> JudgeResult:
     from pipeline.tracking import registry, runs
 
     settings = this.settings
-    uploaded = this.load(UPLOAD)
-    training = this.read("training", made_by="train")
+    uploaded, training = this.load(UPLOAD), this.load(TRAINING)
     digest = digest_of(this)
     with this.reading(HELDOUT) as path:
         heldout = Heldout.load(path)
@@ -60,14 +59,14 @@ def judge(this: Run) -> JudgeResult:
             contender(champion.network, champion.version, "champion", _expired(this, champion)) if champion else None,
             contender(best, digest[:12], best),
             evidence=evidence,
-            not_trained=training.get("not_trained"),
+            not_trained=training.not_trained,
             no_champion=no_champion,
             none_before=none_before,
             skipped=skipped,
         )
     else:
         best = "ewma_historical"
-        why = f"No network was trained: {training['not_trained']}. " if training.get("not_trained") else ""
+        why = f"No network was trained: {training.not_trained}. " if training.not_trained else ""
         reason = f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged."
         decision = gate.Decision(
             model=best,
@@ -124,7 +123,7 @@ def _none_before(this: Run) -> str:
 
 def _expired(this: Run, champion: "Registered") -> str | None:
     """Return in words why a champion is too old to be published."""
-    age = len(this.settings.sessions.between(champion.as_of, this.as_of)) - 1
+    age = len(this.settings.clock.sessions.between(champion.as_of, this.as_of)) - 1
     limit = this.settings.champion_expires_after
     return f"it is {age} sessions old and has expired after {limit}" if age > limit else None
 
@@ -155,7 +154,7 @@ def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> 
     if card.targets_last:
         seen = date.fromisoformat(card.targets_last) + timedelta(days=1)
     else:  # a model from before this was written down
-        sessions = this.settings.sessions
+        sessions = this.settings.clock.sessions
         seen = sessions.shift(sessions.at_or_before(date.fromisoformat(card.train_last)), card.horizon + 1)
     fair = heldout.since(pd.Timestamp(seen))
     if not len(fair.actual_NH):

@@ -102,9 +102,9 @@ def _calendars(now: datetime) -> str:
         run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
         symbols, refused = run.symbols, dict(run.refused)
     reasons = [f"{symbol}: {reason}" for symbol, reason in refused.items()]
-    if found := [*settings.calendar_warnings(symbols, now.date()), *reasons]:
+    if found := [*settings.clock.calendar_warnings(symbols, now.date()), *reasons]:
         return _Warning("; ".join(found))
-    codes = sorted({settings.exchange, *(settings.market_of(symbol).calendar for symbol in symbols)})
+    codes = sorted({settings.exchange, *(settings.clock.market_of(symbol).calendar for symbol in symbols)})
     return f"{', '.join(codes)} ({installed()})"
 
 

@@ -6,7 +6,7 @@ quantiles of the held-out windows; `compare` puts them together.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from pipeline.jobs.context import Progress, digest_of, features_of, training_pre
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.results import BaselineNotes, BaselineResult, CompareResult, TrainAllResult, TrainResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import HELDOUT, LIVE, MODEL, NETWORK, baseline_notes, heldout_by
+from pipeline.jobs.run_artifacts import HELDOUT, LIVE, MODEL, NETWORK, TRAINING, baseline_notes, heldout_by
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -128,8 +128,9 @@ def _forecast_by(this: Run, windows: _Windows, name: str) -> BaselineResult:
 def _train(this: Run, windows: _Windows, progress: Progress | None) -> TrainResult:
     from pipeline.modeling.data import splits
     from pipeline.modeling.diagnostics.drift import input_drift
-    from pipeline.modeling.diagnostics.gradient_memory import memory_of
-    from pipeline.modeling.training.train_model import parameters, retrain
+    from pipeline.modeling.diagnostics.gradient_memory import gradient_memory_of
+    from pipeline.modeling.training.train_model import retrain
+    from pipeline.modeling.training.training_record import TrainingRecord
 
     settings = this.settings
     features, fold, heldout = windows.features, windows.fold, windows.heldout
@@ -146,15 +147,14 @@ def _train(this: Run, windows: _Windows, progress: Progress | None) -> TrainResu
         )
         with this.making(MODEL) as folder:
             trained.forecaster.save(folder)
-        training = trained.story
-        training["memory"] = memory_of(trained.forecaster, features, fold.test)
+        record = replace(trained.record, gradient_memory=gradient_memory_of(trained.forecaster, features, fold.test))
         heldout = heldout.also(settings.network, trained.forecaster.quantiles(features, fold.test))
     else:
-        training = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": not_trained}
-    training["drift"] = input_drift(features, fold.train)
+        record = TrainingRecord.without_network(settings, not_trained)
+    record = replace(record, drift=input_drift(features, fold.train))
     _keep(this, NETWORK, heldout)
-    this.write("training", training)
-    return TrainResult(trained=not_trained is None, reason=not_trained, seconds=training["seconds"])
+    this.save(TRAINING, record)
+    return TrainResult(trained=record.trained, reason=not_trained, seconds=record.seconds)
 
 
 def _keep(this: Run, name: str, heldout: "Heldout") -> None:
@@ -191,7 +191,7 @@ def _not_due(this: Run) -> str | None:
         return None
     if champion is None or champion.network != settings.network:
         return None
-    age = len(settings.sessions.between(champion.as_of, this.as_of)) - 1
+    age = len(settings.clock.sessions.between(champion.as_of, this.as_of)) - 1
     if age >= settings.retrain_every:
         return None
     return (

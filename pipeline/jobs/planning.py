@@ -12,7 +12,6 @@ from pipeline.jobs.results import Plan
 from pipeline.jobs.run import Run
 from pipeline.jobs.trials import departures
 from pipeline.jobs.trigger_form import require_complete
-from pipeline.market.exchanges import refusals
 from pipeline.market.sessions import Sessions
 from pipeline.prices.sources import Source, open_source
 
@@ -40,12 +39,12 @@ def plan_run(
     source = open_source(settings, today=now.date())
     wanted = settings.symbols or source.symbols()
     source.require(wanted)
-    refused = refusals(wanted, settings.exchange, settings.markets)
+    refused = settings.clock.refusals(wanted)
     symbols = tuple(symbol for symbol in wanted if symbol not in refused)
     if not symbols:
         first = [f"{symbol}: {reason}" for symbol, reason in list(refused.items())[:_NAMED]]
         raise BadSymbol("; ".join([*first, *([f"and {len(refused) - _NAMED} more"] if len(refused) > _NAMED else [])]))
-    session = _resolve(settings.sessions, source, now, as_of, None if manual else interval_end)
+    session = _resolve(settings.clock.sessions, source, now, as_of, None if manual else interval_end)
     frozen = settings.frozen()
     name = key or f"terminal__{session}"
     return Run(
@@ -119,4 +118,5 @@ def plan(
     )
     size = run.settings.ingest_batch
     batches = tuple(run.symbols[at : at + size] for at in range(0, len(run.symbols), size))
-    return Plan(run=run, batches=batches, warnings=tuple(run.settings.calendar_warnings(run.symbols, run.as_of)))
+    warnings = run.settings.clock.calendar_warnings(run.symbols, run.as_of)
+    return Plan(run=run, batches=batches, warnings=tuple(warnings))

@@ -31,10 +31,8 @@ def ingest(
     settings = this.settings
     request = Request(
         symbols=tuple(batch),
-        last_of=lambda symbol: settings.last_session(symbol, this.as_of),
-        sessions_of=settings.sessions_of,
+        clock=settings.clock.at(this.as_of),
         known_at=known_at,
-        settled_at=settings.known_by(this.as_of),
         whole=whole,
         last_try=last_try,
     )

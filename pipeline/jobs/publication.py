@@ -11,7 +11,7 @@ from pipeline.errors import MissingStep
 from pipeline.jobs.context import own_record, snapshot_of
 from pipeline.jobs.results import PublishResult, UploadResult
 from pipeline.jobs.run import FileArtifact, Run
-from pipeline.jobs.run_artifacts import FORECAST, FORECASTS, SOURCE, UPLOAD, baseline_forecasts
+from pipeline.jobs.run_artifacts import FORECAST, FORECASTS, SOURCE, TRAINING, UPLOAD, baseline_forecasts
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
 from pipeline.storage.documents import to_document
@@ -36,7 +36,7 @@ def publish(this: Run, *, now: datetime) -> PublishResult:
 
     @cache
     def complete_at(symbol: str, session: date) -> datetime:
-        sessions = settings.sessions_of(symbol)
+        sessions = settings.clock.sessions_of(symbol)
         # An estimated target is a holiday of a calendar that was upgraded since.
         return sessions.complete_at(sessions.at_or_before(session))
 
@@ -120,8 +120,7 @@ def _edition(this: Run) -> "Edition":
     from pipeline.publishing.edition import Edition
 
     settings = this.settings
-    outcome, uploaded = this.load(FORECAST), this.load(UPLOAD)
-    training = this.read("training", made_by="train")
+    outcome, uploaded, training = this.load(FORECAST), this.load(UPLOAD), this.load(TRAINING)
     frozen = snapshot_of(this)
     bars = read_snapshot(frozen)
     record = own_record(this)
@@ -142,12 +141,12 @@ def _edition(this: Run) -> "Edition":
         live_by_symbol={kind: track_record.by_symbol(part) for kind, part in kinds.items()},
         out_of_bounds=tuple(track_record.out_of_bounds(kinds["live"])) if "live" in kinds else (),
         audit=this.read("audit", made_by="ingest"),
-        drift=training.get("drift", {}),
-        memory=training.get("memory") or {},
+        drift=training.drift,
+        gradient_memory=training.gradient_memory,
         withheld=[to_document(row) for row in outcome.withheld],
         trial=this.trial,
         make_latest=this.make_latest,
-        warnings=settings.calendar_warnings(this.symbols, this.as_of),
+        warnings=settings.clock.calendar_warnings(this.symbols, this.as_of),
         provenance={
             "source": settings.source,
             **_read_as(this),

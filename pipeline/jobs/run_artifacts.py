@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from pipeline.jobs.results import BaselineNotes, ScoreResult, SymbolReason, UploadResult
 from pipeline.jobs.run import Artifact, FileArtifact, Run
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class ForecastOutcome:
 RUN = Artifact("run", Run, step="ingest")
 SOURCE = Artifact("source", SourceReading, step="ingest")
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
+TRAINING = Artifact("training", TrainingRecord, step="train")
+MODEL_CARD = Artifact("model/model", ModelCard, step="train")
 LIVE = Artifact("live", ScoreResult, step="score")
 UPLOAD = Artifact("upload", UploadResult, step="train")
 FORECAST = Artifact("forecast", ForecastOutcome, step="forecast")

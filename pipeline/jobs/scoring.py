@@ -1,9 +1,6 @@
 """The scoring step: forecasts published earlier whose target session has closed."""
 
-from datetime import date
-
 from pipeline.database.engine import open_database
-from pipeline.errors import BadSymbol
 from pipeline.jobs.context import snapshot_of, standing_record
 from pipeline.jobs.results import ScoreResult
 from pipeline.jobs.run import Run
@@ -18,20 +15,12 @@ def score(this: Run) -> ScoreResult:
     from pipeline.evaluation.forecast_log import score_due
 
     engine = open_database(this.settings.database)
-
-    def origin_of(symbol: str, day: date) -> date:
-        try:
-            return this.settings.last_session(symbol, day)
-        except BadSymbol:  # it was published before its market was refused; it has no bars to be scored with
-            return day
-
     scored = score_due(
         engine,
         this.settings.source,
         read_snapshot(snapshot_of(this)),
         this.as_of,
-        origin_of,
-        this.settings.sessions_of,
+        this.settings.clock,
         series=series_of(this),
     )
     record = standing_record(this)

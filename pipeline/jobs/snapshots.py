@@ -1,6 +1,6 @@
 """The snapshot step: audit what is stored and freeze it as the session's prices."""
 
-from datetime import date, datetime
+from datetime import datetime
 
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSession, NothingToForecast
@@ -23,15 +23,11 @@ def snapshot(this: Run, *, known_at: datetime) -> SnapshotResult:
     """
     settings = this.settings
     engine = open_database(settings.database)
-
-    def last_of(symbol: str) -> date:
-        return settings.last_session(symbol, this.as_of)
-
-    known = AsOf(engine, settings.source, this.symbols, last_of, settings.known_by(this.as_of))
+    known = AsOf(engine, settings.source, this.symbols, settings.clock.at(this.as_of))
     with settings.store.making(SNAPSHOTS) as folder:
         frozen = write_snapshot(known.tables(), this.as_of, folder)
         name = f"{SNAPSHOTS}/{frozen.path.relative_to(folder).as_posix()}"
-        audit = look_over(engine, known, read_snapshot(frozen), settings, this.symbols, last_of, now=known_at)
+        audit = look_over(known, read_snapshot(frozen), now=known_at)
     if not known.rows and not audit["quarantine"] + audit["reject"]:
         raise BadSession(f"there are no prices up to {this.as_of} for {', '.join(this.symbols[:5])}; run ingest first")
     this.save(RUN, this)

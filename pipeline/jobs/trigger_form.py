@@ -92,7 +92,7 @@ def day(name: str) -> Check:
 
 def session(value: Any, now: datetime) -> None:
     """Check a date that has to be a complete session of the exchange."""
-    require_complete(Settings.load().sessions, now, _date("as_of", value))
+    require_complete(Settings.load().clock.sessions, now, _date("as_of", value))
 
 
 def require_complete(sessions: Sessions, now: datetime, as_of: date) -> None:

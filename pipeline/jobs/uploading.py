@@ -1,16 +1,20 @@
 """The step that takes a training to MLflow, with all that is to be known of its run."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pipeline.jobs.context import own_record, snapshot_of
 from pipeline.jobs.results import UploadResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import FIGURES, LIVE, MODEL, UPLOAD
+from pipeline.jobs.run_artifacts import FIGURES, LIVE, MODEL, MODEL_CARD, TRAINING, UPLOAD
 from pipeline.prices.store.snapshot import read_snapshot
+
+if TYPE_CHECKING:
+    from pipeline.modeling.training.training_record import TrainingRecord
 
 
 def upload(this: Run, *, try_number: int = 1) -> UploadResult:
@@ -18,9 +22,9 @@ def upload(this: Run, *, try_number: int = 1) -> UploadResult:
     from pipeline.tracking import provenance, registry, runs
 
     settings = this.settings
-    training, scores = this.read("training", made_by="train"), this.read("scores", made_by="train")
+    training, scores = this.load(TRAINING), this.read("scores", made_by="train")
     frozen = snapshot_of(this)
-    card = this.read("model/model", made_by="train") if "not_trained" not in training else {"network": settings.network}
+    card = this.load(MODEL_CARD) if training.trained else None
     tags = provenance.run_tags(
         settings,
         as_of=this.as_of,
@@ -29,7 +33,8 @@ def upload(this: Run, *, try_number: int = 1) -> UploadResult:
         provenance=this.provenance,
         try_number=try_number,
     )
-    tags |= {name: str(card[name]) for name in ("weights_sha256",) if name in card}
+    if card is not None:
+        tags["weights_sha256"] = card.weights_sha256
     if this.trial:
         tags["trial"] = "; ".join(this.trial)
     run_id = runs.open_run(
@@ -41,19 +46,19 @@ def upload(this: Run, *, try_number: int = 1) -> UploadResult:
             run_id,
             training=training,
             scores=scores,
-            model_info=card,
+            card=card,
             snapshot=frozen.path,
             data_digest=frozen.digest,
             address=frozen.address,
             figures=_draw(training, scores, folder),
         )
     runs.log_audit(settings, run_id, this.read("audit", made_by="ingest"))
-    runs.log_metrics(settings, run_id, {f"drift/psi_{name}": value for name, value in training["drift"].items()})
-    if memory := training.get("memory"):
-        runs.log_metrics(settings, run_id, {f"memory/{name}": value for name, value in memory["numbers"].items()})
+    runs.log_metrics(settings, run_id, {f"drift/psi_{name}": value for name, value in training.drift.items()})
+    if memory := training.gradient_memory:
+        runs.log_metrics(settings, run_id, {f"memory/{name}": value for name, value in asdict(memory.numbers).items()})
     _log_record(this, run_id)
     version = None
-    if "not_trained" not in training:
+    if card is not None:
         trial = {"trial": tags["trial"]} if this.trial else {}
         tags = {"data_digest": frozen.digest, "git_commit": tags["git_commit"], **trial}
         example = _example(read_snapshot(frozen), settings.context_length)
@@ -71,16 +76,16 @@ def upload(this: Run, *, try_number: int = 1) -> UploadResult:
     return result
 
 
-def _draw(training: Mapping[str, Any], scores: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+def _draw(training: "TrainingRecord", scores: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     from pipeline.publishing.charts import memory_png, png
 
     folder.mkdir(exist_ok=True)
     figures = {}
     if scores["models"]:
         figures["scores"] = png.scores_chart(scores, folder / "scores.png")
-    if curves := training["curves"]:
-        figures["training"] = png.training_chart(curves, folder / "training.png", best_step=training["best_step"])
-    if memory := training.get("memory"):
+    if training.trained:
+        figures["training"] = png.training_chart(training, folder / "training.png")
+    if memory := training.gradient_memory:
         figures["memory"] = memory_png.memory_chart(memory, memory_png.recall_result(), folder / "memory.png")
     return figures
 

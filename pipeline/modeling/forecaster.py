@@ -7,7 +7,7 @@ Legend: N origins, L context, F features, H horizon, Q quantile levels.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Self
 
@@ -17,49 +17,16 @@ from safetensors.torch import load, save
 from torch import nn
 
 from pipeline.errors import CorruptFile, MissingStep
-from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Array
 from pipeline.modeling.data.windows import Origins, Windows
+from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.networks.batched import in_chunks
-from pipeline.modeling.networks.quantile_networks import Shape, build
+from pipeline.modeling.networks.quantile_networks import build
 from pipeline.modeling.torch_runtime import settle
 from pipeline.storage.atomic_files import sha256_bytes, write_atomic
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelCard:
-    """What is said of a model in `model.json`: enough to rebuild it, and where it comes from."""
-
-    network: str
-    levels: tuple[float, ...]
-    horizon: int
-    context_length: int
-    hidden_size: int
-    as_of: str
-    symbols: tuple[str, ...]  # those of the training windows
-    train_first: str  # first and last session that a training or validation window ends with
-    train_last: str
-    seed: int
-    training_steps: int
-    data_digest: str
-    targets_last: str = ""  # the last session that a target of those windows touches
-    features: tuple[str, ...] = INPUTS
-    weights_sha256: str = ""
-
-    @property
-    def shape(self) -> Shape:
-        """The sizes of the network."""
-        return Shape(
-            network=self.network,
-            features=len(self.features),
-            context_length=self.context_length,
-            hidden_size=self.hidden_size,
-            horizon=self.horizon,
-            levels=len(self.levels),
-        )
 
 
 class Forecaster:

@@ -3,15 +3,13 @@ present is too doubtful to forecast from.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Engine
 
-from pipeline.config import Settings
 from pipeline.database.engine import reading, writing
 from pipeline.prices.quality import MEANING, gaps, identical_series, series_notes
 from pipeline.prices.quality.digest import top_reasons, unique_notes
@@ -27,32 +25,23 @@ _PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
 _FINDING = ["symbol", "session", "verdict", "rule", "detail"]
 
 
-def look_over(
-    engine: Engine,
-    known: AsOf,
-    bars: pd.DataFrame,
-    settings: Settings,
-    symbols: tuple[str, ...],
-    last_of: Callable[[str], date],
-    *,
-    now: datetime,
-) -> dict[str, Any]:
+def look_over(known: AsOf, bars: pd.DataFrame, *, now: datetime) -> dict[str, Any]:
     """Return the audit of a snapshot, ready for JSON.
 
     Counts of bars by verdict, `gaps`, `reconstructed` (bars known only later than the session), `problems`, `doubtful`:
     symbol and reason of each that gets no forecast, and `seams`: symbol, session and detail of each step in scale that
     nobody has released; `reasons` and `notes`, of bars and of whole series, as `quality.digest` has them.
     """
-    _hold_twins(engine, settings.source, bars, now)
-    held = _held_back(engine, settings.source, known, symbols, max(map(last_of, symbols)))
+    _hold_twins(known, bars, now)
+    held = _held_back(known)
     still = _with_true_seams(held[held["status"].isin(["open", "confirmed"])], bars)
     warnings = known.warnings().assign(verdict="warn")
     warnings = warnings.assign(detail=[MEANING.get(rule, rule.replace("_", " ")) for rule in warnings["rule"]])
-    missing = _not_held(gaps(bars, settings.sessions_of, last_of), still)
+    missing = _not_held(gaps(bars, known.clock), still)
     bad = still.drop_duplicates(["symbol", "session"])["verdict"].value_counts()
-    reasons = _reasons(engine, settings.source, known, symbols, last_of)
+    reasons = _reasons(known)
     problems = pd.concat([still[_FINDING], warnings[_FINDING], missing[_FINDING]], ignore_index=True)
-    notes = _notes(bars, problems, settings)
+    notes = _notes(bars, problems, known)
     return {
         "accept": known.rows - len(warnings),
         "warn": len(warnings),
@@ -61,7 +50,7 @@ def look_over(
         "released": len(held) - len(still),
         "gaps": len(missing),
         "reconstructed": known.reconstructed,
-        "doubtful": _also_shifted(doubtful(bars, symbols, last_of, still, reasons), notes, symbols),
+        "doubtful": _also_shifted(doubtful(bars, known, still, reasons), notes, known.symbols),
         "seams": _seams(still),
         "reasons": top_reasons(problems),
         "notes": notes,
@@ -69,23 +58,17 @@ def look_over(
     }
 
 
-def _notes(bars: pd.DataFrame, problems: pd.DataFrame, settings: Settings) -> list[Note]:
+def _notes(bars: pd.DataFrame, problems: pd.DataFrame, known: AsOf) -> list[Note]:
     """Return what is to be said of whole series: from the bars stored, and from what the store has kept of findings.
 
     Neither depends on when it is asked: a replay reads the same bars and findings and says the same.
     """
-    notes = series_notes(bars, settings.sessions_of, dividends_as_given=settings.source == "files")
+    notes = series_notes(bars, known.clock.market, dividends_as_given=known.source == "files")
     said = problems[problems["rule"].isin(OF_SERIES)].drop_duplicates(["symbol", "rule"], keep="last")
     return unique_notes([*notes, *_records(said[["symbol", "rule", "detail"]])])
 
 
-def doubtful(
-    bars: pd.DataFrame,
-    symbols: tuple[str, ...],
-    last_of: Callable[[str], date],
-    held: pd.DataFrame,
-    reasons: Mapping[str, str],
-) -> list[dict[str, str]]:
+def doubtful(bars: pd.DataFrame, known: AsOf, held: pd.DataFrame, reasons: Mapping[str, str]) -> list[dict[str, str]]:
     """Return `symbol` and `reason` of those whose bar for their last session is missing, held back, or another's, or on
     another scale than the bars before it.
 
@@ -93,8 +76,8 @@ def doubtful(
     """
     reached = bars.groupby("symbol")["session"].max()
     rows = []
-    for symbol in symbols:
-        last = last_of(symbol)
+    for symbol in known.symbols:
+        last = known.clock.last(symbol)
         here = reached[symbol].date() if symbol in reached.index else None
         mine = held[held["symbol"] == symbol]
         spoilt = mine.loc[_is_twin(mine) | _recent_seam(mine, last), "detail"]
@@ -186,36 +169,35 @@ def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str 
     return f"has no bar for {last}, its last is of {here}" if here else f"has no bar up to {last}"
 
 
-def _held_back(engine: Engine, source: str, known: AsOf, symbols: tuple[str, ...], last: date) -> pd.DataFrame:
+def _held_back(known: AsOf) -> pd.DataFrame:
     """Return what was held back, of live symbols as it stood at the cutoff: the audit is as old as the bars."""
-    live = tuple(symbol for symbol in symbols if symbol in known.live)
-    others = tuple(symbol for symbol in symbols if symbol not in known.live)
-    then = quarantine.held_back(engine, source, live, last, by=known.cutoff) if live else None
-    now = quarantine.held_back(engine, source, others, last) if others else None
+    last = max(map(known.clock.last, known.symbols))
+    live = tuple(symbol for symbol in known.symbols if symbol in known.live)
+    others = tuple(symbol for symbol in known.symbols if symbol not in known.live)
+    then = quarantine.held_back(known.engine, known.source, live, last, by=known.cutoff) if live else None
+    now = quarantine.held_back(known.engine, known.source, others, last) if others else None
     return pd.concat([part for part in (then, now) if part is not None], ignore_index=True)
 
 
-def _reasons(
-    engine: Engine, source: str, known: AsOf, symbols: tuple[str, ...], last_of: Callable[[str], date]
-) -> dict[str, str]:
+def _reasons(known: AsOf) -> dict[str, str]:
     """Return why the bar of a last session is missing, where a run has said so: for live symbols the run of then."""
-    others = {symbol: last_of(symbol) for symbol in symbols if symbol not in known.live}
-    with reading(engine) as connection:
-        return request_log.missed(connection, source, others) | known.missed
+    others = {symbol: known.clock.last(symbol) for symbol in known.symbols if symbol not in known.live}
+    with reading(known.engine) as connection:
+        return request_log.missed(connection, known.source, others) | known.missed
 
 
-def _hold_twins(engine: Engine, source: str, bars: pd.DataFrame, now: datetime) -> None:
+def _hold_twins(known: AsOf, bars: pd.DataFrame, now: datetime) -> None:
     """Put the last bar of series that are another symbol's into quarantine, once, for a person to look at."""
     twins = identical_series(bars)
     if twins.empty:
         return
-    before = quarantine.held_back(engine, source, tuple(twins["symbol"].unique()), date.max)
-    known = before.loc[before["rule"] == quarantine.IDENTICAL, "symbol"]
-    twins = twins[~twins["symbol"].isin(known)].drop_duplicates("symbol")
+    before = quarantine.held_back(known.engine, known.source, tuple(twins["symbol"].unique()), date.max)
+    held = before.loc[before["rule"] == quarantine.IDENTICAL, "symbol"]
+    twins = twins[~twins["symbol"].isin(held)].drop_duplicates("symbol")
     rows = bars.drop_duplicates("symbol", keep="last").merge(twins.drop(columns="session"), on="symbol")
     rows = rows.assign(verdict="quarantine")  # both stay stored; neither is forecast before somebody has looked
-    with writing(engine) as connection:
-        quarantine.hold(connection, source, rows, now.astimezone(UTC).replace(tzinfo=None))
+    with writing(known.engine) as connection:
+        quarantine.hold(connection, known.source, rows, now.astimezone(UTC).replace(tzinfo=None))
 
 
 def _listed(problems: pd.DataFrame) -> list[dict[str, Any]]:

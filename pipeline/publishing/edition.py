@@ -21,6 +21,7 @@ from pipeline.forecast_schema import (
     QUANTILES,
     RANGE_POSITIONS,
 )
+from pipeline.modeling.training.training_record import GradientMemory
 
 Floats = npt.NDArray[np.float64]
 
@@ -79,8 +80,8 @@ class Edition:
     audit: Mapping[str, Any] = field(default_factory=dict)
     # Population stability index of each input: the last quarter against the sessions trained on.
     drift: Mapping[str, float] = field(default_factory=dict)
-    # What training.json holds of how far back each network looks.
-    memory: Mapping[str, Any] = field(default_factory=dict)
+    # How far back each network looks; None where nothing was trained.
+    gradient_memory: GradientMemory | None = None
     # {"symbol", "reason"} of each symbol that gets no forecast.
     withheld: Sequence[Mapping[str, str]] = ()
     # Sentences about what may be wrong with it, such as a calendar that ends.

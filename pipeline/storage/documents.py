@@ -1,7 +1,8 @@
 """Frozen dataclasses as JSON documents and back: the one place where that is done.
 
-A document keeps the names of the fields. Fields that only the file has are ignored (a newer version wrote it); fields
-that it lacks take their defaults (an older version wrote it).
+A document keeps the names of the fields, or the alias that a field declares (`Annotated[X, Field(alias="x")]`). Fields
+that only the file has are ignored (a newer version wrote it); fields that it lacks take their defaults (an older
+version wrote it).
 """
 
 import json
@@ -18,7 +19,7 @@ _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}  # building one takes a millis
 
 def to_document(value: object) -> dict[str, Any]:
     """Return a dataclass as JSON has it: dates as text, tuples as lists."""
-    document: dict[str, Any] = _adapter(type(value)).dump_python(value, mode="json")
+    document: dict[str, Any] = _adapter(type(value)).dump_python(value, mode="json", by_alias=True)
     return document
 
 

@@ -11,6 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Settings
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingRecord
+from pipeline.storage.documents import from_document
 from pipeline.tracking import runs
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.connection import connected
@@ -43,17 +46,18 @@ def log_fold(
     where the snapshot is kept, if `snapshot` may be a copy of that.
     """
     parent = _open_parent(settings, key, parent_tags)
-    model = made["model"]
+    card = _card_of(made)
     mine = {**tags, PARENT: parent, BACKTEST: key, "part_sha256": made["sha256"]}
-    mine |= {name: str(model[name]) for name in ("weights_sha256",) if name in model}
+    if card is not None:
+        mine["weights_sha256"] = card.weights_sha256
     name = f"{fold['first']} … {fold['last']}"
     run_id = runs.open_run(settings, experiment=EXPERIMENT, key=f"{key}__{fold['first']}", name=name, tags=mine)
     runs.log_training(
         settings,
         run_id,
-        training=made["training"],
+        training=_training_of(made),
         scores=made["scores"],
-        model_info=model,
+        card=card,
         snapshot=snapshot,
         address=address,
         data_digest=made["made_from"]["snapshot"],
@@ -172,6 +176,16 @@ def _fold_in_words(fold: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     first, last = fold["first"], fold["last"]
     if not made["trained"]:
         return f"Fold {fold['number']}: no network forecasts {first} to {last}; {escape(made['reason'])}."
-    training = made["training"]
-    seen = f"{training['train']['first']} to {training['validation']['last']}"
+    training = _training_of(made)
+    seen = f"{training.train.first} to {training.validation.last}" if training.train and training.validation else ""
     return f"Fold {fold['number']}: the model learnt from windows of {seen} and forecasts from {first} to {last}."
+
+
+def _training_of(made: Mapping[str, Any]) -> TrainingRecord:
+    return from_document(TrainingRecord, made["training"], where="fold.json", remedy="repeat `backtest`")
+
+
+def _card_of(made: Mapping[str, Any]) -> ModelCard | None:
+    if not made["trained"]:
+        return None
+    return from_document(ModelCard, made["model"], where="fold.json", remedy="repeat `backtest`")

@@ -5,20 +5,23 @@ key before one is made, a number that has not changed is not written again, and 
 out from the run's start, by which MLflow knows those that it already has.
 """
 
-import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingCurves, TrainingRecord
 from pipeline.prices.quality.digest import note_lines, reason_lines
 from pipeline.storage.atomic_files import make_tree_private
+from pipeline.storage.documents import dump
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.addresses import address, is_server
 from pipeline.tracking.connection import connected, experiment_id
@@ -77,9 +80,9 @@ def log_training(
     settings: Settings,
     run_id: str,
     *,
-    training: Mapping[str, Any],
+    training: TrainingRecord,
     scores: Scores,
-    model_info: Mapping[str, Any],
+    card: ModelCard | None,
     snapshot: Path,
     data_digest: str,
     figures: Mapping[str, Path],
@@ -87,18 +90,18 @@ def log_training(
 ) -> None:
     """Record a training: parameters, curves, held-out scores beside the baselines, the dataset, tables and figures.
 
-    `training`, `scores` and `model_info` are the contents of training.json, scores.json and model.json; `data_digest`
-    is the snapshot's SHA-256, and `address` where it is kept, if `snapshot` may be a copy of that. Raises PipelineError
-    if the run already holds the parameters of another training.
+    `card` is None where nothing was trained. `scores` is the content of scores.json; `data_digest` is the snapshot's
+    SHA-256, and `address` where it is kept, if `snapshot` may be a copy of that. Raises PipelineError if the run
+    already holds the parameters of another training.
     """
     with connected(settings, f"record the training in run {run_id}") as client, _score_files(scores) as folder:
         run = client.get_run(run_id)
-        _log_parameters(client, run, _parameters(training, model_info))
-        numbers = score_names.metrics(scores, str(model_info["network"]))
-        _log_numbers(client, run, {**numbers, "training_seconds": float(training["seconds"])})
-        _log_curves(client, run, training["curves"])
+        _log_parameters(client, run, _parameters(training, card))
+        numbers = score_names.metrics(scores, training.parameters.network)
+        _log_numbers(client, run, {**numbers, "training_seconds": training.seconds})
+        _log_curves(client, run, training.curves)
         client.log_inputs(run_id, [dataset_input(snapshot, data_digest, settings, address)])
-        (folder / "training.json").write_text(json.dumps(training, indent=1, default=str), encoding="utf-8")
+        (folder / "training.json").write_bytes(dump(training))
         (folder / "figures").mkdir()
         for name, path in figures.items():
             shutil.copyfile(path, folder / "figures" / f"{name}{path.suffix}")
@@ -246,17 +249,18 @@ def _set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, Any]) -> N
         client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in tags.items()])
 
 
-def _parameters(training: Mapping[str, Any], model_info: Mapping[str, Any]) -> dict[str, str]:
-    periods = {
-        f"{part}_{name}": value
-        for part in ("train", "validation")
-        for name, value in (training.get(part) or {}).items()
-        if not isinstance(value, list | dict)
+def _parameters(training: TrainingRecord, card: ModelCard | None) -> dict[str, str]:
+    blocks = {"train": training.train, "validation": training.validation}
+    values: dict[str, object] = {
+        **(asdict(card) if card else {}),
+        **{f"{name}_{key}": value for name, block in blocks.items() if block for key, value in asdict(block).items()},
+        "best_step": training.best_step,
+        "windows": training.windows,
+        **asdict(training.parameters),
     }
-    facts = {name: training[name] for name in ("best_step", "windows") if name in training}
-    merged = {**model_info, **periods, **facts, **training["parameters"]}
-    told = {name: value for name, value in merged.items() if name not in _NOT_PARAMETERS and value is not None}
-    return {name: _as_text(value) for name, value in told.items()}
+    return {
+        name: _as_text(value) for name, value in values.items() if name not in _NOT_PARAMETERS and value is not None
+    }
 
 
 def _as_text(value: object) -> str:
@@ -277,9 +281,9 @@ def _log_parameters(client: "MlflowClient", run: "Run", parameters: Mapping[str,
     client.log_batch(run.info.run_id, params=missing)
 
 
-def _log_curves(client: "MlflowClient", run: "Run", curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+def _log_curves(client: "MlflowClient", run: "Run", curves: TrainingCurves) -> None:
     """The curves over the optimizer's steps. A step counts as a millisecond: a second try must find the same times."""
-    points = [Point(name, value, int(step), int(step)) for name, curve in curves.items() for step, value in curve]
+    points = [Point(name, value, step, step) for name, curve in vars(curves).items() for step, value in curve]
     _log_points(client, run, points)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from pipeline.database.engine import open_database
 from pipeline.evaluation import forecast_log, metrics, track_record
 from pipeline.forecast_schema import LEVELS
+from pipeline.market.clock import MarketClock
 from pipeline.market.sessions import Sessions
 from pipeline.modeling.forecast_frame import forecast_frame
 from pipeline.prices.bars import as_bars
@@ -227,17 +228,22 @@ class Upgraded(Sessions):
         return [day for day in super().between(first, last) if day != date(2027, 1, 1)]
 
 
+class UpgradedClock(MarketClock):
+    def sessions_on(self, calendar: str) -> Sessions:
+        return Upgraded(calendar)
+
+
 @pytest.mark.parametrize(
-    ("sessions", "days", "scored"),
+    ("clock", "days", "scored"),
     [
-        (Sessions("XBOM"), ["2026-12-31", "2027-01-01", "2027-01-04"], [1, 2, 3]),
-        (Sessions("XBOM"), ["2026-12-31", "2027-01-04", "2027-01-05"], [1]),  # the 1st was a holiday: the 4th is step 2
-        (Upgraded("XBOM"), ["2026-12-31", "2027-01-04", "2027-01-05"], [1]),
-        (Upgraded("XBOM"), ["2026-12-31", "2027-01-01", "2027-01-04"], [1]),  # a bar on a day that is not a session
+        (MarketClock(), ["2026-12-31", "2027-01-01", "2027-01-04"], [1, 2, 3]),
+        (MarketClock(), ["2026-12-31", "2027-01-04", "2027-01-05"], [1]),  # the 1st was a holiday: the 4th is step 2
+        (UpgradedClock(), ["2026-12-31", "2027-01-04", "2027-01-05"], [1]),
+        (UpgradedClock(), ["2026-12-31", "2027-01-01", "2027-01-04"], [1]),  # a bar on a day that is not a session
     ],
 )
 def test_an_estimated_target_is_never_scored_against_another_session(
-    engine: Engine, sessions: Sessions, days: list[str], scored: list[int]
+    engine: Engine, clock: MarketClock, days: list[str], scored: list[int]
 ) -> None:
     as_of = date(2026, 12, 30)
     quantiles = np.array(LEVELS)[None, None, :].repeat(3, axis=1) * 0.2 - 0.1
@@ -251,5 +257,5 @@ def test_an_estimated_target_is_never_scored_against_another_session(
     forecast_log.keep(engine, "sample", frame, frame.iloc[:0], "run", now=moment, complete_at=lambda *_: LATER)
     bars = bombay(["2026-12-30", *days])
     last = date(2027, 1, 5)
-    assert forecast_log.score_due(engine, "sample", bars, last, sessions_of=lambda _: sessions) == len(scored)
+    assert forecast_log.score_due(engine, "sample", bars, last, clock) == len(scored)
     assert forecast_log.live_record(engine, "sample", ("INFY.NS",), last)["step"].tolist() == scored

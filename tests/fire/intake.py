@@ -6,12 +6,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pipeline.market.clock import MarketClock
 from pipeline.prices.ingestion import reconcile
 from pipeline.prices.ingestion.ingest import Buffer, Taken, take_in
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.store.writer import PriceStore
 from tests.fire.model import DAYS, believe_all, moment
-from tests.prices.scripted import CLOCK, Scripted, walk
+from tests.prices.scripted import Scripted, walk
 
 NAMES = ("AAA", "BBB", "CCC", "DDD")
 
@@ -42,10 +43,8 @@ def ask(store: PriceStore, source: Scripted, session: date, at: float | datetime
     request = Request(
         **{
             "symbols": source.symbols(),
-            "last_of": lambda _symbol: session,
-            "sessions_of": lambda _symbol: CLOCK,
+            "clock": MarketClock().at(session),
             "known_at": now,
-            "settled_at": now,
             **options,
         }
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select
 
 from pipeline.database.engine import reading
 from pipeline.database.schema import bars, batches, quarantine, series
+from pipeline.market.clock import MarketClock
 from pipeline.market.sessions import Sessions
 from pipeline.prices.bars import COLUMNS, PRICES, VALUES
 from pipeline.prices.quality import Checked
@@ -57,7 +58,7 @@ def checked(kept: pd.DataFrame, held: pd.DataFrame | None = None) -> Checked:
 
 def read(engine: Engine, source: str, symbols: tuple[str, ...], session: date, cutoff: datetime) -> pd.DataFrame:
     """The bars up to `session`, as known at `cutoff`."""
-    return AsOf(engine, source, symbols, lambda _symbol: session, cutoff).bars()
+    return AsOf(engine, source, symbols, MarketClock().at(session), cutoff).bars()
 
 
 def content_of(frame: pd.DataFrame) -> dict[Key, tuple[Bar, str]]:
@@ -191,6 +192,6 @@ def _differ(one: Bar, other: Bar) -> bool:
     return any(abs(a - b) > 1e-9 + 1e-6 * abs(b) for a, b in zip(one, other, strict=True))
 
 
-def believe_all(bars: pd.DataFrame, sessions_of: object, known: pd.DataFrame | None = None) -> Checked:
+def believe_all(bars: pd.DataFrame, clock: object, known: pd.DataFrame | None = None) -> Checked:
     """In the place of `check_bars`: no rule has a say."""
     return checked(bars[COLUMNS].reset_index(drop=True))

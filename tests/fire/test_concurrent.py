@@ -11,6 +11,7 @@ from sqlalchemy import Engine, select
 from pipeline.database import bulk
 from pipeline.database.engine import open_database
 from pipeline.database.schema import bars, series
+from pipeline.market.clock import MarketClock
 from pipeline.prices.store.asof import AsOf
 from pipeline.prices.store.writer import Appended, PriceStore
 from tests.fire.children import at_once
@@ -99,7 +100,7 @@ def _write_or_read(wait: Wait, address: str, who: int, last: int) -> int:
 
 
 def _as_of(store: PriceStore) -> pd.DataFrame:
-    return AsOf(store.engine, "fire", NAMES, lambda _symbol: DAYS[-1], LATE).bars()
+    return AsOf(store.engine, "fire", NAMES, MarketClock().at(DAYS[-1]), LATE).bars()
 
 
 def _in_one_query(store: PriceStore) -> pd.DataFrame:

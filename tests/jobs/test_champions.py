@@ -20,7 +20,7 @@ from pipeline.evaluation.holdout import Heldout
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs import gating, incumbent
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import UPLOAD
+from pipeline.jobs.run_artifacts import TRAINING, UPLOAD
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.storage.documents import to_document
 from pipeline.tracking import registry
@@ -167,7 +167,7 @@ def test_where_mlflow_does_not_answer_no_earlier_champion_stands_in(
 def test_a_network_is_trained_when_the_champion_is_young_and_its_files_are_gone(damaged: Callable[..., None]) -> None:
     damaged("2", "1", how="folder deleted")
     run, decision = judged(DAYS[2], retrain_every=5)
-    assert "not_trained" not in run.read("training", made_by="train")
+    assert run.load(TRAINING).trained
     assert "is missing" in decision["reason"]
 
 

@@ -107,7 +107,7 @@ def prices(last: date, symbols: tuple[str, ...], folder: Path) -> Path:
     rng, parts = np.random.default_rng(5), []
     for symbol in symbols:
         settings = Settings.load(markets="XX=24/5")
-        days = settings.sessions_of(symbol).between(last - timedelta(days=440), last)[-300:]
+        days = settings.clock.sessions_of(symbol).between(last - timedelta(days=440), last)[-300:]
         close = 50 * np.exp(np.cumsum(rng.normal(0, 0.01, len(days))))
         parts.append(
             pd.DataFrame(
@@ -153,7 +153,7 @@ def test_a_run_near_the_end_of_a_calendar_publishes_everybody(
     assert frame.groupby("symbol").size().to_dict() == dict.fromkeys(estimated, 30)
     for symbol, part in frame.groupby("symbol"):
         own = [date.fromisoformat(str(day)[:10]) for day in part["target_session"]]
-        sessions = Settings.load().sessions_of(str(symbol))
+        sessions = Settings.load().clock.sessions_of(str(symbol))
         assert own == sessions.following(date.fromisoformat(str(part["last_session"].iloc[0])[:10]), 30)
     steps = {each["symbol"]: each["steps"] for each in published.forecasts["forecasts"]}
     assert steps["IBM"][0]["target_session"] == first

@@ -11,6 +11,7 @@ from pipeline import jobs
 from pipeline.config import Settings
 from pipeline.errors import BadSetting, BadSymbol
 from pipeline.market import exchange_tables
+from pipeline.market.clock import MarketClock
 from pipeline.market.exchanges import market_of
 from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import future_returns, make_features
@@ -103,10 +104,10 @@ def test_a_symbol_of_no_known_market_is_refused_with_the_setting(symbol: str, sa
 def test_a_setting_maps_suffixes_and_indices_to_calendars(
     setting: str, symbol: str, calendar: str, currency: str
 ) -> None:
-    market = Settings.load(markets=setting).market_of(symbol)
+    market = Settings.load(markets=setting).clock.market_of(symbol)
     assert (market.calendar, market.currency) == (calendar, currency)
     again = Settings.load(markets=Settings.load(markets=setting).model_dump(mode="json")["markets"])
-    assert again.market_of(symbol) == market
+    assert again.clock.market_of(symbol) == market
 
 
 @pytest.mark.parametrize(
@@ -130,39 +131,30 @@ def test_a_mapping_that_means_nothing_is_refused(setting: str, says: str) -> Non
 def test_every_market_has_a_calendar() -> None:
     now = datetime(2026, 11, 20, 12, tzinfo=UTC)
     for market in {*exchange_tables.BY_SUFFIX.values(), *exchange_tables.BY_INDEX.values()}:
-        assert Settings.load().sessions_on(market.calendar).last_complete(now) <= now.date()
+        assert Settings.load().clock.sessions_on(market.calendar).last_complete(now) <= now.date()
 
 
 def test_a_calendar_goes_back_as_far_as_it_is_recorded() -> None:
     settings = Settings.load()
-    assert settings.sessions_on("XTKS").is_session(date(1997, 1, 6))
-    assert settings.sessions_on("XNYS").is_session(date(1990, 1, 2))
+    assert settings.clock.sessions_on("XTKS").is_session(date(1997, 1, 6))
+    assert settings.clock.sessions_on("XNYS").is_session(date(1990, 1, 2))
 
 
 @pytest.mark.parametrize("exchange", ["XTAE", "ASEX", "XBSE"])
 def test_a_calendar_that_cannot_be_built_is_estimated_throughout(exchange: str) -> None:
-    sessions = Settings.load().sessions_on(exchange)
+    sessions = Settings.load().clock.sessions_on(exchange)
     assert sessions.is_estimated(AS_OF)
     assert sessions.is_session(AS_OF) == (exchange != "XTAE")  # a Friday: Tel Aviv has traded Sunday to Thursday
     assert sessions.is_session(date(2026, 11, 27))  # and Monday to Friday since January 2026
     assert sessions.complete_at(date(2026, 11, 26)).hour in (15, 16)
 
 
-def test_the_last_session_is_that_of_the_symbols_market() -> None:
-    settings = Settings.load(source="files")
-    assert settings.last_session("AAA", AS_OF) == AS_OF
-    assert settings.last_session("DDD.T", AS_OF) == AS_OF  # closed before New York opened
-    assert settings.last_session("CCC-USD", AS_OF) == date(2021, 7, 1)  # its day ends after New York's
-    tokyo = Settings.load(exchange="XTKS")
-    assert tokyo.last_session("^GSPC", AS_OF) == date(2021, 7, 1)
-
-
 def prices() -> pd.DataFrame:
-    settings = Settings.load()
+    clock = MarketClock()
     rng = np.random.default_rng(3)
     parts = []
     for symbol in SYMBOLS:
-        sessions = settings.sessions_of(symbol).between(date(2018, 1, 2), date(2021, 7, 5))
+        sessions = clock.sessions_of(symbol).between(date(2018, 1, 2), date(2021, 7, 5))
         close = 50 * np.exp(np.cumsum(rng.normal(0, 0.01, len(sessions))))
         parts.append(
             pd.DataFrame(
@@ -181,17 +173,11 @@ def prices() -> pd.DataFrame:
 
 
 def panel(table: pd.DataFrame) -> Panel:
-    settings = Settings.load()
-    return panel_from_bars(
-        as_bars(table.rename(columns={"date": "session"})),
-        market_of=lambda symbol: market_of(symbol, "XNYS").calendar,
-        last_of=lambda symbol: settings.last_session(symbol, AS_OF),
-    )
+    return panel_from_bars(as_bars(table.rename(columns={"date": "session"})), MarketClock().at(AS_OF))
 
 
 def until_as_of(table: pd.DataFrame) -> pd.DataFrame:
-    settings = Settings.load()
-    last = pd.to_datetime(table["symbol"].map(lambda symbol: settings.last_session(symbol, AS_OF)))
+    last = pd.to_datetime(table["symbol"].map(MarketClock().at(AS_OF).last))
     return table[table["date"] <= last]
 
 

@@ -14,8 +14,10 @@ from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import Features, ewma_volatility, future_returns, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
 from pipeline.modeling.data.windows import Origins, Windows, usable_origins, with_targets
-from pipeline.modeling.forecaster import Forecaster, ModelCard
-from pipeline.modeling.networks.quantile_networks import Shape, build
+from pipeline.modeling.forecaster import Forecaster
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.networks.network_shape import Shape
+from pipeline.modeling.networks.quantile_networks import build
 from pipeline.modeling.serving import forecast_from_prices
 from pipeline.modeling.training.loop import Fitted, Recipe, fit, pinball
 from pipeline.prices.sources.sample import SampleSource

@@ -19,7 +19,7 @@ from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Panel
 from pipeline.modeling.data.splits import Fold
 from pipeline.modeling.data.windows import Origins
-from pipeline.modeling.networks.quantile_networks import Shape
+from pipeline.modeling.networks.network_shape import Shape
 from pipeline.modeling.torch_runtime import Workers
 from pipeline.modeling.training import precision
 from pipeline.modeling.training.adamw import AdamW, clip

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
+from pipeline.market.clock import MarketClock
 from pipeline.prices.audit import look_over
 from pipeline.prices.ingestion.ingest import take_in
 from pipeline.prices.ingestion.reconcile import Request
@@ -41,21 +42,18 @@ class Desk:
     def ingest(self, session: date, now: datetime, symbols: tuple[str, ...] = NAMES, *, last_try: bool = True) -> None:
         request = Request(
             symbols=symbols,
-            last_of=lambda _symbol: session,
-            sessions_of=lambda _symbol: CLOCK,
+            clock=MarketClock().at(session),
             known_at=now,
-            settled_at=self.settings.known_by(session),
             last_try=last_try,
         )
         take_in(self.source, self.store, request)
 
     def look(self, session: date, now: datetime, symbols: tuple[str, ...] = NAMES) -> tuple[str, dict[str, Any]]:
         """Freeze and audit a session as its run does: the snapshot's SHA-256 and the audit."""
-        engine = self.store.engine
-        known = AsOf(engine, "yahoo", symbols, lambda _symbol: session, self.settings.known_by(session))
+        known = AsOf(self.store.engine, "yahoo", symbols, MarketClock().at(session))
         frozen = write_snapshot(known.tables(), session, self.home / "snapshots")
         bars = read_snapshot(frozen)
-        audit = look_over(engine, known, bars, self.settings, symbols, lambda _symbol: session, now=now)
+        audit = look_over(known, bars, now=now)
         return frozen.digest, audit
 
     def run(self, session: date) -> dict[str, Any]:

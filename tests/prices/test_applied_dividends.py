@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline.database.engine import open_database
+from pipeline.market.clock import MarketClock
 from pipeline.prices.adjustments import total_return
 from pipeline.prices.applied_dividends import dividends_in_prices
 from pipeline.prices.ingestion.ingest import take_in
@@ -16,7 +17,7 @@ from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.sources.files import FilesSource
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.prices.store.writer import PriceStore
-from tests.prices.quality.made import NEW_YORK, PRICES, check, notes, series
+from tests.prices.quality.made import PRICES, check, notes, series
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 ENOUGH = {30 + 40 * number: 0.012 for number in range(8)}  # eight dividends of 1.2 %
@@ -130,10 +131,8 @@ def test_an_earlier_session_asked_for_later_counts_no_dividend_again(tmp_path: P
     def ingest(last: date) -> dict[str, int]:
         request = Request(
             symbols=("A",),
-            last_of=lambda _symbol: last,
-            sessions_of=lambda _symbol: NEW_YORK,
+            clock=MarketClock().at(last),
             known_at=datetime(2026, 1, 2, tzinfo=UTC),
-            settled_at=datetime(2026, 1, 1, tzinfo=UTC),
         )
         return asdict(take_in(source, store, request).appended)
 

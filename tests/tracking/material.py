@@ -1,5 +1,6 @@
 """What training and the gate leave on disk, made up: the same shape, small."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,29 @@ from typing import Any
 import torch
 
 from pipeline.forecast_schema import INPUTS, LEVELS
-from pipeline.modeling.forecaster import Forecaster, ModelCard
+from pipeline.modeling.forecaster import Forecaster
+from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.networks.quantile_networks import build
+from pipeline.modeling.training.training_record import (
+    TrainingCurves,
+    TrainingParameters,
+    TrainingRecord,
+    WindowBlock,
+)
 
 AS_OF = date(2013, 2, 28)
+PARAMETERS = TrainingParameters(
+    network="lstm",
+    horizon=5,
+    context_length=60,
+    hidden_size=64,
+    training_steps=800,
+    batch_size=256,
+    learning_rate=0.001,
+    holdout_sessions=252,
+    validation_sessions=126,
+    seed=7,
+)
 
 
 def model_card(as_of: date = AS_OF) -> dict[str, Any]:
@@ -62,19 +82,24 @@ def _score(crps: float) -> dict[str, Any]:
     }
 
 
-def training() -> dict[str, Any]:
-    return {
-        "parameters": {"network": "lstm", "training_steps": 800, "learning_rate": 0.001},
-        "curves": {
-            "train_pinball": [[step, 1 / step] for step in range(10, 810, 10)],
-            "validation_pinball": [[step, 2 / step] for step in range(50, 850, 50)],
-        },
-        "best_step": 700,
-        "seconds": 21.5,
-        "windows": 5000,
-        "train": {"first": "2000-03-01", "last": "2011-08-01", "windows": 4000},
-        "validation": {"first": "2011-08-10", "last": "2012-02-01", "windows": 510},
-    }
+def training(**parameters: Any) -> TrainingRecord:
+    """The record of a training; `parameters` replace settings."""
+    return TrainingRecord(
+        parameters=replace(PARAMETERS, **parameters),
+        curves=TrainingCurves(
+            train_pinball=tuple((step, 1 / step) for step in range(10, 810, 10)),
+            validation_pinball=tuple((step, 2 / step) for step in range(50, 850, 50)),
+        ),
+        best_step=700,
+        seconds=21.5,
+        windows=5000,
+        train=WindowBlock(first="2000-03-01", last="2011-08-01", windows=4000),
+        validation=WindowBlock(first="2011-08-10", last="2012-02-01", windows=510),
+    )
+
+
+def untrained(reason: str = "too little history") -> TrainingRecord:
+    return TrainingRecord(parameters=PARAMETERS, not_trained=reason)
 
 
 def decision(**changes: Any) -> dict[str, Any]:

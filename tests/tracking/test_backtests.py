@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from pipeline.config import Settings
+from pipeline.storage.documents import to_document
 from pipeline.tracking import backtests, runs
-from tests.tracking.material import model_card, scores, training
+from tests.tracking.material import model_card, scores, training, untrained
 
 SCORES = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0)
 FOLDS = [
@@ -23,7 +24,7 @@ def made(weights: str = "e" * 64) -> dict[str, Any]:
         "sha256": "f" * 64,
         "trained": True,
         "reason": None,
-        "training": training(),
+        "training": to_document(training()),
         "model": {**model_card(), "weights_sha256": weights},
         "scores": SCORES,
     }
@@ -141,12 +142,11 @@ def test_a_fold_trained_anew_takes_the_place_of_the_first(log_fold: Any, client:
 
 
 def test_a_fold_without_a_network_says_why(log_fold: Any, client: Any) -> None:
-    untrained = {"parameters": {"network": "lstm"}, "curves": {}, "seconds": 0.0, "not_trained": "too little history"}
     content = {
         **made(),
         "trained": False,
         "reason": "too little history",
-        "training": untrained,
+        "training": to_document(untrained()),
         "model": {"network": "lstm"},
     }
     run = client.get_run(log_fold(FOLDS[0], content))

@@ -9,8 +9,9 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.modeling.model_card import ModelCard
 from pipeline.tracking import runs
-from tests.tracking.material import decision, model_card, scores, training
+from tests.tracking.material import decision, model_card, scores, training, untrained
 
 SCORES = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0)
 JUDGED = scores(lstm=82.5, random_walk=85.5, ewma_historical=83.5, champion=83.0)
@@ -43,7 +44,7 @@ def record(settings: Settings, snapshot: Path, tmp_path: Path) -> Callable[..., 
     figure.write_bytes(b"\x89PNG")
 
     def record_training(run_id: str, **changes: Any) -> None:
-        given = {"training": training(), "scores": SCORES, "model_info": model_card(), "data_digest": "ab" * 32}
+        given = {"training": training(), "scores": SCORES, "card": ModelCard(**model_card()), "data_digest": "ab" * 32}
         runs.log_training(settings, run_id, snapshot=snapshot, figures={"scores": figure}, **{**given, **changes})
 
     return record_training
@@ -179,7 +180,7 @@ def test_parameters_curves_scores_data_and_files_are_all_there(
 def test_another_training_is_not_mixed_into_a_run(open_run: Callable[..., str], record: Callable[..., None]) -> None:
     run_id = open_run()
     record(run_id)
-    other = {**training(), "parameters": {"learning_rate": 0.5}}
+    other = training(learning_rate=0.5)
     with pytest.raises(PipelineError, match=r"learning_rate was '0.001' and is now '0.5'; delete that run"):
         record(run_id, training=other)
 
@@ -189,8 +190,7 @@ def test_a_run_without_a_trained_network_is_recorded_too(
 ) -> None:
     run_id = open_run()
     nothing = {"first": None, "last": None, "sessions": 0, "windows": 0, "models": {}}
-    untrained = {"parameters": {"horizon": 5}, "curves": {}, "seconds": 0.0, "not_trained": "too little history"}
-    record(run_id, training=untrained, scores=nothing, model_info={"network": "lstm"})
+    record(run_id, training=untrained(), scores=nothing, card=None)
     why = decision(
         promoted=False, model="ewma_historical", model_version="abcdef123456", reason="no network was trained."
     )

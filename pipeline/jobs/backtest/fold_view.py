@@ -89,16 +89,17 @@ class View:
     def _by_session(self) -> list["Origins"]:
         from pipeline.evaluation.walk_forward import origins_on
 
-        panel, last_session = self.features.panel, self.settings.last_session
+        panel, clock = self.features.panel, self.settings.clock
         one_of_M = [panel.symbols[int(np.argmax(panel.market_S == m))] for m in range(len(panel.days_MT))]
-        return [origins_on(self.features, [last_session(symbol, day) for symbol in one_of_M]) for day in self.sessions]
+        return [origins_on(self.features, [*map(clock.at(day).last, one_of_M)]) for day in self.sessions]
 
 
 def view_of(this: Run, bars: pd.DataFrame, fold: FoldPlan) -> View:
     """Return what a fold may see of the run's bars: those up to its own last session."""
     settings = this.settings
-    sessions = settings.sessions.between(*map(date.fromisoformat, (fold.first, fold.last)))
-    last_of = {symbol: pd.Timestamp(settings.last_session(symbol, sessions[-1])) for symbol in bars["symbol"].unique()}
-    seen = bars[bars["session"] <= bars["symbol"].map(last_of)].reset_index(drop=True)
+    sessions = settings.clock.sessions.between(*map(date.fromisoformat, (fold.first, fold.last)))
+    clock = settings.clock.at(sessions[-1])
+    last = {symbol: pd.Timestamp(clock.last(symbol)) for symbol in bars["symbol"].unique()}
+    seen = bars[bars["session"] <= bars["symbol"].map(last)].reset_index(drop=True)
     seams = exclusions.seams_of(this, fold.last)
     return View(settings=settings, sessions=sessions, bars=seen, seams=seams)

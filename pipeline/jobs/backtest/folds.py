@@ -7,7 +7,6 @@ are looked up afterwards, and only to score. It leaves `folds/<first session>/`:
 Legend: N windows, H horizon, Q quantile levels.
 """
 
-from dataclasses import asdict
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -23,8 +22,11 @@ from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.backtest.fold_view import View, view_of
 from pipeline.jobs.context import Progress, digest_of, panel_of, snapshot_of, training_precision
 from pipeline.jobs.run import Artifact, FileArtifact, Run
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingParameters, TrainingRecord
 from pipeline.prices.store.snapshot import read_snapshot
 from pipeline.storage.atomic_files import sha256_bytes, sha256_file
+from pipeline.storage.documents import to_document
 from pipeline.tracking.source_files import needed_by
 
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ _VERSION = 12  # digits of a SHA-256 that name a version, as in daily runs
 
 def make(this: Run, fold: FoldPlan, progress: Progress | None) -> FoldRecord:
     """Train, forecast and score a fold; return what fold.json holds."""
-    from pipeline.modeling.training.train_model import parameters
     from pipeline.publishing.edition import check_prices
     from pipeline.publishing.tables import backtest_tables
 
@@ -50,14 +51,13 @@ def make(this: Run, fold: FoldPlan, progress: Progress | None) -> FoldRecord:
     place.remove("fold.json")
     frames = _by_baselines(view)
     trained, reason = _trained(view, progress)
-    model: dict[str, Any] = {"network": settings.network}
-    training: dict[str, Any] = {"parameters": parameters(settings), "curves": {}, "seconds": 0.0, "not_trained": reason}
+    model: ModelCard | None = None
+    training = TrainingRecord.without_network(settings, reason or "")
     if trained is not None:
         with place.making("model") as folder:
-            card = trained.forecaster.save(folder)
-        model = asdict(card)
-        training = trained.story
-        frames.append(_by_network(view, trained, card.weights_sha256))
+            model = trained.forecaster.save(folder)
+        training = trained.record
+        frames.append(_by_network(view, trained, model.weights_sha256))
     frame = backtest_tables.in_order(frames)
     check_prices(frame, f"forecasts of the fold from {fold.first} on")
     part = backtest_tables.as_parquet(frame)
@@ -113,10 +113,10 @@ def judged(this: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
     settings = this.settings
     panel = panel_of(bars, settings, this.as_of)
     future_STH = future_returns(panel.return_ST, settings.horizon)
-    origin = cache(settings.last_session)
+    clock_at = cache(settings.clock.at)
 
     def outcome_of(symbols_N: NDArray[np.str_], as_of_N: NDArray[np.datetime64]) -> "Array":
-        days = [origin(symbol, day) for symbol, day in zip(symbols_N.tolist(), as_of_N.tolist(), strict=True)]
+        days = [clock_at(day).last(symbol) for symbol, day in zip(symbols_N.tolist(), as_of_N.tolist(), strict=True)]
         s_N, t_N = panel.positions(symbols_N, np.array(days, "datetime64[D]"))
         return np.where((t_N >= 0)[:, None], future_STH[s_N, t_N], np.nan)
 
@@ -186,12 +186,12 @@ def _frame(
 ) -> pd.DataFrame:
     from pipeline.modeling.forecast_frame import forecast_frame
 
-    panel, settings = view.features.panel, view.settings
+    panel, settings, clock = view.features.panel, view.settings, view.settings.clock
     symbols = [panel.symbols[s] for s in origins.s_N]
 
     @cache
     def targets(exchange: str, last: date) -> list[date]:
-        return settings.sessions_on(exchange).following(last, settings.horizon)
+        return clock.sessions_on(exchange).following(last, settings.horizon)
 
     frame = forecast_frame(
         symbols,
@@ -199,7 +199,7 @@ def _frame(
         quantiles_NHQ,
         as_of=view.sessions[0],
         targets=[
-            targets(settings.sessions_of(symbol).exchange, day)
+            targets(clock.sessions_of(symbol).exchange, day)
             for symbol, day in zip(symbols, panel.days(origins.s_N, origins.t_N).tolist(), strict=True)
         ],
         levels=LEVELS,
@@ -211,12 +211,10 @@ def _frame(
 
 def _made_from(this: Run, fold: FoldPlan) -> dict[str, Any]:
     """What a fold depends on: where one of these differs, it is made again."""
-    from pipeline.modeling.training.train_model import parameters
-
     return {
         "snapshot": digest_of(this),
         "seams": exclusions.seams_of(this, fold.last),
-        "parameters": parameters(this.settings),
+        "parameters": to_document(TrainingParameters.from_settings(this.settings)),
         "code": _code(),
     }
 

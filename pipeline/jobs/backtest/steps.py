@@ -52,7 +52,7 @@ def plan_backtest(
     settings = Settings.load(**overrides)
     if last > now.date():
         raise BadSession(f"the backtest's last day {last} is in the future; choose one that is over")
-    sessions = settings.sessions.between(first, last)
+    sessions = settings.clock.sessions.between(first, last)
     if not sessions:
         raise BadSession(f"{settings.exchange} has no session from {first} to {last}; the first day comes first")
     begins = open_source(settings, today=now.date()).first_session()

@@ -3,8 +3,7 @@
 Apart from the panel itself, so that training, which has no frames, does not import pandas: 0.3 s and 65 MiB.
 """
 
-from collections.abc import Callable
-from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,22 +12,20 @@ from numpy.typing import NDArray
 from pipeline.modeling.data.panel import NO_DAY, Array, Panel
 from pipeline.prices.adjustments import total_return
 
+if TYPE_CHECKING:
+    from pipeline.market.clock import SessionClock
 
-def panel_from_bars(
-    bars: pd.DataFrame,
-    *,
-    market_of: Callable[[str], str] = lambda _symbol: "",
-    last_of: Callable[[str], date] | None = None,
-) -> Panel:
+
+def panel_from_bars(bars: pd.DataFrame, clock: "SessionClock | None" = None) -> Panel:
     """Return the panel of a frame of bars (as in `pipeline.prices.bars`, sorted by symbol and session).
 
-    `market_of` names the market whose sessions a symbol shares, `last_of` the session that its axis ends with; without
-    it the axis ends with the last bar of its market.
+    `clock` gives the market whose sessions a symbol shares, and the session that its axis ends with. Without it all
+    symbols share one axis, which ends with the last bar.
     """
     codes, symbols = pd.factorize(bars["symbol"], sort=True)
-    names, market_S = np.unique([market_of(symbol) for symbol in symbols], return_inverse=True)
+    names, market_S = np.unique([_market(clock, symbol) for symbol in symbols], return_inverse=True)
     days = bars["session"].to_numpy().astype("datetime64[D]")
-    axes = [_axis(days[market_S[codes] == at], symbols[market_S == at], last_of) for at in range(len(names))]
+    axes = [_axis(days[market_S[codes] == at], symbols[market_S == at], clock) for at in range(len(names))]
     width = max((len(axis) for axis in axes), default=0)
     days_MT = np.full((len(axes), width), NO_DAY)
     at = np.empty(len(bars), np.int64)
@@ -56,10 +53,14 @@ def panel_from_bars(
     )
 
 
+def _market(clock: "SessionClock | None", symbol: str) -> str:
+    return "" if clock is None else clock.market.market_of(symbol).calendar
+
+
 def _axis(
-    days: NDArray[np.datetime64], symbols: NDArray[np.str_], last_of: Callable[[str], date] | None
+    days: NDArray[np.datetime64], symbols: NDArray[np.str_], clock: "SessionClock | None"
 ) -> NDArray[np.datetime64]:
-    if last_of is None:
+    if clock is None:
         return np.unique(days)
-    last = np.datetime64(last_of(str(symbols[0])), "D")
+    last = np.datetime64(clock.last(str(symbols[0])), "D")
     return np.unique(np.append(days, last))

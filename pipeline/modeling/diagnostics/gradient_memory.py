@@ -11,7 +11,6 @@ Legend: N windows, L context, F features, H horizon, Q quantile levels.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,20 +20,22 @@ from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Array
 from pipeline.modeling.data.windows import Origins, Windows
 from pipeline.modeling.forecaster import Forecaster
-from pipeline.modeling.networks.quantile_networks import QuantileHead, Shape, build
+from pipeline.modeling.networks.network_shape import Shape
+from pipeline.modeling.networks.quantile_networks import QuantileHead, build
 from pipeline.modeling.torch_runtime import settle
+from pipeline.modeling.training.training_record import GradientCurves, GradientMemory, GradientNumbers
 
 NETWORKS = ("mlp", "rnn", "lstm")
 _WINDOWS = 256  # at the most; evenly spaced over those given
 _SEED = 20_260  # of the signs and of the head that stands in at the start: not the training's
 
 
-def memory_of(forecaster: Forecaster, features: Features, origins: Origins) -> dict[str, Any] | None:
-    """Return how far back a forecaster looks, as training.json keeps it; None without windows to look at.
+def gradient_memory_of(forecaster: Forecaster, features: Features, origins: Origins) -> GradientMemory | None:
+    """Return how far back a forecaster looks; None without windows.
 
-    `curves` holds `gradient_by_lag` of the trained network (`end`), and that of all three networks before the first
-    step (`start`), on the same windows. `numbers` sum up those of the trained network, as the functions of their names
-    do. torch's random state is left as it was. It costs about as much as four training steps of 256 windows.
+    The curves are `gradient_by_lag` of all three networks before the first step and of the trained one after the last,
+    on the same windows. torch's random state does not change. The cost is that of about four training steps of 256
+    windows.
     """
     if not len(origins):
         return None
@@ -43,21 +44,25 @@ def memory_of(forecaster: Forecaster, features: Features, origins: Origins) -> d
     windows = Windows(features, card.context_length, card.features)
     x_NLF = windows.gather(windows.starts(origins.evenly(_WINDOWS)))
     start_HQ = _head(network).start_HQ
-    curves: dict[str, dict[str, list[float]]] = {
-        name: {"start": _rounded(gradient_by_lag(fresh(replace(card.shape, network=name), start_HQ, card.seed), x_NLF))}
+    curves = {
+        name: GradientCurves(
+            start=_rounded(gradient_by_lag(fresh(replace(card.shape, network=name), start_HQ, card.seed), x_NLF)),
+            end=_rounded(gradient_by_lag(network, x_NLF)) if name == card.network else None,
+        )
         for name in NETWORKS
     }
-    curves[card.network]["end"] = _rounded(gradient_by_lag(network, x_NLF))
-    return {
-        "network": card.network,
-        "windows": len(x_NLF),
-        "curves": curves,
-        "numbers": {
-            f"{name}{suffix}": measure(curves[card.network][when])
-            for name, measure in (("half_life_sessions", half_life), ("far_to_near", far_to_near))
-            for when, suffix in (("end", ""), ("start", "_at_start"))
-        },
-    }
+    start, end = curves[card.network].start or (), curves[card.network].end or ()
+    return GradientMemory(
+        network=card.network,
+        windows=len(x_NLF),
+        curves=curves,
+        numbers=GradientNumbers(
+            half_life_sessions=half_life(end),
+            half_life_sessions_at_start=half_life(start),
+            far_to_near=far_to_near(end),
+            far_to_near_at_start=far_to_near(start),
+        ),
+    )
 
 
 def gradient_by_lag(network: nn.Module, x_NLF: Tensor) -> Array:
@@ -116,6 +121,6 @@ def _head(network: nn.Module) -> QuantileHead:
     return next(module for module in network.modules() if isinstance(module, QuantileHead))
 
 
-def _rounded(gradient_L: Array) -> list[float]:
+def _rounded(gradient_L: Array) -> tuple[float, ...]:
     """Six digits: more would be the noise of another processor."""
-    return [float(f"{value:.6g}") for value in gradient_L]
+    return tuple(float(f"{value:.6g}") for value in gradient_L)

@@ -8,27 +8,13 @@ Legend: B batch, L context, F features, D width, H horizon, Q quantile levels.
   (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000).
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from pipeline.modeling.networks.network_shape import Shape
 from pipeline.modeling.networks.recurrent import Lstm, Rnn
 
 _MAX_STRETCH = 3.0  # a network may widen or narrow a range up to exp(3) times
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """The sizes of a network."""
-
-    network: str
-    features: int
-    context_length: int
-    hidden_size: int
-    horizon: int
-    levels: int
-    layers: int = 1  # of a recurrent network, one upon the other
 
 
 class QuantileHead(nn.Module):

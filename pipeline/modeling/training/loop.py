@@ -15,10 +15,11 @@ from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.splits import Fold
 from pipeline.modeling.data.windows import Index, Origins, Windows
 from pipeline.modeling.networks.batched import in_chunks
-from pipeline.modeling.networks.quantile_networks import Shape, build
+from pipeline.modeling.networks.network_shape import Shape
+from pipeline.modeling.networks.quantile_networks import build
 from pipeline.modeling.torch_runtime import Workers, settle, training_device
 from pipeline.modeling.training.adamw import AdamW, clip
-from pipeline.modeling.training.precision import Precision
+from pipeline.modeling.training.training_record import Precision
 
 _CHECK_EVERY = 50  # steps between two looks at the validation block
 _VALIDATION_WINDOWS = 4096  # at the most; evenly spaced over the block

@@ -8,14 +8,14 @@ import platform
 import statistics
 import time
 from pathlib import Path
-from typing import Literal
 
 import torch
 
-from pipeline.modeling.networks.quantile_networks import Shape, build
+from pipeline.modeling.networks.network_shape import Shape
+from pipeline.modeling.networks.quantile_networks import build
 from pipeline.modeling.torch_runtime import settle
+from pipeline.modeling.training.training_record import Precision
 
-Precision = Literal["fp32", "bf16"]
 _PAYS_BELOW = 0.85  # of the time in fp32: far enough from 1 that the same machine gives the same answer
 _BATCH, _WARM_UP, _TIMED = 256, 2, 5
 

@@ -1,9 +1,8 @@
-"""From a fold to a forecaster: what the settings ask for, trained, with the story of how it went."""
+"""From a fold to a forecaster: what the settings ask for, trained, with the record of the training."""
 
 import time
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
 
@@ -13,17 +12,24 @@ from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Panel
 from pipeline.modeling.data.splits import Fold
 from pipeline.modeling.data.windows import Origins
-from pipeline.modeling.forecaster import Forecaster, ModelCard
+from pipeline.modeling.forecaster import Forecaster
+from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.loop import Progress, Recipe, fit
-from pipeline.modeling.training.precision import Precision
+from pipeline.modeling.training.training_record import (
+    Precision,
+    TrainingCurves,
+    TrainingParameters,
+    TrainingRecord,
+    WindowBlock,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Retrained:
-    """A forecaster, and what training.json says of its training: parameters, curves, blocks, seconds."""
+    """A forecaster and the record of its training."""
 
     forecaster: Forecaster
-    story: dict[str, Any]
+    record: TrainingRecord
 
 
 def retrain(
@@ -69,45 +75,24 @@ def retrain(
     )
     began = time.monotonic()
     fitted = fit(features, fold, card.shape, recipe, progress)
-    story = {
-        "parameters": {
-            **parameters(settings),
-            "weight_decay": recipe.weight_decay,
-            "clip_norm": recipe.clip_norm,
-            "precision": recipe.precision,
-        },
-        "curves": {
-            "train_pinball": fitted.train_pinball,
-            "validation_pinball": fitted.validation_pinball,
-            "learning_rate": fitted.learning_rate,
-        },
-        "best_step": fitted.best_step,
-        "seconds": round(time.monotonic() - began, 3),
-        "windows": len(fold.train) + len(fold.validation) + len(fold.test),
-        "train": _block(panel, fold.train),
-        "validation": _block(panel, seen),
-    }
-    return Retrained(forecaster=Forecaster(card, fitted.network), story=story)
-
-
-def parameters(settings: Settings) -> dict[str, Any]:
-    """Return the settings that say how a network is trained and judged."""
-    names = (
-        "network",
-        "horizon",
-        "context_length",
-        "hidden_size",
-        "training_steps",
-        "batch_size",
-        "learning_rate",
-        "holdout_sessions",
-        "validation_sessions",
-        "seed",
-        "threads",
+    record = TrainingRecord(
+        parameters=TrainingParameters.from_settings(
+            settings, weight_decay=recipe.weight_decay, clip_norm=recipe.clip_norm, precision=recipe.precision
+        ),
+        curves=TrainingCurves(
+            train_pinball=tuple(fitted.train_pinball),
+            validation_pinball=tuple(fitted.validation_pinball),
+            learning_rate=tuple(fitted.learning_rate),
+        ),
+        best_step=fitted.best_step,
+        seconds=round(time.monotonic() - began, 3),
+        windows=len(fold.train) + len(fold.validation) + len(fold.test),
+        train=_block(panel, fold.train),
+        validation=_block(panel, seen),
     )
-    return {name: getattr(settings, name) for name in names} | {"inputs": ", ".join(settings.inputs)}
+    return Retrained(forecaster=Forecaster(card, fitted.network), record=record)
 
 
-def _block(panel: Panel, origins: Origins) -> dict[str, Any]:
+def _block(panel: Panel, origins: Origins) -> WindowBlock:
     days_N = panel.days(origins.s_N, origins.t_N)
-    return {"first": str(days_N.min()), "last": str(days_N.max()), "windows": len(origins)}
+    return WindowBlock(first=str(days_N.min()), last=str(days_N.max()), windows=len(origins))

@@ -113,7 +113,7 @@ class _Intake:
         return self._taken
 
     def _last(self, symbols: Sequence[str]) -> date:
-        return max(self._request.last_of(symbol) for symbol in symbols)
+        return max(self._request.clock.last(symbol) for symbol in symbols)
 
     def _not_covered(self) -> tuple[str, ...]:
         """The symbols but those whose last answer was complete and cannot, or can hardly, have changed since."""
@@ -125,8 +125,8 @@ class _Intake:
             one = before.get(symbol)
             if one is None or one.asked_at is None or one.outcome != "complete":
                 return False
-            settled = one.asked_at >= min(self._request.settled_at, self._request.known_at - _FRESH)
-            return one.through >= self._request.last_of(symbol) and settled
+            settled = one.asked_at >= min(self._request.clock.known_by, self._request.known_at - _FRESH)
+            return one.through >= self._request.clock.last(symbol) and settled
 
         return tuple(symbol for symbol in self._request.symbols if not covered(symbol))
 
@@ -164,7 +164,7 @@ class _Intake:
         self._progress(len(todo), len(todo), "")
 
     def _ask(self, symbol: str, reach: tuple[date, date] | None) -> Answer:
-        last = self._request.last_of(symbol)
+        last = self._request.clock.last(symbol)
         first = None
         if reach is not None and not self._request.whole and self._source.overlap is not None:
             # Some more days than sessions, for weekends and holidays.
@@ -180,7 +180,7 @@ class _Intake:
         self._failed |= settled.failed
         requests = []
         for symbol in (one for answer in pending for one in answer.symbols if one not in self._failed):
-            last = self._request.last_of(symbol)
+            last = self._request.clock.last(symbol)
             outcome, detail = self._outcome(symbol, last, settled.newest.get(symbol))
             if symbol in settled.refused:
                 outcome, detail = "held", "its history was rewritten, and what came is doubtful: see its quarantine"
@@ -192,14 +192,14 @@ class _Intake:
     def _note_missing(self, reach: dict[str, tuple[date, date]]) -> None:
         requests = []
         for symbol, error in self._absent.items():
-            last = self._request.last_of(symbol)
+            last = self._request.clock.last(symbol)
             reached = reach[symbol][1] if symbol in reach else None
             outcome, detail = self._outcome(symbol, last, reached)
             if reached is None:
                 outcome, detail = "unknown", str(error)
             requests.append(Coverage(symbol=symbol, through=last, outcome=outcome, detail=detail))
         for symbol, error in self._failed.items():
-            last = self._request.last_of(symbol)
+            last = self._request.clock.last(symbol)
             requests.append(
                 Coverage(symbol=symbol, through=last, outcome="failed", detail=str(error).removeprefix(f"{symbol}: "))
             )
@@ -214,7 +214,7 @@ class _Intake:
             return "complete", ""
         if reached is None:
             return "incomplete", f"has no bar up to {last}"
-        absent = len(self._request.sessions_of(symbol).between(reached, last)) - 1
+        absent = len(self._request.clock.market.sessions_of(symbol).between(reached, last)) - 1
         words = f"has no bar for {last}, its last is of {reached}"
         if absent > DELISTED_AFTER:
             return "delisted", f"{words}: {absent} sessions without one, taken to be delisted"

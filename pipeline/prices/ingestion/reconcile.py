@@ -4,14 +4,14 @@ An answer is compared with what is stored: the same, a late correction, or a his
 fetched whole and stored as a new generation.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 import pandas as pd
 
 from pipeline.errors import Overtaken, SourceError
-from pipeline.market.sessions import Sessions
+from pipeline.market.clock import SessionClock
 from pipeline.prices.ingestion.acceptance import (
     also_held,
     let_through,
@@ -32,13 +32,11 @@ _CONTEXT_DAYS = 400
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is to be taken in. `last_of` gives the last session that is complete, market by market."""
+    """What to ingest: bars of each symbol up to the last session that `clock` gives for it."""
 
     symbols: tuple[str, ...]
-    last_of: Callable[[str], date]
-    sessions_of: Callable[[str], Sessions]
+    clock: SessionClock
     known_at: datetime  # now, aware
-    settled_at: datetime  # what becomes known after this moment changes nothing for the session asked for
     whole: bool = False  # the whole history of every symbol, to find what has changed deep in the past
     last_try: bool = True  # what is missing now stays missing: go on without it
 
@@ -116,7 +114,7 @@ class Answers:
             return bars, rewritten
         for symbol in sorted(rewritten - whole):
             try:
-                parts.append(self._source.bars((symbol,), self._request.last_of(symbol)))
+                parts.append(self._source.bars((symbol,), self._request.clock.last(symbol)))
             except SourceError as error:
                 settled.failed[symbol] = error
                 missing.add(symbol)
@@ -133,7 +131,7 @@ class Answers:
         if with_news:
             tails = self._store.recent(with_news, news["session"].min().date() - timedelta(days=_CONTEXT_DAYS))
         still = quarantine.still_held(self._store.engine, self._store.source, news)
-        checked = check_bars(news.drop(index=still.index), self._request.sessions_of, known=tails)
+        checked = check_bars(news.drop(index=still.index), self._request.clock.market, known=tails)
         checked = also_held(with_still_held(checked, still), doubtful)
         if checked.held_back.empty:
             return checked

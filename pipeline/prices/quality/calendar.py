@@ -4,7 +4,6 @@ A symbol that trades on many days its calendar does not have is on the wrong cal
 suffix would be. That is one fact about the symbol, said once; no bar and no gap of it is alarmed about.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -14,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import BadSymbol
+from pipeline.market.clock import MarketClock, SessionClock
 from pipeline.market.sessions import Sessions
 from pipeline.prices.bars import PRICES
 from pipeline.prices.quality.findings import Findings
@@ -44,14 +44,14 @@ class _Series:
 class _Calendars:
     """The sessions of every calendar that is asked for, between two days, read once."""
 
-    def __init__(self, sessions_of: Callable[[str], Sessions], first: int, last: int) -> None:
-        self._sessions_of, self._first, self._last = sessions_of, first, last
+    def __init__(self, clock: MarketClock, first: int, last: int) -> None:
+        self._clock, self._first, self._last = clock, first, last
         self._days: dict[str, Days | None] = {}
 
     def of(self, symbol: str) -> tuple[str, Days | None]:
         """Return the calendar's code and its sessions; None where the calendar cannot be made."""
         try:
-            sessions = self._sessions_of(symbol)
+            sessions = self._clock.sessions_of(symbol)
         except BadSymbol:  # the spelling that is tried belongs to no market
             return "", None
         if sessions.exchange not in self._days:
@@ -63,9 +63,7 @@ class _Calendars:
         return sessions.exchange, self._days[sessions.exchange]
 
 
-def look_at_calendar(
-    bars: pd.DataFrame, panel: Panel, sessions_of: Callable[[str], Sessions], found: Findings
-) -> frozenset[str]:
+def look_at_calendar(bars: pd.DataFrame, panel: Panel, clock: MarketClock, found: Findings) -> frozenset[str]:
     """Add what the calendar says against bars; return the symbols whose series is not daily."""
     if not len(bars):
         return frozenset()
@@ -75,7 +73,7 @@ def look_at_calendar(
     weekly = set()
     days = _days(bars["session"])
     every = np.concatenate([days, panel.day])  # what is known may reach further than what is new, either way
-    calendars = _Calendars(sessions_of, int(every.min()), int(every.max()))
+    calendars = _Calendars(clock, int(every.min()), int(every.max()))
     at = dict(zip(_names(panel), range(len(panel.starts) - 1), strict=True))
     genuine = _genuine(panel)
     for symbol, first, last in _spans(bars["symbol"].to_numpy(dtype=object)):
@@ -108,8 +106,8 @@ def look_at_calendar(
     return frozenset(weekly | intraday)
 
 
-def gaps(bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], last: Callable[[str], date]) -> pd.DataFrame:
-    """Return the sessions of its market, from each symbol's first bar to `last(symbol)`, for which it has no bar.
+def gaps(bars: pd.DataFrame, clock: SessionClock) -> pd.DataFrame:
+    """Return the sessions of its market, from each symbol's first bar to `clock.last(symbol)`, for which it has no bar.
 
     One row each: symbol, session, verdict `warn`, rule `gap`, detail. None for a series that is not daily and for a
     symbol on the wrong calendar: `check_bars` notes those.
@@ -118,11 +116,10 @@ def gaps(bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], last: Calla
     bars = bars[["symbol", "session", *PRICES, "volume"]].sort_values(["symbol", "session"], kind="stable")
     days = _days(bars["session"])
     symbols = bars["symbol"].to_numpy(dtype=object)
-    ends = {symbol: last(symbol) for symbol in dict.fromkeys(symbols)}
+    ends = {symbol: clock.last(symbol) for symbol in dict.fromkeys(symbols)}
     if len(bars):
-        calendars = _Calendars(
-            sessions_of, int(days.min()), max(int(np.datetime64(end).astype(int)) for end in ends.values())
-        )
+        until = int(np.datetime64(max(ends.values())).astype(int))
+        calendars = _Calendars(clock.market, int(days.min()), until)
     for symbol, first, stop in _spans(symbols):
         exchange, sessions = calendars.of(symbol)
         if sessions is None:
@@ -130,7 +127,7 @@ def gaps(bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], last: Calla
         own = np.unique(days[first:stop])
         end = int(np.datetime64(ends[symbol]).astype(int))
         expected = sessions[(sessions >= own[0]) & (sessions <= end)]
-        missing = _recorded(expected[~_among(expected, own)], sessions_of(symbol))
+        missing = _recorded(expected[~_among(expected, own)], clock.market.sessions_of(symbol))
         if len(missing) and _comparable(bars.iloc[first:stop], symbol, calendars):
             detail = f"a session of {exchange} without a bar"
             parts.append(pd.DataFrame({"symbol": symbol, "session": missing.astype("datetime64[D]"), "detail": detail}))

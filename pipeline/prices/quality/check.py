@@ -1,14 +1,13 @@
 """The one entry: every rule looks at every bar, and the severest finding decides."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
-from pipeline.market.sessions import Sessions
+from pipeline.market.clock import MarketClock
 from pipeline.prices.bars import COLUMNS, VALUES
 from pipeline.prices.quality.applied import look_at_applied, note_unclear
 from pipeline.prices.quality.calendar import look_at_calendar
@@ -43,19 +42,17 @@ class Checked:
         }
 
 
-def check_bars(
-    bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], *, known: pd.DataFrame | None = None
-) -> Checked:
+def check_bars(bars: pd.DataFrame, clock: MarketClock, *, known: pd.DataFrame | None = None) -> Checked:
     """Return `bars`, of the shape of `frames` with or without evidence, by verdict; the order of rows changes nothing.
 
     `known` are bars of the same symbols that are believed already: context, never judged, and where both have a session
-    the one in `bars` counts. `sessions_of` gives the calendar of a symbol.
+    the one in `bars` counts.
     """
     bars = _sorted(bars)
     found = Findings(notes=list(bars.attrs.get("notes", [])))
     unusable, doubtful = look_at_shape(bars, found)
     panel = panel_of(bars, known, unusable)
-    daily = look_at_calendar(bars, panel, sessions_of, found)
+    daily = look_at_calendar(bars, panel, clock, found)
     look_at_volume(panel, found)
     wrong = look_at_levels(panel, doubtful, found)
     look_at_moves(panel, wrong, found)
@@ -65,7 +62,7 @@ def check_bars(
     return _by_verdict(bars, found)
 
 
-def series_notes(bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], *, dividends_as_given: bool) -> list[Note]:
+def series_notes(bars: pd.DataFrame, clock: MarketClock, *, dividends_as_given: bool) -> list[Note]:
     """Return what is to be said of whole series, of bars as they are stored: the notes of `check_bars` made again.
 
     `bars` are sorted by symbol.
@@ -80,7 +77,7 @@ def series_notes(bars: pd.DataFrame, sessions_of: Callable[[str], Sessions], *, 
         part = _sorted(bars.iloc[first:last])
         unusable, _ = look_at_shape(part, found)
         panel = panel_of(part, None, unusable)
-        look_at_calendar(part, panel, sessions_of, found)
+        look_at_calendar(part, panel, clock, found)
         look_at_volume(panel, found)
         if dividends_as_given:
             note_unclear(panel, found)

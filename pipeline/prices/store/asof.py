@@ -6,7 +6,7 @@ time: what was really known on that day cannot be found out any more, and where 
 the newest there is stands in. `AsOf.reconstructed` counts these.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, Select, and_, func, select
 from pipeline.database import bulk
 from pipeline.database.engine import reading
 from pipeline.database.schema import bars, batches, day_number, series
+from pipeline.market.clock import SessionClock
 from pipeline.prices.bars import VALUES
 from pipeline.prices.store import request_log
 from pipeline.prices.store.rows import SCHEMA, Ints, Mask, date_of, day_of, heads_of, in_parts, keys_of, query_of
@@ -37,10 +38,9 @@ class _Generation:
 
 
 class AsOf:
-    """The bars of `symbols`, each up to and with its last session, as known at `cutoff` (aware).
+    """The bars of `symbols`, each up to and including its last session by `clock`, as known at `cutoff` (aware).
 
-    `last_of` gives the last session of a symbol: markets that close later have not had theirs of the same day. What is
-    to be read is settled on construction: writers who come meanwhile change nothing.
+    `cutoff` is `clock.known_by` unless given. What is read is settled on construction: later writes change nothing.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class AsOf:
         engine: Engine,
         source: str,
         symbols: tuple[str, ...],
-        last_of: Callable[[str], date],
-        cutoff: datetime,
+        clock: SessionClock,
+        cutoff: datetime | None = None,
     ) -> None:
-        self._engine = engine
-        self._last_of = {symbol: last_of(symbol) for symbol in symbols}
+        self.engine, self.source, self.symbols, self.clock = engine, source, symbols, clock
+        self.cutoff = cutoff = clock.known_by if cutoff is None else cutoff
+        self._last_of = {symbol: clock.last(symbol) for symbol in symbols}
         self._last = max(self._last_of.values(), default=date.min)
-        self.cutoff = cutoff
         self.rows = 0
         self.reconstructed = 0  # of `rows`, those that were not known by the cutoff
         moment = cutoff.astimezone(UTC).replace(tzinfo=None)
@@ -79,7 +79,7 @@ class AsOf:
         """
         parts = list(in_parts(list(self._series), _SERIES_AT_ONCE))
         queries = (query_of(sorted(part), last=self._last, top=self._top) for part in parts)
-        for part, table in zip(parts, bulk.read_tables(self._engine, queries), strict=True):
+        for part, table in zip(parts, bulk.read_tables(self.engine, queries), strict=True):
             # In one piece, whatever the pieces were that came: the pages of a Parquet file follow them.
             yield self._read(part, table.combine_chunks())
 
@@ -92,7 +92,7 @@ class AsOf:
     def warnings(self) -> pd.DataFrame:
         """Return the bars that a rule asked a question about: symbol, session, rule."""
         found = []
-        with reading(self._engine) as connection:
+        with reading(self.engine) as connection:
             for part in in_parts(list(self._series)):
                 found += [tuple(row) for row in connection.execute(self._warned(part))]
         rows = pd.DataFrame.from_records(found, columns=["series", "day", "batch", "rule"])

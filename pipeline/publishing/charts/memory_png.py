@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.modeling.training.training_record import GradientMemory
 from pipeline.publishing.charts.png import INK, MUTED, canvas, look_of, png_of
 from pipeline.publishing.formatting import model_name, number, power_of_ten
 from pipeline.storage.atomic_files import write_atomic
@@ -37,12 +38,12 @@ def recall_result() -> dict[str, Any]:
     return found
 
 
-def memory_chart(memory: Mapping[str, Any], recall: Mapping[str, Any], path: Path) -> Path:
-    """Write the gradient by lag of every network in `memory` (training.json), and the recall errors beside it."""
+def memory_chart(memory: GradientMemory, recall: Mapping[str, Any], path: Path) -> Path:
+    """Write the gradient by lag of every network in `memory`, and next to it the recall errors."""
     with canvas(12.5, 4.6) as figure:
         lags, errors = figure.subplots(1, 2, width_ratios=(3, 2))
-        for name, moments in memory["curves"].items():
-            for moment, gradient_L in moments.items():
+        for name, curves in memory.curves.items():
+            for moment, gradient_L in curves.by_moment.items():
                 _draw_gradient(lags, name, moment, gradient_L)
         _label_gradients(lags)
         _draw_recall(errors, recall["relative_error"])
@@ -103,8 +104,8 @@ def _draw_recall(axes: "Axes", relative_error: Mapping[str, Sequence[float]]) ->
     axes.set_xlabel("squared error; 1 is always answering the mean, 0 is perfect")
 
 
-def _gradients_note(memory: Mapping[str, Any]) -> str:
-    return f"Gradients: over {memory['windows']} held-out windows"
+def _gradients_note(memory: GradientMemory) -> str:
+    return f"Gradients: over {memory.windows} held-out windows"
 
 
 def _recall_note(recall: Mapping[str, Any]) -> str:

@@ -4,13 +4,14 @@ The bytes depend on the content alone: own fonts and colours, no date, no name o
 """
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.forecast_schema import BASELINES
+from pipeline.modeling.training.training_record import Curve, TrainingRecord
 from pipeline.publishing.charts.fan_layout import HEIGHT, WIDTH, Layout, fan_layout
 from pipeline.publishing.charts.svg import Points
 from pipeline.publishing.edition import Fan
@@ -46,7 +47,6 @@ _STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
 }
-Curve = Sequence[Sequence[float]]  # [step, value] pairs
 _HEAD = 26  # height of the title, in pixels of the layout
 _DPI = 100
 _SCALE = 2  # pixels of the picture to one of the layout
@@ -105,12 +105,13 @@ def scores_chart(scores: Mapping[str, Any], path: Path) -> Path:
     return path
 
 
-def training_chart(curves: Mapping[str, Curve], path: Path, *, best_step: int | None = None) -> Path:
-    """Write the course of a training (training.json): loss, validation score, and the step that was kept."""
+def training_chart(training: TrainingRecord, path: Path) -> Path:
+    """Write the course of a training: loss, validation score, and the step whose weights were kept."""
+    best_step = training.best_step
     with canvas(10, 3.8) as figure:
         loss, validation = figure.subplots(1, 2)
-        _draw_curve(loss, curves.get("train_pinball", ()), INK, "Training loss (pinball)")
-        _draw_curve(validation, curves.get("validation_pinball", ()), TEAL, "Validation loss (pinball)")
+        _draw_curve(loss, training.curves.train_pinball, INK, "Training loss (pinball)")
+        _draw_curve(validation, training.curves.validation_pinball, TEAL, "Validation loss (pinball)")
         if best_step is not None:
             validation.axvline(best_step, color=BRASS, linewidth=1.2, linestyle="--", label=f"kept: step {best_step}")
             validation.legend(loc="upper right")

@@ -4,13 +4,13 @@ Legend: N points of a line.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup, escape
 
 from pipeline.forecast_schema import BASELINES
+from pipeline.modeling.training.training_record import GradientMemory
 from pipeline.publishing import formatting, verdict
 from pipeline.publishing.charts.memory_png import shares
 from pipeline.publishing.charts.svg import Floats, Points, Scale, drawing, path, points
@@ -49,15 +49,17 @@ def calibration_svg(edition: Edition) -> Markup | None:
     return drawing("figure", *_SIZE, label, parts)
 
 
-def gradient_svg(memory: Mapping[str, Any]) -> Markup | None:
+def gradient_svg(memory: GradientMemory | None) -> Markup | None:
     """Return how much of the forecast's gradient lies k sessions back, for each network, on a log scale.
 
-    `memory` is what `training.json` holds; None where there is nothing to draw.
+    None where there is nothing to draw.
     """
+    if memory is None:
+        return None
     curves = {
         (name, moment): shares(gradient_L)
-        for name, moments in memory.get("curves", {}).items()
-        for moment, gradient_L in moments.items()
+        for name, curves_of in memory.curves.items()
+        for moment, gradient_L in curves_of.by_moment.items()
     }
     longest = max((len(curve) for curve in curves.values()), default=0)
     if longest < 2:
@@ -71,7 +73,7 @@ def gradient_svg(memory: Mapping[str, Any]) -> Markup | None:
         if len(powers) > 1:
             kind = f"net {name}{' start' if moment == 'start' else ''}"
             parts.append(_line(_placed(powers, across, down), kind))
-    label = f"Share of the gradient by sessions back, for {', '.join(memory['curves'])}"
+    label = f"Share of the gradient by sessions back, for {', '.join(memory.curves)}"
     return drawing("figure", *_SIZE, label, parts)
 
 

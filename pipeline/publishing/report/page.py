@@ -59,7 +59,7 @@ def as_html(edition: Edition) -> bytes:
 
 
 def _context(edition: Edition) -> dict[str, Any]:
-    fans, past = edition.fans, pasts(edition)
+    fans, past, memory = edition.fans, pasts(edition), edition.gradient_memory
     return {
         "edition": edition,
         "words": formatting,
@@ -73,8 +73,8 @@ def _context(edition: Edition) -> dict[str, Any]:
         "rows": list(symbol_table.rows(edition)),
         "cards": [_card(fan, past.get(fan.symbol), steps=len(edition.table) <= _MOST_STEPS) for fan in fans],
         "calibration": calibration_svg(edition),
-        "gradient": gradient_svg(edition.memory),
-        "networks": [(name, formatting.model_name(name)) for name in edition.memory.get("curves", {})],
+        "gradient": gradient_svg(memory),
+        "networks": [(name, formatting.model_name(name)) for name in (memory.curves if memory else ())],
         "levels": [f"{level:.0%}".replace("%", " %") for level in LEVELS],
         "stand_ins": edition.decision.get("fallbacks") or [],
         "beside": formatting.named(edition.best_baseline) if any(fan.baseline_HQ is not None for fan in fans) else None,

@@ -16,7 +16,7 @@ def test_every_session_is_forecast_by_every_model_in_the_promised_columns(done: 
     frame = done.frame
     assert list(frame.columns) == COLUMNS
     assert not frame.duplicated(["symbol", "as_of", "step", "model"]).any()
-    sessions = Settings.load().sessions.between(FIRST, LAST)
+    sessions = Settings.load().clock.sessions.between(FIRST, LAST)
     for model in ("mlp", *BASELINES):
         mine = frame[frame["model"] == model]
         assert sorted(set(mine["as_of"])) == sessions

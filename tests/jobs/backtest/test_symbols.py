@@ -28,7 +28,7 @@ def test_with_too_little_history_the_baselines_are_judged_alone_and_the_reason_i
 
 def test_a_symbol_of_another_market_is_forecast_from_its_own_last_session(new_home: Path) -> None:
     bars = SampleSource().bars(("IBM",), date(2013, 1, 31), date(2012, 1, 3))
-    london = Settings.load().sessions_on("XLON")
+    london = Settings.load().clock.sessions_on("XLON")
     other = bars[[london.is_session(day.date()) for day in bars["session"]]].assign(symbol="IBM.L")
     table = pd.concat([bars, other]).rename(
         columns={"session": "date", "dividend": "dividends", "split_ratio": "splits"}

@@ -21,10 +21,10 @@ from pipeline.modeling.diagnostics.gradient_memory import (
     far_to_near,
     fresh,
     gradient_by_lag,
+    gradient_memory_of,
     half_life,
-    memory_of,
 )
-from pipeline.modeling.networks.quantile_networks import Shape
+from pipeline.modeling.networks.network_shape import Shape
 from pipeline.modeling.training.train_model import Retrained, retrain
 from pipeline.prices.sources.sample import SampleSource
 
@@ -122,27 +122,27 @@ def test_a_network_that_has_learnt_nothing_looks_nowhere(features: Features, fol
     untrained = trained(features, fold, "lstm", steps=1)
     for parameter in untrained.forecaster.network.head.parameters():
         nn.init.zeros_(parameter)
-    found = memory_of(untrained.forecaster, features, fold.test)
+    found = gradient_memory_of(untrained.forecaster, features, fold.test)
     assert found is not None
-    assert set(found["curves"]["lstm"]["end"]) == {0.0}
-    numbers = found["numbers"]
-    assert (numbers["half_life_sessions"], numbers["far_to_near"]) == (None, None)
-    assert numbers["half_life_sessions_at_start"] >= 1
+    assert set(found.curves["lstm"].end or ()) == {0.0}
+    numbers = found.numbers
+    assert (numbers.half_life_sessions, numbers.far_to_near) == (None, None)
+    assert (numbers.half_life_sessions_at_start or 0) >= 1
 
 
 def test_a_run_has_the_end_of_its_own_network_and_the_start_of_all(
     each: Retrained, features: Features, fold: Fold
 ) -> None:
-    found, network = memory_of(each.forecaster, features, fold.test), each.forecaster.card.network
+    found, network = gradient_memory_of(each.forecaster, features, fold.test), each.forecaster.card.network
     assert found is not None
-    assert {name: set(curves) for name, curves in found["curves"].items()} == {
+    assert {name: set(curves.by_moment) for name, curves in found.curves.items()} == {
         name: {"start", "end"} if name == network else {"start"} for name in NETWORKS
     }
-    assert all(len(curve) == CONTEXT for curves in found["curves"].values() for curve in curves.values())
-    assert found["windows"] == 256
-    assert 1 <= found["numbers"]["half_life_sessions"] <= CONTEXT
-    assert found["numbers"]["half_life_sessions"] == half_life(found["curves"][network]["end"])
-    assert found["numbers"]["far_to_near_at_start"] == far_to_near(found["curves"][network]["start"])
+    assert all(len(curve) == CONTEXT for curves in found.curves.values() for curve in curves.by_moment.values())
+    assert found.windows == 256
+    assert 1 <= (found.numbers.half_life_sessions or 0) <= CONTEXT
+    assert found.numbers.half_life_sessions == half_life(found.curves[network].end or ())
+    assert found.numbers.far_to_near_at_start == far_to_near(found.curves[network].start or ())
 
 
 def test_the_same_again_and_no_random_number_is_drawn_from_others(
@@ -151,7 +151,7 @@ def test_the_same_again_and_no_random_number_is_drawn_from_others(
     weights = [value.clone() for value in each.forecaster.network.state_dict().values()]
     torch.manual_seed(11)
     before = torch.get_rng_state()
-    first, second = (memory_of(each.forecaster, features, fold.test) for _ in range(2))
+    first, second = (gradient_memory_of(each.forecaster, features, fold.test) for _ in range(2))
     assert first == second
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(*pair) for pair in zip(weights, each.forecaster.network.state_dict().values(), strict=True))
@@ -168,7 +168,7 @@ def test_the_start_is_that_of_the_training(features: Features, fold: Fold) -> No
 
 
 def test_without_windows_there_is_nothing_to_say(each: Retrained, features: Features, fold: Fold) -> None:
-    assert memory_of(each.forecaster, features, fold.test.at(-1)) is None
+    assert gradient_memory_of(each.forecaster, features, fold.test.at(-1)) is None
 
 
 def test_a_training_run_in_mlflow_has_the_figure_and_the_numbers(home: Path) -> None:

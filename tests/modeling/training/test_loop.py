@@ -15,7 +15,7 @@ from pipeline.modeling.data.features import Features, future_returns, make_featu
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
 from pipeline.modeling.data.splits import Fold
 from pipeline.modeling.data.windows import usable_origins, with_targets
-from pipeline.modeling.networks.quantile_networks import Shape
+from pipeline.modeling.networks.network_shape import Shape
 from pipeline.modeling.training.loop import Fitted, Recipe, fit, scaled_targets
 from pipeline.modeling.training.train_model import retrain
 from pipeline.prices.sources.sample import SampleSource
@@ -95,9 +95,9 @@ def test_the_setting_is_the_peak_and_is_kept_with_the_training(features: Feature
         network="rnn", horizon=HORIZON, context_length=CONTEXT, hidden_size=8, training_steps=20, batch_size=32,
         learning_rate=3e-3,
     )  # fmt: skip
-    story = retrain(features, fold, settings, as_of=date(2013, 3, 1), data_digest="x").story
-    assert story["parameters"]["learning_rate"] == 3e-3
-    assert max(rate for _, rate in story["curves"]["learning_rate"]) == pytest.approx(3e-3, rel=0.05)
+    record = retrain(features, fold, settings, as_of=date(2013, 3, 1), data_digest="x").record
+    assert record.parameters.learning_rate == 3e-3
+    assert max(rate for _, rate in record.curves.learning_rate) == pytest.approx(3e-3, rel=0.05)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1e-3, 1.0, float("nan")])

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.database.engine import open_database
 from pipeline.errors import BadUpstream, NoData, RateLimited, UnknownSymbol
+from pipeline.market.clock import MarketClock
 from pipeline.prices.ingestion.ingest import DEFAULT_BUFFER, Buffer, Taken, take_in
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.store import quarantine, request_log
@@ -38,16 +39,14 @@ def ask(
 ) -> Taken:
     request = {
         "symbols": ("AAA", "BBB"),
-        "last_of": lambda _symbol: session,
-        "sessions_of": lambda _symbol: CLOCK,
+        "clock": MarketClock().at(session),
         "known_at": evening(session),
-        "settled_at": CLOCK.complete_at(CLOCK.shift(session, 1)),
     }
     return take_in(source, store, Request(**{**request, **options}), buffer=buffer)  # type: ignore[arg-type]
 
 
 def known(store: PriceStore, session: date, at: datetime | None = None, symbol: str = "AAA") -> pd.DataFrame:
-    return AsOf(store.engine, store.source, (symbol,), lambda _symbol: session, at or evening(session)).bars()
+    return AsOf(store.engine, store.source, (symbol,), MarketClock().at(session), at or evening(session)).bars()
 
 
 def truth(source: Scripted, session: date, symbol: str = "AAA") -> pd.DataFrame:

@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from pipeline.market.clock import MarketClock
 from pipeline.market.sessions import Sessions
 from pipeline.prices.bars import as_bars
 from pipeline.prices.quality import Checked, check_bars
@@ -14,8 +15,7 @@ PRICES = ["open", "high", "low", "close"]
 COUNT = 120
 
 
-def sessions_of(symbol: str) -> Sessions:
-    return LONDON if symbol.endswith(".L") else NEW_YORK
+CLOCK = MarketClock()
 
 
 def series(symbol: str = "A", *, seed: int = 1, count: int = COUNT, exchange: Sessions = NEW_YORK) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def scaled(bars: pd.DataFrame, rows: slice | list[int], factor: float, columns: 
 
 
 def check(bars: pd.DataFrame, known: pd.DataFrame | None = None) -> Checked:
-    return check_bars(bars, sessions_of, known=known)
+    return check_bars(bars, CLOCK, known=known)
 
 
 def rows_of(bars: pd.DataFrame, checked: Checked, rule: str, verdict: str = "quarantine") -> list[int]:

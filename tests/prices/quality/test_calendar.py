@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.prices.quality import gaps
 from tests.prices.quality.made import (
+    CLOCK,
     LONDON,
     PRICES,
     check,
@@ -14,7 +15,6 @@ from tests.prices.quality.made import (
     rows_of,
     scaled,
     series,
-    sessions_of,
 )
 
 
@@ -36,7 +36,7 @@ def test_a_symbol_on_the_wrong_calendar_is_said_once(symbol: str) -> None:
     checked = check(bars)
     assert checked.verdicts.empty
     assert notes(checked) == ["wrong_calendar"]
-    assert gaps(bars, sessions_of, lambda _: bars["session"].iloc[-1].date()).empty
+    assert gaps(bars, CLOCK.at(bars["session"].iloc[-1].date())).empty
 
 
 def test_another_spelling_is_known_even_where_nothing_is_traded() -> None:
@@ -47,7 +47,7 @@ def test_another_spelling_is_known_even_where_nothing_is_traded() -> None:
 
 def test_gaps_are_sessions_without_a_bar_by_the_market_of_each_symbol() -> None:
     bars = pd.concat([series().drop(index=10), series("BP.L", exchange=LONDON).drop(index=20)])
-    missing = gaps(bars, sessions_of, lambda symbol: series(exchange=sessions_of(symbol))["session"].iloc[-1].date())
+    missing = gaps(bars, CLOCK.at(series()["session"].iloc[-1].date()))
     expected = [("A", series()["session"][10]), ("BP.L", series(exchange=LONDON)["session"][20])]
     assert list(zip(missing["symbol"], missing["session"], strict=True)) == expected
     assert set(missing["rule"]) == {"gap"}
@@ -58,4 +58,4 @@ def test_weekly_bars_are_said_once_and_still_checked_for_units() -> None:
     checked = check(scaled(weekly, [30], 0.01))
     assert rows_of(weekly, checked, "unit") == [30]
     assert notes(checked) == ["not_daily"]
-    assert gaps(weekly, sessions_of, lambda _: date(2021, 6, 1)).empty
+    assert gaps(weekly, CLOCK.at(date(2021, 6, 1))).empty

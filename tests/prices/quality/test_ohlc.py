@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.prices.quality import gaps, identical_series
 from tests.prices.quality.made import (
+    CLOCK,
     COUNT,
     PRICES,
     check,
@@ -15,7 +16,6 @@ from tests.prices.quality.made import (
     rows_of,
     scaled,
     series,
-    sessions_of,
 )
 
 
@@ -30,7 +30,7 @@ def test_a_share_as_shares_are_raises_nothing(seed: int) -> None:
 def test_nothing_is_checked_without_complaint() -> None:
     nothing = series().iloc[:0]
     assert check(nothing).kept.empty
-    assert gaps(nothing, sessions_of, lambda _: date(2020, 2, 3)).empty
+    assert gaps(nothing, CLOCK.at(date(2020, 2, 3))).empty
     assert identical_series(nothing).empty
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.market.clock import MarketClock
 from pipeline.market.sessions import Sessions
 from pipeline.prices.quality import check_bars, gaps
 from pipeline.prices.quality.shifted import shift_of
@@ -25,13 +26,13 @@ def moved(bars: pd.DataFrame, by: int, rows: slice = slice(None)) -> pd.DataFram
 @pytest.mark.parametrize(("by", "words"), [(-1, ("early", "Sundays, none on Fridays")), (1, ("late", "Saturdays"))])
 def test_bars_a_day_off_are_held_back(exchange: Sessions, count: int, by: int, words: tuple[str, str]) -> None:
     bars = moved(series(count=count, exchange=exchange), by)
-    checked = check_bars(bars, lambda _: exchange)
+    checked = check_bars(bars, MarketClock(exchange=exchange.exchange))
     assert checked.kept.empty
     assert set(checked.verdicts["rule"]) >= {"shifted"}
     assert notes(checked) == ["shifted"]
     assert "every bar seems to be one day" in checked.notes[0]["detail"]
     assert all(word in checked.notes[0]["detail"] for word in words)
-    assert gaps(bars, lambda _: exchange, lambda _: bars["session"].iloc[-1].date()).empty
+    assert gaps(bars, MarketClock(exchange=exchange.exchange).at(bars["session"].iloc[-1].date())).empty
 
 
 def test_bars_a_day_off_in_summer_time_alone_are_held_back() -> None:

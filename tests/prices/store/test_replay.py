@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import BadUpstream, NoData
+from pipeline.market.clock import MarketClock
 from pipeline.prices.store import quarantine
 from pipeline.prices.store.asof import AsOf
 from tests.prices.desk import DAYS, FIRST, NAMES, Desk, left_out
@@ -26,9 +27,7 @@ def test_a_bar_that_came_late_is_as_late_in_the_replay(desk: Desk) -> None:
     assert left_out(desk.run(DAYS[2])) == {}
     assert (
         len(CLOCK.between(FIRST, DAYS[2])) * len(NAMES)
-        == AsOf(desk.store.engine, "yahoo", NAMES, lambda _symbol: DAYS[2], desk.settings.known_by(DAYS[2]))
-        .bars()
-        .shape[0]
+        == AsOf(desk.store.engine, "yahoo", NAMES, MarketClock().at(DAYS[2])).bars().shape[0]
     )
     desk.replay_all(months_later())
 
@@ -110,7 +109,7 @@ def test_a_session_that_nobody_ran_on_is_read_as_it_is_known_now(desk: Desk) -> 
     desk.source.change("AAA", slice(at - 3, at + 1), 1.02)
     desk.run(DAYS[5])
     desk.replay_all(months_later())
-    corrected = AsOf(desk.store.engine, "yahoo", ("AAA",), lambda _symbol: DAYS[2], desk.settings.known_by(DAYS[2]))
+    corrected = AsOf(desk.store.engine, "yahoo", ("AAA",), MarketClock().at(DAYS[2]))
     changed = corrected.bars()["close"].to_numpy()[-4:] / desk.source.truth["close"].to_numpy()[at - 3 : at + 1]
     # What was known in time stays, what was not is the newest there is.
     assert changed.round(6).tolist() == [round(1 / 1.02, 6), round(1 / 1.02, 6), 1.0, 1.0]

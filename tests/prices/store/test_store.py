@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.database.engine import open_database
 from pipeline.errors import CorruptFile, MissingStep
-from pipeline.market.sessions import Sessions
+from pipeline.market.clock import MarketClock
 from pipeline.prices.quality import check_bars, gaps
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.prices.store import quarantine
@@ -18,11 +18,7 @@ from pipeline.prices.store.asof import AsOf
 from pipeline.prices.store.snapshot import Snapshot, read_snapshot, write_snapshot
 from pipeline.prices.store.writer import PriceStore
 
-CLOCK = Sessions("XNYS")
-
-
-def NEW_YORK(symbol: str) -> Sessions:
-    return CLOCK
+CLOCK = MarketClock()
 
 
 MONDAY = datetime(2013, 2, 4, 22, tzinfo=UTC)
@@ -42,7 +38,7 @@ def store(tmp_path: Path) -> PriceStore:
 
 
 def as_of(store: PriceStore, symbols: tuple[str, ...], session: date, cutoff: datetime) -> pd.DataFrame:
-    return AsOf(store.engine, store.source, symbols, lambda _symbol: session, cutoff).bars()
+    return AsOf(store.engine, store.source, symbols, MarketClock().at(session), cutoff).bars()
 
 
 def tables(bars: pd.DataFrame) -> list[pa.Table]:
@@ -56,41 +52,41 @@ def changed(bars: pd.DataFrame, row: int, factor: float) -> pd.DataFrame:
 
 
 def test_what_was_stored_is_read_back_and_again_changes_nothing(store: PriceStore, bars: pd.DataFrame) -> None:
-    assert store.append(check_bars(bars, NEW_YORK), MONDAY).new == len(bars)
-    again = store.append(check_bars(bars, NEW_YORK), TUESDAY)
+    assert store.append(check_bars(bars, CLOCK), MONDAY).new == len(bars)
+    again = store.append(check_bars(bars, CLOCK), TUESDAY)
     assert (again.new, again.revised, again.unchanged) == (0, 0, len(bars))
     pd.testing.assert_frame_equal(as_of(store, ("FB", "IBM"), LAST, WEDNESDAY), bars)
 
 
 def test_a_correction_counts_from_when_it_was_known(store: PriceStore, bars: pd.DataFrame) -> None:
     corrected = changed(bars, 3, 1.01)
-    store.append(check_bars(bars, NEW_YORK), MONDAY)
-    assert store.append(check_bars(corrected, NEW_YORK), TUESDAY).revised == 1
+    store.append(check_bars(bars, CLOCK), MONDAY)
+    assert store.append(check_bars(corrected, CLOCK), TUESDAY).revised == 1
     pd.testing.assert_frame_equal(as_of(store, ("FB", "IBM"), LAST, MONDAY), bars)
     pd.testing.assert_frame_equal(as_of(store, ("FB", "IBM"), LAST, TUESDAY), corrected)
 
 
 def test_history_from_before_it_was_first_known_is_the_newest_there_is(store: PriceStore, bars: pd.DataFrame) -> None:
-    store.append(check_bars(bars, NEW_YORK), TUESDAY)
-    store.append(check_bars(changed(bars, 3, 1.01), NEW_YORK), WEDNESDAY)
+    store.append(check_bars(bars, CLOCK), TUESDAY)
+    store.append(check_bars(changed(bars, 3, 1.01), CLOCK), WEDNESDAY)
     pd.testing.assert_frame_equal(as_of(store, ("FB", "IBM"), LAST, MONDAY), changed(bars, 3, 1.01))
 
 
 def test_jitter_is_no_revision(store: PriceStore, bars: pd.DataFrame) -> None:
-    store.append(check_bars(bars, NEW_YORK), MONDAY)
-    assert store.append(check_bars(changed(bars, 3, 1 + 2e-7), NEW_YORK), TUESDAY).revised == 0
+    store.append(check_bars(bars, CLOCK), MONDAY)
+    assert store.append(check_bars(changed(bars, 3, 1 + 2e-7), CLOCK), TUESDAY).revised == 0
 
 
 def test_a_clock_that_runs_backwards_loses_no_revision(store: PriceStore, bars: pd.DataFrame) -> None:
-    store.append(check_bars(bars, NEW_YORK), TUESDAY)
-    store.append(check_bars(changed(bars, 3, 1.01), NEW_YORK), MONDAY)
+    store.append(check_bars(bars, CLOCK), TUESDAY)
+    store.append(check_bars(changed(bars, 3, 1.01), CLOCK), MONDAY)
     pd.testing.assert_frame_equal(as_of(store, ("FB", "IBM"), LAST, WEDNESDAY), changed(bars, 3, 1.01))
 
 
 def test_sources_do_not_mix(tmp_path: Path, bars: pd.DataFrame) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
-    PriceStore(engine, "files").append(check_bars(changed(bars, 0, 3.0), NEW_YORK), MONDAY)
-    PriceStore(engine, "sample").append(check_bars(bars, NEW_YORK), MONDAY)
+    PriceStore(engine, "files").append(check_bars(changed(bars, 0, 3.0), CLOCK), MONDAY)
+    PriceStore(engine, "sample").append(check_bars(bars, CLOCK), MONDAY)
     pd.testing.assert_frame_equal(as_of(PriceStore(engine, "sample"), ("FB", "IBM"), LAST, MONDAY), bars)
 
 
@@ -109,27 +105,27 @@ def test_sources_do_not_mix(tmp_path: Path, bars: pd.DataFrame) -> None:
 def test_each_fault_has_its_verdict(bars: pd.DataFrame, column: str, value: object, verdict: str, rule: str) -> None:
     faulty = bars.copy()
     faulty.loc[7, column] = value
-    checked = check_bars(faulty, NEW_YORK)
+    checked = check_bars(faulty, CLOCK)
     found = checked.verdicts[checked.verdicts["rule"] == rule]
     assert found["verdict"].tolist() == [verdict]
     assert len(checked.kept) == len(bars) - (verdict != "warn")
 
 
 def test_good_bars_raise_no_alarm(bars: pd.DataFrame) -> None:
-    assert check_bars(bars, NEW_YORK).counts() == {"accept": len(bars), "warn": 0, "quarantine": 0, "reject": 0}
+    assert check_bars(bars, CLOCK).counts() == {"accept": len(bars), "warn": 0, "quarantine": 0, "reject": 0}
 
 
 def test_the_same_row_twice_is_one_and_two_different_are_none(bars: pd.DataFrame) -> None:
     twice = pd.concat([bars, bars.iloc[[4]]], ignore_index=True)
-    assert len(check_bars(twice, NEW_YORK).kept) == len(bars)
+    assert len(check_bars(twice, CLOCK).kept) == len(bars)
     different = pd.concat([bars, changed(bars, 4, 1.1).iloc[[4]]], ignore_index=True)
-    assert len(check_bars(different, NEW_YORK).kept) == len(bars) - 1
+    assert len(check_bars(different, CLOCK).kept) == len(bars) - 1
 
 
 def test_what_is_held_back_is_listed_once(store: PriceStore, bars: pd.DataFrame) -> None:
     faulty = changed(bars, 4, -1.0)
     for _ in range(2):
-        store.append(check_bars(faulty, NEW_YORK), MONDAY)
+        store.append(check_bars(faulty, CLOCK), MONDAY)
     held = quarantine.held_back(store.engine, "sample", ("FB", "IBM"), LAST)
     assert held[["symbol", "verdict", "rule"]].to_dict("records") == [
         {"symbol": "FB", "verdict": "reject", "rule": "not_positive"}
@@ -138,7 +134,7 @@ def test_what_is_held_back_is_listed_once(store: PriceStore, bars: pd.DataFrame)
 
 
 def test_gaps_are_the_sessions_without_a_bar(bars: pd.DataFrame) -> None:
-    missing = gaps(bars.drop(index=10), NEW_YORK, lambda _symbol: date(2013, 2, 6))
+    missing = gaps(bars.drop(index=10), CLOCK.at(date(2013, 2, 6)))
     days = missing[missing["symbol"] == "FB"]["session"].dt.date.tolist()
     assert days == [bars.loc[10, "session"].date(), date(2013, 2, 5), date(2013, 2, 6)]
 

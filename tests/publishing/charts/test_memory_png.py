@@ -2,10 +2,10 @@
 
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from pipeline.modeling.training.training_record import GradientCurves, GradientMemory
 from pipeline.publishing.charts import memory_png
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -17,13 +17,16 @@ RECALL = {
 }
 
 
-def memory(**end: list[float]) -> dict[str, Any]:
+def memory(**end: list[float]) -> GradientMemory:
     starts = {"mlp": [1.0] * 10, "rnn": [0.5**k for k in range(10)], "lstm": [0.6**k for k in range(10)]}
-    curves = {name: {"start": curve} | ({"end": end[name]} if name in end else {}) for name, curve in starts.items()}
-    return {"network": "lstm", "windows": 256, "curves": curves}
+    curves = {
+        name: GradientCurves(start=tuple(curve), end=tuple(end[name]) if name in end else None)
+        for name, curve in starts.items()
+    }
+    return GradientMemory(network="lstm", windows=256, curves=curves)
 
 
-def draw(path: Path, what: dict[str, Any]) -> bytes:
+def draw(path: Path, what: GradientMemory) -> bytes:
     return memory_png.memory_chart(what, RECALL, path).read_bytes()
 
 

@@ -10,12 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.config import Settings
+from pipeline.modeling.training.training_record import TrainingCurves, TrainingParameters, TrainingRecord
 from pipeline.publishing.charts import png
 from pipeline.publishing.charts.fan_layout import HEIGHT, WIDTH, fan_layout
 from pipeline.publishing.edition import Edition
 
 PNG = b"\x89PNG\r\n\x1a\n"
-CURVES = {"train_pinball": [[1, 0.3], [2, 0.2], [3, float("nan")]], "validation_pinball": [[1, 0.31], [3, 0.26]]}
+CURVES = TrainingCurves(
+    train_pinball=((1, 0.3), (2, 0.2), (3, float("nan"))), validation_pinball=((1, 0.31), (3, 0.26))
+)
 
 
 def test_every_symbol_has_its_chart_and_the_same_one_again(make_edition: Callable[..., Edition]) -> None:
@@ -91,9 +95,10 @@ def test_scores_are_drawn_even_where_some_are_missing(
     assert path.read_bytes().startswith(PNG)
 
 
-@pytest.mark.parametrize("curves", [CURVES, {}])
-def test_the_course_of_a_training_is_drawn(tmp_path: Path, curves: dict[str, Any]) -> None:
-    path = png.training_chart(curves, tmp_path / "training.png", best_step=2)
+@pytest.mark.parametrize("curves", [CURVES, TrainingCurves()])
+def test_the_course_of_a_training_is_drawn(tmp_path: Path, curves: TrainingCurves) -> None:
+    record = TrainingRecord(parameters=TrainingParameters.from_settings(Settings()), curves=curves, best_step=2)
+    path = png.training_chart(record, tmp_path / "training.png")
     assert path.read_bytes().startswith(PNG)
 
 

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pipeline.forecast_schema import LEVELS
+from pipeline.modeling.training.training_record import GradientCurves, GradientMemory
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.report.figures import calibration_svg, gradient_svg
 
@@ -37,21 +38,27 @@ def test_without_shares_there_is_no_picture(make_edition: Callable[..., Edition]
     assert calibration_svg(make_edition(scores={})) is None
 
 
+def memory(curves: dict[str, GradientCurves]) -> GradientMemory:
+    return GradientMemory(network="lstm", windows=256, curves=curves)
+
+
 def test_gradients_are_drawn_network_by_network() -> None:
-    falling = [10.0**-lag for lag in range(8)]
-    svg = gradient_svg({"curves": {"lstm": {"start": [1.0] * 8, "end": falling}, "rnn": {"start": falling}}})
+    falling = tuple(10.0**-lag for lag in range(8))
+    curves = {"lstm": GradientCurves(start=(1.0,) * 8, end=falling), "rnn": GradientCurves(start=falling)}
+    svg = gradient_svg(memory(curves))
     assert svg is not None
     tree = ElementTree.fromstring(svg)
     kinds = [path.get("class") for path in tree.iter("path") if path.get("class") != "grid"]
     assert kinds == ["net lstm start", "net lstm", "net rnn start"]
 
 
-@pytest.mark.parametrize("memory", [{}, {"curves": {}}, {"curves": {"lstm": {"end": [0.0]}}}])
-def test_without_gradients_there_is_no_picture(memory: dict[str, Any]) -> None:
-    assert gradient_svg(memory) is None
+@pytest.mark.parametrize("curves", [{}, {"lstm": GradientCurves(end=(0.0,))}])
+def test_without_gradients_there_is_no_picture(curves: dict[str, GradientCurves]) -> None:
+    assert gradient_svg(memory(curves)) is None
+    assert gradient_svg(None) is None
 
 
 def test_a_gradient_of_nothing_draws_nothing() -> None:
-    svg = gradient_svg({"curves": {"lstm": {"end": [0.0] * 8}}})
+    svg = gradient_svg(memory({"lstm": GradientCurves(end=(0.0,) * 8)}))
     assert svg is not None
     assert "net lstm" not in svg

@@ -109,13 +109,13 @@ class YahooSource:
 
     def _odd_currency(self, symbol: str, currency: str) -> dict[str, str] | None:
         """A fund in London may well be in dollars: said, since a switch between pence and pounds looks the same."""
-        usual = self.settings.market_of(symbol).currency
+        usual = self.settings.clock.market_of(symbol).currency
         if not usual or currency == usual:
             return None
         return {"symbol": symbol, "rule": "currency", "detail": f"its prices are in {currency}, not in {usual}"}
 
     def _bars_of(self, symbol: str, last: date, first: date) -> pd.DataFrame:
-        sessions = self.settings.sessions_of(symbol)
+        sessions = self.settings.clock.sessions_of(symbol)
         last = min(last, sessions.last_complete(self._clock()))
         if last < first:
             raise NoData(f"{symbol} has no complete session since {first}: the last one of its market is {last}")

@@ -131,7 +131,7 @@ def test_two_markets_in_a_file_are_each_forecast_on_their_own_days(
     (folder,) = (tmp_path / "var" / "published").glob("as_of=*")
     published = pd.read_parquet(folder / "forecasts.parquet")
     for symbol, rows in published.groupby("symbol"):
-        sessions = Settings.load().sessions_of(str(symbol))
+        sessions = Settings.load().clock.sessions_of(str(symbol))
         assert list(rows["target_session"]) == sessions.following(rows["last_session"].iloc[0], horizon)
     found = published.groupby("symbol")["target_session_estimated"].sum()
     assert found.to_dict() == estimated

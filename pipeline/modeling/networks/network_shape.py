@@ -1,0 +1,16 @@
+"""The sizes of a network, without the network: this module does not import torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The sizes of a network."""
+
+    network: str
+    features: int
+    context_length: int
+    hidden_size: int
+    horizon: int
+    levels: int
+    layers: int = 1  # of a recurrent network, stacked
