@@ -1,13 +1,18 @@
 """One small edition to publish: three symbols, two sessions ahead, a network that beat the baseline."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.model_scores import Scores
 from pipeline.forecast_schema import QUANTILES
 from pipeline.publishing.edition import Edition
+from pipeline.publishing.published_files import SymbolReason
+from pipeline.storage.documents import from_document
 
 AS_OF = date(2013, 3, 1)
 SPREAD = np.array([-1.7, -1.3, -0.65, 0.0, 0.65, 1.3, 1.7])
@@ -54,6 +59,16 @@ def compared(baseline: str, skill: float, p: float, model: str = "lstm") -> dict
     return {"model": model, "baseline": baseline, **test}
 
 
+def scores_from(document: Mapping[str, Any]) -> Scores:
+    """Return scores from the document that scores.json would hold."""
+    return from_document(Scores, document, where="scores.json", remedy="fix the test")
+
+
+def decision_from(document: Mapping[str, Any]) -> Decision:
+    """Return a decision from the document that decision.json would hold."""
+    return from_document(Decision, document, where="decision.json", remedy="fix the test")
+
+
 def edition(*, as_of: date = AS_OF, horizon: int = 2, **fields: Any) -> Edition:
     """Return the edition, with the fields put over it that are named."""
     frame = fields.pop("forecasts", None)
@@ -88,4 +103,11 @@ def edition(*, as_of: date = AS_OF, horizon: int = 2, **fields: Any) -> Edition:
         "audit": {"accept": 240, "warn": 1, "quarantine": 0, "reject": 0, "problems": []},
         "provenance": {"source": "sample", "data_digest": "ab" * 32, "mlflow_run_id": "r1"},
     }
-    return Edition(**{**given, **fields})
+    values = {**given, **fields}
+    if isinstance(values["scores"], Mapping):
+        values["scores"] = scores_from(values["scores"])
+    if isinstance(values["decision"], Mapping):
+        values["decision"] = decision_from(values["decision"])
+    for name in ("withheld", "fallbacks"):
+        values[name] = tuple(SymbolReason(**row) if isinstance(row, Mapping) else row for row in values.get(name, ()))
+    return Edition(**values)

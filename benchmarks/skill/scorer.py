@@ -1,5 +1,5 @@
-"""The numbers of every forecaster on the same windows, each beside the baselines. The scores and the tests are the
-product's own (`pipeline.evaluation`), which are tested beside published libraries.
+"""The numbers of every forecaster on the same windows, each against the baselines. The scores and the tests are the
+product's own (`pipeline.evaluation`), which are tested against published libraries.
 
 The best baseline is chosen in hindsight, by its CRPS on these windows.
 
@@ -7,6 +7,7 @@ Legend: N windows, H scored steps, D sessions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,9 +16,11 @@ import numpy as np
 from benchmarks.skill.saved import NETWORKS, Forecaster
 from benchmarks.skill.series import Array
 from benchmarks.skill.windows import Judged
+from pipeline.evaluation.gate import best_baseline
 from pipeline.evaluation.holdout import Heldout
 from pipeline.evaluation.leakage_alarms import alarms
 from pipeline.evaluation.metrics import RANDOM_WALK, crps_bp, score_table
+from pipeline.evaluation.model_scores import ModelScores, flat
 from pipeline.evaluation.significance import (
     FEWEST_SESSIONS,
     compare,
@@ -26,9 +29,7 @@ from pipeline.evaluation.significance import (
     session_means,
     wilson,
 )
-from pipeline.evaluation.walk_forward import best_of
-from pipeline.forecast_schema import LEVELS
-from pipeline.modeling.baselines import BASELINES
+from pipeline.forecast_schema import BASELINES, LEVELS
 
 _MEDIAN = LEVELS.index(0.5)
 _OVERALL = (
@@ -42,12 +43,18 @@ def score(judged: Judged, forecasters: Sequence[Forecaster]) -> dict[str, Any]:
     heldout, steps = judged.heldout, judged.steps
     sessions = np.unique(heldout.origins_N)
     models = _scores(heldout, steps)
-    best = best_of(models, tuple(BASELINES))
+    best = best_baseline(models, BASELINES)
     losses = {one.name: _losses(heldout, one.name) for one in forecasters}
     against = _against(losses, best, max(steps))
     rows = []
     for one in forecasters:
-        row = {"model": one.model, "seed": one.seed, "seconds": one.seconds, **models[one.name], **against[one.name]}
+        row = {
+            "model": one.model,
+            "seed": one.seed,
+            "seconds": one.seconds,
+            **_table_row(models[one.name]),
+            **against[one.name],
+        }
         row["alarms"] = alarms(models[one.name], len(sessions), fewest=FEWEST_SESSIONS)
         rows.append({**row, "unusable": judged.unusable[one.name]})
     return {
@@ -64,21 +71,27 @@ def score(judged: Judged, forecasters: Sequence[Forecaster]) -> dict[str, Any]:
     }
 
 
-def _scores(heldout: Heldout, steps: Sequence[int]) -> dict[str, dict[str, Any]]:
+def _scores(heldout: Heldout, steps: Sequence[int]) -> dict[str, ModelScores]:
     """Return the product's table of scores, but with steps by name and intervals and tests by their true horizon."""
     table = score_table(heldout.quantiles, heldout.actual_NH, heldout.symbols_N, LEVELS, origins_N=heldout.origins_N)
     made = {}
     for name, values in table.items():
-        by_step = []
-        for h, (step, row) in enumerate(zip(steps, values["by_step"], strict=True)):
-            sure = _sure(heldout, name, slice(h, h + 1), step)
-            by_step.append({"step": step, **{key: ({**row, **sure})[key] for key in _OVERALL}})
-        overall = {**values, **_sure(heldout, name, slice(None), max(steps))}
-        made[name] = {**{key: overall[key] for key in _OVERALL}, "by_step": by_step}
+        by_step = tuple(
+            replace(row, step=step, **_sure(heldout, name, slice(h, h + 1), step))
+            for h, (step, row) in enumerate(zip(steps, values.by_step, strict=True))
+        )
+        made[name] = replace(values, by_step=by_step, **_sure(heldout, name, slice(None), max(steps)))
     return made
 
 
-def _sure(heldout: Heldout, name: str, steps: slice, horizon: int) -> dict[str, float | None]:
+def _table_row(scores: ModelScores) -> dict[str, Any]:
+    """Return the scores that the table shows, over all steps and by step."""
+    row, steps = flat(scores), [flat(step) for step in scores.by_step]
+    by_step = [{"step": step["step"], **{key: step[key] for key in _OVERALL}} for step in steps]
+    return {**{key: row[key] for key in _OVERALL}, "by_step": by_step}
+
+
+def _sure(heldout: Heldout, name: str, steps: slice, horizon: int) -> dict[str, Any]:
     """Return how sure direction and MAE are over some of the scored steps, whose longest is `horizon` sessions.
 
     The product's table takes the steps for 1, 2 … in a row; here there may be others between them.
@@ -112,11 +125,11 @@ def _against(losses: Mapping[str, Array], best: str | None, horizon: int) -> dic
     if best is None:
         return found
     trained = {name: loss for name, loss in losses.items() if name not in BASELINES}
-    for row in compare({**trained, best: losses[best]}, (best,), horizon):
-        found[row["model"]] = {key: row[key] for key in nothing}
+    for name, (row,) in compare({**trained, best: losses[best]}, (best,), horizon).items():
+        found[name] = {key: getattr(row, key) for key in nothing}
     for name in set(losses) & set(BASELINES) - {best}:
-        (row,) = compare({name: losses[name], best: losses[best]}, (best,), horizon)
-        found[name] = {**{key: row[key] for key in nothing}, "p_holm": None}
+        ((row,),) = compare({name: losses[name], best: losses[best]}, (best,), horizon).values()
+        found[name] = {**{key: getattr(row, key) for key in nothing}, "p_holm": None}
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a peer is trained on: one series a symbol, and which part of it a fold may see.
+"""The training data of a peer: one series per symbol, and the part of it that a fold may see.
 
 Quantiles of the returns of single sessions do not add up to quantiles of their sum. So a peer is trained for one `step`
 at a time, on the sum of the last `step` returns at each session; of its `step` outputs only the last is taken, whose
@@ -20,12 +20,12 @@ Array = NDArray[np.float64]
 
 DECAY = 0.94  # RiskMetrics, J.P. Morgan 1996
 WARM_UP = 20  # returns that make the first volatility
-STILL = 1e-6  # a daily volatility below this is a price that does not move
+STILL = 1e-6  # below this daily volatility a price does not move
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """A symbol's bars from the first usable value on. Bars are counted, so that a holiday is no gap."""
+    """A symbol's bars from the first usable value on. Bars are counted, so that a holiday is not a gap."""
 
     symbol: str
     sessions_T: NDArray[np.datetime64]
@@ -124,7 +124,7 @@ def origins(series: Series, fold: Fold, *, context: int, step: int) -> NDArray[n
 
 def contexts(series: Series, t_W: NDArray[np.int64], context: int) -> Array:
     """Return the last `context` values up to each bar, itself included: (W, L). Nothing later is in them."""
-    return series.y_T[t_W[:, None] + np.arange(1 - context, 1)]
+    return np.asarray(series.y_T[t_W[:, None] + np.arange(1 - context, 1)])
 
 
 def contract(

@@ -54,11 +54,13 @@ def until(wanted: Callable[[], _Found], *, within_s: float, what: str, every_s: 
 class Stack:
     """One set-up of docker-compose.yml: its own containers, networks and volumes."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, str], workers: int = 2, beside: Sequence[str] = ()) -> None:
-        """Write the secrets and `settings` into `folder`; `beside` are compose files that add to the first."""
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str], workers: int = 2, overlays: Sequence[str] = ()
+    ) -> None:
+        """Write the secrets and `settings` into `folder`; `overlays` are further compose files."""
         self.name = f"closing-bell-test-{secrets.token_hex(3)}"
         self.workers = workers
-        self.files = [word for file in ("docker-compose.yml", *beside) for word in ("--file", file)]
+        self.files = [word for file in ("docker-compose.yml", *overlays) for word in ("--file", file)]
         self.airflow_port, self.mlflow_port = _free_ports(2)
         self.env_file = folder / "stack.env"
         values = {"AIRFLOW_PORT": str(self.airflow_port), "MLFLOW_PORT": str(self.mlflow_port), **settings}
@@ -142,7 +144,7 @@ class Stack:
             return json.load(answer)
 
     def trigger(self, conf: Mapping[str, Any], dag: str = DAG) -> str:
-        """Start a run by hand and return its id."""
+        """Trigger a run and return its id."""
         run = self.airflow.post(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": dict(conf)})
         return str(run["dag_run_id"])
 

@@ -84,7 +84,7 @@ def main() -> None:
     clock = Clock()
     if given.forecast:
         _forecast(shape, given.symbols, given.steps, given.threads, clock)
-        clock.tell()
+        clock.report()
         return
     features = features_of(made(given.symbols, given.sessions))
     recipe = Recipe(
@@ -98,7 +98,7 @@ def main() -> None:
     )
     fold = fold_of(given.symbols, given.sessions)
     fitted = fit(features, fold, shape, recipe, lambda _step, _loss: clock.tick())
-    clock.tell(validation=min(value for _, value in fitted.validation_pinball))
+    clock.report(validation=min(value for _, value in fitted.validation_pinball))
 
 
 def _forecast(shape: Shape, symbols: int, rounds: int, threads: int, clock: Clock) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.evaluation.model_scores import Scores
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
 
@@ -47,7 +48,7 @@ class FoldRecord:
     withheld: Sequence[Exclusion]
     training: TrainingRecord
     model: ModelCard | None  # None without a network
-    scores: Mapping[str, Any]
+    scores: Scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ class BacktestSummary:
     without_forecast: Sequence[str]
     withheld: Sequence[Exclusion]
     folds: Sequence[FoldOutcome]
-    scores: Mapping[str, Any]
+    scores: Scores
     sessions: Sequence[str]
     crps_bp: Mapping[str, Sequence[float]]
     gained_bp: Sequence[float]

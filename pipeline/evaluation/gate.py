@@ -7,9 +7,9 @@ then is published only if its mean beats the best baseline's; otherwise the base
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
-from pipeline.evaluation.significance import Significance
+from pipeline.evaluation.decision import ChallengerOutcome, ChampionOutcome, Decision, Evidence
+from pipeline.evaluation.model_scores import ModelScores, Significance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,40 +21,6 @@ class Contender:
     crps_bp: float
     suspect: tuple[str, ...] = ()  # what is too good to be true about it, in words
     expired: str | None = None  # why it may not be published any more, in words
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """Tests that the challenger is the better one, and the level to pass; None where there were too few sessions."""
-
-    level: float
-    against_baseline: Significance | None = None
-    against_champion: Significance | None = None
-
-
-# What became of the network trained in this run, and of the champion before it: what a title is chosen by.
-ChallengerOutcome = Literal[
-    "unjudged",  # no session is held out
-    "not_trained",
-    "suspect",
-    "worse",  # its mean is no better than the best baseline's
-    "by_chance",  # its mean is better, which may be chance
-    "behind_champion",  # it beats the best baseline beyond chance, but not the champion
-    "takes_over",
-]
-ChampionOutcome = Literal["none", "unusable", "expired", "suspect", "worse", "published", "replaced"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """What the gate decided, and why in plain words."""
-
-    model: str
-    model_version: str
-    promoted: bool
-    reason: str
-    challenger_outcome: ChallengerOutcome | None = None
-    champion_outcome: ChampionOutcome | None = None
 
 
 def decide(
@@ -115,9 +81,10 @@ def _champion_outcome(champion: Contender | None, baseline: Contender, no_champi
     return "worse" if champion.crps_bp >= baseline.crps_bp else "published"
 
 
-def best_baseline(scores: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> str:
-    """Return the baseline with the lowest CRPS; of equals, the first by name."""
-    return min(sorted(names), key=lambda name: float(scores[name]["crps_bp"]))
+def best_baseline(models: Mapping[str, ModelScores], baselines: Sequence[str]) -> str | None:
+    """Return the baseline with the lowest CRPS of those scored; of equals, the first by name. None if none was."""
+    scored = sorted(name for name in baselines if name in models)
+    return min(scored, key=lambda name: models[name].crps_bp, default=None)
 
 
 def _takes_over(challenger: Contender, champion: Contender | None, baseline: Contender, evidence: Evidence) -> bool:

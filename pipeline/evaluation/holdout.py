@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from pipeline.errors import MissingStep
 from pipeline.evaluation.leakage_alarms import alarms
 from pipeline.evaluation.metrics import Array, crps_bp, score_table
-from pipeline.evaluation.significance import FEWEST_SESSIONS, Significance, compare, diebold_mariano, session_means
+from pipeline.evaluation.model_scores import CHAMPION, Scores, Significance
+from pipeline.evaluation.significance import FEWEST_SESSIONS, compare, diebold_mariano, session_means
+from pipeline.forecast_schema import BASELINES
 from pipeline.storage.atomic_files import write_atomic
 
 _QUANTILES = "quantiles:"
@@ -55,29 +57,30 @@ class Heldout:
             quantiles={name: values[keep] for name, values in self.quantiles.items()},
         )
 
-    def scores(self, levels: tuple[float, ...]) -> dict[str, Any]:
-        """Return the table of scores with what it was measured on, ready for JSON.
-
-        Beside it stand `comparisons` of each trained model with each baseline, and of each `suspect` model the alarms.
-        """
-        from pipeline.modeling.baselines import BASELINES
-
+    def scores(self, levels: tuple[float, ...]) -> Scores:
+        """Return the scores of all contenders, the comparisons of each trained model, and the alarms."""
         if not len(self.actual_NH):
-            nothing: dict[str, Any] = {"models": {}, "comparisons": [], "suspect": {}}
-            return {"first": None, "last": None, "sessions": 0, "windows": 0, **nothing}
+            return Scores()
         sessions = np.unique(self.origins_N)
         models = score_table(self.quantiles, self.actual_NH, self.symbols_N, levels, origins_N=self.origins_N)
         losses = {name: self._loss_of_sessions(name, levels) for name in self.quantiles}
-        found = {name: alarms(values, len(sessions), fewest=FEWEST_SESSIONS) for name, values in models.items()}
-        return {
-            "first": str(sessions[0]),
-            "last": str(sessions[-1]),
-            "sessions": len(sessions),
-            "windows": len(self.actual_NH),
-            "models": models,
-            "comparisons": compare(losses, tuple(BASELINES), self.actual_NH.shape[1]),
-            "suspect": {name: words for name, words in found.items() if words},
+        compared = compare(losses, BASELINES, self.actual_NH.shape[1])
+        scored = {
+            name: replace(
+                values,
+                comparisons=tuple(compared.get(name, ())),
+                alarms=tuple(alarms(values, len(sessions), fewest=FEWEST_SESSIONS)),
+            )
+            for name, values in models.items()
         }
+        return Scores(
+            first=sessions[0].astype("datetime64[D]").item(),
+            last=sessions[-1].astype("datetime64[D]").item(),
+            sessions=len(sessions),
+            windows=len(self.actual_NH),
+            champion=scored.pop(CHAMPION, None),
+            models=scored,
+        )
 
     def better(self, model: str, other: str, levels: tuple[float, ...]) -> Significance | None:
         """Return the test that `model` has a lower mean CRPS a session than `other`; None where there can be none."""

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.evaluation.model_scores import ModelScores, QuantileShare, ScoreRow, StepScores
 from pipeline.evaluation.rank_ic import rank_correlations, rank_scores, ranks
 from pipeline.evaluation.significance import diebold_mariano, independent_cases, wilson
 from pipeline.forecast_schema import RANGES
 
 Array = NDArray[np.float64]
+Part = str | tuple[str, float]  # a score, or the name of several and which of them: ("coverage", 50)
 _BASIS_POINTS = 1e4
 # Per window and step, not scores themselves: what the shares and ratios are made from.
 _PARTS = ("hit", "moved", "walk_bp", "ones")
@@ -51,59 +53,57 @@ def score_table(
     levels: tuple[float, ...],
     *,
     origins_N: NDArray[Any],
-) -> dict[str, dict[str, Any]]:
-    """Return the scores of each model, over all, by step and by symbol: plain numbers (or None), ready for JSON.
+) -> dict[str, ModelScores]:
+    """Return the scores of each model, over all, by step and by symbol.
 
     `forecasts` maps names to quantiles of shape (N, H, Q), all of the same windows; `origins_N` are their sessions.
-    What is said across symbols or sessions (intervals, tests, rank IC) has no value by symbol.
+    Intervals, tests and rank IC, which compare symbols or sessions, have no value by symbol.
     """
     symbols, symbol_N = np.unique(symbols_N, return_inverse=True)
     walk_NHQ = forecasts.get(RANDOM_WALK)
     walk_NH = np.zeros_like(actual_NH) if walk_NHQ is None else walk_NHQ[..., levels.index(0.5)]
     _, day_N = np.unique(origins_N, return_inverse=True)
     came_NH = ranks(actual_NH, day_N)
-    table = {}
+    table: dict[str, ModelScores] = {}
     for name, quantiles_NHQ in forecasts.items():
         parts = _parts(quantiles_NHQ, actual_NH, levels, walk_NH)
         ic_DH = rank_correlations(ranks(quantiles_NHQ[..., levels.index(0.5)], day_N), came_NH, day_N)
         by_symbol = _ratios({part: _sums(values, symbol_N) for part, values in parts.items()})
         steps = _ratios({part: values.sum(axis=0) for part, values in parts.items()})
         (overall,) = _ratios({part: values.sum(keepdims=True).ravel() for part, values in parts.items()})
-        table[name] = {
+        table[name] = ModelScores(
             **overall,
             **_over_sessions(parts, ic_DH, day_N, slice(None), actual_NH.shape[1]),
-            "below": [
-                {"level": level, "share": float((actual_NH < quantiles_NHQ[..., q]).mean())}
+            below=tuple(
+                QuantileShare(level=level, share=float((actual_NH < quantiles_NHQ[..., q]).mean()))
                 for q, level in enumerate(levels)
-            ],
-            "by_step": [
-                {"step": h + 1, **row, **_over_sessions(parts, ic_DH, day_N, slice(h, h + 1), h + 1)}
+            ),
+            by_step=tuple(
+                StepScores(step=h + 1, **row, **_over_sessions(parts, ic_DH, day_N, slice(h, h + 1), h + 1))
                 for h, row in enumerate(steps)
-            ],
-            "by_symbol": {str(symbol): row for symbol, row in zip(symbols, by_symbol, strict=True)},
-        }
+            ),
+            by_symbol={str(symbol): ScoreRow(**row) for symbol, row in zip(symbols, by_symbol, strict=True)},
+        )
     return table
 
 
-def _parts(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...], walk_NH: Array) -> dict[str, Array]:
+def _parts(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...], walk_NH: Array) -> dict[Part, Array]:
     """Return each score's value of each window and step, shape (N, H), and what shares are made from.
 
     `walk_NH` are the random walk's medians.
     """
     median_NH = quantiles_NHQ[..., levels.index(0.5)]
     moved_NH = (actual_NH != 0) & (median_NH != 0)
-    pinball = {
-        f"pinball_{level:.2f}_bp": pinball_bp(quantiles_NHQ[..., q], actual_NH, level) for q, level in enumerate(levels)
-    }
+    pinball = {level: pinball_bp(quantiles_NHQ[..., q], actual_NH, level) for q, level in enumerate(levels)}
     total_NH = np.zeros_like(actual_NH)
     for loss_NH in pinball.values():
         total_NH += loss_NH
     return {
         "crps_bp": 2 * total_NH / len(levels),
-        **{f"coverage_{share}": inside(quantiles_NHQ, actual_NH, levels, share).astype(float) for share in RANGES},
+        **{("coverage", share): inside(quantiles_NHQ, actual_NH, levels, share).astype(float) for share in RANGES},
         "mae_bp": _BASIS_POINTS * np.abs(actual_NH - median_NH),
         "up": (actual_NH > 0).astype(float),
-        **pinball,
+        **{("pinball_bp", level): loss_NH for level, loss_NH in pinball.items()},
         "walk_bp": _BASIS_POINTS * np.abs(actual_NH - walk_NH),
         "hit": (moved_NH & (np.sign(median_NH) == np.sign(actual_NH))).astype(float),
         "moved": moved_NH.astype(float),
@@ -111,16 +111,24 @@ def _parts(quantiles_NHQ: Array, actual_NH: Array, levels: tuple[float, ...], wa
     }
 
 
-def _ratios(sums: Mapping[str, Array]) -> list[dict[str, float]]:
-    """Return the scores of each group from the sums of `_parts` over its windows, each of shape (G,)."""
-    means = {name: values_G / sums["ones"] for name, values_G in sums.items() if name not in _PARTS}
+def _ratios(sums: Mapping[Part, Array]) -> list[dict[str, Any]]:
+    """Return the fields of a `ScoreRow` for each group, from the sums of `_parts` over its windows, each shape (G,)."""
+    means = {part: values_G / sums["ones"] for part, values_G in sums.items() if part not in _PARTS}
     means["mae_over_random_walk"] = _over(sums["mae_bp"], sums["walk_bp"], 1.0)
     means["direction"] = _over(sums["hit"], sums["moved"], 0.5)
-    return [dict(zip(means, map(float, row), strict=True)) for row in zip(*means.values(), strict=True)]
+    return [_fields(dict(zip(means, map(float, row), strict=True))) for row in zip(*means.values(), strict=True)]
+
+
+def _fields(values: Mapping[Part, float]) -> dict[str, Any]:
+    found: dict[str, Any] = {part: value for part, value in values.items() if isinstance(part, str)}
+    for part, value in values.items():
+        if isinstance(part, tuple):
+            found.setdefault(part[0], {})[part[1]] = value
+    return found
 
 
 def _over_sessions(
-    parts: Mapping[str, Array], ic_DH: Array, day_N: NDArray[np.int64], steps: slice, horizon: int
+    parts: Mapping[Part, Array], ic_DH: Array, day_N: NDArray[np.int64], steps: slice, horizon: int
 ) -> dict[str, Any]:
     """Return how sure the scores of some steps are, given by how much they differ from session to session."""
     mae_D, walk_D, count_D = (_sums(parts[part][:, steps], day_N) for part in ("mae_bp", "walk_bp", "ones"))

@@ -5,26 +5,18 @@ steps share h - 1 sessions with the next day's. So each variance here is a long-
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.evaluation.model_scores import Comparison, Significance
 
 Array = NDArray[np.float64]
 
 # With fewer sessions a test says more about its approximations than about the forecasts.
 FEWEST_SESSIONS = 20
 _NOISE = 1e-12  # a long-run standard error this small against the mean square is rounding
-
-
-@dataclass(frozen=True, kw_only=True)
-class Significance:
-    """A one-sided test: `t`, and `p`, the chance of so large a `t` where there is no difference."""
-
-    t: float
-    p: float
-    sessions: int
 
 
 def session_means(values_N: Array, origins_N: NDArray[Any]) -> Array:
@@ -92,28 +84,28 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def compare(losses: Mapping[str, Array], baselines: Sequence[str], horizon: int) -> list[dict[str, Any]]:
-    """Return each trained model against each baseline: skill in per cent, t, p, p after Holm over all rows, sessions.
+def compare(losses: Mapping[str, Array], baselines: Sequence[str], horizon: int) -> dict[str, list[Comparison]]:
+    """Return, by trained model, its comparison with each baseline; p is corrected over all of them (Holm).
 
     `losses` maps models to their mean loss in each session, shape (D,). Skill is 100 (1 - loss / the baseline's). Where
     there can be no test, t and the p-values are None.
     """
-    known = [name for name in losses if name in baselines]
-    pairs = [(model, name) for model in losses if model not in baselines for name in known]
+    scored = [name for name in losses if name in baselines]
+    pairs = [(model, name) for model in losses if model not in baselines for name in scored]
     tests = [diebold_mariano(losses[model], losses[name], horizon) for model, name in pairs]
     corrected = iter(holm([test.p for test in tests if test]))
-    return [
-        {
-            "model": model,
-            "baseline": name,
-            "skill_percent": _skill(losses[model], losses[name]),
-            "t": test.t if test else None,
-            "p": test.p if test else None,
-            "p_holm": next(corrected) if test else None,
-            "sessions": len(losses[model]),
-        }
-        for (model, name), test in zip(pairs, tests, strict=True)
-    ]
+    found: dict[str, list[Comparison]] = {}
+    for (model, name), test in zip(pairs, tests, strict=True):
+        comparison = Comparison(
+            baseline=name,
+            skill_percent=_skill(losses[model], losses[name]),
+            t=test.t if test else None,
+            p=test.p if test else None,
+            p_holm=next(corrected) if test else None,
+            sessions=len(losses[model]),
+        )
+        found.setdefault(model, []).append(comparison)
+    return found
 
 
 def wilson(share: float, count: float) -> tuple[float, float]:

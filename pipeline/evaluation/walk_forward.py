@@ -3,9 +3,8 @@
 Legend: S symbols, M markets, N windows, H horizon, Q quantile levels.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,12 +105,6 @@ def by_session(heldout: Heldout, levels: tuple[float, ...]) -> pd.DataFrame:
 def gained(sessions: pd.DataFrame, model: str, baseline: str) -> "pd.Series[float]":
     """Return by how much a model's CRPS has fallen below a baseline's, added up session by session; `by_session`'s."""
     return (sessions[baseline] - sessions[model]).cumsum()
-
-
-def best_of(models: Mapping[str, Mapping[str, Any]], baselines: Sequence[str]) -> str | None:
-    """Return the baseline with the lowest CRPS of those scored, in hindsight; None where none was."""
-    scored = sorted(name for name in baselines if name in models)
-    return min(scored, key=lambda name: float(models[name]["crps_bp"]), default=None)
 
 
 def _table(rows: pd.DataFrame, horizon: int, levels: tuple[float, ...]) -> tuple[pd.MultiIndex, Array]:

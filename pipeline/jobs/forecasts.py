@@ -4,17 +4,27 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import date
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
+from pipeline.evaluation.decision import Decision
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.context import digest_of, features_of, reasons_by_symbol, standing_record
-from pipeline.jobs.results import ForecastResult, SymbolReason
+from pipeline.jobs.results import ForecastResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import CHAMPION, FORECAST, FORECASTS, MODEL, ForecastOutcome, baseline_forecasts
+from pipeline.jobs.run_artifacts import (
+    CHAMPION,
+    DECISION,
+    FORECAST,
+    FORECASTS,
+    MODEL,
+    ForecastOutcome,
+    baseline_forecasts,
+)
+from pipeline.publishing.published_files import SymbolReason
 
 if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
@@ -29,11 +39,11 @@ def forecast(this: Run) -> ForecastResult:
     A symbol too short for the network gets the best baseline, labelled so; one that nothing can be said of is withheld
     with the reason. Raises NothingToForecast where that is all of them.
     """
-    from pipeline.modeling.baselines import BASELINES, forecastable
+    from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
     from pipeline.publishing.formatting import named
 
     settings = this.settings
-    decision = this.read("decision", made_by="forecast")
+    decision = this.load(DECISION)
     features = features_of(this)
     version = digest_of(this)[:12]
     withheld = _withheld(features, this)
@@ -45,16 +55,16 @@ def forecast(this: Run) -> ForecastResult:
         name: _frame(
             this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version
         )
-        for name, baseline in BASELINES.items()
+        for name, baseline in BASELINE_MODELS.items()
     }
-    frame, fallbacks = beside[decision["best_baseline"]], list[SymbolReason]()
-    if decision["model"] not in BASELINES:
+    frame, fallbacks = beside[str(decision.best_baseline)], list[SymbolReason]()
+    if not decision.is_baseline:
         chosen, reasons = _by_network(this, features, decision, withheld)
         left = sorted(set(frame["symbol"]) - set(chosen["symbol"]))
         stand_in = frame[frame["symbol"].isin(left)]
         frame = pd.concat([chosen, stand_in]).sort_values(["symbol", "step"], kind="stable", ignore_index=True)
         short = f"fewer than {settings.context_length} whole sessions in a row"
-        stands_in = f"the {named(decision['best_baseline'])} stands in"
+        stands_in = f"the {named(decision.best_baseline)} stands in"
         fallbacks = [SymbolReason(symbol=name, reason=f"{reasons.get(name, short)}: {stands_in}") for name in left]
     for artifact, rows in {
         FORECASTS: frame,
@@ -67,17 +77,15 @@ def forecast(this: Run) -> ForecastResult:
 
 
 def _by_network(
-    this: Run, features: "Features", decision: dict[str, Any], withheld: Sequence[SymbolReason]
+    this: Run, features: "Features", decision: Decision, withheld: Sequence[SymbolReason]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the forecasts of the network that won, and the reasons where it should keep quiet about a symbol."""
     from pipeline.evaluation.abstention import abstentions
     from pipeline.modeling.data.windows import usable_origins
     from pipeline.modeling.forecaster import Forecaster
 
-    champion = decision["champion"]
-    stands = champion is not None and champion["version"] == decision["model_version"] and not decision["promoted"]
-    if stands:
-        forecaster = _champion(this, champion["version"])
+    if decision.champion_stays:
+        forecaster = _champion(this, str(decision.model_version))
     else:
         with this.reading(MODEL) as folder:
             forecaster = Forecaster.load(folder)
@@ -87,7 +95,7 @@ def _by_network(
     origins = usable_origins(features, forecaster.card.context_length).at(features.panel.last)
     origins = _without(features, origins, [*(row.symbol for row in withheld), *quiet])
     quantiles_NHQ = forecaster.quantiles(features, origins)[:, : settings.horizon]
-    return _frame(this, features, origins, quantiles_NHQ, decision["model"], decision["model_version"]), quiet
+    return _frame(this, features, origins, quantiles_NHQ, decision.model, str(decision.model_version)), quiet
 
 
 def _champion(this: Run, version: str) -> "Forecaster":

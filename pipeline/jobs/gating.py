@@ -1,17 +1,20 @@
 """The step of the gate: challenger, champion and baselines on the same held-out sessions, and who is published."""
 
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pipeline.forecast_schema import INPUTS, LEVELS
+from pipeline.evaluation.decision import Champion, Decision, Evidence
+from pipeline.evaluation.model_scores import CHAMPION, ModelScores
+from pipeline.forecast_schema import BASELINES, INPUTS, LEVELS
 from pipeline.jobs.context import digest_of, features_of
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.results import JudgeResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import CHAMPION, HELDOUT, TRAINING, UPLOAD
+from pipeline.jobs.run_artifacts import CHAMPION as CHAMPION_MODEL
+from pipeline.jobs.run_artifacts import DECISION, HELDOUT, SCORES, TRAINING, UPLOAD
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -25,7 +28,6 @@ def judge(this: Run) -> JudgeResult:
     """Put challenger, champion and baselines through the gate on the same held-out sessions; promote if it says so."""
     from pipeline.evaluation import gate
     from pipeline.evaluation.holdout import Heldout
-    from pipeline.modeling.baselines import BASELINES
     from pipeline.tracking import registry, runs
 
     settings = this.settings
@@ -36,28 +38,29 @@ def judge(this: Run) -> JudgeResult:
     heldout, champion, no_champion, skipped = _with_champion(this, heldout)
     none_before = _none_before(this) if champion is None else ""
     scores = heldout.scores(LEVELS)
-    models = scores["models"]
 
-    def contender(name: str, version: str, scored_as: str, expired: str | None = None) -> gate.Contender:
-        suspect = tuple(scores["suspect"].get(scored_as, ()))
-        crps_bp = models[scored_as]["crps_bp"]
-        return gate.Contender(model=name, version=version, crps_bp=crps_bp, suspect=suspect, expired=expired)
+    def contender(name: str, version: str, scored: ModelScores, expired: str | None = None) -> gate.Contender:
+        suspect = tuple(scored.alarms)
+        return gate.Contender(model=name, version=version, crps_bp=scored.crps_bp, suspect=suspect, expired=expired)
 
-    evidence = gate.Evidence(level=settings.gate_level)
-    if models:
-        best = gate.best_baseline(models, tuple(BASELINES))
-        challenger = None
-        if settings.network in models and uploaded.model_version is not None:
-            challenger = contender(settings.network, uploaded.model_version, settings.network)
-            evidence = gate.Evidence(
+    evidence = Evidence(level=settings.gate_level)
+    best = gate.best_baseline(scores.models, BASELINES)
+    if best is not None:
+        challenger, trained = None, scores.models.get(settings.network)
+        if trained is not None and uploaded.model_version is not None:
+            challenger = contender(settings.network, uploaded.model_version, trained)
+            evidence = Evidence(
                 level=settings.gate_level,
                 against_baseline=heldout.better(settings.network, best, LEVELS),
-                against_champion=heldout.better(settings.network, "champion", LEVELS) if champion else None,
+                against_champion=heldout.better(settings.network, CHAMPION, LEVELS) if champion else None,
             )
+        incumbent = None
+        if champion and scores.champion:
+            incumbent = contender(champion.network, champion.version, scores.champion, _expired(this, champion))
         decision = gate.decide(
             challenger,
-            contender(champion.network, champion.version, "champion", _expired(this, champion)) if champion else None,
-            contender(best, digest[:12], best),
+            incumbent,
+            contender(best, digest[:12], scores.models[best]),
             evidence=evidence,
             not_trained=training.not_trained,
             no_champion=no_champion,
@@ -67,38 +70,42 @@ def judge(this: Run) -> JudgeResult:
     else:
         best = "ewma_historical"
         why = f"No network was trained: {training.not_trained}. " if training.not_trained else ""
-        reason = f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged."
-        decision = gate.Decision(
+        decision = Decision(
             model=best,
             model_version=digest[:12],
-            promoted=False,
-            reason=reason,
+            reason=f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged.",
             challenger_outcome="unjudged",
             champion_outcome="none",
         )
         no_champion = "nothing is held out to compare a champion on"
-    known = (
-        {"version": champion.version, "as_of": str(champion.as_of), "network": champion.network} if champion else None
+    decision = replace(
+        decision,
+        reason=_with_trial(this, decision.reason, promoted=decision.promoted),
+        champion=_reference(champion),
+        no_champion=None if champion else no_champion or none_before,
+        trial=this.trial,
+        registered=decision.promoted and this.standing,
+        best_baseline=best,
+        evidence=evidence,
+        suspect=scores.suspects,
     )
-    result = {
-        **asdict(decision),
-        "reason": _with_trial(this, decision.reason, promoted=decision.promoted),
-        "champion": known,
-        "no_champion": None if champion else no_champion or none_before,
-        "trial": list(this.trial),
-        "registered": decision.promoted and this.standing,
-        "best_baseline": best,
-        "evidence": asdict(evidence),
-        "suspect": scores["suspect"],
-    }
-    this.write("scores", scores)
-    this.write("decision", result)
-    if result["registered"]:
-        registry.promote(settings, decision.model_version, this.as_of)
-    runs.log_decision(settings, uploaded.mlflow_run_id, scores=scores, decision=result)
+    this.save(SCORES, scores)
+    this.save(DECISION, decision)
+    if decision.registered:
+        registry.promote(settings, str(decision.model_version), this.as_of)
+    runs.log_decision(settings, uploaded.mlflow_run_id, scores=scores, decision=decision)
     return JudgeResult(
-        model=decision.model, model_version=decision.model_version, promoted=decision.promoted, reason=result["reason"]
+        model=decision.model,
+        model_version=str(decision.model_version),
+        promoted=decision.promoted,
+        reason=decision.reason,
     )
+
+
+def _reference(champion: "Registered | None") -> Champion | None:
+    if champion is None:
+        return None
+    return Champion(version=champion.version, as_of=champion.as_of, network=champion.network)
 
 
 def _with_trial(this: Run, reason: str, *, promoted: bool) -> str:
@@ -133,7 +140,7 @@ def _with_champion(this: Run, heldout: "Heldout") -> tuple["Heldout", "Registere
 
     The champion is the last one whose files are what was registered: earlier ones stand in for one without them.
     """
-    champion, forecaster, skipped = usable_champion(this, lambda: this.making(CHAMPION))
+    champion, forecaster, skipped = usable_champion(this, lambda: this.making(CHAMPION_MODEL))
     if champion is None or forecaster is None:
         return heldout, None, "no champion can be used" if skipped else None, skipped
     heldout, problem = _with_quantiles(this, heldout, forecaster)
@@ -165,7 +172,7 @@ def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> 
     if not whole:
         return heldout, f"the champion reads {card.context_length} sessions, more than the held-out windows have"
     quantiles_NHQ = forecaster.quantiles(features, origins)
-    return fair.also("champion", quantiles_NHQ[:, : this.settings.horizon]), None
+    return fair.also(CHAMPION, quantiles_NHQ[:, : this.settings.horizon]), None
 
 
 def _origins_of(features: "Features", heldout: "Heldout") -> "Origins":

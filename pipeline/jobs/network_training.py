@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import CorruptFile, TrackingUnavailable
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import BASELINES, LEVELS
 from pipeline.jobs.context import Progress, digest_of, features_of, training_precision
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.results import BaselineNotes, BaselineResult, CompareResult, TrainAllResult, TrainResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import HELDOUT, LIVE, MODEL, NETWORK, TRAINING, baseline_notes, heldout_by
+from pipeline.jobs.run_artifacts import HELDOUT, LIVE, MODEL, NETWORK, SCORES, TRAINING, baseline_notes, heldout_by
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -53,8 +53,6 @@ def compare(this: Run) -> CompareResult:
 
     Raises MissingStep where one of them is not there yet, CorruptFile where they are not of the same windows.
     """
-    from pipeline.modeling.baselines import BASELINES
-
     network = _kept(this, NETWORK)
     heldout = network.without_contenders()
     for name in BASELINES:
@@ -70,14 +68,12 @@ def compare(this: Run) -> CompareResult:
     with this.making(HELDOUT) as path:
         heldout.save(path)
     scores = heldout.scores(LEVELS)
-    this.write("scores", scores)
-    return CompareResult(crps_bp={name: round(values["crps_bp"], 2) for name, values in scores["models"].items()})
+    this.save(SCORES, scores)
+    return CompareResult(crps_bp={name: round(values.crps_bp, 2) for name, values in scores.by_label.items()})
 
 
 def train_all(this: Run, *, progress: Progress | None = None) -> TrainAllResult:
     """Do all of this in this process, one after the other."""
-    from pipeline.modeling.baselines import BASELINES
-
     windows = _windows(this)
     for name in BASELINES:
         _forecast_by(this, windows, name)
@@ -115,11 +111,11 @@ def _windows(this: Run) -> _Windows:
 
 
 def _forecast_by(this: Run, windows: _Windows, name: str) -> BaselineResult:
-    from pipeline.modeling.baselines import BASELINES
+    from pipeline.modeling.baselines import BASELINE_MODELS
 
     features, test = windows.features, windows.fold.test
     notes: dict[str, Any] = {}
-    quantiles_NHQ = BASELINES[name](features, test, horizon=this.settings.horizon, levels=LEVELS, notes=notes)
+    quantiles_NHQ = BASELINE_MODELS[name](features, test, horizon=this.settings.horizon, levels=LEVELS, notes=notes)
     _keep(this, name, windows.heldout.also(name, quantiles_NHQ))
     this.save(baseline_notes(name), BaselineNotes(**notes))
     return BaselineResult(baseline=name, windows=len(windows.heldout.actual_NH), **notes)

@@ -8,13 +8,22 @@ import pandas as pd
 
 from pipeline.database.engine import open_database
 from pipeline.errors import MissingStep
+from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.context import own_record, snapshot_of
 from pipeline.jobs.results import PublishResult, UploadResult
 from pipeline.jobs.run import FileArtifact, Run
-from pipeline.jobs.run_artifacts import FORECAST, FORECASTS, SOURCE, TRAINING, UPLOAD, baseline_forecasts
+from pipeline.jobs.run_artifacts import (
+    DECISION,
+    FORECAST,
+    FORECASTS,
+    SCORES,
+    SOURCE,
+    TRAINING,
+    UPLOAD,
+    baseline_forecasts,
+)
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
-from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
     from pipeline.publishing.edition import Edition
@@ -32,7 +41,7 @@ def publish(this: Run, *, now: datetime) -> PublishResult:
     settings = this.settings
     edition = _edition(this)
     published = publisher.publish(edition, settings.published)
-    beside = edition.baselines[str(edition.decision["best_baseline"])]
+    beside = edition.baselines[str(edition.best_baseline)]
 
     @cache
     def complete_at(symbol: str, session: date) -> datetime:
@@ -115,7 +124,6 @@ def _where_uploaded(uploaded: UploadResult) -> dict[str, str]:
 
 def _edition(this: Run) -> "Edition":
     from pipeline.evaluation import track_record
-    from pipeline.modeling.baselines import BASELINES
     from pipeline.prices.adjustments import recent_closes
     from pipeline.publishing.edition import Edition
 
@@ -131,11 +139,9 @@ def _edition(this: Run) -> "Edition":
         forecasts=_frame_of(this, FORECASTS),
         baselines={name: _frame_of(this, baseline_forecasts(name)) for name in BASELINES},
         history=recent_closes(bars, 120),
-        scores=this.read("scores", made_by="forecast"),
-        decision={
-            **this.read("decision", made_by="forecast"),
-            "fallbacks": [to_document(row) for row in outcome.fallbacks],
-        },
+        scores=this.load(SCORES),
+        decision=this.load(DECISION),
+        fallbacks=outcome.fallbacks,
         live=record,
         recent=track_record.next_session(record),
         live_by_symbol={kind: track_record.by_symbol(part) for kind, part in kinds.items()},
@@ -143,7 +149,7 @@ def _edition(this: Run) -> "Edition":
         audit=this.read("audit", made_by="ingest"),
         drift=training.drift,
         gradient_memory=training.gradient_memory,
-        withheld=[to_document(row) for row in outcome.withheld],
+        withheld=outcome.withheld,
         trial=this.trial,
         make_latest=this.make_latest,
         warnings=settings.clock.calendar_warnings(this.symbols, this.as_of),

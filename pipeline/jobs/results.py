@@ -8,6 +8,7 @@ from pydantic import Field
 
 from pipeline.evaluation.backtest_results import BacktestSummary, FoldPlan
 from pipeline.jobs.run import Run
+from pipeline.publishing.published_files import SymbolReason
 
 # A key that is absent from the document where the field is None.
 OptionalKey = Field(exclude_if=lambda value: value is None)
@@ -27,14 +28,6 @@ class BacktestPlan(Plan):
     """A backtest, resolved: the run as of its last session, and the folds."""
 
     folds: tuple[FoldPlan, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SymbolReason:
-    """A symbol, and why it has no forecast or another model's."""
-
-    symbol: str
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)

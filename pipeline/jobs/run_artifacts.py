@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.jobs.results import BaselineNotes, ScoreResult, SymbolReason, UploadResult
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.model_scores import Scores
+from pipeline.jobs.results import BaselineNotes, ScoreResult, UploadResult
 from pipeline.jobs.run import Artifact, FileArtifact, Run
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
+from pipeline.publishing.published_files import SymbolReason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,8 @@ class ForecastOutcome:
 RUN = Artifact("run", Run, step="ingest")
 SOURCE = Artifact("source", SourceReading, step="ingest")
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
+SCORES = Artifact("scores", Scores, step="train")  # `judge` adds the champion
+DECISION = Artifact("decision", Decision, step="judge")
 TRAINING = Artifact("training", TrainingRecord, step="train")
 MODEL_CARD = Artifact("model/model", ModelCard, step="train")
 LIVE = Artifact("live", ScoreResult, step="score")

@@ -1,16 +1,16 @@
 """The step that takes a training to MLflow, with all that is to be known of its run."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from pipeline.evaluation.model_scores import Scores
 from pipeline.jobs.context import own_record, snapshot_of
 from pipeline.jobs.results import UploadResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import FIGURES, LIVE, MODEL, MODEL_CARD, TRAINING, UPLOAD
+from pipeline.jobs.run_artifacts import FIGURES, LIVE, MODEL, MODEL_CARD, SCORES, TRAINING, UPLOAD
 from pipeline.prices.store.snapshot import read_snapshot
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def upload(this: Run, *, try_number: int = 1) -> UploadResult:
     from pipeline.tracking import provenance, registry, runs
 
     settings = this.settings
-    training, scores = this.load(TRAINING), this.read("scores", made_by="train")
+    training, scores = this.load(TRAINING), this.load(SCORES)
     frozen = snapshot_of(this)
     card = this.load(MODEL_CARD) if training.trained else None
     tags = provenance.run_tags(
@@ -76,12 +76,12 @@ def upload(this: Run, *, try_number: int = 1) -> UploadResult:
     return result
 
 
-def _draw(training: "TrainingRecord", scores: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+def _draw(training: "TrainingRecord", scores: Scores, folder: Path) -> dict[str, Path]:
     from pipeline.publishing.charts import memory_png, png
 
     folder.mkdir(exist_ok=True)
     figures = {}
-    if scores["models"]:
+    if scores.models:
         figures["scores"] = png.scores_chart(scores, folder / "scores.png")
     if training.trained:
         figures["training"] = png.training_chart(training, folder / "training.png")

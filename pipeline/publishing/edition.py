@@ -13,15 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.forecast_schema import (
-    BASELINES,
-    COLUMNS,
-    ESTIMATED,
-    LAST_SESSION,
-    QUANTILES,
-    RANGE_POSITIONS,
-)
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.model_scores import ModelScores, Scores
+from pipeline.forecast_schema import BASELINES, COLUMNS, ESTIMATED, LAST_SESSION, QUANTILES, RANGE_POSITIONS
 from pipeline.modeling.training.training_record import GradientMemory
+from pipeline.publishing.published_files import SymbolReason
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,9 +59,10 @@ class Edition:
     forecasts: pd.DataFrame
     # symbol, session, close; the close on the scale of the as_of, that is split-adjusted.
     history: pd.DataFrame
-    # What scores.json and decision.json hold.
-    scores: Mapping[str, Any]
-    decision: Mapping[str, Any]
+    scores: Scores
+    decision: Decision
+    # The symbols that another model than the decision's forecasts, and why.
+    fallbacks: Sequence[SymbolReason] = ()
     # Name of a baseline -> its forecasts, the same columns.
     baselines: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # Scores of forecasts published earlier, one row per symbol, as_of and step.
@@ -82,8 +79,8 @@ class Edition:
     drift: Mapping[str, float] = field(default_factory=dict)
     # How far back each network looks; None where nothing was trained.
     gradient_memory: GradientMemory | None = None
-    # {"symbol", "reason"} of each symbol that gets no forecast.
-    withheld: Sequence[Mapping[str, str]] = ()
+    # The symbols without a forecast, and why.
+    withheld: Sequence[SymbolReason] = ()
     # Sentences about what may be wrong with it, such as a calendar that ends.
     warnings: Sequence[str] = ()
     # Where it all comes from; may differ between two runs that forecast the same.
@@ -109,19 +106,22 @@ class Edition:
     @property
     def model(self) -> str:
         """The model that the gate let through."""
-        return str(self.decision["model"])
+        return self.decision.model
 
     @property
     def model_version(self) -> str | None:
         """Its version in the registry; None for a baseline."""
-        version = self.decision.get("model_version")
-        return None if version in (None, "") else str(version)
+        return self.decision.model_version or None
 
     @property
     def best_baseline(self) -> str | None:
         """The baseline that the gate measured against."""
-        name = self.decision.get("best_baseline")
-        return None if name is None else str(name)
+        return self.decision.best_baseline
+
+    @property
+    def published_scores(self) -> ModelScores | None:
+        """The held-out scores of the published model; None where it was not scored."""
+        return self.decision.published_in(self.scores)
 
     @cached_property
     def table(self) -> pd.DataFrame:

@@ -1,10 +1,10 @@
 """Numbers and decisions in words: names of models, dates, prices, and whether today's ranges can be trusted."""
 
 import math
-from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from pipeline.evaluation.model_scores import SessionScores
 from pipeline.forecast_schema import BASELINES
 
 if TYPE_CHECKING:  # pandas, which a table in the terminal does without
@@ -131,13 +131,11 @@ def power_of_ten(power: int) -> str:
     return "1" if power == 0 else f"10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
-def middle(scores: Mapping[str, Any]) -> str:
-    """Return how good the middle of a model's ranges was: its direction beside "always up", its rank IC with its t."""
-    interval = share_range(scores.get("direction_low"), scores.get("direction_high"))
-    direction = (
-        f"direction right in {share(scores.get('direction'))} ({interval}; always up: {share(scores.get('up'))})"
-    )
-    return f"{direction}, rank IC {number(scores.get('rank_ic'), 3)} (t {number(scores.get('rank_ic_t'), 2)})"
+def median_quality(scores: SessionScores) -> str:
+    """Return how good a model's median was: its direction next to "always up", its rank IC with its t."""
+    interval = share_range(scores.direction_low, scores.direction_high)
+    direction = f"direction right in {share(scores.direction)} ({interval}; always up: {share(scores.up)})"
+    return f"{direction}, rank IC {number(scores.rank_ic, 3)} (t {number(scores.rank_ic_t, 2)})"
 
 
 def known(value: Any) -> float | None:

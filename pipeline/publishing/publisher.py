@@ -3,7 +3,7 @@
 import json
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from pipeline.errors import BucketFailed, StoreError
 from pipeline.publishing import archive, verdict
 from pipeline.storage import Storage
 from pipeline.storage.atomic_files import sha256_bytes
+from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
     from pipeline.publishing.edition import Edition
@@ -136,7 +137,7 @@ def _manifest(edition: "Edition", contents: Mapping[str, bytes]) -> bytes:
             "rows": len(edition.table),
             "trial": list(edition.trial),
             "standing": edition.standing,
-            "decision": dict(edition.decision),
+            "decision": {**to_document(edition.decision), "fallbacks": [asdict(each) for each in edition.fallbacks]},
             "audit": {name: count for name, count in edition.audit.items() if name not in ("problems", "seams")},
             "provenance": dict(edition.provenance),
             "files": {name: {"sha256": sha256_bytes(data), "size": len(data)} for name, data in contents.items()},

@@ -1,27 +1,19 @@
 """Which model an edition is published by, why, and how far its ranges can be trusted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.model_scores import ModelScores
 from pipeline.forecast_schema import BASELINES
+from pipeline.publishing.formatting import NOTHING, day, model_name, named, number, percent, share
 
 if TYPE_CHECKING:  # pandas, which a table in the terminal does without
     from pipeline.publishing.edition import Edition
-from pipeline.publishing.formatting import iso_day, known, model_name, named, number, percent, share
 
 # Coverage this close to what was promised (as a fraction) counts as kept, and this far off as wrong.
 _KEPT, _WRONG = 0.015, 0.04
-
-
-def scores_key(decision: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
-    """Return the name under which the scores hold the published model.
-
-    A champion that stays is not the network trained today, though both may be an LSTM.
-    """
-    name = str(decision["model"])
-    stays = name not in BASELINES and not decision.get("promoted") and "champion" in scores.get("models", {})
-    return "champion" if stays else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +33,9 @@ def verdict(edition: "Edition") -> Verdict:
     return Verdict(
         tone="baseline" if baseline else "network",
         title=_title(edition, baseline),
-        reason=str(edition.decision.get("reason") or ""),
+        reason=edition.decision.reason,
         evidence=_evidence(edition),
-        calibration=_calibration(_published_scores(edition)),
+        calibration=_calibration(edition.published_scores),
     )
 
 
@@ -66,11 +58,10 @@ def _some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def advantage(edition: "Edition", name: str) -> float | None:
+def skill_of(edition: "Edition", scores: ModelScores) -> float | None:
     """Return a model's skill: 1 - CRPS / the best baseline's, above 0 where the model is better; None if unknown."""
-    models = edition.scores.get("models", {})
-    mine, baseline = (known(models.get(each, {}).get("crps_bp")) for each in (name, edition.best_baseline or ""))
-    return 1 - mine / baseline if mine is not None and baseline else None
+    baseline = edition.scores.models.get(edition.best_baseline or "")
+    return 1 - scores.crps_bp / baseline.crps_bp if baseline is not None and baseline.crps_bp else None
 
 
 _CHALLENGER = {
@@ -95,11 +86,11 @@ def _title(edition: "Edition", baseline: bool) -> str:
     name = model_name(edition.model, edition.model_version)
     if baseline:
         return f"{_why_a_baseline(edition.decision)}: {name}"
-    if promoted := edition.decision.get("promoted"):
+    if promoted := edition.decision.promoted:
         title = "Today's network is published"
     else:
-        champion = edition.decision.get("champion") or {}
-        trained = f" of {iso_day(str(champion['as_of']))}" if champion.get("as_of") else ""
+        champion = edition.decision.champion
+        trained = f" of {day(champion.as_of, weekday=False)}" if champion and champion.as_of else ""
         title = f"The champion{trained} is published"
     if edition.model in edition.models:
         return f"{title}: {name}"
@@ -108,7 +99,7 @@ def _title(edition: "Edition", baseline: bool) -> str:
     return f"{who}, {name}, forecasts none of the symbols, so the baseline is published: {others}"
 
 
-def _why_a_baseline(decision: Mapping[str, Any]) -> str:
+def _why_a_baseline(decision: Decision) -> str:
     """Return why the best baseline is published, as the beginning of a title."""
     challenger, champion = _outcomes(decision)
     if challenger == "unjudged":
@@ -120,11 +111,11 @@ def _why_a_baseline(decision: Mapping[str, Any]) -> str:
     return f"{told[:1].upper()}{told[1:]}, so the best baseline is published"
 
 
-def _outcomes(decision: Mapping[str, Any]) -> tuple[str, str]:
+def _outcomes(decision: Decision) -> tuple[str, str]:
     """Return what became of challenger and champion. A decision of an older version says so only in its reason."""
-    if decision.get("challenger_outcome"):
-        return str(decision["challenger_outcome"]), str(decision.get("champion_outcome") or "none")
-    reason = str(decision.get("reason") or "")
+    if decision.challenger_outcome:
+        return decision.challenger_outcome, decision.champion_outcome or "none"
+    reason = decision.reason
     if "no held-out sessions" in reason:
         return "unjudged", "none"
     if reason.startswith("No network was trained"):
@@ -142,29 +133,23 @@ def trial_note(trial: Sequence[str], *, standing: bool = False) -> str:
     return f"Trial{', published as the standing edition on request' if standing else ''}: {', '.join(trial)}"
 
 
-def _published_scores(edition: "Edition") -> Mapping[str, Any]:
-    scores: Mapping[str, Any] = edition.scores.get("models", {}).get(scores_key(edition.decision, edition.scores), {})
-    return scores
-
-
 def _evidence(edition: "Edition") -> str:
-    scores, mine = edition.scores, _published_scores(edition)
-    if known(mine.get("crps_bp")) is None:
+    scores, published = edition.scores, edition.published_scores
+    if published is None:
         return "There are no held-out scores for it."
-    count, first, last = scores.get("sessions"), scores.get("first"), scores.get("last")
-    period = f"{iso_day(str(first))} to {iso_day(str(last))}"
-    error = f"its forecast error (CRPS) was {number(mine['crps_bp'])} basis points"
-    start = f"On {count} sessions kept from training ({period}) {error}"
-    gain = advantage(edition, scores_key(edition.decision, scores))
+    first, last = (NOTHING if when is None else day(when, weekday=False) for when in (scores.first, scores.last))
+    error = f"its forecast error (CRPS) was {number(published.crps_bp)} basis points"
+    start = f"On {scores.sessions} sessions kept from training ({first} to {last}) {error}"
+    gain = skill_of(edition, published)
     if gain is None or edition.model in BASELINES:
         return f"{start}."
     return f"{start}: skill {percent(gain)} against the best baseline, {named(edition.best_baseline)}."
 
 
-def _calibration(scores: Mapping[str, Any]) -> str:
-    held = known(scores.get("coverage_90"))
+def _calibration(scores: ModelScores | None) -> str:
+    held = None if scores is None else scores.coverage.get(90)
     if held is None:
-        return "How many closes its ranges held is not known."
+        return "The coverage of its ranges is not known."
     off, closes = held - 0.9, f"they held {share(held)} of the closes"
     if abs(off) <= _KEPT:
         return f"Its 90 % ranges did what they promise: {closes}."

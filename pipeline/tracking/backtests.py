@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Settings
+from pipeline.evaluation.model_scores import Scores, scores_of
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.storage.documents import from_document
@@ -56,7 +57,7 @@ def log_fold(
         settings,
         run_id,
         training=_training_of(made),
-        scores=made["scores"],
+        scores=scores_of(made["scores"]),
         card=card,
         snapshot=snapshot,
         address=address,
@@ -85,7 +86,7 @@ def log_summary(
     run_id = _open_parent(
         settings, key, {**tags, "data_sha256": result["data_digest"], "frame_sha256": result["sha256"]}
     )
-    scores = result["scores"]
+    scores = scores_of(result["scores"])
     numbers = {name: float(value) for name, value in result["windows"].items()}
     runs.log_metrics(settings, run_id, {**score_names.metrics(scores, result["network"]), **numbers})
     with connected(settings, f"record the backtest in run {run_id}") as client:
@@ -143,14 +144,14 @@ def _log_curves(client: "MlflowClient", run_id: str, result: Mapping[str, Any]) 
         client.log_batch(run_id, metrics=points[first : first + _AT_ONCE])
 
 
-def _log_tables(client: "MlflowClient", run_id: str, scores: Mapping[str, Any]) -> None:
+def _log_tables(client: "MlflowClient", run_id: str, scores: Scores) -> None:
     with TemporaryDirectory() as folder:
         score_names.write_tables(scores, Path(folder))
         client.log_artifacts(run_id, folder, "scores")
 
 
 def _in_words(result: Mapping[str, Any]) -> str:
-    windows, models = result["windows"], result["scores"]["models"]
+    windows, models = result["windows"], scores_of(result["scores"]).models
     untrained = [fold for fold in result["folds"] if not fold["trained"]]
     what = (
         f"Walk-forward from {result['first']} to {result['last']}: {len(result['folds'])} folds, a new model every "
@@ -163,8 +164,8 @@ def _in_words(result: Mapping[str, Any]) -> str:
         "| model | CRPS, bp | in the 90 % range |",
         "| --- | ---: | ---: |",
         *(
-            f"| {escape(name)} | {values['crps_bp']:.2f} | {100 * values['coverage_90']:.1f} % |"
-            for name, values in sorted(models.items(), key=lambda item: item[1]["crps_bp"])
+            f"| {escape(name)} | {values.crps_bp:.2f} | {100 * values.coverage[90]:.1f} % |"
+            for name, values in sorted(models.items(), key=lambda item: item[1].crps_bp)
         ),
         "",
         *(f"Without a network: {fold['first']} to {fold['last']}, {escape(fold['reason'])}." for fold in untrained),

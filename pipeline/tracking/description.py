@@ -5,11 +5,15 @@ escaped, because symbols, reasons and names may come from a price file or a vend
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.gate import best_baseline
+from pipeline.evaluation.model_scores import CHAMPION, Scores, SessionScores, comparison_rows, flat
+from pipeline.forecast_schema import BASELINES
 from pipeline.storage.urls import web_link
 from pipeline.tracking.markdown import code, escape, link
-from pipeline.tracking.scores import CHAMPION, Scores, best_baseline
 
 _COLUMNS = {
     "crps_bp": ("CRPS, bp", "{:.2f}", 1),
@@ -26,9 +30,7 @@ _COLUMNS = {
 _TESTED = {"skill_percent": "{:+.2f}", "t": "{:.2f}", "p": "{:.3f}", "p_holm": "{:.3f}"}
 
 
-def describe(
-    tags: Mapping[str, str], dataset: Mapping[str, Any], scores: Scores, decision: Mapping[str, Any] | None
-) -> str:
+def describe(tags: Mapping[str, str], dataset: Mapping[str, Any], scores: Scores, decision: Decision | None) -> str:
     """Return the description of a run in Markdown; without a decision it says that the gate has not spoken yet."""
     sections = {
         "Decision": _decision(decision),
@@ -39,47 +41,42 @@ def describe(
     return "\n\n".join(f"### {title}\n{text}" for title, text in sections.items())
 
 
-def gate(decision: Mapping[str, Any]) -> str:
+def gate(decision: Decision) -> str:
     """Return what the gate did in one phrase, fit for a tag; it begins with `suspect` where an alarm went off."""
-    if decision["promoted"]:
-        did = "challenger promoted" if decision.get("registered", True) else "challenger passed, not promoted (trial)"
+    if decision.promoted:
+        did = "challenger promoted" if decision.registered else "challenger passed, not promoted (trial)"
     else:
-        did = "champion kept" if _is_champion(decision) else "baseline published"
-    return f"suspect: {did}" if decision.get("suspect") else did
+        did = "champion kept" if decision.champion_stays else "baseline published"
+    return f"suspect: {did}" if decision.suspect else did
 
 
-def _is_champion(decision: Mapping[str, Any]) -> bool:
-    champion = decision.get("champion")
-    return champion is not None and str(decision.get("model_version")) == str(champion["version"])
-
-
-def _decision(decision: Mapping[str, Any] | None) -> str:
+def _decision(decision: Decision | None) -> str:
     if decision is None:
         return "The gate has not decided yet."
-    champion = decision.get("champion")
-    registered = decision["promoted"] or _is_champion(decision)
-    trial = decision.get("trial")
-    published = f"**{escape(decision['model'])}**" + (
-        f", daily-forecast version {escape(decision['model_version'])}" if registered else ""
+    champion, trial = decision.champion, decision.trial
+    registered = decision.promoted or decision.champion_stays
+    published = f"**{escape(decision.model)}**" + (
+        f", daily-forecast version {escape(decision.model_version)}" if registered else ""
     )
     before = (
-        "The champion before was version {version} ({network}, as of {as_of}).".format_map(_Known(champion))
+        "The champion before was version {version} ({network}, as of {as_of}).".format_map(_Known(asdict(champion)))
         if champion
-        else _sentence(str(decision.get("no_champion") or "no champion was compared"))
+        else _sentence(decision.no_champion or "no champion was compared")
     )
-    told = f"Published: {published} – {gate(decision)}. {_sentence(decision['reason'])} {before}"
+    told = f"Published: {published} – {gate(decision)}. {_sentence(decision.reason)} {before}"
     return f"**Trial:** {escape('; '.join(trial))}.\n\n{told}" if trial else told
 
 
-def _quality(scores: Scores, network: str, decision: Mapping[str, Any] | None) -> str:
-    if not scores["models"]:
+def _quality(scores: Scores, network: str, decision: Decision | None) -> str:
+    if not scores.models:
         return "No session is held out yet: nothing could be scored."
-    best = best_baseline(scores, network)
-    rows = [_row(name, values, _role(name, network, best, decision)) for name, values in scores["models"].items()]
+    best = best_baseline(scores.models, BASELINES)
+    rows = [_row(label, values, _role(label, network, best, decision)) for label, values in scores.by_label.items()]
+    span = {name: getattr(scores, name) for name in ("first", "last", "sessions", "windows")}
     head = ["model", *(title for title, _, _ in _COLUMNS.values())]
     return (
         "Held out from training: {first} to {last}, {sessions} sessions, {windows} windows; the same for every model. "
-        "Lower CRPS is better.\n\n".format_map(_Known(scores))
+        "Lower CRPS is better.\n\n".format_map(_Known(span))
         + "\n".join([_line(head), _line(["---"] + ["---:"] * len(_COLUMNS)), *rows])
         + "".join(f"\n\n{part}" for part in (_comparisons(scores), _suspects(scores)) if part)
     )
@@ -92,7 +89,7 @@ def _comparisons(scores: Scores) -> str:
             f"{escape(row['model'])} against {escape(row['baseline'])}",
             *(_cell(row[name], form, 1) for name, form in _TESTED.items()),
         ])
-        for row in scores.get("comparisons", [])
+        for row in comparison_rows(scores)
     ]  # fmt: skip
     head = _line(["CRPS, one-sided Diebold–Mariano test", "skill, %", "t", "p", "p (Holm)"])
     return "\n".join([head, _line(["---"] + ["---:"] * len(_TESTED)), *rows]) if rows else ""
@@ -101,22 +98,22 @@ def _comparisons(scores: Scores) -> str:
 def _suspects(scores: Scores) -> str:
     """What is too good to be true, model by model."""
     return "\n\n".join(
-        f"**Suspect: {escape(name)}.** {_sentence(' and '.join(alarms))}"
-        for name, alarms in scores.get("suspect", {}).items()
+        f"**Suspect: {escape(name)}.** {_sentence(' and '.join(alarms))}" for name, alarms in scores.suspects.items()
     )
 
 
-def _row(name: str, values: Mapping[str, Any], role: str) -> str:
+def _row(name: str, scores: SessionScores, role: str) -> str:
+    values = flat(scores)
     cells = (_cell(values.get(score), form, factor) for score, (_, form, factor) in _COLUMNS.items())
     return _line([f"{escape(name)} ({role})" if role else escape(name), *cells])
 
 
-def _role(name: str, network: str, best: str | None, decision: Mapping[str, Any] | None) -> str:
+def _role(name: str, network: str, best: str | None, decision: Decision | None) -> str:
     if name == network:
         return "challenger"
-    champion = (decision or {}).get("champion")
+    champion = decision.champion if decision else None
     if name == CHAMPION:
-        return f"version {escape(champion['version'])}" if champion else ""
+        return f"version {escape(champion.version)}" if champion else ""
     return "best baseline" if name == best else "baseline"
 
 
@@ -139,25 +136,26 @@ def _code(tags: Mapping[str, str]) -> str:
     )
 
 
-def version_note(tags: Mapping[str, str], scores: Scores, decision: Mapping[str, Any], run_url: str | None) -> str:
+def version_note(tags: Mapping[str, str], scores: Scores, decision: Decision, run_url: str | None) -> str:
     """Return the description of a registered version in Markdown: how good it was, against what, and what was decided.
 
     `tags` are those of the run that made it, `scores` and `decision` what the gate saw.
     """
     network = tags.get("network", "")
-    best = best_baseline(scores, network)
-    mine = scores["models"].get(network)
+    best = best_baseline(scores.models, BASELINES)
+    trained_scores = scores.models.get(network)
     trained = "{network}, trained on {symbol_count} symbols of {source} up to {as_of}."
     told = [trained.format_map(_Known(tags))]
-    if mine is not None and best is not None:
-        skill = 100 * (1 - mine["crps_bp"] / scores["models"][best]["crps_bp"])
+    if trained_scores is not None and best is not None:
+        baseline_crps = scores.models[best].crps_bp
+        skill = 100 * (1 - trained_scores.crps_bp / baseline_crps)
         told.append(
-            f"On {escape(scores.get('sessions'))} sessions held out from training ({escape(scores.get('first'))} to "
-            f"{escape(scores.get('last'))}): CRPS {mine['crps_bp']:.2f} bp, the best baseline {escape(best)} "
-            f"{scores['models'][best]['crps_bp']:.2f}: skill {skill:+.2f} %. "
-            f"90 % ranges held {100 * mine['coverage_90']:.1f} %."
+            f"On {escape(scores.sessions)} sessions held out from training ({escape(scores.first)} to "
+            f"{escape(scores.last)}): CRPS {trained_scores.crps_bp:.2f} bp, the best baseline {escape(best)} "
+            f"{baseline_crps:.2f}: skill {skill:+.2f} %. "
+            f"Coverage of the 90 % range: {100 * trained_scores.coverage[90]:.1f} %."
         )
-    told.append(f"Gate: {gate(decision)}. {_sentence(decision['reason'])}")
+    told.append(f"Gate: {gate(decision)}. {_sentence(decision.reason)}")
     links = {"MLflow run": run_url, "Airflow run": tags.get("airflow.url")}
     told.append(" · ".join(link(title, url) for title, url in links.items() if web_link(url)))
     return "\n\n".join(text for text in told if text)

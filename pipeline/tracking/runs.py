@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.model_scores import Scores
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingCurves, TrainingRecord
 from pipeline.prices.quality.digest import note_lines, reason_lines
@@ -28,7 +30,6 @@ from pipeline.tracking.connection import connected, experiment_id
 from pipeline.tracking.dataset import dataset_input, dataset_profile
 from pipeline.tracking.description import describe, gate, version_note
 from pipeline.tracking.registry import MODEL
-from pipeline.tracking.scores import Scores
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,9 +91,8 @@ def log_training(
 ) -> None:
     """Record a training: parameters, curves, held-out scores beside the baselines, the dataset, tables and figures.
 
-    `card` is None where nothing was trained. `scores` is the content of scores.json; `data_digest` is the snapshot's
-    SHA-256, and `address` where it is kept, if `snapshot` may be a copy of that. Raises PipelineError if the run
-    already holds the parameters of another training.
+    `card` is None where nothing was trained; `data_digest` is the snapshot's SHA-256, and `address` where it is kept,
+    if `snapshot` may be a copy of that. Raises PipelineError if the run has the parameters of another training already.
     """
     with connected(settings, f"record the training in run {run_id}") as client, _score_files(scores) as folder:
         run = client.get_run(run_id)
@@ -110,11 +110,11 @@ def log_training(
         _describe(client, run_id, scores, None)
 
 
-def log_decision(settings: Settings, run_id: str, *, scores: Scores, decision: Mapping[str, Any]) -> None:
+def log_decision(settings: Settings, run_id: str, *, scores: Scores, decision: Decision) -> None:
     """Record what the gate decided: the champion's scores, the tags `gate`, `published_…`, and in words with the run
     and with the version that it registered.
 
-    `scores` is scores.json once judged (with `champion`, where there is one), `decision` is decision.json.
+    `scores` are those with the champion's, where there is one.
     """
     with connected(settings, f"record the decision in run {run_id}") as client, _score_files(scores) as folder:
         run = client.get_run(run_id)
@@ -124,10 +124,10 @@ def log_decision(settings: Settings, run_id: str, *, scores: Scores, decision: M
         client.log_artifacts(run_id, str(folder))
         tags = {
             "gate": gate(decision),
-            "gate_reason": decision["reason"],
-            "published_model": decision["model"],
-            "published_model_version": decision.get("model_version") or "none",
-            "best_baseline": decision["best_baseline"],
+            "gate_reason": decision.reason,
+            "published_model": decision.model,
+            "published_model_version": decision.model_version or "none",
+            "best_baseline": decision.best_baseline or "none",
         }
         _set_tags(client, run_id, tags)
         _describe(client, run_id, scores, decision)
@@ -321,6 +321,6 @@ def _score_files(scores: Scores) -> Iterator[Path]:
         yield folder
 
 
-def _describe(client: "MlflowClient", run_id: str, scores: Scores, decision: Mapping[str, Any] | None) -> None:
+def _describe(client: "MlflowClient", run_id: str, scores: Scores, decision: Decision | None) -> None:
     run = client.get_run(run_id)
     _set_tags(client, run_id, {NOTE: describe(run.data.tags, dataset_profile(run), scores, decision)})

@@ -3,9 +3,6 @@
 `crps_bp`, `crps_bp_best_baseline`, `skill_percent`, `skill_p` and `coverage_90` are those of the network that was
 trained, whichever it was: the columns to compare runs by. Metrics named `<score>/<model>` stand beside each other in
 one chart. Everything else lies in the tables.
-
-`scores` is what `scores.json` holds: `{"models": {name: {score: number, "by_step": [...], "by_symbol": {...}}}}`, with
-`comparisons` of each trained model with each baseline, and `suspect`, the alarms of each model that has any.
 """
 
 import csv
@@ -15,9 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
-Scores = Mapping[str, Any]
+from pipeline.evaluation.gate import best_baseline
+from pipeline.evaluation.model_scores import Scores, comparison_rows, flat
+from pipeline.forecast_schema import BASELINES
+from pipeline.storage.documents import to_document
 
-CHAMPION = "champion"
 _CHARTED = ("crps_bp", "coverage_90", "mae_over_random_walk", "direction", "rank_ic")
 _BY_STEP = ("crps_bp", "coverage_90")
 
@@ -28,27 +27,28 @@ def metrics(scores: Scores, network: str) -> dict[str, float]:
     Skill is 100 (1 - CRPS / CRPS of the baseline): above 0 the network is the better one. `skill_p` says whether that
     is chance (`pipeline.evaluation.significance`). `suspect/<model>` is there where an alarm went off.
     """
+    rows = {label: flat(values) for label, values in scores.by_label.items()}
     named = _summary(scores, network) | {  # in this order MLflow lists them
-        f"{score}/{model}": float(values[score])
-        for model, values in scores["models"].items()
+        f"{score}/{label}": float(row[score])
+        for label, row in rows.items()
         for score in _CHARTED
-        if is_number(values.get(score))
+        if is_number(row.get(score))
     }
     named |= {f"skill_percent/vs_{name}": value for name, value in _skills(scores, network).items()}
-    return named | {f"suspect/{model}": 1.0 for model in scores.get("suspect", {})}
+    return named | {f"suspect/{label}": 1.0 for label in scores.suspects}
 
 
 def _summary(scores: Scores, network: str) -> dict[str, float]:
     """The columns to compare runs by; those that are not known are left out."""
-    models, best = scores["models"], best_baseline(scores, network)
-    mine, beside = models.get(network, {}), models.get(best or "", {})
-    tested = (row for row in scores.get("comparisons", []) if (row["model"], row["baseline"]) == (network, best))
+    best = best_baseline(scores.models, BASELINES) or ""
+    trained, baseline = scores.models.get(network), scores.models.get(best)
+    tested = (row for row in (trained.comparisons if trained else ()) if row.baseline == best)
     found = {
-        "crps_bp": mine.get("crps_bp"),
-        "crps_bp_best_baseline": beside.get("crps_bp"),
-        "skill_percent": _skills(scores, network).get(best or ""),
-        "skill_p": next((row["p"] for row in tested), None),
-        "coverage_90": mine.get("coverage_90"),
+        "crps_bp": trained.crps_bp if trained else None,
+        "crps_bp_best_baseline": baseline.crps_bp if baseline else None,
+        "skill_percent": _skills(scores, network).get(best),
+        "skill_p": next((row.p for row in tested), None),
+        "coverage_90": trained.coverage.get(90) if trained else None,
     }
     return {name: float(value) for name, value in found.items() if is_number(value)}
 
@@ -58,52 +58,41 @@ def by_step(scores: Scores) -> Iterator[tuple[str, int, float]]:
 
     CRPS and coverage: the other scores by step are in the tables.
     """
-    for model, values in scores["models"].items():
-        for row in values.get("by_step", []):
+    for label, values in scores.by_label.items():
+        for step in values.by_step:
+            row = flat(step)
             for score in _BY_STEP:
                 if is_number(value := row.get(score)):
-                    yield f"{score}_by_step/{model}", int(row["step"]), float(value)
-
-
-def baselines(scores: Scores, network: str) -> list[str]:
-    """Return the models among the scores that nobody trained."""
-    return [name for name in scores["models"] if name not in (network, CHAMPION)]
-
-
-def best_baseline(scores: Scores, network: str) -> str | None:
-    """Return the baseline with the lowest CRPS, None if no baseline was scored."""
-    crps = {name: scores["models"][name]["crps_bp"] for name in baselines(scores, network)}
-    return min(crps, key=crps.__getitem__) if crps else None
+                    yield f"{score}_by_step/{label}", step.step, float(value)
 
 
 def write_tables(scores: Scores, folder: Path) -> None:
     """Write `by_model`, `by_step`, `by_symbol` and `comparisons.csv`, and the scores as they are, into `folder`."""
-    models: Mapping[str, Mapping[str, Any]] = scores["models"]
+    models = {label: flat(values) for label, values in scores.by_label.items()}
     _write_csv(folder / "by_model.csv", ({"model": name} | _numbers(values) for name, values in models.items()))
     _write_csv(
         folder / "by_step.csv",
-        ({"model": name} | row for name, values in models.items() for row in values.get("by_step", [])),
+        ({"model": name} | row for name, values in models.items() for row in values["by_step"]),
     )
     _write_csv(
         folder / "by_symbol.csv",
         (
             {"symbol": symbol, "model": name} | row
             for name, values in models.items()
-            for symbol, row in values.get("by_symbol", {}).items()
+            for symbol, row in values["by_symbol"].items()
         ),
     )
-    if scores.get("comparisons"):
-        _write_csv(folder / "comparisons.csv", scores["comparisons"])
-    (folder / "scores.json").write_text(json.dumps(scores, indent=1, default=str), encoding="utf-8")
+    if comparisons := comparison_rows(scores):
+        _write_csv(folder / "comparisons.csv", comparisons)
+    (folder / "scores.json").write_text(json.dumps(to_document(scores), indent=1), encoding="utf-8")
 
 
 def _skills(scores: Scores, network: str) -> dict[str, float]:
-    models = scores["models"]
-    if network not in models or best_baseline(scores, network) is None:
+    trained = scores.models.get(network)
+    if trained is None or not scores.baselines:
         return {}
-    own = models[network]["crps_bp"]
-    against = {name: values["crps_bp"] for name, values in models.items() if name != network}
-    return {name: 100 * (1 - own / crps) for name, crps in against.items() if crps}
+    others = {label: values.crps_bp for label, values in scores.by_label.items() if label != network}
+    return {label: 100 * (1 - trained.crps_bp / crps) for label, crps in others.items() if crps}
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

@@ -24,7 +24,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", str(docker.parent), prepend=":")
     monkeypatch.setenv("PIPELINE_SOURCE", "yahoo")
-    return Stack(tmp_path, {}, beside=["more.yml"])
+    return Stack(tmp_path, {}, overlays=["more.yml"])
 
 
 def test_a_command_reads_the_file_it_is_given_and_knows_nothing_of_the_tests_own_settings(

@@ -16,12 +16,11 @@ import pytest
 from pipeline import jobs
 from pipeline.cli import app
 from pipeline.errors import BadSetting, NothingToForecast
-from pipeline.forecast_schema import QUANTILES
+from pipeline.forecast_schema import BASELINES, QUANTILES
 from pipeline.jobs import daily_run
 from pipeline.jobs.results import JudgeResult, Plan, RunResults
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import UPLOAD
-from pipeline.modeling.baselines import BASELINES
 from pipeline.storage.documents import to_document
 from tests.bad_prices import BAD, COUNT, LAST, MIDDLE, NEVER, SESSIONS, SOUND, STANDS_IN, tables
 from tests.small import set_as_standing

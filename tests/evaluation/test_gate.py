@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pipeline.evaluation.gate import Contender, Evidence, best_baseline, decide
+from pipeline.evaluation.model_scores import ModelScores
 from pipeline.evaluation.significance import Significance
 
 
@@ -145,5 +146,11 @@ def test_who_was_passed_over_is_named() -> None:
 
 
 def test_of_equal_baselines_the_choice_does_not_depend_on_their_order() -> None:
-    scores = {"b": {"crps_bp": 1.0}, "a": {"crps_bp": 1.0}, "lstm": {"crps_bp": 0.1}}
+    scores = {name: ModelScores(crps_bp=crps) for name, crps in (("b", 1.0), ("a", 1.0), ("lstm", 0.1))}
     assert best_baseline(scores, ("b", "a")) == "a"
+
+
+def test_the_best_baseline_is_the_one_with_the_lowest_crps_of_those_scored() -> None:
+    scores = {name: ModelScores(crps_bp=crps) for name, crps in (("lstm", 1.0), ("a", 3.0), ("b", 2.0))}
+    assert best_baseline(scores, ("a", "b", "absent")) == "b"
+    assert best_baseline({}, ("a", "b")) is None

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pipeline.evaluation.holdout import Heldout
 from pipeline.forecast_schema import LEVELS
+from pipeline.storage.documents import to_document
 
 RANDOM = np.random.default_rng(3)
 DAYS = np.array(["2020-01-02", "2020-01-03"] * 20, dtype="datetime64[D]")
@@ -24,15 +25,15 @@ def test_held_out_windows_are_read_back_and_cut_by_session(tmp_path: Path) -> No
     again = Heldout.load(tmp_path / "h.npz")
     assert again.scores(LEVELS) == HELDOUT.scores(LEVELS)
     later = again.since(pd.Timestamp("2020-01-03"))
-    assert later.scores(LEVELS)["sessions"] == 1
-    assert later.scores(LEVELS)["windows"] == 20
+    assert later.scores(LEVELS).sessions == 1
+    assert later.scores(LEVELS).windows == 20
 
 
 def test_without_windows_there_is_nothing_to_score_and_the_shape_is_the_same() -> None:
     nothing = HELDOUT.since(pd.Timestamp("2021-01-01")).scores(LEVELS)
-    assert nothing["models"] == {}
-    assert set(nothing) == set(HELDOUT.scores(LEVELS))
+    assert nothing.models == {}
+    assert set(to_document(nothing)) == set(to_document(HELDOUT.scores(LEVELS)))
 
 
 def test_scores_are_plain_json_however_little_there_is() -> None:
-    json.dumps(HELDOUT.scores(LEVELS), allow_nan=False)
+    json.dumps(to_document(HELDOUT.scores(LEVELS)), allow_nan=False)

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.evaluation.holdout import Heldout
 from pipeline.evaluation.leakage_alarms import alarms
+from pipeline.evaluation.model_scores import ModelScores, StepScores
 from pipeline.evaluation.significance import FEWEST_SESSIONS, Array
 from pipeline.forecast_schema import LEVELS
 
@@ -33,10 +34,8 @@ def heldout(sessions: int, *, leak: float = 0.0, drift: float = 0.0, median: flo
     )
 
 
-def suspects(**what: Any) -> dict[str, list[str]]:
-    found = heldout(**what).scores(LEVELS)["suspect"]
-    assert isinstance(found, dict)
-    return found
+def suspects(**what: Any) -> dict[str, tuple[str, ...]]:
+    return heldout(**what).scores(LEVELS).suspects
 
 
 def test_a_network_that_has_seen_a_tenth_of_the_future_is_suspect() -> None:
@@ -58,8 +57,8 @@ def test_a_handful_of_sessions_raises_no_alarm() -> None:
 
 def test_leaning_upwards_in_a_rising_year_is_no_leak() -> None:
     found = heldout(200, drift=0.006, median=0.0005).scores(LEVELS)
-    assert found["models"]["lstm"]["direction"] > 0.58
-    assert found["suspect"] == {}
+    assert (found.models["lstm"].direction or 0) > 0.58
+    assert found.suspects == {}
 
 
 ORDINARY = {
@@ -69,6 +68,11 @@ ORDINARY = {
     "direction_low": 0.5,
     "up": 0.52,
 }
+
+
+def scores(overall: dict[str, Any], first_step: dict[str, Any]) -> ModelScores:
+    steps = (StepScores(crps_bp=1.0, step=step, **row) for step, row in enumerate((first_step, ORDINARY), start=1))
+    return ModelScores(crps_bp=1.0, **overall, by_step=tuple(steps))
 
 
 @pytest.mark.parametrize(
@@ -90,27 +94,24 @@ ORDINARY = {
 @pytest.mark.parametrize("first_step", [False, True])
 def test_the_thresholds(changes: dict[str, Any], alarmed: bool, first_step: bool) -> None:
     changed = ORDINARY | changes
-    steps = [changed if first_step else ORDINARY, ORDINARY]
-    values = (ORDINARY if first_step else changed) | {"by_step": steps}
+    values = scores(ORDINARY if first_step else changed, changed if first_step else ORDINARY)
     assert bool(alarms(values, 60, fewest=20)) == alarmed
     assert alarms(values, 19, fewest=20) == []
 
 
 def test_the_words_say_where() -> None:
-    values: dict[str, Any] = ORDINARY | {
-        "by_step": [ORDINARY | {"direction": 0.6, "direction_low": 0.57}, ORDINARY],
-    }
+    values = scores(ORDINARY, ORDINARY | {"direction": 0.6, "direction_low": 0.57})
     (words,) = alarms(values, 60, fewest=20)
     assert words == "its direction at step 1 is right in 60.0 % (above 56 %; always the same way: 52.0 %)"
 
 
 def test_the_comparisons_stand_beside_the_scores() -> None:
     windows = heldout(40, leak=0.05)
-    (row,) = windows.scores(LEVELS)["comparisons"]
+    (row,) = windows.scores(LEVELS).models["lstm"].comparisons
     test = windows.better("lstm", "random_walk", LEVELS)
     assert test is not None
-    assert (row["t"], row["p"], row["p_holm"]) == (test.t, test.p, test.p)
-    assert (row["model"], row["baseline"], row["sessions"]) == ("lstm", "random_walk", 40)
+    assert (row.t, row.p, row.p_holm) == (test.t, test.p, test.p)
+    assert (row.baseline, row.sessions) == ("random_walk", 40)
     assert test.t == pytest.approx(_slow_t(windows))
 
 

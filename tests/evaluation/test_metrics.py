@@ -9,6 +9,7 @@ from scipy.stats import norm, spearmanr
 from sklearn.metrics import mean_pinball_loss
 
 from pipeline.evaluation import metrics
+from pipeline.evaluation.model_scores import ModelScores, ScoreRow
 from pipeline.evaluation.rank_ic import rank_correlations, rank_scores, ranks
 from pipeline.forecast_schema import LEVELS
 
@@ -20,15 +21,15 @@ DAYS = np.repeat(np.arange("2020-01-01", "2020-01-11", dtype="datetime64[D]"), 4
 MEDIAN = QUANTILES[..., LEVELS.index(0.5)]
 
 
-def table(quantiles: Any = QUANTILES, actual: Any = ACTUAL) -> dict[str, Any]:
+def table(quantiles: Any = QUANTILES, actual: Any = ACTUAL) -> ModelScores:
     return metrics.score_table({"one": quantiles}, actual, SYMBOLS, LEVELS, origins_N=DAYS)["one"]
 
 
-def parts_of(scores: dict[str, Any]) -> list[tuple[dict[str, Any], np.ndarray, slice]]:
+def parts_of(scores: ModelScores) -> list[tuple[ScoreRow, np.ndarray, slice]]:
     """Each set of scores with the windows and steps that it is of."""
-    whole = [(scores, np.ones(40, bool), slice(None))]
-    steps = [(row, np.ones(40, bool), slice(h, h + 1)) for h, row in enumerate(scores["by_step"])]
-    return [*whole, *steps, *((row, name == SYMBOLS, slice(None)) for name, row in scores["by_symbol"].items())]
+    steps = [(row, np.ones(40, bool), slice(h, h + 1)) for h, row in enumerate(scores.by_step)]
+    symbols = [(row, name == SYMBOLS, slice(None)) for name, row in scores.by_symbol.items()]
+    return [(scores, np.ones(40, bool), slice(None)), *steps, *symbols]
 
 
 def test_crps_is_twice_the_mean_pinball_loss() -> None:
@@ -78,25 +79,25 @@ def test_every_score_of_every_part_is_that_of_a_slow_count() -> None:
         pairs = list(zip(came.ravel(), median.ravel(), strict=True))
         quantiles = QUANTILES[of][:, steps].reshape(-1, len(LEVELS))
         error = sum(abs(y - m) for y, m in pairs) / len(pairs)
-        assert row["mae_bp"] == pytest.approx(1e4 * error)
-        assert row["mae_over_random_walk"] == pytest.approx(error / np.mean([abs(y) for y, _ in pairs]))
-        assert row["direction"] == pytest.approx(np.mean([(y > 0) == (m > 0) for y, m in pairs]))
-        assert row["up"] == pytest.approx(np.mean([y > 0 for y, _ in pairs]))
-        for name, low, high in (("50", 2, 4), ("80", 1, 5), ("90", 0, 6)):
+        assert row.mae_bp == pytest.approx(1e4 * error)
+        assert row.mae_over_random_walk == pytest.approx(error / np.mean([abs(y) for y, _ in pairs]))
+        assert row.direction == pytest.approx(np.mean([(y > 0) == (m > 0) for y, m in pairs]))
+        assert row.up == pytest.approx(np.mean([y > 0 for y, _ in pairs]))
+        for share, low, high in ((50, 2, 4), (80, 1, 5), (90, 0, 6)):
             held = [q[low] <= y <= q[high] for q, (y, _) in zip(quantiles, pairs, strict=True)]
-            assert row[f"coverage_{name}"] == pytest.approx(np.mean(held))
+            assert row.coverage[share] == pytest.approx(np.mean(held))
         losses = []
         for q, level in enumerate(LEVELS):
             losses.append(1e4 * mean_pinball_loss(came.ravel(), quantiles[:, q], alpha=level))
-            assert row[f"pinball_{level:.2f}_bp"] == pytest.approx(losses[-1])
-        assert row["crps_bp"] == pytest.approx(2 * np.mean(losses))
+            assert row.pinball_bp[level] == pytest.approx(losses[-1])
+        assert row.crps_bp == pytest.approx(2 * np.mean(losses))
 
 
 def test_a_price_that_does_not_move_has_no_direction() -> None:
     scores = table(actual=np.zeros_like(ACTUAL))
-    assert (scores["direction"], scores["direction_low"], scores["mae_over_random_walk"]) == (0.5, None, 1.0)
-    assert scores["rank_ic"] is None
-    assert scores["rank_ic_sessions"] == 0
+    assert (scores.direction, scores.direction_low, scores.mae_over_random_walk) == (0.5, None, 1.0)
+    assert scores.rank_ic is None
+    assert scores.rank_ic_sessions == 0
 
 
 def test_rank_ic_is_spearman_across_symbols_session_by_session() -> None:
@@ -112,9 +113,9 @@ def test_rank_ic_is_spearman_across_symbols_session_by_session() -> None:
     scores = table()
     whole = pd.DataFrame({"day": DAYS, "m": MEDIAN[:, 0], "y": ACTUAL[:, 0]})
     slow = whole.groupby("day")[["m", "y"]].apply(lambda rows: rows["m"].corr(rows["y"], method="spearman"))
-    assert scores["by_step"][0]["rank_ic"] == pytest.approx(slow.mean())
-    assert scores["rank_ic"] == pytest.approx(np.mean([row["rank_ic"] for row in scores["by_step"]]))
-    assert scores["rank_ic_t"] is None  # ten sessions are too few for one
+    assert scores.by_step[0].rank_ic == pytest.approx(slow.mean())
+    assert scores.rank_ic == pytest.approx(np.mean([row.rank_ic for row in scores.by_step]))
+    assert scores.rank_ic_t is None  # ten sessions are too few for one
 
 
 def test_two_symbols_have_no_rank_ic_and_the_order_of_windows_does_not_matter() -> None:
@@ -128,13 +129,13 @@ def test_two_symbols_have_no_rank_ic_and_the_order_of_windows_does_not_matter() 
     moved = metrics.score_table(
         {"one": QUANTILES[shuffled]}, ACTUAL[shuffled], SYMBOLS[shuffled], LEVELS, origins_N=DAYS[shuffled]
     )["one"]
-    assert moved["rank_ic"] == pytest.approx(table()["rank_ic"])
-    assert moved["direction_low"] == pytest.approx(table()["direction_low"])
+    assert moved.rank_ic == pytest.approx(table().rank_ic)
+    assert moved.direction_low == pytest.approx(table().direction_low)
 
 
 def test_errors_of_the_median_are_relative_to_those_of_the_random_walk() -> None:
     walk = QUANTILES + 0.004
     scores = metrics.score_table({"one": QUANTILES, "random_walk": walk}, ACTUAL, SYMBOLS, LEVELS, origins_N=DAYS)
     for (row, *_), (beside, *_) in zip(parts_of(scores["one"]), parts_of(scores["random_walk"]), strict=True):
-        assert beside["mae_over_random_walk"] == 1.0
-        assert row["mae_over_random_walk"] == pytest.approx(row["mae_bp"] / beside["mae_bp"])
+        assert beside.mae_over_random_walk == 1.0
+        assert row.mae_over_random_walk == pytest.approx(row.mae_bp / beside.mae_bp)

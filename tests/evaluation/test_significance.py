@@ -1,7 +1,5 @@
 """Tests and intervals against slow re-implementations and statsmodels."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy.stats import t as student
@@ -10,6 +8,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from pipeline.evaluation import significance
+from pipeline.evaluation.model_scores import Comparison
 from pipeline.evaluation.significance import Array, diebold_mariano, holm, independent_cases, mean_above_zero, wilson
 
 
@@ -83,30 +82,20 @@ def test_holm_is_the_one_of_statsmodels(p: list[float], monkeypatch: pytest.Monk
 def test_each_network_is_compared_with_each_baseline_and_holm_counts_all_of_them() -> None:
     noise = np.random.default_rng(0).normal(10, 1, (4, 60))
     losses = dict(zip(("walk", "ewma", "lstm", "champion"), noise - np.array([[0], [0], [0.3], [0.1]]), strict=True))
-    rows = significance.compare(losses, ("ewma", "walk", "absent"), 2)
-    assert {(row["model"], row["baseline"]) for row in rows} == {
-        (model, name) for model in ("lstm", "champion") for name in ("walk", "ewma")
+    compared = significance.compare(losses, ("ewma", "walk", "absent"), 2)
+    assert {model: [row.baseline for row in found] for model, found in compared.items()} == {
+        model: ["walk", "ewma"] for model in ("lstm", "champion")
     }
-    assert [row["p_holm"] for row in rows] == pytest.approx(holm([row["p"] for row in rows]))
-    first = rows[0]
-    assert first["skill_percent"] == pytest.approx(100 * (1 - losses["lstm"].mean() / losses["walk"].mean()))
-    assert (first["sessions"], first["model"]) == (60, "lstm")
+    rows = [row for found in compared.values() for row in found]
+    assert [row.p_holm for row in rows] == pytest.approx(holm([row.p for row in rows if row.p is not None]))
+    first = compared["lstm"][0]
+    assert first.skill_percent == pytest.approx(100 * (1 - losses["lstm"].mean() / losses["walk"].mean()))
+    assert first.sessions == 60
 
 
 def test_too_few_sessions_compare_without_a_test_and_stay_json() -> None:
-    rows = significance.compare({"walk": np.full(5, 2.0), "lstm": np.full(5, 1.0)}, ("walk",), 1)
-    assert rows == [
-        {
-            "model": "lstm",
-            "baseline": "walk",
-            "skill_percent": 50.0,
-            "t": None,
-            "p": None,
-            "p_holm": None,
-            "sessions": 5,
-        }
-    ]
-    json.dumps(rows, allow_nan=False)
+    compared = significance.compare({"walk": np.full(5, 2.0), "lstm": np.full(5, 1.0)}, ("walk",), 1)
+    assert compared == {"lstm": [Comparison(baseline="walk", skill_percent=50.0, sessions=5)]}
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 10), (10, 10), (56, 100), (5, 9)])

@@ -97,11 +97,5 @@ def test_windows_that_a_model_lacks_or_whose_targets_have_not_come_are_not_judge
 def test_no_forecasts_are_no_windows() -> None:
     empty = rows("lstm", ["2013-01-03"], ["A"], 0.0).iloc[:0]
     heldout = pure.heldout_of(empty, lambda symbols_N, _: np.empty((len(symbols_N), 2)), horizon=2, levels=LEVELS)
-    assert heldout.scores(LEVELS)["models"] == {}
+    assert heldout.scores(LEVELS).models == {}
     assert pure.by_session(heldout, LEVELS).empty
-
-
-def test_the_best_baseline_is_the_one_with_the_lowest_crps_of_those_scored() -> None:
-    models = {"lstm": {"crps_bp": 1.0}, "a": {"crps_bp": 3.0}, "b": {"crps_bp": 2.0}}
-    assert pure.best_of(models, ("a", "b", "absent")) == "b"
-    assert pure.best_of({}, ("a", "b")) is None

@@ -13,10 +13,10 @@ import pytest
 from pipeline import jobs
 from pipeline.config import PER_PROCESS, Settings, variable
 from pipeline.errors import MissingStep
+from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.backtest.steps import plan_backtest
 from pipeline.jobs.results import Plan
 from pipeline.jobs.run import Run
-from pipeline.modeling.baselines import BASELINES
 from pipeline.storage.documents import from_document, to_document
 from tests.small import SMALL, set_as_standing
 

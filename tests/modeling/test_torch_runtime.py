@@ -84,12 +84,12 @@ def test_threads_share_a_step_out_and_change_no_more_than_rounding(features: Fea
 def test_workers_keep_the_order_of_their_parts() -> None:
     for count in (1, 3):
         with Workers(count) as workers:
-            assert workers.each(lambda part: part * part, list(range(20))) == [part * part for part in range(20)]
+            assert workers.map(lambda part: part * part, list(range(20))) == [part * part for part in range(20)]
 
 
 def test_what_a_worker_raises_is_raised() -> None:
     with Workers(2) as workers, pytest.raises(ZeroDivisionError):
-        workers.each(lambda part: 1 // part, [1, 0])
+        workers.map(lambda part: 1 // part, [1, 0])
 
 
 @NEEDS_BF16

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.model_scores import Scores
 from pipeline.forecast_schema import INPUTS, LEVELS
 from pipeline.modeling.forecaster import Forecaster
 from pipeline.modeling.model_card import ModelCard
@@ -17,6 +19,7 @@ from pipeline.modeling.training.training_record import (
     TrainingRecord,
     WindowBlock,
 )
+from tests.editions import decision_from, scores_from
 
 AS_OF = date(2013, 2, 28)
 PARAMETERS = TrainingParameters(
@@ -60,8 +63,13 @@ def save_forecaster(folder: Path) -> None:
     Forecaster(card, build(card.shape, start)).save(folder)
 
 
-def scores(**crps: float) -> dict[str, Any]:
+def scores(**crps: float) -> Scores:
     """A table of held-out scores as training leaves it; CRPS by model."""
+    return scores_from(score_document(**crps))
+
+
+def score_document(**crps: float) -> dict[str, Any]:
+    """The same as scores.json holds it."""
     return {
         "first": "2012-03-01",
         "last": "2013-02-21",
@@ -102,8 +110,8 @@ def untrained(reason: str = "too little history") -> TrainingRecord:
     return TrainingRecord(parameters=PARAMETERS, not_trained=reason)
 
 
-def decision(**changes: Any) -> dict[str, Any]:
-    return {
+def decision(**changes: Any) -> Decision:
+    document = {
         "model": "lstm",
         "model_version": "1",
         "promoted": True,
@@ -112,3 +120,4 @@ def decision(**changes: Any) -> dict[str, Any]:
         "best_baseline": "ewma_historical",
         **changes,
     }
+    return decision_from(document)

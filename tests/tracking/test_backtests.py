@@ -26,7 +26,7 @@ def made(weights: str = "e" * 64) -> dict[str, Any]:
         "reason": None,
         "training": to_document(training()),
         "model": {**model_card(), "weights_sha256": weights},
-        "scores": SCORES,
+        "scores": to_document(SCORES),
     }
 
 
@@ -41,7 +41,7 @@ def result() -> dict[str, Any]:
         "sha256": "a" * 64,
         "windows": {"forecast": 500, "scored": 490},
         "folds": [{**fold, "trained": fold["number"] > 1, "reason": "too little history"} for fold in FOLDS],
-        "scores": SCORES,
+        "scores": to_document(SCORES),
         "sessions": ["2012-06-01", "2012-06-04"],
         "crps_bp": {"lstm": [80.0, 84.0], "ewma_historical": [81.0, 86.0]},
         "gained_bp": [1.0, 3.0],

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from pipeline.evaluation.decision import Decision
+from pipeline.evaluation.model_scores import Scores
 from pipeline.tracking.description import describe, version_note
+from tests.editions import decision_from, scores_from
 
 GFM = MarkdownIt("gfm-like", {"html": True, "linkify": True})
 ATTACKS = ["<img src=x>", "[a](javascript:alert(1))", "https://evil.example", "a | b\n\n# c", "`x`", "*y*", "@octocat"]
@@ -14,13 +17,9 @@ ATTACKS = ["<img src=x>", "[a](javascript:alert(1))", "https://evil.example", "a
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_value_of_a_run_is_markup(attack: str) -> None:
     names = ("source", "exchange", "as_of", "symbols", "git_commit", "network", "held_back", "airflow.dag_id")
-    champion = {"version": attack, "network": attack, "as_of": attack}
+    champion = {"version": attack, "network": attack, "as_of": "2013-02-27"}
     numbers = {"crps_bp": 1.0, "coverage_90": 0.9}
     scores: dict[str, Any] = {
-        "first": attack,
-        "last": attack,
-        "sessions": attack,
-        "windows": attack,
         "models": {attack: numbers, "champion": numbers, "garch": numbers},
         "comparisons": [{"model": attack, "baseline": attack, "skill_percent": 1, "t": 1, "p": 1, "p_holm": 1}],
         "suspect": {attack: [attack, attack]},
@@ -28,8 +27,8 @@ def test_no_value_of_a_run_is_markup(attack: str) -> None:
     decision = {"promoted": True, "model": attack, "model_version": attack, "champion": champion, "reason": attack}
     harmless, wicked = (
         [
-            describe(tags, dict.fromkeys(("first", "last", "rows"), value), told, chosen),
-            version_note(tags, told, chosen, None),
+            describe(tags, dict.fromkeys(("first", "last", "rows"), value), scores_from(told), decision_from(chosen)),
+            version_note(tags, scores_from(told), decision_from(chosen), None),
         ]
         for value, tags, told, chosen in (
             ("x", dict.fromkeys(names, "x"), _plain(scores, attack), _plain(decision, attack)),
@@ -44,8 +43,7 @@ def test_no_value_of_a_run_is_markup(attack: str) -> None:
     ("address", "links"), [("https://airflow.example/dags/x", 1), ("javascript:alert(1)", 0), ("//evil.example", 0)]
 )
 def test_only_web_addresses_are_links(address: str, links: int) -> None:
-    scores: dict[str, Any] = {"models": {}}
-    decision = {"promoted": False, "model": "garch", "model_version": None, "reason": "x"}
+    scores, decision = Scores(), Decision(model="garch", reason="x")
     tags = {"airflow.url": address, "airflow.dag_id": "daily"}
     assert GFM.render(describe(tags, {}, scores, decision)).count("<a ") == links
     assert GFM.render(version_note(tags, scores, decision, address)).count("<a ") == 2 * links

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
+from pipeline.evaluation.model_scores import Scores
 from pipeline.modeling.model_card import ModelCard
 from pipeline.tracking import runs
 from tests.tracking.material import decision, model_card, scores, training, untrained
@@ -189,7 +190,7 @@ def test_a_run_without_a_trained_network_is_recorded_too(
     open_run: Callable[..., str], record: Callable[..., None], settings: Settings, client: Any
 ) -> None:
     run_id = open_run()
-    nothing = {"first": None, "last": None, "sessions": 0, "windows": 0, "models": {}}
+    nothing = Scores()
     record(run_id, training=untrained(), scores=nothing, card=None)
     why = decision(
         promoted=False, model="ewma_historical", model_version="abcdef123456", reason="no network was trained."
@@ -239,7 +240,7 @@ def test_the_description_alone_answers_which_prices_which_code_how_good_and_why(
         "| random_walk (baseline) | 85.50 |",
         "| champion (version 4) | 83.00 |",
         "Published: **lstm**, daily-forecast version 5 – challenger promoted.",
-        verdict["reason"],
+        verdict.reason,
         "The champion before was version 4 (rnn, as of 2013-02-27).",
     ):
         assert told in note

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.evaluation.model_scores import Scores
+from pipeline.storage.documents import to_document
 from pipeline.tracking.description import describe, gate, version_note
-from pipeline.tracking.scores import best_baseline, by_step, metrics, write_tables
-from tests.tracking.material import decision, scores
+from pipeline.tracking.scores import by_step, metrics, write_tables
+from tests.editions import scores_from
+from tests.tracking.material import decision, score_document, scores
 
 TABLE = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0, champion=81.0)
 
@@ -42,27 +45,28 @@ def test_runs_compare_by_the_same_few_columns_whatever_was_trained() -> None:
 
 
 def test_the_champion_is_no_baseline() -> None:
-    assert best_baseline(TABLE, "lstm") == "ewma_historical"
+    assert metrics(TABLE, "lstm")["crps_bp_best_baseline"] == 83.0
 
 
 def test_without_a_trained_network_the_baselines_stand_alone() -> None:
     alone = scores(random_walk=85.0, ewma_historical=83.0)
     assert not any("skill" in name for name in metrics(alone, "lstm"))
-    assert best_baseline(alone, "lstm") == "ewma_historical"
-    assert metrics({"models": {}}, "lstm") == {}
+    assert metrics(alone, "lstm")["crps_bp_best_baseline"] == 83.0
+    assert metrics(Scores(), "lstm") == {}
 
 
 def test_what_is_not_a_finite_number_is_no_metric() -> None:
     odd = {"models": {"lstm": {"crps_bp": 1.0, "mae_bp": float("nan"), "note": "x", "passed": True, "direction": None}}}
-    assert metrics(odd, "lstm") == {"crps_bp/lstm": 1.0, "crps_bp": 1.0}
+    assert metrics(scores_from(odd), "lstm") == {"crps_bp/lstm": 1.0, "crps_bp": 1.0}
 
 
 def test_curves_run_over_the_steps() -> None:
     assert ("crps_bp_by_step/lstm", 2, 84.0) in list(by_step(TABLE))
 
 
-TESTED: dict[str, Any] = {
-    **TABLE,
+SUSPECT = {"lstm": ["its direction over all steps is right in 60.0 %"]}
+TESTED_DOCUMENT: dict[str, Any] = {
+    **score_document(lstm=82.0, random_walk=85.0, ewma_historical=83.0, champion=81.0),
     "comparisons": [
         {
             "model": model, "baseline": "ewma_historical", "skill_percent": 3.5, "t": 2.0, "p": 0.02, "p_holm": None,
@@ -70,8 +74,9 @@ TESTED: dict[str, Any] = {
         }
         for model in ("lstm", "champion")
     ],
-    "suspect": {"lstm": ["its direction over all steps is right in 60.0 %"]},
+    "suspect": SUSPECT,
 }  # fmt: skip
+TESTED = scores_from(TESTED_DOCUMENT)
 
 
 def test_the_tests_of_the_network_are_metrics_and_a_suspect_is_marked() -> None:
@@ -80,8 +85,9 @@ def test_the_tests_of_the_network_are_metrics_and_a_suspect_is_marked() -> None:
 
 
 def test_pinball_loss_by_level_is_a_table_and_no_curve() -> None:
-    table = {"models": {"lstm": {"by_step": [{"step": 1, "crps_bp": 1.0, "pinball_0.50_bp": 2.0, "rank_ic": None}]}}}
-    assert list(by_step(table)) == [("crps_bp_by_step/lstm", 1, 1.0)]
+    step = {"step": 1, "crps_bp": 1.0, "pinball_0.50_bp": 2.0, "rank_ic": None}
+    table = {"models": {"lstm": {"crps_bp": 1.0, "by_step": [step]}}}
+    assert list(by_step(scores_from(table))) == [("crps_bp_by_step/lstm", 1, 1.0)]
 
 
 def test_the_comparisons_are_a_table_of_their_own(tmp_path: Path) -> None:
@@ -92,7 +98,7 @@ def test_the_comparisons_are_a_table_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_description_tells_the_tests_and_what_is_suspect() -> None:
-    text = describe({"network": "lstm"}, {}, TESTED, decision(suspect=TESTED["suspect"]))
+    text = describe({"network": "lstm"}, {}, TESTED, decision(suspect=SUSPECT))
     assert "| lstm against ewma_historical | +3.50 | 2.00 | 0.020 | – |" in text
     assert "**Suspect: lstm.** Its direction over all steps is right in 60.0 %." in text
     assert "Suspect" not in describe({"network": "lstm"}, {}, TABLE, decision())
@@ -107,7 +113,7 @@ def test_a_version_says_how_good_it_was_what_was_decided_and_where_it_comes_from
     assert "Gate: challenger promoted." in note
     assert "[MLflow run](https://mlflow.example/" in note
     assert "[Airflow run](https://airflow.example/" in note
-    assert "](" not in version_note(tags, {"models": {}}, decision(), None)
+    assert "](" not in version_note(tags, Scores(), decision(), None)
 
 
 def test_the_tag_of_a_suspect_run_begins_with_the_word() -> None:
@@ -120,6 +126,8 @@ def test_tables_hold_every_model_step_and_symbol(tmp_path: Path) -> None:
     with (tmp_path / "by_symbol.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {(row["symbol"], row["model"]) for row in rows} == {
-        (symbol, model) for symbol in ("AAPL", "IBM") for model in TABLE["models"]
+        (symbol, model) for symbol in ("AAPL", "IBM") for model in TABLE.by_label
     }
-    assert json.loads((tmp_path / "scores.json").read_text()) == TABLE
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert written == to_document(TABLE)
+    assert scores_from(written) == TABLE

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.config import Settings
 from pipeline.errors import BadSession, BadSetting, NothingToForecast
 from pipeline.evaluation.backtest_results import BacktestSummary, FoldOutcome, FoldPlan, FoldRecord
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import BASELINES, LEVELS
 from pipeline.jobs import context
 from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.backtest import folds as one_fold
@@ -102,12 +102,11 @@ def backtest_fold(this: Run, fold: FoldPlan, *, progress: Progress | None = None
         snapshot=frozen.path,
         address=frozen.address,
     )
-    crps = {name: round(values["crps_bp"], 2) for name, values in made.scores["models"].items()}
     return FoldResult(
         trained=made.trained,
         reason=made.reason,
         anew=kept is None,
-        crps_bp=crps,
+        crps_bp={name: round(values.crps_bp, 2) for name, values in made.scores.models.items()},
         mlflow_url=runs.run_url(this.settings, run_id),
     )
 
@@ -178,13 +177,13 @@ def backtest_all(
 def _summary(
     this: Run, folds: Sequence[FoldPlan], made: Sequence[FoldRecord], frame: pd.DataFrame, *, sha256: str
 ) -> BacktestSummary:
-    from pipeline.evaluation.walk_forward import best_of, by_session, gained
-    from pipeline.modeling.baselines import BASELINES
+    from pipeline.evaluation.gate import best_baseline
+    from pipeline.evaluation.walk_forward import by_session, gained
 
     network = this.settings.network
     heldout = one_fold.judged(this, read_snapshot(snapshot_of(this)), frame)
     scores, sessions = heldout.scores(LEVELS), by_session(heldout, LEVELS)
-    best = best_of(scores["models"], tuple(BASELINES))
+    best = best_baseline(scores.models, BASELINES)
     against = gained(sessions, network, best) if best is not None and network in sessions else None
     there = set(frame["symbol"])
     windows = frame.loc[frame["step"] == 1, ["symbol", "as_of"]].drop_duplicates()

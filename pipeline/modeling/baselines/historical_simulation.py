@@ -1,4 +1,4 @@
-"""Historical simulation: what a symbol's returns did before, as they were or in today's volatility.
+"""Historical simulation: quantiles of a symbol's past returns, as they were or scaled to today's volatility.
 
 Dividing each outcome by the volatility at its time and multiplying by today's is historical simulation with volatility
 updating (Hull & White 1998), also called filtered (Barone-Adesi, Giannopoulos & Vosper 1999).
@@ -37,12 +37,12 @@ def ewma_historical(
     levels: tuple[float, ...],
     notes: MutableMapping[str, Any] | None = None,
 ) -> Array:
-    """Return quantiles of the cumulative log return, shape (N, H, Q), from past returns in today's volatility."""
+    """Return quantiles of the cumulative log return, shape (N, H, Q), from past returns at today's volatility."""
     return _from_past(features, origins, horizon, levels, notes, by_volatility=True)
 
 
 def rows_by_symbol(origins: Origins) -> Iterator[tuple[int, Index]]:
-    """Yield each symbol of the origins with the rows it has among them."""
+    """Yield each symbol of the origins with its rows."""
     order_N = np.argsort(origins.s_N, kind="stable")
     symbols, first = np.unique(origins.s_N[order_N], return_index=True)
     yield from zip(symbols.tolist(), np.split(order_N, first[1:]), strict=False)
@@ -65,7 +65,7 @@ def _from_past(
         shaped_ST = future_STH[..., step - 1] / (moving_ST * np.sqrt(step))
         own_ST = shaped_ST if by_volatility else future_STH[..., step - 1]
         scale_N = features.scale_ST[origins.s_N, origins.t_N] * np.sqrt(step)
-        # An outcome counts once it has come: the one from `step` sessions before the origin at the latest.
+        # Only known outcomes count: the one from `step` sessions before the origin at the latest.
         last_N = origins.t_N - step
         out_NQ = out_NHQ[:, step - 1]
         for s, rows in rows_by_symbol(origins):

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.evaluation.model_scores import ModelScores, scores_of
+from pipeline.forecast_schema import RANGES
 from pipeline.publishing.charts.png import BANDS, BRASS, GRID, INK, MUTED, TEAL, canvas, look_of, png_of
-from pipeline.publishing.formatting import known, model_name
+from pipeline.publishing.formatting import model_name
 from pipeline.storage.atomic_files import write_atomic
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def draw(result: Mapping[str, Any], folder: Path) -> list[Path]:
     drawn = []
     if result["gained_bp"]:
         drawn.append(skill_chart(result, folder / "skill.png"))
-    if result["scores"]["models"]:
+    if scores_of(result["scores"]).models:
         drawn.append(coverage_chart(result, folder / "coverage.png"))
     return drawn
 
@@ -57,10 +59,10 @@ def skill_chart(result: Mapping[str, Any], path: Path) -> Path:
 
 def coverage_chart(result: Mapping[str, Any], path: Path) -> Path:
     """Write which share of closes each model's 50, 80 and 90 % ranges held, by step, beside what they promise."""
-    models: Mapping[str, Mapping[str, Any]] = result["scores"]["models"]
+    models = scores_of(result["scores"]).models
     with canvas(10, 4.0) as figure:
         every = figure.subplots(1, 3)
-        for axes, each in zip(every, (50, 80, 90), strict=True):
+        for axes, each in zip(every, RANGES, strict=True):
             axes.axhline(each, color=INK, linewidth=1, linestyle=":")
             for name in sorted(models, key=lambda name: (name != result["network"], name)):
                 held = _held(models[name], each)
@@ -73,7 +75,7 @@ def coverage_chart(result: Mapping[str, Any], path: Path) -> Path:
     return path
 
 
-def _label(axes: "Axes", each: int, models: Mapping[str, Mapping[str, Any]]) -> None:
+def _label(axes: "Axes", each: int, models: Mapping[str, ModelScores]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     held = [value for name in models for value in _held(models[name], each).values()]
@@ -103,13 +105,12 @@ def _date_axis(axes: "Axes") -> None:
     axes.grid(visible=True, color=GRID)
 
 
-def _held(scores: Mapping[str, Any], each: int) -> dict[int, float]:
-    found = {row["step"]: known(row.get(f"coverage_{each}")) for row in scores.get("by_step", ())}
-    return {step: 100 * value for step, value in found.items() if value is not None}
+def _held(scores: ModelScores, each: int) -> dict[int, float]:
+    return {row.step: 100 * row.coverage[each] for row in scores.by_step if each in row.coverage}
 
 
 def _what(result: Mapping[str, Any]) -> str:
-    scores, folds = result["scores"], len(result["folds"])
+    scores, folds = scores_of(result["scores"]), len(result["folds"])
     models = "1 model" if folds == 1 else f"{folds} models"
-    period = f"{scores.get('sessions', 0)} sessions, {scores.get('first')} to {scores.get('last')}"
+    period = f"{scores.sessions} sessions, {scores.first} to {scores.last}"
     return f"{period}; {models}, each trained on what lay before its sessions"

@@ -4,13 +4,14 @@ The bytes depend on the content alone: own fonts and colours, no date, no name o
 """
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.forecast_schema import BASELINES
+from pipeline.evaluation.model_scores import ModelScores, Scores
+from pipeline.forecast_schema import BASELINES, RANGES
 from pipeline.modeling.training.training_record import Curve, TrainingRecord
 from pipeline.publishing.charts.fan_layout import HEIGHT, WIDTH, Layout, fan_layout
 from pipeline.publishing.charts.svg import Points
@@ -82,16 +83,16 @@ def fan_pngs(fans: Iterable[Fan]) -> Iterator[tuple[str, bytes]]:
             yield fan.symbol, _png(ImageChops.darker(_picture(figure), paper))
 
 
-def scores_chart(scores: Mapping[str, Any], path: Path) -> Path:
-    """Write every model's scores (scores.json): CRPS and skill by step, what ranges held."""
-    models: Mapping[str, Mapping[str, Any]] = scores["models"]
+def scores_chart(scores: Scores, path: Path) -> Path:
+    """Write every model's scores: CRPS and skill by step, coverage of the ranges."""
+    models = scores.by_label
     steps = {name: _by_step(models[name]) for name in sorted(models, key=lambda name: (name in BASELINES, name))}
-    best = min((name for name in steps if name in BASELINES), key=lambda name: _total(models[name]), default=None)
+    best = min((name for name in steps if name in BASELINES), key=lambda name: models[name].crps_bp, default=None)
     with canvas(12.5, 4.0) as figure:
         crps, beside, held = figure.subplots(1, 3)
         for name, curve in steps.items():
             look = look_of(name)
-            label = f"{model_name(name)}  {number(models[name].get('crps_bp'))}"
+            label = f"{model_name(name)}  {number(models[name].crps_bp)}"
             crps.plot(list(curve), list(curve.values()), label=label, **look)
             yardstick = steps[best] if best else {}
             gain = {step: (1 - curve[step] / yardstick[step]) * 100 for step in curve if step in yardstick}
@@ -198,7 +199,7 @@ def _label_scores(crps: "Axes", beside: "Axes", held: "Axes", best: str) -> None
         crps.legend(loc="lower right")
     beside.set_title(f"Skill against {best}, % (higher is better)")
     held.set_title("Closes held, points above promise")
-    held.set_xticks([0, 1, 2], ["50 %", "80 %", "90 %"])
+    held.set_xticks(range(len(RANGES)), [f"{share} %" for share in RANGES])
     held.set_xlabel("range")
     held.axhline(0, color=MUTED, linewidth=1, linestyle=":")
     for axes in (crps, beside):
@@ -213,19 +214,14 @@ def look_of(name: str) -> dict[str, Any]:
     return {"color": colour, "linestyle": "--" if baseline else "-", "marker": "o", "markersize": 4}
 
 
-def _by_step(scores: Mapping[str, Any]) -> dict[int, float]:
-    return {row["step"]: row["crps_bp"] for row in scores.get("by_step", ()) if known(row.get("crps_bp")) is not None}
+def _by_step(scores: ModelScores) -> dict[int, float]:
+    return {row.step: row.crps_bp for row in scores.by_step}
 
 
-def _total(scores: Mapping[str, Any]) -> float:
-    crps = known(scores.get("crps_bp"))
-    return float("inf") if crps is None else crps
-
-
-def _off(scores: Mapping[str, Any]) -> dict[int, float]:
-    """Return by how many points of a hundred each range held more than it promised."""
-    held = [(each, known(scores.get(f"coverage_{each}"))) for each in (50, 80, 90)]
-    return {place: value * 100 - each for place, (each, value) in enumerate(held) if value is not None}
+def _off(scores: ModelScores) -> dict[int, float]:
+    """Return by how many percentage points the coverage of each range is above its nominal share."""
+    known_shares = [(place, share) for place, share in enumerate(RANGES) if share in scores.coverage]
+    return {place: scores.coverage[share] * 100 - share for place, share in known_shares}
 
 
 def _draw_curve(axes: "Axes", curve: Curve, colour: str, title: str) -> None:
@@ -236,6 +232,5 @@ def _draw_curve(axes: "Axes", curve: Curve, colour: str, title: str) -> None:
     axes.set_xlabel("step")
 
 
-def _period(scores: Mapping[str, Any]) -> str:
-    count, first, last = (scores.get(name, "") for name in ("sessions", "first", "last"))
-    return f"{count} sessions kept from training, {first} to {last}"
+def _period(scores: Scores) -> str:
+    return f"{scores.sessions} sessions kept from training, {scores.first} to {scores.last}"

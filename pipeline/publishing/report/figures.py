@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from pipeline.forecast_schema import BASELINES
 from pipeline.modeling.training.training_record import GradientMemory
-from pipeline.publishing import formatting, verdict
+from pipeline.publishing import formatting
 from pipeline.publishing.charts.memory_png import shares
 from pipeline.publishing.charts.svg import Floats, Points, Scale, drawing, path, points
 from pipeline.publishing.edition import Edition
@@ -26,11 +26,10 @@ def calibration_svg(edition: Edition) -> Markup | None:
 
     None where no such shares are known. On the diagonal a model keeps every promise.
     """
-    models = edition.scores.get("models", {})
-    published = verdict.scores_key(edition.decision, edition.scores)
-    names = dict.fromkeys(name for name in (edition.best_baseline, published) if name)
-    curves = {name: [(row["level"], row["share"]) for row in models.get(name, {}).get("below", ())] for name in names}
-    curves = {name: curve for name, curve in curves.items() if curve}
+    models, published = edition.scores.by_label, edition.decision.label_in(edition.scores)
+    labels = dict.fromkeys(label for label in (edition.best_baseline, published) if label in models)
+    curves = {label: [(each.level, each.share) for each in models[label].below] for label in labels}
+    curves = {label: curve for label, curve in curves.items() if curve}
     if not curves:
         return None
     across, down = Scale(0, 1, _LEFT, _SIZE[0] - _RIGHT), Scale(0, 1, _SIZE[1] - _BOTTOM, _TOP)

@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import LEVELS, RANGES
 from pipeline.publishing import formatting, verdict
 from pipeline.publishing.charts.fan_svg import fan_svg
 from pipeline.publishing.edition import Edition, Fan
@@ -59,13 +59,14 @@ def as_html(edition: Edition) -> bytes:
 
 
 def _context(edition: Edition) -> dict[str, Any]:
-    fans, past, memory = edition.fans, pasts(edition), edition.gradient_memory
+    fans, past, published = edition.fans, pasts(edition), edition.published_scores
+    memory = edition.gradient_memory
     return {
         "edition": edition,
         "words": formatting,
         "verdict": verdict.verdict(edition),
         "trial": verdict.trial_note(edition.trial, standing=edition.standing),
-        "held": _meters(edition.scores.get("models", {}).get(verdict.scores_key(edition.decision, edition.scores), {})),
+        "held": _meters(published.coverage if published else {}),
         "title": _title(edition),
         "horizons": _horizons(edition),
         "mixed": edition.targets is None,
@@ -76,7 +77,7 @@ def _context(edition: Edition) -> dict[str, Any]:
         "gradient": gradient_svg(memory),
         "networks": [(name, formatting.model_name(name)) for name in (memory.curves if memory else ())],
         "levels": [f"{level:.0%}".replace("%", " %") for level in LEVELS],
-        "stand_ins": edition.decision.get("fallbacks") or [],
+        "stand_ins": edition.fallbacks,
         "beside": formatting.named(edition.best_baseline) if any(fan.baseline_HQ is not None for fan in fans) else None,
         "scored": list(score_tables.ranges(edition)),
         "comparisons": list(score_tables.comparisons(edition)),
@@ -134,10 +135,9 @@ def _card(fan: Fan, past: Past | None, *, steps: bool) -> dict[str, Any]:
     }
 
 
-def _meters(scores: Mapping[str, Any]) -> list[tuple[int, float]]:
-    """Return, for each range, what it promised and what it held, in per cent."""
-    held = {coverage: formatting.known(scores.get(f"coverage_{coverage}")) for coverage in (50, 80, 90)}
-    return [(coverage, round(value * 100, 1)) for coverage, value in held.items() if value is not None]
+def _meters(coverage: Mapping[int, float]) -> list[tuple[int, float]]:
+    """Return the nominal and the observed coverage of each range, in per cent."""
+    return [(share, round(coverage[share] * 100, 1)) for share in RANGES if share in coverage]
 
 
 def _live(edition: Edition) -> list[dict[str, Any]]:
@@ -181,13 +181,13 @@ def _kind(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _record(rows: pd.DataFrame) -> dict[str, Any]:
-    held = {f"coverage_{each}": float(rows[f"inside_{each}"].astype(float).mean()) for each in (50, 80, 90)}
+    coverage = {share: float(rows[f"inside_{share}"].astype(float).mean()) for share in RANGES}
     crps, baseline = float(rows["crps_bp"].mean()), float(rows["baseline_crps_bp"].mean())
     models = {_version(*pair) for pair in zip(rows["model"], rows["model_version"], strict=True)}
     return {
         "count": len(rows),
         "models": ", ".join(sorted(models)),
-        "meters": _meters(held),
+        "meters": _meters(coverage),
         "inside": f"{int(rows['inside_90'].astype(bool).sum())} of {len(rows)}",
         "crps": formatting.number(crps),
         "baseline": formatting.number(baseline),

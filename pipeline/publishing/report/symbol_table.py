@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.forecast_schema import BASELINES
-from pipeline.publishing import formatting, verdict
+from pipeline.publishing import formatting
 from pipeline.publishing.charts.fan_svg import spark_svg
 from pipeline.publishing.edition import Edition, Fan
 
@@ -70,16 +70,14 @@ def skill_by_symbol(edition: Edition) -> dict[str, float]:
 
     Empty where a baseline is published: it is what the others are measured by.
     """
-    models = edition.scores.get("models", {})
-    if edition.model in BASELINES:
+    published, baseline = edition.published_scores, edition.scores.models.get(edition.best_baseline or "")
+    if edition.decision.is_baseline or published is None or baseline is None:
         return {}
-    mine = models.get(verdict.scores_key(edition.decision, edition.scores), {}).get("by_symbol", {})
-    beside = models.get(edition.best_baseline or "", {}).get("by_symbol", {})
-    pairs = {
-        symbol: (formatting.known(row.get("crps_bp")), formatting.known(beside.get(symbol, {}).get("crps_bp")))
-        for symbol, row in mine.items()
+    return {
+        symbol: 1 - row.crps_bp / baseline.by_symbol[symbol].crps_bp
+        for symbol, row in published.by_symbol.items()
+        if symbol in baseline.by_symbol and baseline.by_symbol[symbol].crps_bp
     }
-    return {symbol: 1 - crps / base for symbol, (crps, base) in pairs.items() if crps is not None and base}
 
 
 def _width(fan: Fan, step: int) -> float:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -87,7 +88,7 @@ def as_json(edition: Edition) -> bytes:
         "forecasts": [
             _symbol(rows, closes[str(symbol)]) for symbol, rows in edition.table.groupby("symbol", sort=False)
         ],
-        "withheld": [{"symbol": str(each["symbol"]), "reason": str(each["reason"])} for each in edition.withheld],
+        "withheld": [asdict(each) for each in edition.withheld],
     }
     return dump(document)
 

@@ -9,6 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.evaluation.model_scores import ModelScores, scores_of
+from pipeline.forecast_schema import RANGES
 from pipeline.publishing import formatting
 
 _MOST_WITHHELD = 20
@@ -21,7 +23,7 @@ def show(result: Mapping[str, Any]) -> RenderableType:
         Text(headline(result), style="cyan"),
         Padding(_table(result), (1, 0)),
         *(
-            Text(f"{formatting.model_name(name)}: {formatting.middle(scores)}", style="dim")
+            Text(f"{formatting.model_name(name)}: {formatting.median_quality(scores)}", style="dim")
             for name, scores in _trained(result)
         ),
         *(Text(note, style="yellow") for note in _notes(result)),
@@ -36,49 +38,50 @@ def show(result: Mapping[str, Any]) -> RenderableType:
 
 def headline(result: Mapping[str, Any]) -> str:
     """Return in one sentence whether it would have worked."""
-    models, name, best = result["scores"]["models"], result["network"], result["best_baseline"]
+    scores, name, best = scores_of(result["scores"]), result["network"], result["best_baseline"]
+    models = scores.models
     count = len(result["folds"])
     folds = f"{count} fold{'s' * (count != 1)}"
     if not models:
         return f"{folds}, {result['windows']['forecast']} forecasts; none of their targets has come, so none is scored"
     if name not in models or best is None:
         return f"{folds}: no network could be trained, the baselines are scored alone"
-    skill = formatting.skill(models[name]["crps_bp"], models[best]["crps_bp"], places=2)
-    crps = formatting.number(models[name]["crps_bp"], 2)
+    skill = formatting.skill(models[name].crps_bp, models[best].crps_bp, places=2)
+    crps = formatting.number(models[name].crps_bp, 2)
     return (
         f"{formatting.model_name(name)}: CRPS {crps} bp, skill {skill} against "
-        f"the best baseline in hindsight ({formatting.named(best)}), {folds}, {result['scores']['sessions']} sessions"
+        f"the best baseline in hindsight ({formatting.named(best)}), {folds}, {scores.sessions} sessions"
         f"{_chance(result)}"
     )
 
 
-def _trained(result: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    scores = result["scores"]["models"].get(result["network"])
+def _trained(result: Mapping[str, Any]) -> Iterator[tuple[str, ModelScores]]:
+    scores = scores_of(result["scores"]).models.get(result["network"])
     if scores is not None:
         yield result["network"], scores
 
 
 def _chance(result: Mapping[str, Any]) -> str:
     """Return what the test says of the difference to the best baseline, where there were enough sessions for one."""
-    pair = {"model": result["network"], "baseline": result["best_baseline"]}
-    for row in result["scores"].get("comparisons", ()):
-        if pair.items() <= row.items() and formatting.known(row.get("p_holm")) is not None:
-            return f"; t {row['t']:.2f}, p {row['p_holm']:.3f} (Diebold-Mariano, corrected for the number of baselines)"
+    for _, scores in _trained(result):
+        for row in scores.comparisons:
+            if row.baseline == result["best_baseline"] and row.t is not None and row.p_holm is not None:
+                return f"; t {row.t:.2f}, p {row.p_holm:.3f} (Diebold-Mariano, corrected for the number of baselines)"
     return ""
 
 
 def _table(result: Mapping[str, Any]) -> Table:
-    models, best = result["scores"]["models"], result["best_baseline"]
+    models, best = scores_of(result["scores"]).models, result["best_baseline"]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     table.add_column("Model", style="bold", no_wrap=True)
     for title in ("CRPS, bp", "skill" if best else "", "in 50 %", "in 80 %", "in 90 %"):
         table.add_column(title, justify="right", no_wrap=True)
-    for name in sorted(models, key=lambda name: float(models[name]["crps_bp"])):
+    for name in sorted(models, key=lambda name: models[name].crps_bp):
         scores = models[name]
-        skill = formatting.skill(scores["crps_bp"], models[best]["crps_bp"]) if best else ""
-        held = [formatting.share(scores.get(f"coverage_{each}")) for each in (50, 80, 90)]
+        skill = formatting.skill(scores.crps_bp, models[best].crps_bp) if best else ""
+        held = [formatting.share(scores.coverage.get(share)) for share in RANGES]
         table.add_row(
-            formatting.model_name(name), formatting.number(scores["crps_bp"], 2), skill, *held,
+            formatting.model_name(name), formatting.number(scores.crps_bp, 2), skill, *held,
             style="cyan" if name == result["network"] else None,
         )  # fmt: skip
     return table
@@ -88,7 +91,7 @@ def _notes(result: Mapping[str, Any]) -> Iterator[str]:
     windows = result["windows"]
     if left := windows["forecast"] - windows["scored"]:
         yield f"{left} of {windows['forecast']} origins are not scored: a target has not come, or a model keeps quiet"
-    for name, alarms in result["scores"].get("suspect", {}).items():
+    for name, alarms in scores_of(result["scores"]).suspects.items():
         yield f"{formatting.model_name(name)} is too good to be true: {' and '.join(alarms)}; look for a leak"
     for fold in result["folds"]:
         if not fold["trained"]:

@@ -21,7 +21,7 @@ from pipeline.prices.sources.sample import SampleSource
 
 HORIZON = 3
 SYMBOLS = ("AAPL", "FB", "IBM")
-every_baseline = pytest.mark.parametrize("name", baselines.BASELINES)
+every_baseline = pytest.mark.parametrize("name", baselines.BASELINE_MODELS)
 
 
 def sample(last: date = date(2013, 3, 1), symbols: tuple[str, ...] = SYMBOLS) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def everywhere(features: Features) -> Origins:
 
 
 def quantiles(name: str, features: Features, origins: Origins, notes: dict[str, Any] | None = None) -> np.ndarray:
-    return baselines.BASELINES[name](features, origins, horizon=HORIZON, levels=LEVELS, notes=notes)
+    return baselines.BASELINE_MODELS[name](features, origins, horizon=HORIZON, levels=LEVELS, notes=notes)
 
 
 def test_a_walk_and_ewma_are_the_quantiles_they_say(features: Features) -> None:
@@ -92,7 +92,7 @@ def test_trailing_quantiles_are_numpy_s_to_the_last_bit() -> None:
     assert np.isnan(found_NQ[:, 0]).tolist() == [True] * 3 + [False] * 5
 
 
-# At 60 a symbol borrows, and at 565 a model is fitted anew: it must not be used the session before.
+# At 60 a symbol borrows, and at 565 a model is refitted: it must not be used the session before.
 @pytest.mark.parametrize("cut", [60, 564])
 @every_baseline
 def test_prices_after_an_origin_move_none_of_its_quantiles(name: str, cut: int, features: Features) -> None:
@@ -127,7 +127,7 @@ def test_whatever_the_prices_quantiles_are_finite_and_in_order(name: str) -> Non
     rng = np.random.default_rng(5)
     return_ST = rng.normal(0, 0.01, (6, 700))
     return_ST[0, rng.random(700) < 0.3] = np.nan  # often no bar
-    return_ST[1, rng.random(700) < 0.9] = 0.0  # hardly traded
+    return_ST[1, rng.random(700) < 0.9] = 0.0  # rarely traded
     return_ST[2, 400], return_ST[2, 401] = 4.6, -4.6  # a price a hundred times too high
     return_ST[3, :500] = np.nan  # listed late
     return_ST[4, 300:] = 0.0  # stands still

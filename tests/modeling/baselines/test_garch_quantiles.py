@@ -119,7 +119,7 @@ def test_where_no_model_can_be_had_ewma_stands_in_and_is_counted() -> None:
 def test_no_model_is_made_of_too_little_nothing_or_a_search_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoFit, match="fewer than 250 returns"):
         fit(simulated(MIN_RETURNS - 1, 13))
-    with pytest.raises(NoFit, match="hardly move"):
+    with pytest.raises(NoFit, match="barely move"):
         fit(np.zeros(MIN_RETURNS))
     monkeypatch.setattr(_Likelihood, "best", lambda self: (np.zeros(4), False))
     with pytest.raises(NoFit, match="did not converge"):
@@ -135,6 +135,9 @@ def test_it_beats_ewma_on_returns_that_are_its_own() -> None:
     origins = everywhere(features)
     origins = origins.where((origins.t_N >= 800) & (origins.t_N < 1600 - HORIZON))
     actual_NH = future_STH[origins.s_N, origins.t_N]
-    crps = {name: crps_bp(quantiles(name, features, origins), actual_NH, LEVELS).mean() for name in baselines.BASELINES}
+    crps = {
+        name: crps_bp(quantiles(name, features, origins), actual_NH, LEVELS).mean()
+        for name in baselines.BASELINE_MODELS
+    }
     assert crps["garch"] < 0.99 * crps["ewma_historical"]
     assert crps["garch"] < 0.99 * crps["random_walk"]

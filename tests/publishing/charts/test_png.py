@@ -3,14 +3,15 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.config import Settings
+from pipeline.evaluation.model_scores import ModelScores
 from pipeline.modeling.training.training_record import TrainingCurves, TrainingParameters, TrainingRecord
 from pipeline.publishing.charts import png
 from pipeline.publishing.charts.fan_layout import HEIGHT, WIDTH, fan_layout
@@ -86,12 +87,12 @@ def test_a_price_that_never_moves_is_drawn(
     assert fan_layout(make_edition(forecasts=still.forecasts, history=history, baselines={}).fans[0]).prices
 
 
-@pytest.mark.parametrize("models", [None, {}, {"lstm": {"crps_bp": None}}])
+@pytest.mark.parametrize("models", [None, {}, {"lstm": ModelScores(crps_bp=80.0)}])
 def test_scores_are_drawn_even_where_some_are_missing(
-    make_edition: Callable[..., Edition], tmp_path: Path, models: dict[str, Any] | None
+    make_edition: Callable[..., Edition], tmp_path: Path, models: dict[str, ModelScores] | None
 ) -> None:
     scores = make_edition().scores
-    path = png.scores_chart(scores if models is None else {**scores, "models": models}, tmp_path / "scores.png")
+    path = png.scores_chart(scores if models is None else replace(scores, models=models), tmp_path / "scores.png")
     assert path.read_bytes().startswith(PNG)
 
 

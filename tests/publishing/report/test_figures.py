@@ -10,14 +10,15 @@ from pipeline.forecast_schema import LEVELS
 from pipeline.modeling.training.training_record import GradientCurves, GradientMemory
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.report.figures import calibration_svg, gradient_svg
+from pipeline.storage.documents import to_document
 
 
 def calibrated(edition: Edition, off: float) -> dict[str, Any]:
     models = {
         name: {**scores, "below": [{"level": level, "share": level + off} for level in LEVELS]}
-        for name, scores in edition.scores["models"].items()
+        for name, scores in to_document(edition.scores)["models"].items()
     }
-    return {**edition.scores, "models": models}
+    return {**to_document(edition.scores), "models": models}
 
 
 def test_calibration_draws_the_published_model_and_the_best_baseline(make_edition: Callable[..., Edition]) -> None:

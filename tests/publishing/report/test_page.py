@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.report.page import as_html
+from pipeline.storage.documents import to_document
 
 HOSTILE = "<script>alert('x')</script>"
 
@@ -75,16 +76,15 @@ def test_what_came_from_outside_is_escaped_everywhere(
         forecasts=make_forecasts((HOSTILE,), model=HOSTILE),
         exchange=HOSTILE,
         withheld=[{"symbol": HOSTILE, "reason": HOSTILE}],
+        fallbacks=[{"symbol": HOSTILE, "reason": HOSTILE}],
         decision={
             "model": "lstm",
             "model_version": HOSTILE,
             "reason": HOSTILE,
-            "champion": {"as_of": HOSTILE},
+            "champion": {"version": HOSTILE, "network": HOSTILE},
             "best_baseline": "ewma_historical",
-            "fallbacks": [{"symbol": HOSTILE, "reason": HOSTILE}],
         },
         scores={
-            "first": HOSTILE,
             "models": {HOSTILE: {"crps_bp": 1.0}, "lstm": {"crps_bp": 2.0}},
             "comparisons": [{"model": HOSTILE, "baseline": HOSTILE, "skill_percent": 1.0}],
         },
@@ -144,7 +144,7 @@ def test_a_champion_that_stays_is_judged_by_its_own_scores(
         "champion": {"version": "2", "as_of": "2013-02-28", "network": "lstm"},
         "best_baseline": "ewma_historical",
     }
-    scores = make_edition().scores
+    scores = to_document(make_edition().scores)
     models = {**scores["models"], "champion": {"crps_bp": 80.0, "coverage_90": 0.84}}
     text = page(decision=decision, scores={**scores, "models": models}).text
     assert "The champion of 28 February 2013 is published: LSTM, version 2" in text
@@ -173,8 +173,8 @@ def test_withheld_and_stand_ins_are_shown_with_their_reasons(
 ) -> None:
     frame = make_forecasts(("AAPL", "FB"))
     frame.loc[frame["symbol"] == "FB", "model"] = "random_walk"
-    decision = {**make_edition().decision, "fallbacks": [{"symbol": "FB", "reason": "too short for the network"}]}
-    text = page(forecasts=frame, decision=decision, withheld=[{"symbol": "NEW", "reason": "31 sessions"}]).text
+    fallbacks = [{"symbol": "FB", "reason": "too short for the network"}]
+    text = page(forecasts=frame, fallbacks=fallbacks, withheld=[{"symbol": "NEW", "reason": "31 sessions"}]).text
     assert "No forecast today NEW : 31 sessions" in text
     assert "Forecast by another model FB : too short for the network" in text
     assert "FB Random walk" in text
@@ -221,7 +221,7 @@ def test_each_trained_model_stands_beside_each_baseline_with_its_chance(
     assert "More than chance?" in text
     assert "LSTM, trained today EWMA baseline +2.4 % 2.03 0.021 0.042" in text
     assert "LSTM, trained today Random walk +8.9 % 2.03 < 0.001 < 0.001" in text
-    scores = make_edition().scores
+    scores = to_document(make_edition().scores)
     untested = {**scores["comparisons"][0], "skill_percent": -1.26, "t": None, "p": None, "p_holm": None}
     text = page(scores={**scores, "comparisons": [untested]}).text.replace("\xa0", " ")
     assert "LSTM, trained today EWMA baseline −1.3 % – – –" in text
@@ -233,7 +233,7 @@ def test_a_skill_is_marked_only_where_it_passes_the_level_of_the_gate_for_all_co
 ) -> None:
     def marked(level: float | None) -> int:
         evidence = {} if level is None else {"evidence": {"level": level}}
-        html = as_html(make_edition(decision={**make_edition().decision, **evidence})).decode()
+        html = as_html(make_edition(decision={**to_document(make_edition().decision), **evidence})).decode()
         return html.count('<td data-label="Skill" class="good">')
 
     assert [marked(level) for level in (0.10, 0.04, None)] == [2, 1, 0]
@@ -245,7 +245,7 @@ def test_the_direction_stands_beside_always_up_and_the_order_of_symbols_with_its
     text = page().text.replace("\xa0", " ")
     assert "LSTM, trained today 1.001 51.2 % 47.1 – 55.3 % 53.0 % 0.021 1.26" in text
     assert "Random walk 1.001 51.2 % 47.1 – 55.3 % 53.0 % 0.021 1.26" in text
-    scores = make_edition().scores
+    scores = to_document(make_edition().scores)
     alone = {**scores["models"]["lstm"], "rank_ic": None, "rank_ic_t": None, "direction_low": None}
     text = page(scores={**scores, "models": {**scores["models"], "lstm": alone}}).text.replace("\xa0", " ")
     assert "LSTM, trained today 1.001 51.2 % – 53.0 % – –" in text
@@ -263,8 +263,9 @@ def test_missing_scores_are_said_not_shown_as_numbers(
     page: Callable[..., Page], make_edition: Callable[..., Edition]
 ) -> None:
     assert "There are no held-out scores" in page(scores={"models": {}}).text
-    scores = make_edition().scores
-    text = page(scores={**scores, "models": {"lstm": {"crps_bp": float("nan")}, "random_walk": {}}}).text
+    scores = to_document(make_edition().scores)
+    text = page(scores={**scores, "models": {"lstm": {"crps_bp": 80.0}, "random_walk": {"crps_bp": 81.0}}}).text
+    assert "The coverage of its ranges is not known." in text
     assert not re.search(r"\bnan\b", text, re.IGNORECASE)
 
 

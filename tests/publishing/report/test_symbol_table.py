@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.report.symbol_table import rows, skill_by_symbol, yesterday
+from pipeline.storage.documents import to_document
 
 
 @pytest.fixture
@@ -20,10 +21,10 @@ def table(make_edition: Callable[..., Edition]) -> Callable[..., dict[str, dict[
 
 
 def scored(edition: Edition, by_symbol: dict[str, dict[str, float]]) -> dict[str, Any]:
-    models = {name: dict(scores) for name, scores in edition.scores["models"].items()}
+    models = {name: dict(scores) for name, scores in to_document(edition.scores)["models"].items()}
     for name, crps in by_symbol.items():
         models[name]["by_symbol"] = {symbol: {"crps_bp": value} for symbol, value in crps.items()}
-    return {**edition.scores, "models": models}
+    return {**to_document(edition.scores), "models": models}
 
 
 def test_a_row_says_last_close_ranges_and_no_more_where_nothing_is_known(

@@ -1,0 +1,215 @@
+"""Scores of forecasts as values: what is measured of each model on held-out sessions, and how models compare.
+
+As a document (`scores.json`, MLflow artifacts) a row is flat, `coverage_50` and `pinball_0.05_bp`, and the champion is
+one more name among the models. Only the conversion at the end of this module knows that.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import date
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from pipeline.forecast_schema import BASELINES
+from pipeline.storage.documents import from_document
+
+# The label of the champion in files and in the names of metrics: its model may be the one trained today as well.
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Significance:
+    """A one-sided test: `t`, and `p`, the chance of a `t` this large where there is no difference."""
+
+    t: float
+    p: float
+    sessions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A trained model against a baseline on the same sessions; t and the p-values are None without enough of them."""
+
+    baseline: str
+    skill_percent: float | None = None  # 100 (1 - CRPS / the baseline's): above 0 the model is better
+    t: float | None = None
+    p: float | None = None
+    p_holm: float | None = None  # after Holm's correction over all comparisons
+    sessions: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantileShare:
+    """The share of outcomes below the forecast quantile of a level."""
+
+    level: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRow:
+    """The scores of some forecasts, such as one symbol's. Losses in basis points; what was not measured is None."""
+
+    crps_bp: float
+    coverage: Mapping[int, float] = field(default_factory=dict)  # share of outcomes inside each of `RANGES`
+    mae_bp: float | None = None
+    up: float | None = None  # share of outcomes above zero
+    pinball_bp: Mapping[float, float] = field(default_factory=dict)  # loss at each of `LEVELS`
+    mae_over_random_walk: float | None = None
+    direction: float | None = None  # share of outcomes whose sign the median has
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        return _converted(source, handler, _nested, flat)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionScores(ScoreRow):
+    """Scores with their uncertainty, given by how much they differ from session to session."""
+
+    direction_low: float | None = None  # 95 % interval of `direction`
+    direction_high: float | None = None
+    mae_over_random_walk_p: float | None = None
+    rank_ic: float | None = None
+    rank_ic_t: float | None = None
+    rank_ic_sessions: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepScores(SessionScores):
+    """The scores of one step of the forecast."""
+
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelScores(SessionScores):
+    """The scores of one model: over all, by step and by symbol, and how it compares."""
+
+    below: tuple[QuantileShare, ...] = ()
+    by_step: tuple[StepScores, ...] = ()
+    by_symbol: Mapping[str, ScoreRow] = field(default_factory=dict)
+    comparisons: tuple[Comparison, ...] = ()  # of a trained model: with each baseline
+    alarms: tuple[str, ...] = ()  # what is too good to be true about it, in words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What `scores.json` holds: every model on the same held-out windows."""
+
+    first: date | None = None  # the first and last session of the windows
+    last: date | None = None
+    sessions: int = 0
+    windows: int = 0
+    models: Mapping[str, ModelScores] = field(default_factory=dict)  # the baselines, and the network trained today
+    champion: ModelScores | None = None
+
+    @property
+    def by_label(self) -> dict[str, ModelScores]:
+        """Everything that was scored by its label: the name of its model, or `champion`."""
+        return {**self.models, **({} if self.champion is None else {CHAMPION: self.champion})}
+
+    @property
+    def baselines(self) -> dict[str, ModelScores]:
+        """The baselines that were scored."""
+        return {name: scores for name, scores in self.models.items() if name in BASELINES}
+
+    @property
+    def suspects(self) -> dict[str, tuple[str, ...]]:
+        """The alarms of each model that has any, by label."""
+        return {label: scores.alarms for label, scores in self.by_label.items() if scores.alarms}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        return _converted(source, handler, _by_role, _by_label)
+
+
+_COVERAGE, _PINBALL, _UNIT = "coverage_", "pinball_", "_bp"
+_APART = ("comparisons", "alarms")  # of a model: they stand next to the models in a document
+
+
+def _nested(document: Any) -> Any:
+    """Gather `coverage_50` and `pinball_0.05_bp` of a flat row, where it has values."""
+    if not isinstance(document, Mapping):
+        return document
+    row: dict[str, Any] = {"coverage": {}, "pinball_bp": {}}
+    for name, value in document.items():
+        if name.startswith(_COVERAGE):
+            row["coverage"] |= {} if value is None else {int(name.removeprefix(_COVERAGE)): value}
+        elif name.startswith(_PINBALL) and name not in row:
+            level = float(name.removeprefix(_PINBALL).removesuffix(_UNIT))
+            row["pinball_bp"] |= {} if value is None else {level: value}
+        else:
+            row[name] = value
+    return row
+
+
+def flat(value: ScoreRow) -> dict[str, Any]:
+    """Return a row of scores as documents and tables have it."""
+    row: dict[str, Any] = {"step": value.step} if isinstance(value, StepScores) else {}
+    for name in (each.name for each in fields(value) if each.name not in _APART):
+        part = getattr(value, name)
+        match name:
+            case "coverage":
+                row |= {f"{_COVERAGE}{share}": each for share, each in part.items()}
+            case "pinball_bp":
+                row |= {f"{_PINBALL}{level:.2f}{_UNIT}": each for level, each in part.items()}
+            case "below":
+                row[name] = [asdict(each) for each in part]
+            case "by_step":
+                row[name] = [flat(each) for each in part]
+            case "by_symbol":
+                row[name] = {symbol: flat(each) for symbol, each in part.items()}
+            case _:
+                row[name] = part
+    return row
+
+
+def scores_of(document: Mapping[str, Any]) -> Scores:
+    """Return the scores within a document that `to_document` gave."""
+    return from_document(Scores, document, where="the scores", remedy="run the step that made them again")
+
+
+def comparison_rows(scores: "Scores") -> list[dict[str, Any]]:
+    """Return the comparisons of all models as documents and tables have them: with the label of the model."""
+    return [
+        {"model": label, **asdict(each)} for label, scored in scores.by_label.items() for each in scored.comparisons
+    ]
+
+
+def _by_role(document: Any) -> Any:
+    """Take the champion out of the models, and give each model its comparisons and alarms."""
+    if not isinstance(document, Mapping):
+        return document
+    compared, suspect = document.get("comparisons") or (), document.get("suspect") or {}
+    models = {
+        label: {
+            **row,
+            "comparisons": [each for each in compared if each.get("model") == label],
+            "alarms": suspect.get(label, ()),
+        }
+        for label, row in document.get("models", {}).items()
+    }
+    return {**document, "champion": models.pop(CHAMPION, None), "models": models}
+
+
+def _by_label(scores: Scores) -> dict[str, Any]:
+    return {
+        **{name: getattr(scores, name) for name in ("first", "last", "sessions", "windows")},
+        "models": {label: flat(scored) for label, scored in scores.by_label.items()},
+        "comparisons": comparison_rows(scores),
+        "suspect": {label: list(words) for label, words in scores.suspects.items()},
+    }
+
+
+def _converted(
+    source: type[Any], handler: GetCoreSchemaHandler, read: Callable[[Any], Any], write: Callable[[Any], Any]
+) -> CoreSchema:
+    """Return the schema of a dataclass with its conversion. It takes over the reference, by which others find it."""
+    plain: dict[str, Any] = {**handler.resolve_ref_schema(handler(source))}
+    ref = plain.pop("ref", None)
+    return core_schema.no_info_before_validator_function(
+        read, plain, ref=ref, serialization=core_schema.plain_serializer_function_ser_schema(write)
+    )
