@@ -4,7 +4,7 @@ Field names are the keys of fold.json and backtest.json.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.evaluation.model_scores import Scores
@@ -33,13 +33,25 @@ class Exclusion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoldInputs:
+    """Everything that shapes a fold. Records of older versions lack some of it, and equal no inputs of this one."""
+
+    snapshot: str  # SHA-256
+    seams: Sequence[Mapping[str, str]]  # steps in scale up to the fold's last session: symbol, session, detail
+    code: str  # SHA-256 of the source files
+    settings: Mapping[str, Any] = field(default_factory=dict)  # all frozen settings of the run, and threads
+    precision: str = ""  # that a network is trained in on this machine
+    libraries: Mapping[str, str] = field(default_factory=dict)  # versions of the numeric libraries
+
+
+@dataclass(frozen=True, kw_only=True)
 class FoldRecord:
     """fold.json: what one fold has made, and what it was made from; it is written last.
 
     `made_from` decides whether the fold is reused; `sha256` is that of its forecasts, `data_digest` of its prices.
     """
 
-    made_from: Mapping[str, Any]
+    made_from: FoldInputs
     sha256: str
     data_digest: str
     rows: int

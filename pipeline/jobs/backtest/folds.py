@@ -7,27 +7,28 @@ are looked up afterwards, and only to score. It leaves `folds/<first session>/`:
 Legend: N windows, H horizon, Q quantile levels.
 """
 
+from contextlib import suppress
 from datetime import date
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.errors import CorruptFile
 from pipeline.evaluation.backtest_results import FoldPlan, FoldRecord
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.backtest import exclusions
+from pipeline.jobs.backtest.fold_inputs import inputs_of
 from pipeline.jobs.backtest.fold_view import View, view_of
-from pipeline.jobs.context import Progress, digest_of, panel_of, snapshot_of, training_precision
+from pipeline.jobs.context import Progress, panel_of, snapshot_of, training_precision
 from pipeline.jobs.run import Artifact, FileArtifact, Run
 from pipeline.modeling.model_card import ModelCard
-from pipeline.modeling.training.training_record import TrainingParameters, TrainingRecord
+from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.prices.store.snapshot import read_snapshot
-from pipeline.storage.atomic_files import sha256_bytes, sha256_file
+from pipeline.storage.atomic_files import sha256_bytes
 from pipeline.storage.documents import to_document
-from pipeline.tracking.source_files import needed_by
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -63,7 +64,7 @@ def make(this: Run, fold: FoldPlan, progress: Progress | None) -> FoldRecord:
     part = backtest_tables.as_parquet(frame)
     place.write(_PART, part)
     record = FoldRecord(
-        made_from=_made_from(this, fold),
+        made_from=inputs_of(this, fold),
         sha256=sha256_bytes(part),
         data_digest=view.digest,
         rows=len(frame),
@@ -81,14 +82,16 @@ def make(this: Run, fold: FoldPlan, progress: Progress | None) -> FoldRecord:
     return record
 
 
-def kept(this: Run, fold: FoldPlan) -> FoldRecord | None:
-    """Return what an earlier try left, if it is whole and was made by the same code from the same; else None."""
+def reusable(this: Run, fold: FoldPlan) -> FoldRecord | None:
+    """Return the record of an earlier try if that is complete and was made from the same inputs, else None."""
     place = this.kept / _place(fold)
     if not place.exists("fold.json") or not place.exists(_PART):
         return None
-    record = made_of(this, fold)
-    same = record.made_from == _made_from(this, fold) and record.sha256 == sha256_bytes(place.read(_PART))
-    return record if same else None
+    with suppress(CorruptFile):  # a record of an older version, or a damaged one
+        record = made_of(this, fold)
+        same = to_document(record.made_from) == to_document(inputs_of(this, fold))
+        return record if same and record.sha256 == sha256_bytes(place.read(_PART)) else None
+    return None
 
 
 def made_of(this: Run, fold: FoldPlan) -> FoldRecord:
@@ -207,25 +210,6 @@ def _frame(
         model_version=version,
     )
     return frame.assign(as_of=np.repeat(as_of_N, settings.horizon))
-
-
-def _made_from(this: Run, fold: FoldPlan) -> dict[str, Any]:
-    """What a fold depends on: where one of these differs, it is made again."""
-    return {
-        "snapshot": digest_of(this),
-        "seams": exclusions.seams_of(this, fold.last),
-        "parameters": to_document(TrainingParameters.from_settings(this.settings)),
-        "code": _code(),
-    }
-
-
-@cache
-def _code() -> str:
-    """SHA-256 of the code that makes a fold, as this process found it.
-
-    A commit says less: it stands still while somebody works on the code.
-    """
-    return sha256_bytes("".join(sha256_file(path) for path in needed_by(Path(__file__))).encode())
 
 
 def _record(fold: FoldPlan) -> Artifact[FoldRecord]:

@@ -15,7 +15,7 @@ from pipeline.evaluation.backtest_results import BacktestSummary, FoldOutcome, F
 from pipeline.forecast_schema import BASELINES, LEVELS
 from pipeline.jobs import context
 from pipeline.jobs.backtest import exclusions
-from pipeline.jobs.backtest import folds as one_fold
+from pipeline.jobs.backtest import folds as folds_of
 from pipeline.jobs.context import Asked, Progress, digest_of, snapshot_of
 from pipeline.jobs.planning import plan
 from pipeline.jobs.price_ingestion import ingest_all
@@ -84,13 +84,13 @@ def backtest_snapshot(this: Run, *, known_at: datetime) -> SnapshotReference:
 def backtest_fold(this: Run, fold: FoldPlan, *, progress: Progress | None = None, try_number: int = 1) -> FoldResult:
     """Train the fold's model, forecast from each of its sessions with it and the baselines, and log it to MLflow.
 
-    A fold that is kept whole, made by the same code from the same prices and settings, is not made again.
+    An earlier try that is complete is reused if code, prices, settings, precision and numeric libraries are the same.
     """
     from pipeline.tracking import runs
     from pipeline.tracking.backtests import log_fold
 
-    kept = one_fold.kept(this, fold)
-    made = kept or one_fold.make(this, fold, progress)
+    reused = folds_of.reusable(this, fold)
+    made = reused or folds_of.make(this, fold, progress)
     frozen = snapshot_of(this)
     run_id = log_fold(
         this.settings,
@@ -105,7 +105,7 @@ def backtest_fold(this: Run, fold: FoldPlan, *, progress: Progress | None = None
     return FoldResult(
         trained=made.trained,
         reason=made.reason,
-        anew=kept is None,
+        anew=reused is None,
         crps_bp={name: round(values.crps_bp, 2) for name, values in made.scores.models.items()},
         mlflow_url=runs.run_url(this.settings, run_id),
     )
@@ -123,8 +123,8 @@ def backtest_summary(
     from pipeline.tracking import runs
     from pipeline.tracking.backtests import log_summary
 
-    made = [one_fold.made_of(this, fold) for fold in folds]
-    frame = backtest_tables.in_order([one_fold.part_of(this, fold) for fold in folds])
+    made = [folds_of.made_of(this, fold) for fold in folds]
+    frame = backtest_tables.in_order([folds_of.part_of(this, fold) for fold in folds])
     if frame.empty:
         reasons = context.reasons_by_symbol((row.symbol, row.reason) for record in made for row in record.withheld)
         raise NothingToForecast(f"no symbol can be forecast from {folds[0].first} to {folds[-1].last}: {reasons}")
@@ -181,7 +181,7 @@ def _summary(
     from pipeline.evaluation.walk_forward import by_session, gained
 
     network = this.settings.network
-    heldout = one_fold.judged(this, read_snapshot(snapshot_of(this)), frame)
+    heldout = folds_of.judged(this, read_snapshot(snapshot_of(this)), frame)
     scores, sessions = heldout.scores(LEVELS), by_session(heldout, LEVELS)
     best = best_baseline(scores.models, BASELINES)
     against = gained(sessions, network, best) if best is not None and network in sessions else None

@@ -106,6 +106,6 @@ def test_a_fold_made_before_somebody_had_looked_does_not_count_as_done(new_home:
     jobs.backtest_snapshot(planned.run, known_at=NOW)
     this, fold = planned.run, planned.folds[1]
     folds.make(this, fold, None)
-    assert folds.kept(this, fold) is not None
+    assert folds.reusable(this, fold) is not None
     this.write("audit", {**this.read("audit", made_by="ingest"), "seams": []})
-    assert folds.kept(this, fold) is None
+    assert folds.reusable(this, fold) is None

@@ -27,33 +27,25 @@ def test_a_fold_that_was_killed_half_way_does_not_count_as_done_and_gives_the_sa
     monkeypatch.setattr(Run, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         folds.make(again, fold, None)
-    assert folds.kept(again, fold) is None
+    assert folds.reusable(again, fold) is None
     monkeypatch.setattr(Run, "save", save)
     made = folds.make(again, fold, None)
     assert part(folder_of(again), fold) == part(done.folder, fold)
-    assert to_document(folds.kept(again, fold)) == json.loads(json.dumps(to_document(made)))
-
-
-def test_a_fold_by_other_code_does_not_count_as_done(done: Done, again: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    fold = done.planned.folds[0]
-    folds.make(again, fold, None)
-    assert folds.kept(again, fold) is not None
-    monkeypatch.setattr(folds, "_code", lambda: "another version")
-    assert folds.kept(again, fold) is None
+    assert to_document(folds.reusable(again, fold)) == json.loads(json.dumps(to_document(made)))
 
 
 def test_a_fold_from_other_prices_or_with_a_changed_byte_does_not_count_as_done(done: Done, again: Run) -> None:
     fold = done.planned.folds[0]
     folds.make(again, fold, None)
-    assert folds.kept(again, fold) is not None
+    assert folds.reusable(again, fold) is not None
     path = folder_of(again) / "folds" / fold.first / "part.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    assert folds.kept(again, fold) is None
+    assert folds.reusable(again, fold) is None
     with pytest.raises(CorruptFile, match="run the backtest"):
         folds.part_of(again, fold)
     folds.make(again, fold, None)
     poison(again, done.bars, pd.Timestamp("2012-12-19"))
-    assert folds.kept(again, fold) is None
+    assert folds.reusable(again, fold) is None
 
 
 def test_every_step_twice_equals_once_and_trains_once(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
