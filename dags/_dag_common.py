@@ -126,8 +126,8 @@ def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         own = ending_with_reason(timed()(exchanging_documents(function)))
         # The docstring is passed explicitly, since a mapped task does not use its own; the log has the result in words.
-        named = {"multiple_outputs": False, "doc_md": inspect.getdoc(function), "show_return_value_in_logs": False}
-        return task(**named, **options)(own)
+        page = inspect.getdoc(function)
+        return task(multiple_outputs=False, doc_md=page, show_return_value_in_logs=False, **options)(own)
 
     return decorate
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from _endings import REASON
 from airflow.configuration import conf
-from airflow.sdk import DeadlineAlert, SyncCallback
+from airflow.sdk import DeadlineAlert, SyncCallback  # type: ignore[attr-defined]  # exported lazily
 from next_open_deadline import NextOpen, next_open
 
 if TYPE_CHECKING:

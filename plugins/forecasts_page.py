@@ -4,7 +4,7 @@ Every process of Airflow loads this file, and only the API server has a use for 
 import (a second, 40 MiB): they are a file of their own.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.configuration import conf
@@ -23,7 +23,7 @@ class ForecastsPagePlugin(AirflowPlugin):
     """Puts the pages beside Airflow's own, and the entry into its navigation."""
 
     name = "forecasts_page"
-    external_views: ClassVar[list[Any]] = [
+    external_views: list[Any] = [
         {
             "name": "Forecasts",
             "href": f"{urlsplit(conf.get('api', 'base_url', fallback='')).path.rstrip('/')}{PREFIX}/",
@@ -36,7 +36,7 @@ class ForecastsPagePlugin(AirflowPlugin):
     ]
 
     @property
-    def fastapi_apps(self) -> list[dict[str, Any]]:
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # imported by the API server alone
         """The pages, for the API server."""
         from forecasts_app import app
 

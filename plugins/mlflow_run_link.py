@@ -4,8 +4,7 @@ Airflow shows what a task holds as the XCom `mlflow_run`. A training does not kn
 when everything is uploaded: whoever makes it leaves the address with the training too.
 """
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import attrs
 from airflow.plugins_manager import AirflowPlugin
@@ -58,4 +57,4 @@ class MlflowRunLinkPlugin(AirflowPlugin):
     """Lists the link among Airflow's plugins; a DAG puts it where it belongs."""
 
     name = "mlflow_run_link"
-    operator_extra_links: ClassVar[Iterable[Any]] = [MlflowRunLink()]
+    operator_extra_links: list[Any] = [MlflowRunLink()]

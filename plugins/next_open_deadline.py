@@ -53,4 +53,4 @@ class NextOpenDeadlinePlugin(AirflowPlugin):
     """Makes the reference known to the scheduler, which works deadlines out."""
 
     name = "next_open_deadline"
-    deadline_references: ClassVar[list[Any]] = [NextOpen]
+    deadline_references: list[Any] = [NextOpen]

@@ -6,7 +6,7 @@ Airflow's setting `[api] enable_swagger_ui` leaves `/openapi.json`, and those of
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -35,4 +35,4 @@ class NoDescriptionsPlugin(AirflowPlugin):
     """Registers it around all of the API server."""
 
     name = "no_api_descriptions"
-    fastapi_root_middlewares: ClassVar[list[Any]] = [{"name": "no descriptions", "middleware": NoDescriptions}]
+    fastapi_root_middlewares: list[Any] = [{"name": "no descriptions", "middleware": NoDescriptions}]

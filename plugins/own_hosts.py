@@ -6,7 +6,7 @@ variable (behind a proxy, in a cluster) every name is answered: the proxy knows 
 """
 
 import os
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -28,4 +28,4 @@ class OwnHostsPlugin(AirflowPlugin):
     """Registers the check around all of the API server."""
 
     name = "own_hosts"
-    fastapi_root_middlewares: ClassVar[list[Any]] = middlewares()
+    fastapi_root_middlewares: list[Any] = middlewares()

@@ -7,7 +7,7 @@ The scheduler writes it when the run ends, from what the tasks left as XComs: `r
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from airflow.configuration import conf
@@ -148,4 +148,4 @@ class RunNotesPlugin(AirflowPlugin):
     """Has the scheduler listen."""
 
     name = "run_notes"
-    listeners: ClassVar[list[Any]] = [RunNotes()]
+    listeners: list[Any] = [RunNotes()]

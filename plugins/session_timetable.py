@@ -14,7 +14,7 @@ first asks, never when a DAG file is read.
 import logging
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pendulum
 from airflow.exceptions import AirflowTimetableInvalid
@@ -135,4 +135,4 @@ class SessionTimetablePlugin(AirflowPlugin):
     """Makes the timetable known to every component of Airflow."""
 
     name = "session_timetable"
-    timetables: ClassVar[list[Any]] = [ExchangeSessionTimetable]
+    timetables: list[Any] = [ExchangeSessionTimetable]
