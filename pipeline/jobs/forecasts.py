@@ -53,7 +53,12 @@ def forecast(this: Run) -> ForecastResult:
         raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {why}")
     beside = {
         name: _frame(
-            this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version
+            this,
+            features,
+            origins,
+            baseline(features, origins, horizon=settings.horizon, levels=LEVELS).quantiles_NHQ,
+            name,
+            version,
         )
         for name, baseline in BASELINE_MODELS.items()
     }
@@ -105,13 +110,14 @@ def _champion(this: Run, version: str) -> "Forecaster":
     """
     from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking import registry
+    from pipeline.tracking.model_files import download
 
     with suppress(MissingStep, CorruptFile), this.reading(CHAMPION) as folder:
         return Forecaster.load(folder)
     try:
         with this.making(CHAMPION) as folder:
             registered = registry.version_of(this.settings, version)
-            return Forecaster.load(registry.download(this.settings, registered, folder))
+            return Forecaster.load(download(this.settings, registered, folder))
     except (MissingInTracking, CorruptFile) as error:
         raise MissingStep(
             f"the champion of run {this.key} cannot be used ({error}); repeat `judge`, which continues with the "

@@ -29,6 +29,7 @@ def judge(this: Run) -> JudgeResult:
     from pipeline.evaluation import gate
     from pipeline.evaluation.holdout import Heldout
     from pipeline.tracking import registry, runs
+    from pipeline.tracking.mlflow_run import MlflowRun
 
     settings = this.settings
     uploaded, training = this.load(UPLOAD), this.load(TRAINING)
@@ -93,7 +94,8 @@ def judge(this: Run) -> JudgeResult:
     this.save(DECISION, decision)
     if decision.registered:
         registry.promote(settings, str(decision.model_version), this.as_of)
-    runs.log_decision(settings, uploaded.mlflow_run_id, scores=scores, decision=decision)
+    logged = MlflowRun(settings=settings, run_id=uploaded.mlflow_run_id)
+    runs.log_decision(logged, scores=scores, decision=decision)
     return JudgeResult(
         model=decision.model,
         model_version=str(decision.model_version),

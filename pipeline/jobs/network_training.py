@@ -6,16 +6,16 @@ quantiles of the held-out windows; `compare` puts them together.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import CorruptFile, TrackingUnavailable
 from pipeline.forecast_schema import BASELINES, LEVELS
 from pipeline.jobs.context import Progress, digest_of, features_of, training_precision
 from pipeline.jobs.incumbent import usable_champion
-from pipeline.jobs.results import BaselineNotes, BaselineResult, CompareResult, TrainAllResult, TrainResult
+from pipeline.jobs.results import BaselineResult, CompareResult, TrainAllResult, TrainResult
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import HELDOUT, LIVE, MODEL, NETWORK, SCORES, TRAINING, baseline_notes, heldout_by
 
@@ -114,10 +114,10 @@ def _forecast_by(this: Run, windows: _Windows, name: str) -> BaselineResult:
     from pipeline.modeling.baselines import BASELINE_MODELS
 
     features, test = windows.features, windows.fold.test
-    notes: dict[str, Any] = {}
-    quantiles_NHQ = BASELINE_MODELS[name](features, test, horizon=this.settings.horizon, levels=LEVELS, notes=notes)
-    _keep(this, name, windows.heldout.also(name, quantiles_NHQ))
-    this.save(baseline_notes(name), BaselineNotes(**notes))
+    made = BASELINE_MODELS[name](features, test, horizon=this.settings.horizon, levels=LEVELS)
+    _keep(this, name, windows.heldout.also(name, made.quantiles_NHQ))
+    this.save(baseline_notes(name), made.notes)
+    notes = {field.name: getattr(made.notes, field.name) for field in fields(made.notes)}
     return BaselineResult(baseline=name, windows=len(windows.heldout.actual_NH), **notes)
 
 

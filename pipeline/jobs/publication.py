@@ -37,6 +37,7 @@ def publish(this: Run, *, now: datetime) -> PublishResult:
     from pipeline.evaluation import forecast_log
     from pipeline.publishing import publisher, verdict
     from pipeline.tracking import runs
+    from pipeline.tracking.mlflow_run import MlflowRun
 
     settings = this.settings
     edition = _edition(this)
@@ -62,9 +63,10 @@ def publish(this: Run, *, now: datetime) -> PublishResult:
     )
     _write_track_record(this)
     uploaded = this.load(UPLOAD)
+    logged = MlflowRun(settings=settings, run_id=uploaded.mlflow_run_id)
     with settings.published.reading(published.place) as folder:
-        runs.log_published(settings, uploaded.mlflow_run_id, folder)
-    runs.finish(settings, uploaded.mlflow_run_id)
+        runs.log_published(logged, folder)
+    logged.finish()
     return PublishResult(
         as_of=this.as_of.isoformat(),
         folder=str(published.folder),

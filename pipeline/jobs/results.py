@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from pipeline.evaluation.backtest_results import BacktestSummary, FoldPlan
 from pipeline.jobs.run import Run
+from pipeline.modeling.baselines.baseline_forecast import BaselineNotes
 from pipeline.publishing.published_files import SymbolReason
-
-# A key that is absent from the document where the field is None.
-OptionalKey = Field(exclude_if=lambda value: value is None)
+from pipeline.storage.documents import OMIT_NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,21 +93,12 @@ class ScoreResult:
 
     scored_now: int
     in_the_record: int
-    live: Annotated[Mapping[str, Any] | None, OptionalKey] = None
-    replayed: Annotated[Mapping[str, Any] | None, OptionalKey] = None
+    live: Annotated[Mapping[str, Any] | None, OMIT_NONE] = None
+    replayed: Annotated[Mapping[str, Any] | None, OMIT_NONE] = None
 
     def kinds(self) -> dict[str, Mapping[str, Any]]:
         """Return the track records that are not empty, by kind."""
         return {kind: rates for kind, rates in (("live", self.live), ("replayed", self.replayed)) if rates}
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaselineNotes:
-    """Notes of a baseline on its held-out forecasts, in numbers of symbols and forecasts."""
-
-    fits: Annotated[int | None, OptionalKey] = None  # models fitted
-    by_ewma: Annotated[Mapping[str, Mapping[str, int]] | None, OptionalKey] = None  # forecast by EWMA, by reason
-    borrowed: Annotated[Mapping[str, int] | None, OptionalKey] = None  # from the shocks of all symbols
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +192,11 @@ class RunResults:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldResult:
-    """One fold of a backtest, made now (`anew`) or reused."""
+    """One fold of a backtest, made now or reused from an earlier try."""
 
     trained: bool
     reason: str | None
-    anew: bool
+    reused: bool
     crps_bp: Mapping[str, float]
     mlflow_url: str | None
 

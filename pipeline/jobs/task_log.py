@@ -128,7 +128,7 @@ def _publish(result: PublishResult) -> list[str]:
 
 
 def _fold(result: FoldResult) -> list[str]:
-    made = "computed" if result.anew else "reused"
+    made = "reused" if result.reused else "computed"
     trained = "" if result.trained else f"; no network: {result.reason}"
     return [f"fold {made}{trained}", *_compare(result)]
 

@@ -100,7 +100,7 @@ def test_notes_and_reasons_of_the_audit_are_logged() -> None:
 
 def test_a_reused_fold_says_so() -> None:
     scores = {"garch": 120.5, "lstm": 119.0}
-    fold = FoldResult(anew=False, trained=False, reason="too little history", crps_bp=scores, mlflow_url=None)
+    fold = FoldResult(reused=True, trained=False, reason="too little history", crps_bp=scores, mlflow_url=None)
     first, ranked = task_log.lines(fold)
     assert first == "fold reused; no network: too little history"
     assert ranked.endswith("LSTM 119.00, GARCH baseline 120.50")

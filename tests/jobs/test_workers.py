@@ -95,8 +95,8 @@ class Machines:
         self.do(lambda: jobs.ingest_all(replace(planned, run=run()), known_at=NOW))
         self.do(lambda: jobs.backtest_snapshot(run(), known_at=NOW))
         for fold in folds:
-            assert self.do(lambda fold=fold: jobs.backtest_fold(run(), fold)).anew
-            assert not self.do(lambda fold=fold: jobs.backtest_fold(run(), fold)).anew
+            assert not self.do(lambda fold=fold: jobs.backtest_fold(run(), fold)).reused
+            assert self.do(lambda fold=fold: jobs.backtest_fold(run(), fold)).reused
         return to_document(self.do(lambda: jobs.backtest_summary(run(), folds, out=out)))
 
 

@@ -174,8 +174,8 @@ def _by_baselines(view: View) -> list[pd.DataFrame]:
 
     settings, frames = view.settings, []
     for name, baseline in BASELINE_MODELS.items():
-        quantiles_NHQ = baseline(view.features, view.origins, horizon=settings.horizon, levels=LEVELS)
-        frames.append(_frame(view, view.origins, view.as_of_N, quantiles_NHQ, name, view.digest[:_VERSION]))
+        made = baseline(view.features, view.origins, horizon=settings.horizon, levels=LEVELS)
+        frames.append(_frame(view, view.origins, view.as_of_N, made.quantiles_NHQ, name, view.digest[:_VERSION]))
     return frames
 
 

@@ -86,28 +86,25 @@ def backtest_fold(this: Run, fold: FoldPlan, *, progress: Progress | None = None
 
     An earlier try that is complete is reused if code, prices, settings, precision and numeric libraries are the same.
     """
-    from pipeline.tracking import runs
     from pipeline.tracking.backtests import log_fold
 
-    reused = folds_of.reusable(this, fold)
-    made = reused or folds_of.make(this, fold, progress)
-    frozen = snapshot_of(this)
-    run_id = log_fold(
+    earlier = folds_of.reusable(this, fold)
+    record = earlier or folds_of.make(this, fold, progress)
+    logged = log_fold(
         this.settings,
         this.key,
         to_document(fold),
-        to_document(made),
+        to_document(record),
         tags=_tags(this, fold, try_number=try_number),
         parent_tags=_tags(this),
-        snapshot=frozen.path,
-        address=frozen.address,
+        snapshot=snapshot_of(this),
     )
     return FoldResult(
-        trained=made.trained,
-        reason=made.reason,
-        anew=reused is None,
-        crps_bp={name: round(values.crps_bp, 2) for name, values in made.scores.models.items()},
-        mlflow_url=runs.run_url(this.settings, run_id),
+        trained=record.trained,
+        reason=record.reason,
+        reused=earlier is not None,
+        crps_bp={name: round(values.crps_bp, 2) for name, values in record.scores.models.items()},
+        mlflow_url=logged.url(),
     )
 
 
@@ -120,7 +117,6 @@ def backtest_summary(
     """
     from pipeline.publishing.charts import backtest_png
     from pipeline.publishing.tables import backtest_tables
-    from pipeline.tracking import runs
     from pipeline.tracking.backtests import log_summary
 
     made = [folds_of.made_of(this, fold) for fold in folds]
@@ -138,13 +134,13 @@ def backtest_summary(
     tags = _tags(this, try_number=try_number)
     with this.making(FIGURES) as folder, this.reading(FRAME) as path:
         figures = backtest_png.draw(to_document(summary), folder)
-        run_id = log_summary(this.settings, this.key, to_document(summary), tags=tags, figures=figures, frame=path)
+        logged = log_summary(this.settings, this.key, to_document(summary), tags=tags, figures=figures, frame=path)
     return BacktestResult(
         **{field.name: getattr(summary, field.name) for field in fields(summary)},
         file=str(out or this.kept / FRAME.name),
         folder=str(this.kept),
-        mlflow_run_id=run_id,
-        mlflow_url=runs.run_url(this.settings, run_id),
+        mlflow_run_id=logged.run_id,
+        mlflow_url=logged.url(),
     )
 
 
@@ -227,4 +223,6 @@ def _tags(this: Run, fold: FoldPlan | None = None, *, try_number: int | None = N
     )
     if try_number is None:  # of a run that several tasks open
         tags.pop("airflow.try", None)
+    if this.trial:
+        tags["trial"] = "; ".join(this.trial)
     return tags | {"refit_every": str(settings.refit_every)}
