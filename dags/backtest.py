@@ -1,39 +1,40 @@
 """
-### The backtest
+### Backtest
 
-Would it have worked? Walk-forward over past sessions: every so many sessions a new model is trained on what lay before
-them, and forecasts from each of them, beside the baselines. Then all of it is scored at once.
+A walk-forward backtest over past sessions: at a fixed interval a new model is trained on earlier data only and
+forecasts from each session of the interval, as do the baselines. Then all forecasts are scored together.
 
-It runs by hand only. Nothing is published and no model is registered: the daily forecast takes no notice of it.
+It runs only when triggered. Nothing is published and no model is registered: the daily forecast is not affected.
 
-#### Its tasks
+#### Tasks
 | task | what it does | what it leaves |
 |---|---|---|
-| `plan` | settles sessions, folds, symbols and settings; refuses what cannot be met | the plan |
-| `ingest` | asks the source for prices, one task for each batch of symbols | bars in the database |
-| `snapshot` | judges every bar, freezes what is known as of the last session | a Parquet file with its SHA-256 |
-| `fold` | one task for each fold: trains, then forecasts from each session | the fold's part, an MLflow run |
-| `summary` | joins the parts, scores them, draws skill and coverage | `forecasts.parquet`, the MLflow run above |
+| `plan` | resolves sessions, folds, symbols and settings; refuses an impossible request | the plan |
+| `ingest` | requests prices from the source, one task per batch of symbols | bars in the database |
+| `snapshot` | gives every bar a verdict, freezes the prices as of the last session | a Parquet file with its SHA-256 |
+| `fold` | one task per fold: trains, then forecasts from each session | the fold's forecasts, an MLflow run |
+| `summary` | joins and scores the forecasts, draws skill and coverage | `forecasts.parquet`, the parent MLflow run |
 
-The folds do not wait for each other: as many run at once as Airflow has room for. Results are in the MLflow experiment
-`backtest`, and under `PIPELINE_HOME` in `runs/`, in the folder that the log of `summary` names.
+Folds are independent: as many run at once as Airflow has slots. Results are in the MLflow experiment `backtest`, and
+under `PIPELINE_HOME` in `runs/`, in the folder that the log of `summary` names.
 
-#### By hand
-*Trigger* asks for the first and the last day; the other fields are as set in the `PIPELINE_*` settings where they are
-left empty. The same from a terminal:
+#### Trigger a backtest
+*Trigger* asks for the first and the last day; an empty field takes its value from the `PIPELINE_*` settings. The same
+from a terminal:
 
     airflow dags trigger backtest --conf '{"from": "2012-06-01", "to": "2012-12-31", "refit_every": 63}'
 
-Without Airflow: `python -m pipeline backtest --from 2012-06-01 --to 2012-12-31`.
+Without Airflow: `closing-bell backtest --from 2012-06-01 --to 2012-12-31`.
 
 #### When a task fails
-Each task is idempotent and may be tried again at any time. An error in the request (too many folds, an unknown symbol)
+Every task is idempotent and can be cleared at any time. An error in the request (too many folds, an unknown symbol)
 fails `plan` at once; the note on the run and the last line of the log say what to change.
 
-- `ingest`: the source is away or refuses. Clear it once the source answers; what is stored is not asked for again.
-- `fold`: out of memory or time, or the worker died. Clear it, with fewer training steps in a new run if it must be. A
-  fold that is done is not trained again: its part lies on disk with its SHA-256.
-- `fold`, `summary`: MLflow is away. What was computed is on disk; both try again for about an hour, then clear them.
+- `ingest`: the source is unreachable or refuses requests. Clear it once the source responds; stored bars are not
+  requested again.
+- `fold`: out of memory or time, or the worker died. Clear it; if it fails again, start a new run with fewer training
+  steps. A completed fold is not trained again: its forecasts are on disk with their SHA-256.
+- `fold`, `summary`: MLflow is unreachable. What was computed is on disk; both retry for about an hour, then clear them.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -74,7 +75,7 @@ PARAMS = {
         type="string",
         format="date",
         title="To",
-        description="The last day to forecast from, such as 2012-12-31. No price after it is read, none scored.",
+        description="The last day to forecast from, such as 2012-12-31. No later price is read or scored.",
         section="What to forecast",
     ),
     "symbols": SHARED["symbols"],
@@ -83,7 +84,7 @@ PARAMS = {
         None,
         type=["null", "integer"],
         title="Refit every",
-        description="How many sessions one model forecasts, 1 to 2000. Empty: as set in the settings.",
+        description="Number of sessions that one model forecasts, 1 to 2000. Empty: the value of the settings.",
         section="How",
     ),
     "source": SHARED["source"],
@@ -94,11 +95,11 @@ PARAMS = {
 
 @dag(
     dag_id="backtest",
-    description="Would it have worked? Walk-forward over past sessions, by hand",
+    description="Walk-forward backtest over past sessions, started manually",
     doc_md=__doc__,
     schedule=None,
     catchup=False,
-    is_paused_upon_creation=False,  # nothing starts it but a person, whose run would wait for ever
+    is_paused_upon_creation=False,  # it is only triggered manually, and a run of a paused DAG would never start
     default_args=DEFAULT_ARGS,
     params=checked(PARAMS),
     tags=["closing-bell", "backtest"],
@@ -106,9 +107,9 @@ PARAMS = {
 def backtest() -> None:
     @job(execution_timeout=timedelta(minutes=10))
     def plan(*, dag_run: Any = None, params: Any = None, ti: Any = None) -> list[list[str]]:
-        """Settle sessions, folds, symbols and settings of this backtest, or say in one line what is wrong with it.
+        """Resolve sessions, folds, symbols and settings of this backtest, or fail with a one-line reason.
 
-        Returns the batches of symbols to ingest; the XComs `run` and `folds` are for the later tasks.
+        Returns the batches of symbols to ingest; later tasks get the XComs `run` and `folds`.
         """
         from pipeline import jobs
 
@@ -119,14 +120,14 @@ def backtest() -> None:
 
     @job(**INGESTING)
     def ingest(run: "Run", batch: list[str]) -> Any:
-        """Ask the source for the prices of one batch of symbols up to the last session, and store what is new."""
+        """Request the prices of one batch of symbols up to the last session, and store what is new."""
         from pipeline import jobs
 
         return jobs.ingest(run, batch, known_at=datetime.now(UTC), progress=log_progress)
 
     @job(execution_timeout=timedelta(hours=1))
     def snapshot(run: "Run", folds: "Sequence[FoldPlan]") -> list[dict[str, Any]]:
-        """Give every bar a verdict and freeze the prices of all folds under their SHA-256. Returns the folds."""
+        """Give every bar a verdict and freeze the prices of all folds. Returns the folds."""
         from pipeline import jobs
         from pipeline.storage.documents import to_document
 
@@ -141,9 +142,9 @@ def backtest() -> None:
         map_index_template="{{ task.op_kwargs['fold']['first'] }} … {{ task.op_kwargs['fold']['last'] }}",
     )
     def fold(run: "Run", fold: "FoldPlan", *, ti: Any = None) -> Any:
-        """Train on what lay before the fold, forecast from each of its sessions, and log both as a nested MLflow run.
+        """Train on data from before the fold, forecast from each of its sessions, and log a nested MLflow run.
 
-        A fold that is done is not trained again.
+        A completed fold is reused.
         """
         from pipeline import jobs
 
@@ -153,7 +154,7 @@ def backtest() -> None:
 
     @job(execution_timeout=timedelta(hours=1), retries=8)
     def summary(run: "Run", folds: "Sequence[FoldPlan]", *, ti: Any = None) -> Any:
-        """Put the folds together: one frame, scores beside the baselines, two pictures, one MLflow run above them."""
+        """Join the folds: one frame, scores of all models on the same windows, two charts, the parent MLflow run."""
         from pipeline import jobs
 
         result = jobs.backtest_summary(run, folds, try_number=ti.try_number)
