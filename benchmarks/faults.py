@@ -143,7 +143,7 @@ def measure_pairs(data: Path, folder: Path, spelling: str) -> pd.DataFrame:
                 "thumb_right": len(thumb(right.bars)),
                 "rules": ",".join(sorted(set(found["rule"]))),
                 "rules_right": ",".join(sorted(set(right.checked.verdicts["rule"]))),
-                "notes": ",".join(sorted({note["rule"] for note in result.checked.notes})),
+                "notes": ",".join(sorted({note.rule for note in result.checked.notes})),
             }
         )
     return pd.DataFrame(rows)

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.prices.audit_types import Note, Reason
 from pipeline.prices.quality.digest import note_lines, reason_lines
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ _MOST_LINES = 10
 def audit_table(result: Mapping[str, Any]) -> RenderableType:
     """Return what `audits.audit` found: the notes about symbols, the reasons by number of bars, then every finding."""
     summary = result["summary"]
+    notes = [Note(**note) for note in summary["notes"]]
+    reasons = [Reason(**reason) for reason in summary["reasons"]]
     told = [Text(summary["read_as"]), Text(" · ".join(_counts(summary)))]
     table = Table(*_COLUMNS)
     for row in _collapsed(result["verdicts"]):
         table.add_row(*(Text(row[name]) for name in _COLUMNS))
-    return Group(*told, *_blocks(summary["notes"], summary["reasons"]), *([table] if result["verdicts"] else []))
+    return Group(*told, *_blocks(notes, reasons), *([table] if result["verdicts"] else []))
 
 
 def with_quality(answer: RenderableType, snapshot: "SnapshotResult") -> RenderableType:
@@ -38,7 +41,7 @@ def quality_text(snapshot: "SnapshotResult") -> list[str]:
     return [block.plain for block in _blocks(snapshot.notes, snapshot.reasons)]
 
 
-def _blocks(notes: Sequence[Mapping[str, str]], reasons: Sequence[Mapping[str, Any]]) -> list[Text]:
+def _blocks(notes: Sequence[Note], reasons: Sequence[Reason]) -> list[Text]:
     parts = {"Data quality, by symbol": note_lines(notes), "Data quality, by reason": reason_lines(reasons)}
     return [Text("\n".join([title, *_some(lines)])) for title, lines in parts.items() if lines]
 

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.evaluation.model_scores import Scores
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
+from pipeline.prices.audit_types import Seam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class FoldInputs:
     """Everything that shapes a fold. Records of older versions lack some of it, and equal no inputs of this one."""
 
     snapshot: str  # SHA-256
-    seams: Sequence[Mapping[str, str]]  # steps in scale up to the fold's last session: symbol, session, detail
+    seams: Sequence[Seam]  # up to the fold's last session
     code: str  # SHA-256 of the source files
     settings: Mapping[str, Any] = field(default_factory=dict)  # all frozen settings of the run, and threads
     precision: str = ""  # that a network is trained in on this machine

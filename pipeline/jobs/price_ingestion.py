@@ -1,21 +1,22 @@
 """The ingestion step: new and corrected bars of the run's symbols, from the source into the store."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 
 from pipeline.database.engine import open_database
 from pipeline.jobs.context import Asked
-from pipeline.jobs.results import IngestProblem, IngestResult, IngestTotals, Plan
+from pipeline.jobs.results import IngestResult, IngestTotals, Plan
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import SOURCE, SourceReading
-from pipeline.prices.ingestion.ingest import take_in
+from pipeline.prices.ingestion.ingest import ingest_bars
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.sources import open_source
 from pipeline.prices.store.writer import PriceStore
 
 
 def ingest(
-    this: Run,
+    run: Run,
     batch: Sequence[str],
     *,
     known_at: datetime,
@@ -28,21 +29,21 @@ def ingest(
     `whole` asks for all history again. Before the `last_try` whatever is missing is an error, so that it is asked for
     again later; then it is named, and the run goes on without it.
     """
-    settings = this.settings
+    settings = run.settings
     request = Request(
         symbols=tuple(batch),
-        clock=settings.clock.at(this.as_of),
+        clock=settings.clock.at(run.as_of),
         known_at=known_at,
         whole=whole,
         last_try=last_try,
     )
     store = PriceStore(open_database(settings.database), settings.source)
     source = open_source(settings, today=known_at.date())
-    taken = take_in(source, store, request, progress).summary()
-    read_as = source.description(this.as_of)
-    this.save(SOURCE, SourceReading(read_as=read_as))
-    problems = [IngestProblem(**row) for row in taken.pop("problems")]
-    return IngestResult(**taken, problems=problems, symbols=len(batch), read_as=read_as)
+    summary = ingest_bars(source, store, request, progress).summary()
+    read_as = source.description(run.as_of)
+    run.save(SOURCE, SourceReading(read_as=read_as))
+    values = {field.name: getattr(summary, field.name) for field in fields(summary)}
+    return IngestResult(**values, symbols=len(batch), read_as=read_as)
 
 
 def ingest_all(

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pipeline.evaluation.backtest_results import BacktestSummary, FoldPlan
 from pipeline.jobs.run import Run
 from pipeline.modeling.baselines.baseline_forecast import BaselineNotes
+from pipeline.prices.audit_types import DoubtfulSymbol, Note, Reason
+from pipeline.prices.ingestion.ingest import IngestionSummary, RequestProblem
 from pipeline.publishing.published_files import SymbolReason
 from pipeline.storage.documents import OMIT_NONE
 
@@ -28,28 +30,9 @@ class BacktestPlan(Plan):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IngestProblem:
-    """A symbol whose prices are not complete after its request, and why."""
+class IngestResult(IngestionSummary):
+    """The ingestion of one batch of symbols, and how the source's prices were read."""
 
-    symbol: str
-    outcome: str
-    detail: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class IngestResult:
-    """The ingestion of one batch of symbols; counts of bars, `rewritten` and `skipped` of symbols."""
-
-    new: int
-    revised: int
-    unchanged: int
-    held_back: int
-    rewritten: int
-    verdicts: Mapping[str, int]
-    outcomes: Mapping[str, int]
-    skipped: int  # stored completely already, so not requested
-    notes: Sequence[Mapping[str, str]]
-    problems: Sequence[IngestProblem]
     symbols: int
     read_as: str
 
@@ -66,7 +49,7 @@ class IngestTotals:
     skipped: int
     symbols: int
     read_as: str
-    problems: Sequence[IngestProblem]
+    problems: Sequence[RequestProblem]
     batches: Sequence[IngestResult]
 
 
@@ -82,9 +65,9 @@ class SnapshotResult:
     reject: int
     gaps: int
     reconstructed: int
-    doubtful: Sequence[Mapping[str, str]]
-    reasons: Sequence[Mapping[str, Any]]
-    notes: Sequence[Mapping[str, str]]
+    doubtful: Sequence[DoubtfulSymbol]
+    reasons: Sequence[Reason]
+    notes: Sequence[Note]
 
 
 @dataclass(frozen=True, kw_only=True)

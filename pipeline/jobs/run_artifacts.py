@@ -10,6 +10,7 @@ from pipeline.jobs.run import Artifact, FileArtifact, Run
 from pipeline.modeling.baselines.baseline_forecast import BaselineNotes
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
+from pipeline.prices.audit_types import Audit
 from pipeline.publishing.published_files import SymbolReason
 
 
@@ -40,6 +41,7 @@ class ForecastOutcome:
 RUN = Artifact("run", Run, step="ingest")
 SOURCE = Artifact("source", SourceReading, step="ingest")
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
+AUDIT = Artifact("audit", Audit, step="ingest")
 SCORES = Artifact("scores", Scores, step="train")  # `judge` adds the champion
 DECISION = Artifact("decision", Decision, step="judge")
 TRAINING = Artifact("training", TrainingRecord, step="train")

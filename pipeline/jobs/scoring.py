@@ -9,24 +9,24 @@ from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
 
 
-def score(this: Run) -> ScoreResult:
+def score(run: Run) -> ScoreResult:
     """Score the forecasts published earlier whose session has come, and read the record up to the run's session."""
     from pipeline.evaluation import track_record as judged
     from pipeline.evaluation.forecast_log import score_due
 
-    engine = open_database(this.settings.database)
+    engine = open_database(run.settings.database)
     scored = score_due(
         engine,
-        this.settings.source,
-        read_snapshot(snapshot_of(this)),
-        this.as_of,
-        this.settings.clock,
-        series=series_of(this),
+        run.settings.source,
+        read_snapshot(snapshot_of(run)),
+        run.as_of,
+        run.settings.clock,
+        series=series_of(run),
     )
-    record = standing_record(this)
+    record = standing_record(run)
     kinds = {kind: judged.lately(part) for kind, part in judged.by_kind(record).items()}
     result = ScoreResult(
         scored_now=scored, in_the_record=len(record), live=kinds.get("live"), replayed=kinds.get("replayed")
     )
-    this.save(LIVE, result)
+    run.save(LIVE, result)
     return result

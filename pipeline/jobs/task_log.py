@@ -65,7 +65,7 @@ def _snapshot(result: SnapshotResult) -> list[str]:
     return [
         f"{result.rows:,} bars frozen as {result.digest[:12]}: {verdicts}; {result.gaps:,} missing",
         *([f"{later:,} of them were ingested later than a run on that day would have known them"] if later else []),
-        *_some([f"no forecast for {row['symbol']}: {row['reason']}" for row in result.doubtful]),
+        *_some([f"no forecast for {row.symbol}: {row.reason}" for row in result.doubtful]),
         *_some(note_lines(result.notes)),
         *_some(reason_lines(result.reasons)),
     ]

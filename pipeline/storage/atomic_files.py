@@ -1,7 +1,7 @@
 """Files that are whole or not there: written aside, forced to the disk, then moved into place in one step.
 
 What is being written carries a name that begins with a dot and ends with `ASIDE`. A process that is killed leaves
-such a name behind and nothing else; `clear_litter` removes it. Errors of the file system pass through as OSError.
+such a name behind and nothing else; `remove_stale_files` removes it. Errors of the file system pass through as OSError.
 """
 
 import ctypes
@@ -129,7 +129,7 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes], *, swap: bool = 
     shutil.rmtree(aside, ignore_errors=True)  # after a swap it holds what was there before
 
 
-def clear_litter(parent: Path) -> None:
+def remove_stale_files(parent: Path) -> None:
     """Remove what killed writers have left in `parent`; the caller must be the only writer there."""
     for replaced in parent.glob(f".*{_REPLACED}"):
         folder = parent / replaced.name.removeprefix(".").removesuffix(_REPLACED)

@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pipeline.forecast_schema import BASELINES, QUANTILES
 from pipeline.jobs import daily_run
 from pipeline.jobs.results import JudgeResult, Plan, RunResults
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import UPLOAD
+from pipeline.jobs.run_artifacts import DECISION, UPLOAD
 from pipeline.storage.documents import to_document
 from tests.bad_prices import BAD, COUNT, LAST, MIDDLE, NEVER, SESSIONS, SOUND, STANDS_IN, tables
 from tests.small import set_as_standing
@@ -85,13 +85,11 @@ def let_the_network_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """Publish the network of three steps, whatever the gate says of it."""
     judge = jobs.judge
 
-    def judged(this: Run) -> JudgeResult:
-        said = judge(this)
-        version = this.load(UPLOAD).model_version
-        decision = this.read("decision", made_by="judge")
-        through = {"model": this.settings.network, "model_version": version, "promoted": True}
-        this.write("decision", {**decision, **through})
-        return said
+    def judged(run: Run) -> JudgeResult:
+        result, version = judge(run), run.load(UPLOAD).model_version
+        decision = replace(run.load(DECISION), model=run.settings.network, model_version=version, promoted=True)
+        run.save(DECISION, decision)
+        return result
 
     monkeypatch.setattr(daily_run, "judge", judged)
 
@@ -156,7 +154,7 @@ def test_a_backtest_forecasts_each_symbol_or_names_it_with_the_reason(place: Pla
     assert set(withheld) == set(NEVER)
     for name in ("SHORT", "CONSTANT", "ALLZERO", "ALLNAN"):
         assert str(BAD[name][1]) in withheld[name]
-    assert "its last is of" in withheld["GONE"]
+    assert "its last is for" in withheld["GONE"]
     assert set(frame["symbol"]) == {*SOUND, *BAD} - set(NEVER)
     last = frame[frame["as_of"] == LAST]
     assert not {"OPENLAST", "HIGHLAST", "INFLAST", "ZEROLAST"} & set(last["symbol"])

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pipeline.evaluation.holdout import Heldout
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs import gating, incumbent
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import TRAINING, UPLOAD
+from pipeline.jobs.run_artifacts import DECISION, TRAINING, UPLOAD
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.storage.documents import to_document
 from pipeline.tracking import registry
@@ -174,15 +175,15 @@ def test_a_network_is_trained_when_the_champion_is_young_and_its_files_are_gone(
 def test_the_forecast_fetches_the_champion_again_if_the_runs_copy_is_gone(damaged: Callable[..., None]) -> None:
     damaged()
     run, _ = judged(DAYS[2], retrain_every=5)
-    this = run
-    champion = _kept(run)["champion"]
-    this.write("decision", {**_kept(run), "model": "lstm", "model_version": champion["version"], "promoted": False})
-    shutil.rmtree(this.settings.home / "runs" / this.key / "champion")
+    decision = run.load(DECISION)
+    assert decision.champion is not None
+    run.save(DECISION, replace(decision, model="lstm", model_version=decision.champion.version, promoted=False))
+    shutil.rmtree(run.settings.home / "runs" / run.key / "champion")
     assert jobs.forecast(run).symbols == 2
-    (this.settings.home / "runs" / this.key / "champion" / "weights.safetensors").write_bytes(b"torn")
+    (run.settings.home / "runs" / run.key / "champion" / "weights.safetensors").write_bytes(b"torn")
     assert jobs.forecast(run).symbols == 2
-    shutil.rmtree(this.settings.home / "runs" / this.key / "champion")
-    damage_everything(this.settings.home)
+    shutil.rmtree(run.settings.home / "runs" / run.key / "champion")
+    damage_everything(run.settings.home)
     with pytest.raises(MissingStep, match=r"cannot be used \(.*is missing.*repeat `judge`"):
         jobs.forecast(run)
 
@@ -237,7 +238,7 @@ def test_a_champion_may_read_other_inputs_but_none_that_are_gone(
 def test_a_network_that_knows_the_future_is_stopped_and_the_run_is_marked(damaged: Callable[..., None]) -> None:
     damaged()
     run, honest = judged(DAYS[2])
-    kept = run.kept
+    kept = run.folder
     with kept.reading("heldout.npz") as path:
         heldout = Heldout.load(path)
     spread = np.linspace(-0.01, 0.01, len(LEVELS))
@@ -253,7 +254,7 @@ def test_a_network_that_knows_the_future_is_stopped_and_the_run_is_marked(damage
 
 
 def _kept(run: Any) -> Any:
-    return run.read("decision", made_by="judge")
+    return to_document(run.load(DECISION))
 
 
 @pytest.mark.parametrize(("broken", "expired"), [("1", False), ("2", True)])

@@ -16,11 +16,12 @@ from pipeline.jobs.results import (
     BaselineResult,
     CompareResult,
     FoldResult,
-    IngestProblem,
     IngestResult,
     SnapshotResult,
     TrainResult,
 )
+from pipeline.prices.audit_types import Note, Reason
+from pipeline.prices.ingestion.ingest import RequestProblem
 from tests.small import SMALL, set_as_standing
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -80,7 +81,7 @@ def ingested(**values: Any) -> IngestResult:
 
 def test_incomplete_symbols_are_named_and_a_long_list_cut_short() -> None:
     detail = "Yahoo does not know it"
-    problems = [IngestProblem(symbol=f"X{number}", outcome="unknown", detail=detail) for number in range(14)]
+    problems = [RequestProblem(symbol=f"X{number}", outcome="unknown", detail=detail) for number in range(14)]
     told = task_log.lines(ingested(problems=problems))
     assert told[1] == "X0: unknown, Yahoo does not know it"
     assert len(told) == 12
@@ -88,8 +89,8 @@ def test_incomplete_symbols_are_named_and_a_long_list_cut_short() -> None:
 
 
 def test_notes_and_reasons_of_the_audit_are_logged() -> None:
-    notes = [{"symbol": "IBM", "rule": "shifted", "detail": "every bar seems to be one day early"}]
-    reason = {"verdict": "quarantine", "rule": "unit", "bars": 7, "symbol_count": 1, "symbols": ["A"], "detail": "x100"}
+    notes = [Note(symbol="IBM", rule="shifted", detail="every bar seems to be one day early")]
+    reason = Reason(verdict="quarantine", rule="unit", bars=7, symbol_count=1, symbols=("A",), detail="x100")
     counts = dict.fromkeys(("rows", "accept", "warn", "quarantine", "reject", "gaps", "reconstructed"), 0)
     told = task_log.lines(SnapshotResult(**counts, digest="ab", doubtful=[], notes=notes, reasons=[reason]))
     assert told[1:] == [

@@ -45,7 +45,7 @@ def test_an_edition_is_published_with_all_its_files(make_edition: Callable[..., 
     assert set(manifest["files"]) == names - {"manifest.json"}
     assert manifest["provenance"]["mlflow_run_id"] == "r1"
     assert manifest["decision"]["model"] == "lstm"
-    assert manifest["audit"] == {"accept": 240, "warn": 1, "quarantine": 0, "reject": 0}
+    assert manifest["audit"].items() >= {"accept": 240, "warn": 1, "quarantine": 0, "reject": 0}.items()
 
 
 def test_the_pointer_names_the_manifest_it_was_written_for(

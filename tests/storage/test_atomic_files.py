@@ -128,7 +128,7 @@ def test_a_writer_killed_at_any_moment_leaves_the_old_folder_or_the_new(tmp_path
         done = subprocess.run(command, cwd=Path(atomic_files.__file__).parents[2], check=False)
         if swaps:  # not even between two calls is there anything else
             assert contents(folder) in (OLD, NEW)
-        atomic_files.clear_litter(tmp_path)
+        atomic_files.remove_stale_files(tmp_path)
         assert contents(folder) in (OLD, NEW)
         assert names(tmp_path) == ["edition"]
         seen.add("old" if contents(folder) == OLD else "new")
@@ -144,7 +144,7 @@ def test_litter_is_only_what_a_writer_left(tmp_path: Path) -> None:
     (tmp_path / ".edition.0badcafe.aside" / "charts").mkdir(parents=True)
     (tmp_path / "edition").mkdir()
     (tmp_path / ".keep").write_text("somebody's")
-    atomic_files.clear_litter(tmp_path)
+    atomic_files.remove_stale_files(tmp_path)
     assert names(tmp_path) == [".keep", "edition"]
 
 

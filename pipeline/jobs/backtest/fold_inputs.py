@@ -1,5 +1,6 @@
 """What a fold is made from: where any of it differs, an earlier fold is not reused."""
 
+from datetime import date
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,7 @@ def inputs_of(run: Run, fold: FoldPlan) -> FoldInputs:
     settings = run.settings
     return FoldInputs(
         snapshot=digest_of(run),
-        seams=exclusions.seams_of(run, fold.last),
+        seams=exclusions.seams_of(run, date.fromisoformat(fold.last)),
         settings={**settings.frozen(), "threads": settings.threads},
         precision=training_precision(settings),
         libraries={name: version(name) for name in LIBRARIES},

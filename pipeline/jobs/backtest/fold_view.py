@@ -18,6 +18,7 @@ from pipeline.evaluation.backtest_results import Exclusion, FoldPlan
 from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.context import panel_of
 from pipeline.jobs.run import Run
+from pipeline.prices.audit_types import Seam
 from pipeline.storage.atomic_files import sha256_bytes
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class View:
     settings: Settings
     sessions: list[date]
     bars: pd.DataFrame
-    seams: Sequence[Mapping[str, str]]
+    seams: Sequence[Seam]
 
     @cached_property
     def digest(self) -> str:
@@ -94,12 +95,12 @@ class View:
         return [origins_on(self.features, [*map(clock.at(day).last, one_of_M)]) for day in self.sessions]
 
 
-def view_of(this: Run, bars: pd.DataFrame, fold: FoldPlan) -> View:
+def view_of(run: Run, bars: pd.DataFrame, fold: FoldPlan) -> View:
     """Return what a fold may see of the run's bars: those up to its own last session."""
-    settings = this.settings
+    settings = run.settings
     sessions = settings.clock.sessions.between(*map(date.fromisoformat, (fold.first, fold.last)))
     clock = settings.clock.at(sessions[-1])
     last = {symbol: pd.Timestamp(clock.last(symbol)) for symbol in bars["symbol"].unique()}
     seen = bars[bars["session"] <= bars["symbol"].map(last)].reset_index(drop=True)
-    seams = exclusions.seams_of(this, fold.last)
+    seams = exclusions.seams_of(run, date.fromisoformat(fold.last))
     return View(settings=settings, sessions=sessions, bars=seen, seams=seams)

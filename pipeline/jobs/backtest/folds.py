@@ -40,15 +40,15 @@ _PART = "part.parquet"
 _VERSION = 12  # digits of a SHA-256 that name a version, as in daily runs
 
 
-def make(this: Run, fold: FoldPlan, progress: Progress | None) -> FoldRecord:
+def make(run: Run, fold: FoldPlan, progress: Progress | None) -> FoldRecord:
     """Train, forecast and score a fold; return what fold.json holds."""
     from pipeline.publishing.edition import check_prices
     from pipeline.publishing.tables import backtest_tables
 
-    settings = this.settings
-    bars = read_snapshot(snapshot_of(this))
-    view = view_of(this, bars, fold)
-    place = this.kept / _place(fold)
+    settings = run.settings
+    bars = read_snapshot(snapshot_of(run))
+    view = view_of(run, bars, fold)
+    place = run.folder / _place(fold)
     place.remove("fold.json")
     frames = _by_baselines(view)
     trained, reason = _trained(view, progress)
@@ -64,57 +64,57 @@ def make(this: Run, fold: FoldPlan, progress: Progress | None) -> FoldRecord:
     part = backtest_tables.as_parquet(frame)
     place.write(_PART, part)
     record = FoldRecord(
-        made_from=inputs_of(this, fold),
+        made_from=inputs_of(run, fold),
         sha256=sha256_bytes(part),
         data_digest=view.digest,
         rows=len(frame),
         trained=trained is not None,
         reason=reason,
         withheld=[
-            *view.withheld(this.symbols, exclusions.doubts_of(this, bars)),
-            *exclusions.rows_of_symbols(this.refused, view.sessions),
+            *view.withheld(run.symbols, exclusions.doubts_of(run, bars)),
+            *exclusions.rows_of_symbols(run.refused, view.sessions),
         ],
         training=training,
         model=model,
-        scores=judged(this, bars, frame).scores(LEVELS),
+        scores=judged(run, bars, frame).scores(LEVELS),
     )
-    this.save(_record(fold), record)
+    run.save(_record(fold), record)
     return record
 
 
-def reusable(this: Run, fold: FoldPlan) -> FoldRecord | None:
+def reusable(run: Run, fold: FoldPlan) -> FoldRecord | None:
     """Return the record of an earlier try if that is complete and was made from the same inputs, else None."""
-    place = this.kept / _place(fold)
+    place = run.folder / _place(fold)
     if not place.exists("fold.json") or not place.exists(_PART):
         return None
     with suppress(CorruptFile):  # a record of an older version, or a damaged one
-        record = made_of(this, fold)
-        same = to_document(record.made_from) == to_document(inputs_of(this, fold))
+        record = made_of(run, fold)
+        same = to_document(record.made_from) == to_document(inputs_of(run, fold))
         return record if same and record.sha256 == sha256_bytes(place.read(_PART)) else None
     return None
 
 
-def made_of(this: Run, fold: FoldPlan) -> FoldRecord:
+def made_of(run: Run, fold: FoldPlan) -> FoldRecord:
     """Return what fold.json holds. Raises MissingStep where the fold is not done."""
-    return this.load(_record(fold))
+    return run.load(_record(fold))
 
 
-def part_of(this: Run, fold: FoldPlan) -> pd.DataFrame:
+def part_of(run: Run, fold: FoldPlan) -> pd.DataFrame:
     """Return a fold's forecasts. Raises MissingStep where it is not done, CorruptFile where a byte has changed."""
     from pipeline.publishing.tables import backtest_tables
 
-    digest = made_of(this, fold).sha256
-    with this.reading(FileArtifact(f"{_place(fold)}/{_PART}", step="backtest")) as path:
+    digest = made_of(run, fold).sha256
+    with run.reading(FileArtifact(f"{_place(fold)}/{_PART}", step="backtest")) as path:
         return backtest_tables.read_parquet(path, digest)
 
 
-def judged(this: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
+def judged(run: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
     """Return the forecasts of `frame` beside what came, by `bars` up to the run's session."""
     from pipeline.evaluation.walk_forward import heldout_of
     from pipeline.modeling.data.features import future_returns
 
-    settings = this.settings
-    panel = panel_of(bars, settings, this.as_of)
+    settings = run.settings
+    panel = panel_of(bars, settings, run.as_of)
     future_STH = future_returns(panel.return_ST, settings.horizon)
     clock_at = cache(settings.clock.at)
 

@@ -74,30 +74,30 @@ def _named(run: Run, first: date) -> Run:
     return replace(run, key=f"backtest__{first}__{run.settings.refit_every}__{run.key}")
 
 
-def backtest_snapshot(this: Run, *, known_at: datetime) -> SnapshotReference:
+def backtest_snapshot(run: Run, *, known_at: datetime) -> SnapshotReference:
     """Freeze the prices of all folds. Doubt about the last session does not stop a backtest."""
     with suppress(NothingToForecast):
-        snapshot(this, known_at=known_at)
-    return this.load(SNAPSHOT)
+        snapshot(run, known_at=known_at)
+    return run.load(SNAPSHOT)
 
 
-def backtest_fold(this: Run, fold: FoldPlan, *, progress: Progress | None = None, try_number: int = 1) -> FoldResult:
+def backtest_fold(run: Run, fold: FoldPlan, *, progress: Progress | None = None, try_number: int = 1) -> FoldResult:
     """Train the fold's model, forecast from each of its sessions with it and the baselines, and log it to MLflow.
 
     An earlier try that is complete is reused if code, prices, settings, precision and numeric libraries are the same.
     """
     from pipeline.tracking.backtests import log_fold
 
-    earlier = folds_of.reusable(this, fold)
-    record = earlier or folds_of.make(this, fold, progress)
+    earlier = folds_of.reusable(run, fold)
+    record = earlier or folds_of.make(run, fold, progress)
     logged = log_fold(
-        this.settings,
-        this.key,
+        run.settings,
+        run.key,
         to_document(fold),
         to_document(record),
-        tags=_tags(this, fold, try_number=try_number),
-        parent_tags=_tags(this),
-        snapshot=snapshot_of(this),
+        tags=_tags(run, fold, try_number=try_number),
+        parent_tags=_tags(run),
+        snapshot=snapshot_of(run),
     )
     return FoldResult(
         trained=record.trained,
@@ -109,7 +109,7 @@ def backtest_fold(this: Run, fold: FoldPlan, *, progress: Progress | None = None
 
 
 def backtest_summary(
-    this: Run, folds: Sequence[FoldPlan], *, out: Path | None = None, try_number: int = 1
+    run: Run, folds: Sequence[FoldPlan], *, out: Path | None = None, try_number: int = 1
 ) -> BacktestResult:
     """Put the folds together: one frame, one table of scores, two pictures, one MLflow run above those of the folds.
 
@@ -119,26 +119,26 @@ def backtest_summary(
     from pipeline.publishing.tables import backtest_tables
     from pipeline.tracking.backtests import log_summary
 
-    made = [folds_of.made_of(this, fold) for fold in folds]
-    frame = backtest_tables.in_order([folds_of.part_of(this, fold) for fold in folds])
+    made = [folds_of.made_of(run, fold) for fold in folds]
+    frame = backtest_tables.in_order([folds_of.part_of(run, fold) for fold in folds])
     if frame.empty:
         reasons = context.reasons_by_symbol((row.symbol, row.reason) for record in made for row in record.withheld)
         raise NothingToForecast(f"no symbol can be forecast from {folds[0].first} to {folds[-1].last}: {reasons}")
     data = backtest_tables.as_parquet(frame)
-    with this.making(FRAME) as path:
+    with run.making(FRAME) as path:
         path.write_bytes(data)
     if out is not None:
         backtest_tables.write(frame, out)
-    summary = _summary(this, folds, made, frame, sha256=sha256_bytes(data))
-    this.save(BACKTEST, summary)
-    tags = _tags(this, try_number=try_number)
-    with this.making(FIGURES) as folder, this.reading(FRAME) as path:
+    summary = _summary(run, folds, made, frame, sha256=sha256_bytes(data))
+    run.save(BACKTEST, summary)
+    tags = _tags(run, try_number=try_number)
+    with run.making(FIGURES) as folder, run.reading(FRAME) as path:
         figures = backtest_png.draw(to_document(summary), folder)
-        logged = log_summary(this.settings, this.key, to_document(summary), tags=tags, figures=figures, frame=path)
+        logged = log_summary(run.settings, run.key, to_document(summary), tags=tags, figures=figures, frame=path)
     return BacktestResult(
         **{field.name: getattr(summary, field.name) for field in fields(summary)},
-        file=str(out or this.kept / FRAME.name),
-        folder=str(this.kept),
+        file=str(out or run.folder / FRAME.name),
+        folder=str(run.folder),
         mlflow_run_id=logged.run_id,
         mlflow_url=logged.url(),
     )
@@ -171,13 +171,13 @@ def backtest_all(
 
 
 def _summary(
-    this: Run, folds: Sequence[FoldPlan], made: Sequence[FoldRecord], frame: pd.DataFrame, *, sha256: str
+    run: Run, folds: Sequence[FoldPlan], made: Sequence[FoldRecord], frame: pd.DataFrame, *, sha256: str
 ) -> BacktestSummary:
     from pipeline.evaluation.gate import best_baseline
     from pipeline.evaluation.walk_forward import by_session, gained
 
-    network = this.settings.network
-    heldout = folds_of.judged(this, read_snapshot(snapshot_of(this)), frame)
+    network = run.settings.network
+    heldout = folds_of.judged(run, read_snapshot(snapshot_of(run)), frame)
     scores, sessions = heldout.scores(LEVELS), by_session(heldout, LEVELS)
     best = best_baseline(scores.models, BASELINES)
     against = gained(sessions, network, best) if best is not None and network in sessions else None
@@ -186,13 +186,13 @@ def _summary(
     return BacktestSummary(
         first=folds[0].first,
         last=folds[-1].last,
-        refit_every=this.settings.refit_every,
+        refit_every=run.settings.refit_every,
         network=network,
         best_baseline=best,
-        data_digest=digest_of(this),
+        data_digest=digest_of(run),
         rows=len(frame),
         windows={"forecast": len(windows), "scored": len(heldout.actual_NH)},
-        without_forecast=[symbol for symbol in this.symbols if symbol not in there],
+        without_forecast=[symbol for symbol in run.symbols if symbol not in there],
         withheld=exclusions.joined(row for record in made for row in record.withheld),
         folds=[
             FoldOutcome(
@@ -209,20 +209,20 @@ def _summary(
     )  # fmt: skip
 
 
-def _tags(this: Run, fold: FoldPlan | None = None, *, try_number: int | None = None) -> dict[str, str]:
+def _tags(run: Run, fold: FoldPlan | None = None, *, try_number: int | None = None) -> dict[str, str]:
     from pipeline.tracking.provenance import git_commit, run_tags
 
-    settings = this.settings
+    settings = run.settings
     tags = run_tags(
         settings,
-        as_of=date.fromisoformat(fold.first) if fold else this.as_of,
-        symbols=this.symbols,
+        as_of=date.fromisoformat(fold.first) if fold else run.as_of,
+        symbols=run.symbols,
         commit=git_commit(Path(__file__).parent),
-        provenance=this.provenance,
+        provenance=run.provenance,
         try_number=try_number or 1,
     )
     if try_number is None:  # of a run that several tasks open
         tags.pop("airflow.try", None)
-    if this.trial:
-        tags["trial"] = "; ".join(this.trial)
+    if run.trial:
+        tags["trial"] = "; ".join(run.trial)
     return tags | {"refit_every": str(settings.refit_every)}

@@ -1,6 +1,7 @@
 """A symbol whose past is on another scale is left out from the session on from which a daily run leaves it out."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipeline import jobs
 from pipeline.jobs import audit_report
 from pipeline.jobs.backtest import folds
 from pipeline.jobs.results import BacktestPlan
+from pipeline.jobs.run_artifacts import AUDIT
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.storage.documents import to_document
 from tests.jobs.backtest.walked import FIRST, LAST, NOW, folder_of, part, plan
@@ -71,7 +73,7 @@ def test_the_daily_run_of_the_same_session_leaves_out_the_same_symbols(
     jobs.ingest_all(planned, known_at=NOW)
     daily = jobs.plan(key=None, now=NOW, as_of=as_of, overrides=overrides, provenance={})
     jobs.ingest_all(daily, known_at=NOW)
-    assert [row["symbol"] for row in jobs.snapshot(daily.run, known_at=NOW).doubtful] == withheld
+    assert [row.symbol for row in jobs.snapshot(daily.run, known_at=NOW).doubtful] == withheld
 
 
 def test_a_step_moves_no_byte_of_the_folds_before_it(new_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,5 +109,5 @@ def test_a_fold_made_before_somebody_had_looked_does_not_count_as_done(new_home:
     this, fold = planned.run, planned.folds[1]
     folds.make(this, fold, None)
     assert folds.reusable(this, fold) is not None
-    this.write("audit", {**this.read("audit", made_by="ingest"), "seams": []})
+    this.save(AUDIT, replace(this.load(AUDIT), seams=()))
     assert folds.reusable(this, fold) is None

@@ -48,8 +48,8 @@ def test_an_unreadable_last_bar_withholds_its_symbol_with_the_text_and_nobody_el
     frozen = jobs.snapshot(result["run"], known_at=NOW)
     assert (frozen.reject, frozen.gaps) == (1, 0)  # it is there, so it is not missing
     (doubtful,) = frozen.doubtful
-    assert doubtful["symbol"] == "IBM"
-    assert doubtful["reason"] == f"its bar of {DAYS[-1]} is in quarantine: line 41: close 'n/a' is not a number"
+    assert doubtful.symbol == "IBM"
+    assert doubtful.reason == f"its bar of {DAYS[-1]} is in quarantine: line 41: close 'n/a' is not a number"
 
 
 def test_taking_the_same_file_in_again_changes_nothing_and_a_corrected_one_settles_it(prices: Path) -> None:
