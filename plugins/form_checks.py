@@ -121,7 +121,7 @@ async def _refuse(send: Send, status: int, detail: str) -> None:
 
 
 class FormChecksPlugin(AirflowPlugin):
-    """Registers the middleware around all of the API server."""
+    """Registers the middleware around the whole API server."""
 
     name = "form_checks"
     fastapi_root_middlewares: list[Any] = [{"name": "form checks", "middleware": TriggerChecks}]
