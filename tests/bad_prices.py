@@ -43,7 +43,7 @@ def stopped(symbol: str, sessions: int) -> pd.DataFrame:
 
 # What is wrong with a symbol, and what a daily run says of it; None: it is forecast as any other.
 SHORT = "has 10 sessions, 21 are needed for a volatility"
-EMPTY = "an empty row: the session is there, its prices are not"
+EMPTY = "an empty row: the session has no prices"
 HELD, ZERO = "is in quarantine: open, high, low or close is missing or infinite", "a price is zero or negative"
 BAD: dict[str, tuple[pd.DataFrame, str | None]] = {
     "SHORT": (walk("SHORT", COUNT - 10), SHORT),

@@ -113,7 +113,7 @@ def _answer(fits: Array, of_day: Array, grid: float, events: int, paid: float) -
 
 
 def _several(odds: Array) -> bool:
-    """Whether there are enough dates, and more than one of them speaks for it."""
+    """Whether there are enough dates, and more than one of them supports it."""
     return len(odds) >= _EVENTS and bool(odds.sum() - odds.max() > 0)
 
 

@@ -172,7 +172,7 @@ def test_a_copy_with_a_digest_is_fetched_once_and_checked(bucket: str, tmp_path:
     assert other.local("snapshot", digest(b"others")).read_bytes() == b"others"
     path.write_bytes(b"broken")
     assert other.local("snapshot", digest(b"others")).read_bytes() == b"others"
-    with pytest.raises(CorruptFile, match="s3://bell/kept/snapshot is not what was written"):
+    with pytest.raises(CorruptFile, match="s3://bell/kept/snapshot is damaged"):
         other.local("snapshot", digest(b"none of them"))
 
 

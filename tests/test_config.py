@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Settings
+from pipeline.config import Settings, env_file_values
 from pipeline.errors import BadSession, BadSetting, BadSymbol
 from pipeline.market.sessions import Sessions
 from pipeline.market.symbols import parse_symbol, parse_symbols
@@ -94,10 +94,16 @@ def test_settings_come_from_the_environment_and_overrides_win(home: Path, monkey
 )
 def test_a_link_is_a_web_address(home: Path, monkeypatch: pytest.MonkeyPatch, variable: str, address: str) -> None:
     monkeypatch.setenv(variable, address)
-    with pytest.raises(BadSetting, match=f"{variable}=.*is no web address"):
+    with pytest.raises(BadSetting, match=f"{variable}=.*is not a web address"):
         Settings.load()
 
 
 def test_a_link_may_have_a_port_and_a_path(home: Path) -> None:
     address = "https://bell.example:8443/airflow/"
     assert Settings.load(airflow_link=address, mlflow_link=address).airflow_link == address
+
+
+def test_processes_that_do_not_read_dotenv_files_get_the_variables_that_have_a_value(home: Path) -> None:
+    Path(".env").write_text("PIPELINE_SOURCE=yahoo\nPIPELINE_SYMBOLS=\nAIRFLOW_PORT=8181\n")
+    assert env_file_values() == {"PIPELINE_SOURCE": "yahoo", "AIRFLOW_PORT": "8181"}
+    assert Settings.load().source == "yahoo"
