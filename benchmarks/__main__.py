@@ -1,9 +1,8 @@
-"""How fast the price store is, and whether it is what was asked for: `make bench`, or `python -m benchmarks --quick`.
+"""Speed of the price store against its requirements: `make bench`, or `python -m benchmarks --quick`.
 
-Each case runs in a process of its own, on fixed data, round after round; `benchmarks.prices` says what the cases are.
-The time of the process's start and of the source, which stands for the network, is not counted. `core`, `read_sql` and
-`lean` are what a plain fetch takes; beyond 1,000 symbols they, and the first load, are measured once. The exit status
-says only whether everything ran: a slow machine is no fault.
+Each case runs in its own process, on fixed data, round after round; `benchmarks.prices` describes the cases. Start-up
+time and the source, which stands for the network, are not counted. `core`, `read_sql` and `lean` measure a plain fetch;
+above 1,000 symbols they and the first load are measured once. The exit status says only whether everything ran.
 """
 
 import argparse
@@ -19,7 +18,7 @@ from benchmarks.measure import Samples, as_json, as_markdown, environment, requi
 
 YEARS_10, QUICK_SESSIONS = 2500, 300
 _ONCE_BEYOND = 1000
-_MOST_ROUNDS = 25  # the data have sessions for so many
+_MOST_ROUNDS = 25  # the data have sessions for no more
 _PEERS = ("core", "read_sql", "lean")
 
 
@@ -35,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             run.all(rounds)
     judged, about = requirements(samples, sizes), environment()
     if given.quick:
-        judged = [replace(one, met=None) for one in judged]  # a process that has hardly begun says nothing of speed
+        judged = [replace(one, met=None) for one in judged]  # runs this short say nothing about speed
     sys.stdout.write(as_markdown(samples, judged, about))
     if given.json:
         given.json.write_text(as_json(samples, judged, about))
@@ -48,7 +47,7 @@ class _Size:
     def __init__(self, samples: Samples, folder: Path, url: str | None, symbols: int, sessions: int) -> None:
         self._samples, self._folder, self._url = samples, folder, url
         self._symbols, self._sessions = symbols, sessions
-        self._stamp = int(time())  # a database that others use too has what was there before
+        self._stamp = int(time())  # keeps the rows apart in a database that holds others
         self._loaded = 0
 
     def all(self, rounds: int) -> None:
@@ -100,11 +99,13 @@ def _numbers(text: str) -> list[int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--symbols", type=_numbers, help="how many, such as 500,10000")
-    parser.add_argument("--rounds", type=int, help=f"5 unless told, at most {_MOST_ROUNDS}")
-    parser.add_argument("--quick", action="store_true", help="a few symbols and a year, to see that everything runs")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work there and leave the databases")
-    parser.add_argument("--database-url", help="a PostgreSQL database instead of files; what is written there stays")
+    parser.add_argument("--rounds", type=int, help=f"default 5, at most {_MOST_ROUNDS}")
+    parser.add_argument(
+        "--quick", action="store_true", help="a few symbols and one year, to check that everything runs"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every sample to FILE")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in FOLDER and keep the databases")
+    parser.add_argument("--database-url", help="a PostgreSQL database instead of files; its rows are not removed")
     return parser
 
 

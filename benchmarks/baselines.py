@@ -1,8 +1,8 @@
-"""How long the baselines take, and how good they are: `python -m benchmarks.baselines`.
+"""Speed and accuracy of the baselines: `python -m benchmarks.baselines`.
 
-On made returns it times what a daily run asks of each: the held-out sessions, and the last one. One thread of one
-process, no files; CPU time, so that what else runs counts little. With `--prices FILE` (as the `files` source reads it)
-it scores each from every session between `--first` and `--last`.
+On synthetic returns it times what a daily run needs of each: the holdout sessions, and the last one. One thread of one
+process, no files, CPU time. With `--prices FILE` (as the `files` source reads it) it scores each baseline from every
+session between `--first` and `--last`.
 """
 
 import argparse
@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline.evaluation.metrics import crps_bp, inside
 from pipeline.forecast_schema import LEVELS
-from pipeline.modeling.baselines import BASELINES, forecastable
+from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
+from pipeline.modeling.baselines.baseline_forecast import BaselineNotes
 from pipeline.modeling.baselines.garch_fit import fit
 from pipeline.modeling.data.features import Features, future_returns, make_features
 from pipeline.modeling.data.panel import Panel
@@ -39,21 +39,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _timed(given: argparse.Namespace) -> Iterator[str]:
-    features = _made(given.symbols, given.sessions)
-    origins = _held_out(features, given.held_out, given.horizon)
-    fit(features.panel.return_ST[0])  # what is imported on first use is no part of it
-    yield "| baseline | held out, CPU s | last session, CPU s | notes |"
+    features = _synthetic(given.symbols, given.sessions)
+    origins = _holdout(features, given.held_out, given.horizon)
+    fit(features.panel.return_ST[0])  # imports on first use are not timed
+    yield "| baseline | holdout, CPU s | last session, CPU s | notes |"
     yield "|---|---:|---:|---|"
     total = 0.0
-    for name, baseline in BASELINES.items():
-        notes: dict[str, Any] = {}
+    for name, baseline in BASELINE_MODELS.items():
         began = time.process_time()
-        baseline(features, origins, horizon=given.horizon, levels=LEVELS, notes=notes)
-        judged = time.process_time()
+        notes = baseline(features, origins, horizon=given.horizon, levels=LEVELS).notes
+        evaluated = time.process_time()
         baseline(features, forecastable(features), horizon=given.horizon, levels=LEVELS)
         done = time.process_time()
         total += done - began
-        yield f"| `{name}` | {judged - began:.1f} | {done - judged:.1f} | {_in_words(notes)} |"
+        yield f"| `{name}` | {evaluated - began:.1f} | {done - evaluated:.1f} | {_in_words(notes)} |"
     yield f"\n{given.symbols} symbols of {given.sessions} sessions, {len(origins)} forecasts: {total:.1f} s in all"
 
 
@@ -66,19 +65,20 @@ def _scored(given: argparse.Namespace) -> Iterator[str]:
     day_N = features.panel.days(origins.s_N, origins.t_N)
     origins = origins.where((day_N >= np.datetime64(given.first)) & (day_N <= np.datetime64(given.last)))
     actual_NH = future_STH[origins.s_N, origins.t_N]
-    yield "| baseline | CRPS, bp | 1 session ahead | the last one | held by 50 % | by 90 % | notes |"
+    yield "| baseline | CRPS, bp | 1 session ahead | the last one | coverage of 50 % | of 90 % | notes |"
     yield "|---|---:|---:|---:|---:|---:|---|"
-    for name, baseline in BASELINES.items():
-        notes: dict[str, Any] = {}
-        quantiles_NHQ = baseline(features, origins, horizon=given.horizon, levels=LEVELS, notes=notes)
+    for name, baseline in BASELINE_MODELS.items():
+        made = baseline(features, origins, horizon=given.horizon, levels=LEVELS)
+        quantiles_NHQ = made.quantiles_NHQ
         crps_H = crps_bp(quantiles_NHQ, actual_NH, LEVELS).mean(axis=0)
-        held = " | ".join(f"{inside(quantiles_NHQ, actual_NH, LEVELS, each).mean():.1%}" for each in (50, 90))
-        yield f"| `{name}` | {crps_H.mean():.2f} | {crps_H[0]:.2f} | {crps_H[-1]:.2f} | {held} | {_in_words(notes)} |"
+        coverage = " | ".join(f"{inside(quantiles_NHQ, actual_NH, LEVELS, share).mean():.1%}" for share in (50, 90))
+        crps = " | ".join(f"{value:.2f}" for value in (crps_H.mean(), crps_H[0], crps_H[-1]))
+        yield f"| `{name}` | {crps} | {coverage} | {_in_words(made.notes)} |"
     yield f"\n{len(features.panel.symbols)} symbols, {len(origins)} forecasts over {given.horizon} sessions"
 
 
-def _made(symbols: int, sessions: int) -> Features:
-    """Return the features of made symbols: returns of GARCH(1,1) with Student's t, each with its own parameters."""
+def _synthetic(symbols: int, sessions: int) -> Features:
+    """Return the features of synthetic symbols: GARCH(1,1) returns with Student's t, each with its own parameters."""
     rng = np.random.default_rng(SEED)
     alpha_S, both_S = rng.uniform(0.03, 0.15, symbols), rng.uniform(0.9, 0.995, symbols)
     shocks_ST = rng.standard_t(5, (symbols, sessions)) * np.sqrt(3 / 5)
@@ -103,27 +103,27 @@ def _made(symbols: int, sessions: int) -> Features:
     )
 
 
-def _held_out(features: Features, count: int, horizon: int) -> Origins:
+def _holdout(features: Features, count: int, horizon: int) -> Origins:
     last = features.panel.last - horizon
     s_N, t_N = np.nonzero(np.isfinite(features.scale_ST[:, last - count + 1 : last + 1]))
     return Origins(s_N=s_N, t_N=t_N + last - count + 1)
 
 
-def _in_words(notes: dict[str, Any]) -> str:
-    words = [f"{notes['fits']} fits"] if "fits" in notes else []
-    words += [f"{made['forecasts']} by EWMA for {reason}" for reason, made in notes.get("by_ewma", {}).items()]
+def _in_words(notes: BaselineNotes) -> str:
+    words = [f"{notes.fits} fits"] if notes.fits is not None else []
+    words += [f"{count.forecasts} by EWMA for {reason}" for reason, count in (notes.by_ewma or {}).items()]
     return "; ".join(words)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.baselines", description=__doc__.partition("\n")[0])
-    parser.add_argument("--symbols", type=int, default=500, help="how many, 500 unless told")
-    parser.add_argument("--sessions", type=int, default=2500, help="the history of each, 2,500 unless told")
-    parser.add_argument("--held-out", type=int, default=252, help="sessions forecast from, 252 unless told")
+    parser.add_argument("--symbols", type=int, default=500, help="number of symbols, default 500")
+    parser.add_argument("--sessions", type=int, default=2500, help="history of each, default 2500")
+    parser.add_argument("--held-out", type=int, default=252, help="sessions forecast from, default 252")
     parser.add_argument("--prices", type=Path, metavar="FILE", help="score on these prices instead")
     parser.add_argument("--first", type=date.fromisoformat, default=date.min, help="first session forecast from")
     parser.add_argument("--last", type=date.fromisoformat, default=date.max, help="last session forecast from")
-    parser.add_argument("--horizon", type=int, default=5, help="sessions forecast, 5 unless told")
+    parser.add_argument("--horizon", type=int, default=5, help="sessions forecast, default 5")
     return parser
 
 

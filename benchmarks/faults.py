@@ -1,20 +1,22 @@
-"""How many real faults the quality rules find, and how often they raise a false alarm, as a Markdown table.
+"""Real faults found by the quality rules, and their false alarms, as a Markdown table.
 
     python benchmarks/faults.py --data FOLDER
 
-FOLDER is a private collection of real bad series, and of what they should be; its prices cannot be given away. Each
-pair goes through the source `files` and the rules exactly as in `python -m pipeline audit`, under both spellings of its
-symbol (AET.L and AET-L). Beside it stands the rule of thumb: more than a threefold jump from close to close.
+FOLDER is a private collection of real bad series and their corrections; its prices cannot be distributed. Each pair
+goes through the source `files` and the rules exactly as in `python -m pipeline audit`, under both spellings of its
+symbol (AET.L and AET-L). The comparison is a rule of thumb: more than a threefold jump from close to close.
 """
 
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -22,6 +24,8 @@ from pipeline.config import Settings
 from pipeline.prices.quality import Checked, check_bars
 from pipeline.prices.sources.files import FilesSource
 from pipeline.prices.sources.sample import SampleSource
+
+Floats = NDArray[np.float64]
 
 _TABLE = ["symbol", "date", "open", "high", "low", "close", "volume", "adj_close", "dividends", "splits"]
 _CLEAN = ["us113_2006_2023", "sp500_2018_2023", "sp500_2013_2018", "raw_unadjusted/prices", "faults/fx171"]
@@ -31,14 +35,15 @@ _THUMB = np.log(3.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What the rules say of one file: session, verdict and rule of each finding, and the notes."""
+    """The findings of the rules in one file: session, verdict and rule of each, and the notes."""
 
     bars: pd.DataFrame
     checked: Checked
 
     @property
     def alarms(self) -> pd.DataFrame:
-        found = self.checked.verdicts
+        """The findings that hold a bar back."""
+        found: pd.DataFrame = self.checked.verdicts
         return found[found["verdict"].isin(_ALARM)]
 
 
@@ -52,7 +57,7 @@ def check_file(table: pd.DataFrame, folder: Path, name: str) -> Result:
 
 
 def yahoo_table(path: Path, symbol: str) -> pd.DataFrame:
-    """Read one of the collection's series as the long table that the source `files` takes; stamps stay text."""
+    """Read a series of the collection as a long table for the source `files`; timestamps stay text."""
     frame = pd.read_csv(path).rename(columns=lambda name: name.lower().replace(" ", "_"))
     frame = frame.rename(columns={"datetime": "date", "stock_splits": "splits"})
     return frame.assign(symbol=symbol)[_TABLE]
@@ -83,35 +88,36 @@ def differing(bad: pd.DataFrame, right: pd.DataFrame) -> set[pd.Timestamp]:
     names = ["open", "high", "low", "close", "dividends"]
     off = _unlike(bad[names].to_numpy(float), right[names].to_numpy(float)).any(axis=1)
     usable = (bad["close"].notna() & right["close"].notna()).to_numpy()
-    steps = [_steps(frame[usable]) for frame in (bad, right)]
     stepped = np.zeros(len(bad), bool)
-    stepped[np.flatnonzero(usable)] = _unlike(*steps, 3e-4)
+    stepped[np.flatnonzero(usable)] = _unlike(_steps(bad[usable]), _steps(right[usable]), tolerance=3e-4)
     if (off & ~_unlike(bad[["dividends"]].to_numpy(float), right[["dividends"]].to_numpy(float)).any(axis=1)).any():
         stepped[:] = False  # the prices themselves differ: their bars are the fault
     return set(pd.to_datetime(bad["day"][off | stepped]))
 
 
-def _unlike(one: np.ndarray, other: np.ndarray, tolerance: float = 2e-3) -> np.ndarray:
+def _unlike(one: Floats, other: Floats, *, tolerance: float = 2e-3) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
-        return ~(np.abs(one - other) <= tolerance * np.abs(other)) & ~(np.isnan(one) & np.isnan(other))
+        near = np.abs(one - other) <= tolerance * np.abs(other)
+    return np.asarray(~near & ~(np.isnan(one) & np.isnan(other)))
 
 
-def _steps(frame: pd.DataFrame) -> np.ndarray:
+def _steps(frame: pd.DataFrame) -> Floats:
     factor = frame["adj_close"].to_numpy(float) / frame["close"].to_numpy(float)
     return np.append(1.0, factor[1:] / factor[:-1])
 
 
 def thumb(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return the bars that the rule of thumb alarms about."""
+    """Return the bars that the rule of thumb flags."""
     ordered = bars.sort_values(["symbol", "session"], kind="stable")
     before = ordered.groupby("symbol")["close"].shift()
     with np.errstate(divide="ignore", invalid="ignore"):
         jump = np.abs(np.log(ordered["close"] / before))
-    return ordered[jump > _THUMB]
+    found: pd.DataFrame = ordered[jump > _THUMB]
+    return found
 
 
 def measure_pairs(data: Path, folder: Path, spelling: str) -> pd.DataFrame:
-    """Return one row for each series of the collection: what was to be found, and what was."""
+    """Return one row for each series of the collection: the faults, and the findings."""
     rows = []
     for name, kind, path, fixed in pairs(data):
         symbol = name.replace("-", spelling)
@@ -129,7 +135,7 @@ def measure_pairs(data: Path, folder: Path, spelling: str) -> pd.DataFrame:
                 "faulty": len(faulty),
                 "flagged": len(faulty & flagged),
                 "held": len(faulty & held),
-                "beside": len(flagged - faulty),
+                "elsewhere": len(flagged - faulty),
                 "thumb": len(set(thumb(result.bars)["session"]) - set(thumb(right.bars)["session"])),
                 "alarms_right": int((~empty).sum()),
                 "empty_right": int(empty.sum()),
@@ -144,7 +150,7 @@ def measure_pairs(data: Path, folder: Path, spelling: str) -> pd.DataFrame:
 
 
 def measure_clean(data: Path, folder: Path, catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Return findings per 100,000 bars of the large sets, catalogued faults left out."""
+    """Return findings per 100,000 bars of the large sets, without catalogued faults."""
     rows = []
     for name in [*_CLEAN, "sample"]:
         if name == "sample":
@@ -191,15 +197,15 @@ def _rates(result: Result, known: pd.DataFrame) -> dict[str, float]:
 
 
 def measure_catalogue(data: Path, folder: Path, catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each kind of catalogued fault in the large sets, how many were found, and as what."""
+    """Return, for each kind of catalogued fault in the large sets, how many were found, and by which rules."""
     parts = []
     for name in ["us113_2006_2023", "sp500_2018_2023", "sp500_2013_2018", "raw_unadjusted/prices"]:
         known = catalogue[(catalogue["set"].map(_set_of) == name) & (catalogue["kind"] != "missing_session")]
         result = check_file(pd.read_parquet(data / f"{name}.parquet"), folder, "clean")
         found = result.checked.verdicts
         rough = set(zip(thumb(result.bars)["symbol"], thumb(result.bars)["session"], strict=True))
-        for row in known.itertuples():
-            day = pd.Timestamp(row.date)
+        for row in known.astype({"date": str}).itertuples():
+            day = pd.Timestamp(str(row.date))
             at = (
                 found[found["session"] == day]
                 if row.symbol == "*"
@@ -253,7 +259,7 @@ def _pairs_table(table: pd.DataFrame) -> str:
             found = held = rough = "–"
         sessions = f"{part['flagged'].sum()} of {part['faulty'].sum()}"
         alarms = [f"{part[name].sum()} in {(part[name] > 0).sum()}" for name in ("alarms_right", "thumb_right")]
-        rows.append([kind, len(part), found, held, rough, sessions, part["beside"].sum(), *alarms])
+        rows.append([kind, len(part), found, held, rough, sessions, part["elsewhere"].sum(), *alarms])
     return _markdown([*heads, "other sessions flagged", "alarms on the right series", "of the rule of thumb"], rows)
 
 
@@ -277,7 +283,7 @@ def _clean_table(table: pd.DataFrame) -> str:
     return _markdown([*heads, "rule of thumb per 100,000", "notes"], rows)
 
 
-def _markdown(heads: list[str], rows: list[list[object]]) -> str:
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = [f"| {' | '.join(heads)} |", f"|--|{'--:|' * (len(heads) - 1)}"]
     return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
 

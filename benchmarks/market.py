@@ -1,4 +1,4 @@
-"""A made vendor: fixed data for the cases, at no cost that is counted.
+"""A synthetic vendor: fixed data for the cases, whose cost is not counted.
 
 A log-normal walk for each symbol, seeded by its number, on the sessions of XNYS. Some histories are corrected late and
 a few are rewritten by a split, so that revisions and second generations are there to be read.
@@ -20,13 +20,13 @@ SEED = 20_260_102
 CLOCK = Sessions("XNYS")
 FIRST = date(2014, 1, 2)
 RESERVE = 60  # sessions after the history, for the days that are appended
-# Of so many symbols one is corrected late, or rewritten by a split of two for one.
+# One in so many symbols is corrected late, or rewritten by a 2:1 split.
 CORRECTED, REWRITTEN = 20, 100
 
 
 @dataclass
 class Market:
-    """A live source in memory. `wall_s` and `cpu_s` are its own time, which is no part of what is measured."""
+    """A live source in memory. `wall_s` and `cpu_s` are its own time, which is not part of the measurement."""
 
     history: int
     revised: bool = False
@@ -49,23 +49,27 @@ class Market:
         return day
 
     def symbols(self) -> tuple[str, ...]:
-        """Return nothing: those who ask name their symbols."""
+        """Return nothing: callers name their symbols."""
         return ()
 
     def require(self, symbols: tuple[str, ...]) -> None:
-        """Know every symbol."""
+        """Accept every symbol."""
 
     def first_session(self) -> date | None:
         """Return the first of the history."""
         return FIRST
 
     def last_session(self) -> date | None:
-        """Return that it goes on."""
+        """Return None: the source has no end."""
         return None
 
     def basis(self, symbol: str) -> Basis:  # noqa: ARG002  all alike
-        """Return what Yahoo would."""
+        """Return the basis that Yahoo has."""
         return "split_adjusted"
+
+    def description(self, last: date | None = None) -> str:  # noqa: ARG002  the same at any time
+        """Return how the prices are understood."""
+        return "synthetic prices, split-adjusted"
 
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
         """Return the bars of one symbol, cut to the sessions asked for."""

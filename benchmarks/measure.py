@@ -1,4 +1,4 @@
-"""Running cases in processes of their own, and what their numbers say: medians, ratios, requirements, tables."""
+"""Run cases in separate processes and summarise them: medians, ratios, requirements, tables."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("numpy", "pandas", "pyarrow", "sqlalchemy", "adbc-driver-sqlite", "adbc-driver-postgresql")
-# Two threads are only themselves while nobody else wants the cores: the part of them that others may have had.
+# Timings of two threads count only while other processes use at most this share of the machine.
 CALM = 0.15
-# The size that the read's speed was asked for.
+# The size that the requirement on read speed applies to.
 _AT_SCALE = 10_000
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "sha_ni")
 
@@ -33,14 +33,14 @@ class Sample:
     cpu_s: float
     peak_mib: int
     before_mib: int  # peak of the process before the case began: imports, an open database
-    foreign: float  # part of the machine's CPU time that other processes had meanwhile
+    foreign: float  # share of the machine's CPU time that other processes used
     rows: int
-    found: dict[str, Any]  # whatever else the case reports
+    found: dict[str, Any]  # what else the case reports
 
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """What was asked for, what was measured; `met` is none for a number that is only told."""
+    """A requirement and its measurement; `met` is None for a number without a limit."""
 
     name: str
     asked: str
@@ -49,29 +49,29 @@ class Requirement:
 
 
 class Samples:
-    """All that was measured."""
+    """All samples."""
 
     def __init__(self) -> None:
         self.all: list[Sample] = []
 
     def of(self, case: str, symbols: int, *, calm: bool = False) -> list[Sample]:
-        """Return the runs of a case at one size; where asked, without those beside busy others, if any are left."""
+        """Return the runs of a case at one size; with `calm` those on a quiet machine, if there are any."""
         mine = [one for one in self.all if (one.case, one.symbols) == (case, symbols)]
         return ([one for one in mine if one.foreign <= CALM] if calm else []) or mine
 
     def median(self, case: str, symbols: int, name: str = "cpu_s", *, calm: bool = False) -> float:
-        """Return the median of a number over the rounds; not a number where the case did not run."""
+        """Return the median of a number over the rounds; NaN if the case did not run."""
         found = [float(getattr(one, name)) for one in self.of(case, symbols, calm=calm)]
         return statistics.median(found) if found else float("nan")
 
     def each(self, case: str, symbols: int, name: str = "cpu_s") -> float:
-        """Return the median number for each symbol."""
+        """Return the median per symbol."""
         return self.median(case, symbols, name) / symbols
 
     def ratio(self, above: str, below: str, symbols: int) -> float:
-        """Return how much more wall time one case takes than another, by its calm runs.
+        """Return the wall time of one case over that of another, of their calm runs.
 
-        That is the median of the ratios within a round, or of the medians where one ran in other rounds.
+        It is the median of the ratios within a round, or the ratio of the medians if the rounds differ.
         """
         over = {one.turn: one.wall_s for one in self.of(above, symbols, calm=True)}
         under = {one.turn: one.wall_s for one in self.of(below, symbols, calm=True)}
@@ -80,12 +80,12 @@ class Samples:
         return statistics.median(over.values()) / statistics.median(under.values())
 
     def cases(self) -> list[tuple[str, int]]:
-        """Return the cases and sizes that ran, in the order in which they did."""
+        """Return the cases and sizes that ran, in order."""
         return list(dict.fromkeys((one.case, one.symbols) for one in self.all))
 
 
 def run_case(case: str, *, symbols: int, turn: int, arguments: Sequence[str]) -> Sample:
-    """Run one case of the store and return what it took. Raises RuntimeError with its last words where it fails."""
+    """Run one case of the store and return its sample. Raises RuntimeError with the end of its output if it fails."""
     command = [sys.executable, "-m", "benchmarks.prices", case, "--symbols", str(symbols), "--turn", str(turn)]
     found, foreign = run_process([*command, *arguments])
     del found["whole_s"]  # a case times its own part
@@ -94,10 +94,10 @@ def run_case(case: str, *, symbols: int, turn: int, arguments: Sequence[str]) ->
 
 
 def run_process(command: Sequence[str], more: Mapping[str, str] | None = None) -> tuple[dict[str, Any], float]:
-    """Run a program that prints one line of JSON last; return it, and the part of the machine that others had.
+    """Run a program whose last line is JSON; return that, and the share of the machine that other processes used.
 
-    Added to it is `whole_s`, the wall time of the process from start to end, imports and all. `more` are variables of
-    its environment. Raises RuntimeError with its last words where it fails.
+    `whole_s`, the wall time of the process including imports, is added. `more` are environment variables. Raises
+    RuntimeError with the end of its output if it fails.
     """
     before, began = _busy_s(), time.perf_counter()
     environment = {**os.environ, **(more or {})}
@@ -111,7 +111,7 @@ def run_process(command: Sequence[str], more: Mapping[str, str] | None = None) -
 
 
 def environment() -> dict[str, str]:
-    """Return what the numbers depend on."""
+    """Return what the numbers depend on: processor, memory, system, versions."""
     return {
         "cpu": f"{_cpu('model name')}, {os.cpu_count()} cores",
         "flags": " ".join(flag for flag in _FLAGS if flag in _cpu("flags").split()),
@@ -124,40 +124,44 @@ def environment() -> dict[str, str]:
 
 
 def requirements(samples: Samples, sizes: Sequence[int]) -> list[Requirement]:
-    """Return what was asked of the store beside what was measured; one thread by CPU time, two by wall time.
+    """Return the requirements on the store and their measurements; one thread by CPU time, two by wall time.
 
-    Wall times are of the rounds in which other processes had little of the machine, where there are any.
+    Wall times are those of calm rounds, if there are any.
     """
     found = []
     small, large = min(sizes), max(sizes)
     for case in ("append", "day") if small != large else ():
         ratio = samples.each(case, large) / samples.each(case, small)
-        found.append(_judged(f"{case}: CPU per symbol, {large:,} to {small:,}", "at most 1.5", ratio, ratio <= 1.5))
+        found.append(
+            _requirement(f"{case}: CPU per symbol, {large:,} to {small:,}", "at most 1.5", ratio, ratio <= 1.5)
+        )
     for size in sizes:
         peer = min(("core", "read_sql"), key=lambda one: samples.median(one, size, "wall_s", calm=True))
         ratio = samples.ratio(peer, "read", size)
         name = f"as-of read into a snapshot, {size:,}: times faster than `{peer}` (wall)"
-        asked = size >= _AT_SCALE  # of few symbols there is little to read, and opening and closing counts
-        found.append(_judged(name, "at least 8" if asked else "", ratio, ratio >= 8 if asked else None))
+        asked = size >= _AT_SCALE  # with few symbols, opening and closing dominates
+        found.append(_requirement(name, "at least 8" if asked else "", ratio, ratio >= 8 if asked else None))
         ratio = samples.ratio("lean", "read", size)
-        found.append(_judged(f"the same beside `lean`, {size:,}", "", ratio, None))
+        found.append(_requirement(f"the same against `lean`, {size:,}", "", ratio, None))
         peak = max(one.peak_mib for one in samples.of("read", size))
-        found.append(_judged(f"its peak memory, {size:,}, MiB", "below 4,096", peak, peak < 4096))
+        found.append(_requirement(f"its peak memory, {size:,}, MiB", "below 4,096", peak, peak < 4096))
     if small != large:
         ratio = samples.each("read", large) / samples.each("read", small)
-        found.append(_judged(f"as-of read: CPU per symbol, {large:,} to {small:,}", "at most 1.5", ratio, ratio <= 1.5))
+        found.append(
+            _requirement(f"as-of read: CPU per symbol, {large:,} to {small:,}", "at most 1.5", ratio, ratio <= 1.5)
+        )
     for size in sizes:
-        for name, asked in (("cpu_s", "at least 100"), ("wall_s", "")):
+        for name, target in (("cpu_s", "at least 100"), ("wall_s", "")):
             ratio = samples.median("load", size, name) / samples.median("unchanged", size, name)
             title = f"first load to an unchanged day, {size:,} ({name.removesuffix('_s')})"
-            found.append(_judged(title, asked, ratio, ratio >= 100 if asked else None))
+            found.append(_requirement(title, target, ratio, ratio >= 100 if target else None))
         rate = samples.median("load", size, "rows") / samples.median("load", size, "wall_s")
-        found.append(_judged(f"first load, {size:,}: bars per second (wall)", "", rate, None))
+        found.append(_requirement(f"first load, {size:,}: bars per second (wall)", "", rate, None))
     return found
 
 
 def as_markdown(samples: Samples, judged: Sequence[Requirement], about: dict[str, str]) -> str:
-    """Return two tables, and what they depend on. `others` is the part of the machine that other processes had."""
+    """Return two tables and the environment. `others` is the share of the machine that other processes used."""
     lines = [
         "| case | symbols | rounds | bars | wall s | CPU s | µs a bar (wall) | ms a symbol (CPU) | peak MiB | others |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
@@ -173,7 +177,7 @@ def as_markdown(samples: Samples, judged: Sequence[Requirement], about: dict[str
 
 
 def as_json(samples: Samples, judged: Sequence[Requirement], about: dict[str, str]) -> str:
-    """Return every sample, for another program to read."""
+    """Return every sample as JSON."""
     content = {
         "environment": about,
         "samples": [asdict(one) for one in samples.all],
@@ -185,7 +189,7 @@ def as_json(samples: Samples, judged: Sequence[Requirement], about: dict[str, st
 _MET = {True: "met", False: "**not met**", None: ""}
 
 
-def _judged(name: str, asked: str, measured: float, met: bool | None) -> Requirement:
+def _requirement(name: str, asked: str, measured: float, met: bool | None) -> Requirement:
     shown = f"{measured:,.0f}" if measured >= 1000 else f"{measured:.2f}"
     return Requirement(name=name, asked=asked, measured=shown, met=met)
 
@@ -203,7 +207,7 @@ def _line(samples: Samples, case: str, symbols: int) -> str:
 
 
 def _busy_s() -> float:
-    """CPU seconds of the whole machine since it started; 0 where the system does not tell."""
+    """CPU seconds of the whole machine since it started; 0 if the system does not report them."""
     try:
         first = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     except OSError:

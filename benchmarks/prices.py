@@ -1,4 +1,4 @@
-"""The cases of the price store, a process each: `python -m benchmarks.prices CASE ...` prints JSON."""
+"""The cases of the price store, one process each: `python -m benchmarks.prices CASE ...` prints JSON."""
 
 import argparse
 import importlib
@@ -30,7 +30,7 @@ from pipeline.prices.store.asof import AsOf
 from pipeline.prices.store.snapshot import write_snapshot
 from pipeline.prices.store.writer import PriceStore
 
-_PEER_SYMBOLS = 100  # fetched at once by the peer: more would only cost it memory and garbage collection
+_PEER_SYMBOLS = 100  # fetched at once by the peer: more only costs memory and garbage collection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +60,13 @@ class Place:
 
 
 class Clock:
-    """Wall and CPU seconds of a block, and the time in them that is not to be counted."""
+    """Wall and CPU seconds of a block, and the part of them that does not count."""
 
     wall_s = cpu_s = 0.0
 
     @contextmanager
     def running(self, market: Market | None = None) -> Iterator[None]:
-        """Time a block, less what the vendor in it took."""
+        """Time a block, without the vendor's part."""
         wall, cpu = time.perf_counter(), time.process_time()
         yield
         self.wall_s = time.perf_counter() - wall - (market.wall_s if market else 0.0)
@@ -74,31 +74,31 @@ class Clock:
 
 
 def load(place: Place, clock: Clock) -> dict[str, Any]:
-    """Take ten years of every symbol in for the first time."""
+    """Ingest ten years of every symbol for the first time."""
     taken = _ingest(place, clock, place.market(revised=False), session=0)
     return {"rows": taken.appended.new, "held_back": taken.appended.held_back}
 
 
 def revise(place: Place, clock: Clock) -> dict[str, Any]:
-    """Take in what the vendor says after it revised some histories: corrections and new generations."""
+    """Ingest after the vendor has revised some histories: corrections and new generations."""
     taken = _ingest(place, clock, place.market(), session=0, again=True)
     return {"rows": taken.appended.revised, "rewritten": taken.appended.rewritten}
 
 
 def day(place: Place, clock: Clock) -> dict[str, Any]:
-    """Take one new session in, as every evening: an overlap of ten, the rules with a year before it, the store."""
+    """Ingest one new session, as every evening: an overlap of ten, the rules with a year before it, the store."""
     taken = _ingest(place, clock, place.market(), session=1 + place.turn)
     return {"rows": taken.appended.new, "held_back": taken.appended.held_back}
 
 
 def unchanged(place: Place, clock: Clock) -> dict[str, Any]:
-    """Ask for the same session again, later: everything comes once more and nothing is new."""
+    """Ingest the same session again, later: everything is fetched again and nothing is new."""
     taken = _ingest(place, clock, place.market(), session=1 + place.turn, again=True)
     return {"rows": 0, "new": taken.appended.new + taken.appended.revised, "asked": len(taken.requests)}
 
 
 def append(place: Place, clock: Clock) -> dict[str, Any]:
-    """Append one session of every symbol to the store in one transaction; the rules have looked at it before."""
+    """Append one session of every symbol to the store in one transaction; the rules have checked it before."""
     market = place.market()
     session = market.session(1 + place.turn)
     bars = as_bars(pd.concat([market.bars((name,), session, session) for name in place.names], ignore_index=True))
@@ -120,7 +120,7 @@ def read(place: Place, clock: Clock) -> dict[str, Any]:
 
 
 def arrow(place: Place, clock: Clock) -> dict[str, Any]:
-    """Read the same panel and let it go: what of `read` is not the writing of Parquet."""
+    """Read the same panel and discard it: the part of `read` that is not writing Parquet."""
     engine = place.store.engine
     with clock.running():
         asof = _as_of(place, engine)
@@ -144,7 +144,7 @@ def read_sql(place: Place, clock: Clock) -> dict[str, Any]:
 
 
 def lean(place: Place, clock: Clock) -> dict[str, Any]:
-    """Fetch less than the same bars: numbers in place of dates, and neither symbols nor currencies."""
+    """Fetch less than the same bars: numbers instead of dates, and neither symbols nor currencies."""
     return {"rows": _in_frames(place, clock, _numbers_query, _fetched)}
 
 
@@ -187,7 +187,7 @@ def _in_frames(
     query: Callable[[list[int], date], Select[Any]],
     fetched: Callable[[Connection, Select[Any]], pd.DataFrame],
 ) -> int:
-    """Return how many bars came, revisions that are not the last and generations that are not left out."""
+    """Return the number of bars fetched, without superseded revisions and generations."""
     last, rows = _last(place), 0
     with clock.running(), reading(place.store.engine) as connection:
         ids = sorted(one.id for one in place.store.current(place.names).values())
@@ -224,14 +224,14 @@ def _whole() -> dict[str, float]:
 
 
 def _warm_up(place: Place) -> None:
-    """Import and open what is opened once in a process, so that small cases show what they do."""
+    """Import and open what a process opens once, so that small cases time only their own work."""
     importlib.import_module("adbc_driver_manager.dbapi")
     place.store.recent(place.names[:1], None)
     _ = place.market().days
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one case and print what it took."""
+    """Run one case and print its sample."""
     parser = argparse.ArgumentParser()
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--url", required=True)

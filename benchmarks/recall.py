@@ -1,8 +1,8 @@
-"""How far back the three networks look, measured in full: `python -m benchmarks.recall`, some minutes on one core.
+"""Gradient memory of the three networks: `python -m benchmarks.recall`, some minutes on one core.
 
-Every contestant of the recall task learns it from several seeds, and the three networks are trained on the packaged
-sample with the default settings, to measure their gradients. It prints both tables, keeps the recall in
-pipeline/publishing/charts/recall.json, from where each daily run's figure takes it, and draws docs/images/memory.png.
+Every contestant of the recall task is trained with several seeds, and the three networks are trained on the packaged
+sample with the default settings, to measure their gradients. It prints both tables, writes the recall errors to
+pipeline/publishing/charts/recall.json, which the figure of each daily run reads, and draws docs/images/memory.png.
 """
 
 import argparse
@@ -36,7 +36,7 @@ KEPT, PICTURE = ROOT / "pipeline" / "publishing" / "charts" / "recall.json", ROO
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, keep, draw, print."""
+    """Measure, save, draw, print."""
     given = _parser().parse_args(argv)
     found = recalled(given.seeds, recall_task.Budget(steps=given.recall_steps))
     write_atomic(given.json, json.dumps(found, indent=1) + "\n")
@@ -109,7 +109,7 @@ def recall_table(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def gradient_table(numbers: Mapping[str, GradientNumbers]) -> Iterator[str]:
-    """Yield what the gradients come to, as a Markdown table."""
+    """Yield the gradient numbers as a Markdown table."""
     yield "| network | half-life untrained | trained | far to near untrained | trained |"
     yield "|--|--:|--:|--:|--:|"
     for name, one in numbers.items():
@@ -121,11 +121,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recall", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5], metavar="SEED")
     parser.add_argument(
-        "--recall-steps", type=int, default=recall_task.Budget().steps, help="that each contestant learns"
+        "--recall-steps", type=int, default=recall_task.Budget().steps, help="training steps of each contestant"
     )
-    parser.add_argument("--training-steps", type=int, default=1000, help="of each network whose gradients are measured")
-    parser.add_argument("--json", type=Path, default=KEPT, metavar="FILE", help="where the recall is kept")
-    parser.add_argument("--picture", type=Path, default=PICTURE, metavar="FILE", help="where the figure goes")
+    parser.add_argument(
+        "--training-steps", type=int, default=1000, help="training steps of each network whose gradients are measured"
+    )
+    parser.add_argument("--json", type=Path, default=KEPT, metavar="FILE", help="where the recall errors are written")
+    parser.add_argument("--picture", type=Path, default=PICTURE, metavar="FILE", help="where the figure is written")
     return parser
 
 

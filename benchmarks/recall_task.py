@@ -1,9 +1,9 @@
 """A task with a known answer: repeat a number that was marked long ago.
 
 Each session of a window holds a number, uniform in [−1, 1], and a mark that is 1 at one session and 0 at all others.
-The marked session lies at least `FAR` sessions before the last one; asked for, at the end, is its number. All other
-numbers are noise. It is the simplest of the long-lag tasks of Hochreiter & Schmidhuber (1997, Long short-term memory,
-Neural Computation 9(8), §5): no forecast can be right by luck, and whoever solves it has carried something that far.
+The marked session lies at least `FAR` sessions before the last one; the target is its number. All other numbers are
+noise. It is the simplest of the long-lag tasks of Hochreiter & Schmidhuber (1997, Long short-term memory, Neural
+Computation 9(8), §5): no forecast can be right by chance, and a network that solves it has carried a value that far.
 
 Legend: B batch, L sessions of a window, F features (number, mark), D width.
 """
@@ -22,7 +22,7 @@ _TEST_WINDOWS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How long each contestant may learn, the same for all."""
+    """The training budget, the same for all contestants."""
 
     steps: int = 1000
     batch_size: int = 64
@@ -98,7 +98,7 @@ def recall_error(contestant: str, seed: int, budget: Budget | None = None) -> fl
 
 
 def windows(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return windows of shape (B, L, F) and the number asked for in each, shape (B,)."""
+    """Return windows, shape (B, L, F), and the target of each, shape (B,)."""
     numbers_BL = 2 * torch.rand(count, SESSIONS, generator=generator) - 1
     at_B = torch.randint(SESSIONS - FAR, (count,), generator=generator)
     marks_BL = nn.functional.one_hot(at_B, SESSIONS).float()
@@ -121,8 +121,8 @@ def _contestant(name: str, budget: Budget) -> nn.Module:
 def _begin_to_keep(cell: nn.LSTM | nn.RNN) -> None:
     """Open the forget gates for 1 to L − 1 sessions and shut the input gates by as much (Tallec & Ollivier 2018, §3).
 
-    So the cell keeps before it has learnt what. With the forget gates alone open it sums up all numbers at first, its
-    tanh saturates, and some seeds never find the task. torch orders the gates input, forget, cell, output.
+    The cell then retains values before it has learnt which. With only the forget gates open it sums all numbers at
+    first, its tanh saturates, and some seeds never learn the task. torch orders the gates input, forget, cell, output.
     """
     width = cell.hidden_size
     keep_D = torch.empty(width).uniform_(1, SESSIONS - 1).log()

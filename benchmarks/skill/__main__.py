@@ -1,9 +1,9 @@
-"""How well this project and its peers forecast: `python -m benchmarks.skill --files prices.parquet --peers PYTHON`.
+"""Forecast skill of this project and its peers: `python -m benchmarks.skill --files prices.parquet --peers PYTHON`.
 
 Each case is a process that leaves its forecasts in the folder `--out`: the product's own backtest with each network and
-seed, whose baselines are scored beside it, and neuralforecast and darts as shipped and on the product's scaled target.
-One scorer then judges all of them on the windows that all of them forecast. Interrupted and begun again, it goes on
-where it stopped; `--score-only` scores what lies there, forecasts from elsewhere in the same columns too. PIPELINE_*
+seed, with its baselines, and neuralforecast and darts as shipped and on the product's scaled target. One scorer then
+evaluates all of them on the windows that all of them forecast. After an interruption it resumes where it stopped;
+`--score-only` scores the files in the folder, including forecasts from elsewhere in the same columns. PIPELINE_*
 settings are the product's. The exit status says only whether everything ran.
 """
 
@@ -33,7 +33,7 @@ _QUICK = {**_FULL, "first": date(2012, 11, 1), "refit_every": 21, "seeds": 1, "t
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what is not there yet, score everything, print the tables."""
+    """Run missing cases, score everything, print the tables."""
     parser = _parser()
     given = parser.parse_args(argv)
     if given.files and not given.score_only and not (given.first and given.last):
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.write("\n".join(as_markdown(table) for table in tables))
     sys.stdout.writelines(_remarks(saved, names))
     if given.quick:
-        sys.stdout.write("Quick: hardly trained and on few sessions, these numbers say only that everything runs.\n")
+        sys.stdout.write("Quick: trained briefly and on few sessions, these numbers show only that everything runs.\n")
     if given.json:
         about = {name: saved.about(name) for name in names}
         content = {"tables": tables, "files": about, "environment": environment()}
@@ -82,7 +82,7 @@ def scored(saved: Saved, names: Sequence[str], prices: pd.DataFrame) -> list[dic
 
 
 def _request(given: argparse.Namespace, out: Path) -> Request:
-    """Settle what was asked for, and write the table of prices."""
+    """Return the validated request, and write the table of prices."""
     table = chosen(price_table(given.files, given.last), given.symbols)
     request = Request(
         out=out,
@@ -105,11 +105,11 @@ def _request(given: argparse.Namespace, out: Path) -> Request:
 
 
 def _run(todo: Sequence[Case], saved: Saved) -> tuple[list[str], list[str]]:
-    """Run the cases that are not there yet; return the names of the files that are there then, and what went wrong."""
+    """Run missing cases; return the names of all files then present, and the failures."""
     failed = []
     for at, case in enumerate(todo, start=1):
         began = time.perf_counter()
-        words = "was there"
+        words = "already present"
         if not case.done(saved):
             try:
                 case.run(saved)
@@ -124,38 +124,38 @@ def _run(todo: Sequence[Case], saved: Saved) -> tuple[list[str], list[str]]:
 
 
 def _remarks(saved: Saved, names: Sequence[str]) -> Iterator[str]:
-    """Yield what the forecasts themselves do not show."""
+    """Yield remarks that the forecasts themselves do not show."""
     now = code()
     for name in names:
         about = saved.about(name)
         if about.get("code", now) != now:
-            yield f"Forecast by another state of the code, {name}: remove the file to renew it.  \n"
+            yield f"Forecast by another version of the code, {name}: remove the file to renew it.  \n"
         for reason in about.get("not_trained", []):
-            yield f"A fold without a network, which cuts the windows of all, {name}: {reason}.  \n"
+            yield f"A fold without a network, which reduces the windows of all models, {name}: {reason}.  \n"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.skill", description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--files", type=Path, help="long table of prices, CSV or Parquet; the packaged sample unless told"
-    )
+    parser.add_argument("--files", type=Path, help="long table of prices, CSV or Parquet; default: the packaged sample")
     parser.add_argument("--from", dest="first", type=date.fromisoformat, help="first day to forecast from")
     parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last day; nothing after it is read")
-    parser.add_argument("--symbols", nargs="+", default=[], help="their names, or how many of them by name")
-    parser.add_argument("--refit-every", type=int, help="sessions that one model forecasts, 252 unless told")
-    parser.add_argument("--horizon", type=int, default=5, help="sessions forecast, 5 unless told")
+    parser.add_argument("--symbols", nargs="+", default=[], help="their names, or how many, in alphabetical order")
+    parser.add_argument("--refit-every", type=int, help="sessions that one model forecasts, default 252")
+    parser.add_argument("--horizon", type=int, default=5, help="sessions forecast, default 5")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
-    parser.add_argument("--seeds", type=int, help="of each network, 3 unless told")
-    parser.add_argument("--peers", type=Path, metavar="PYTHON", help="that of benchmarks/requirements.txt")
-    parser.add_argument("--peer-steps", type=int, nargs="+", default=[1, 5], help="a peer is trained for each")
-    parser.add_argument("--peer-seeds", type=int, default=1)
-    parser.add_argument("--training-steps", type=int, help="of everyone, instead of what each does by itself")
+    parser.add_argument("--seeds", type=int, help="of each network, default 3")
     parser.add_argument(
-        "--out", type=Path, default=Path("var/bench-skill"), metavar="FOLDER", help="work and leave it there"
+        "--peers", type=Path, metavar="PYTHON", help="interpreter with benchmarks/requirements.txt installed"
+    )
+    parser.add_argument("--peer-steps", type=int, nargs="+", default=[1, 5], help="a peer is trained for each step")
+    parser.add_argument("--peer-seeds", type=int, default=1)
+    parser.add_argument("--training-steps", type=int, help="for all models, instead of their own defaults")
+    parser.add_argument(
+        "--out", type=Path, default=Path("var/bench-skill"), metavar="FOLDER", help="working folder, kept"
     )
     parser.add_argument("--score-only", action="store_true", help="run nothing, score the forecasts in the folder")
-    parser.add_argument("--quick", action="store_true", help="few sessions and steps, to see that everything runs")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there too")
+    parser.add_argument("--quick", action="store_true", help="few sessions and steps, to check that everything runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all numbers to FILE")
     return parser
 
 

@@ -1,7 +1,7 @@
-"""What is run: the product's own backtest with each network and seed, and each peer with each target, step and seed.
+"""The cases: the product's own backtest with each network and seed, and each peer with each target, step and seed.
 
-Each case is a process that leaves a file of forecasts. What it depends on stands beside that file: begun again, a case
-with the same parameters is not run again.
+Each case is a process that leaves a file of forecasts, with what it depends on in a note next to it: a case with the
+same parameters is not run again.
 """
 
 import hashlib
@@ -20,11 +20,19 @@ import pandas as pd
 
 from benchmarks.measure import ROOT
 from benchmarks.skill.saved import BASELINES, Saved
-from pipeline import modeling
-from pipeline.modeling.baselines import BASELINES as BASELINE_MODELS
+from pipeline.forecast_schema import BASELINES as BASELINE_NAMES
+from pipeline.tracking.source_files import PACKAGE, needed_by
 
+# Modules that lead from bars to forecasts; what they import follows.
+_ENTRIES = (
+    "baselines/__init__.py",
+    "data/panel_from_bars.py",
+    "forecast_frame.py",
+    "forecaster.py",
+    "training/train_model.py",
+)
 PEERS = {"neuralforecast": "neuralforecast_lstm", "darts": "darts_lstm"}
-# What the bench itself decides, or what would lead away from its folder.
+# Set by the benchmark itself, or pointing outside its folder.
 _NOT_HANDED_ON = {
     f"PIPELINE_{name}"
     for name in (
@@ -36,7 +44,7 @@ _NOT_HANDED_ON = {
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the bench was asked for, settled."""
+    """What to run, with all defaults resolved."""
 
     out: Path
     files: Path | None  # none: the packaged sample
@@ -51,7 +59,7 @@ class Request:
     peers: Path | None = None  # the interpreter of the peers' environment
     peer_steps: tuple[int, ...] = (1, 5)
     peer_seeds: int = 1
-    training_steps: int | None = None  # of everyone; none: what each has by itself
+    training_steps: int | None = None  # of all models; None: their own defaults
 
     def __post_init__(self) -> None:
         if self.peers and not self.peers.is_file():
@@ -65,7 +73,7 @@ class Request:
 
     @property
     def prices(self) -> Path:
-        """The table of prices that peers read and outcomes are taken from."""
+        """The table of prices that peers read and that outcomes come from."""
         return self.out / "prices.parquet"
 
     @property
@@ -91,21 +99,21 @@ class Case:
     parameters: Mapping[str, Any]
     environment: Mapping[str, str] = field(default_factory=dict)
     ours: bool = False
-    folder: Path = ROOT  # worked from
+    folder: Path = ROOT  # working directory
 
     @property
     def shared(self) -> dict[str, Any]:
-        """What the baselines of one of our cases depend on: neither network nor seed."""
+        """What the baselines of one of our cases depend on: all but network, seed and training steps."""
         alone = ("network", "seed", "training_steps")
         return {name: value for name, value in self.parameters.items() if name not in alone}
 
     def done(self, saved: Saved) -> bool:
-        """Whether its file lies there, made from the same parameters, and for ours that of the baselines too."""
+        """Whether its file exists, made from the same parameters; for our cases that of the baselines too."""
         return saved.has(self.name, self.parameters) and (not self.ours or saved.has(BASELINES, self.shared))
 
     def run(self, saved: Saved) -> None:
-        """Run it and keep its forecasts. Raises RuntimeError with its last words where it fails."""
-        state = code()  # before it begins: somebody may work on the code meanwhile
+        """Run it and save its forecasts. Raises RuntimeError with the end of its output if it fails."""
+        state = code()  # before it starts: the code may be edited meanwhile
         with tempfile.TemporaryDirectory(dir=saved.folder) as folder:
             file = Path(folder) / "forecasts.parquet"
             done = subprocess.run(
@@ -122,16 +130,16 @@ class Case:
         if self.ours:
             self._keep_ours(saved, frame, json.loads(done.stdout), state)
         else:
-            told = json.loads(done.stdout.splitlines()[-1])
-            saved.keep(self.name, frame, self.parameters, seed=self.seed, **told)
+            about = json.loads(done.stdout.splitlines()[-1])
+            saved.keep(self.name, frame, self.parameters, seed=self.seed, **about)
 
-    def _keep_ours(self, saved: Saved, frame: pd.DataFrame, told: Mapping[str, Any], state: str) -> None:
-        baseline = frame["model"].isin(BASELINE_MODELS)
+    def _keep_ours(self, saved: Saved, frame: pd.DataFrame, result: Mapping[str, Any], state: str) -> None:
+        baseline = frame["model"].isin(BASELINE_NAMES)
         if not saved.has(BASELINES, self.shared):
             saved.keep(BASELINES, frame[baseline], self.shared, seed=None, seconds=None, code=state)
-        notes = [Path(told["folder"]) / "folds" / fold["first"] / "fold.json" for fold in told["folds"]]
+        notes = [Path(result["folder"]) / "folds" / fold["first"] / "fold.json" for fold in result["folds"]]
         seconds = sum(json.loads(note.read_text())["training"]["seconds"] for note in notes)
-        reasons = [fold["reason"] for fold in told["folds"] if not fold["trained"]]
+        reasons = [fold["reason"] for fold in result["folds"] if not fold["trained"]]
         if frame[~baseline].empty:
             raise RuntimeError(f"{self.name} has no forecasts: {'; '.join(map(str, reasons))}")
         about = {"seconds": seconds, "code": state, "not_trained": reasons}
@@ -152,8 +160,8 @@ def cases(request: Request, environment: Mapping[str, str] = os.environ) -> Iter
 
 
 def code() -> str:
-    """Return the SHA-256 of the code that learns and forecasts, to tell forecasts of an older one."""
-    files = sorted(Path(str(modeling.__file__)).parent.rglob("*.py"))
+    """Return the SHA-256 of the code that trains and forecasts, with all that it imports: its version."""
+    files = needed_by(*(PACKAGE / "modeling" / name for name in _ENTRIES))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 

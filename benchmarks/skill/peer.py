@@ -1,8 +1,8 @@
-"""Walk-forward with a peer: what its script is asked, and how its forecasts come about.
+"""Walk-forward with a peer: the arguments of its script, and how its forecasts are made.
 
-A peer gives a function that trains on many series and returns one that forecasts from contexts. It is handed no value
-of a fold to train on, and nothing after an origin to forecast from: it cannot look ahead if it wanted to. This runs in
-the peers' environment: numpy and pandas alone are here.
+A peer provides a function that trains on many series and returns one that forecasts from contexts. It receives no value
+of a fold for training and nothing after an origin for forecasting, so it cannot look ahead. This runs in the peers'
+environment, which has only numpy and pandas of this project's dependencies.
 
 Legend: W windows, L context, Q quantile levels.
 """
@@ -31,7 +31,7 @@ SCALED = ", scaled target"
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What one process of a peer is to do."""
+    """The arguments of one process of a peer."""
 
     prices: Path
     first: date
@@ -68,7 +68,7 @@ def forecasts(prices: pd.DataFrame, asked: Asked, fit: Fit, *, model: str, versi
         answer = partial(contract, step=asked.step, levels=LEVELS, model=model, version=f"{version}, fold {fold.first}")
         frames += [answer(one, t_W, part_WQ) for (one, t_W), part_WQ in zip(here, parts, strict=True)]
     if not frames:
-        raise ValueError(f"no target {asked.step} sessions after {asked.first} has come by {asked.last}")
+        raise ValueError(f"no target {asked.step} sessions after {asked.first} is known by {asked.last}")
     frame = pd.concat(frames, ignore_index=True)
     return frame.sort_values(["as_of", "symbol"], kind="stable", ignore_index=True), seconds
 

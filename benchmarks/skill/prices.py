@@ -1,4 +1,4 @@
-"""The prices that everyone is judged by, and what came: from the table of prices alone, apart from all models.
+"""Prices and outcomes that all models are evaluated on, from the table of prices only.
 
 Legend: T rows of the table, N windows, H steps.
 """
@@ -19,7 +19,7 @@ NOWHERE = -1
 
 
 def price_table(files: Path | None, last: date) -> pd.DataFrame:
-    """Return symbol, session, close and `level`, sorted, up to `last`, of a file or else of the packaged sample.
+    """Return symbol, session, close and `level`, sorted, up to `last`, of a file or of the packaged sample.
 
     `level` is an index of the total return: `adj_close`, or where there is none, what the product makes of dividends
     and splits. A row without a price is left out, of two of one session the last one counts.
@@ -37,11 +37,12 @@ def price_table(files: Path | None, last: date) -> pd.DataFrame:
     )
     usable = np.isfinite(table["close"]) & np.isfinite(table["level"]) & (table["close"] > 0) & (table["level"] > 0)
     table = table.loc[usable & (table["session"] <= pd.Timestamp(last)), COLUMNS]
-    return table.drop_duplicates(COLUMNS[:2], keep="last").sort_values(COLUMNS[:2], ignore_index=True)
+    newest: pd.DataFrame = table.drop_duplicates(COLUMNS[:2], keep="last")
+    return newest.sort_values(COLUMNS[:2], ignore_index=True)
 
 
 def chosen(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of the symbols named; of the first so many by name where a number is; of all where nothing is.
+    """Return the rows of the named symbols, of the first N by name if one number is given, of all by default.
 
     Raises ValueError for a symbol that the table does not have.
     """
@@ -59,7 +60,7 @@ def chosen(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 class Outcomes:
-    """What came after each row of the table. A row's number names a window: its symbol and its origin."""
+    """The outcomes after each row of the table. A row's number identifies a window: its symbol and its origin."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         self._index = pd.MultiIndex.from_frame(table[["symbol", "session"]])
@@ -68,23 +69,23 @@ class Outcomes:
         self._log_T = np.log(table["level"].to_numpy(float))
 
     def rows(self, symbols_N: Any, sessions_N: NDArray[np.datetime64]) -> NDArray[np.int64]:
-        """Return the number of each symbol's row of a session, shape (N,); `NOWHERE` where it has none."""
+        """Return the number of each symbol's row of a session, shape (N,); `NOWHERE` if there is none."""
         asked = pd.MultiIndex.from_arrays([symbols_N, pd.DatetimeIndex(sessions_N).astype("datetime64[s]")])
         return np.asarray(self._index.get_indexer(asked), np.int64)
 
     def later(self, row_N: NDArray[np.int64], step: int | NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the row of the same symbol `step` bars later, shape (N,); `NOWHERE` where it has not come."""
+        """Return the row of the same symbol `step` bars later, shape (N,); `NOWHERE` if there is none yet."""
         at_N = np.where(row_N >= 0, row_N + step, NOWHERE)
         inside_N = (at_N >= 0) & (at_N < len(self._log_T))
         safe_N = np.where(inside_N, at_N, 0)
         return np.where(inside_N & (self._symbol_T[safe_N] == self._symbol_T[row_N]), at_N, NOWHERE)
 
     def sessions(self, row_N: NDArray[np.int64]) -> NDArray[np.datetime64]:
-        """Return the session of each row, shape (N,); no day where the row is `NOWHERE`."""
+        """Return the session of each row, shape (N,); NaT if the row is `NOWHERE`."""
         return np.where(row_N >= 0, self._session_T[row_N], np.datetime64("NaT", "D"))
 
     def returns(self, symbols_N: Any, sessions_N: NDArray[np.datetime64], steps: Sequence[int]) -> Array:
-        """Return the log total return over each of `steps` bars after each window, (N, H); NaN if it has not come."""
+        """Return the log total return over each of `steps` bars after each window, (N, H); NaN if not known yet."""
         row_N = self.rows(symbols_N, sessions_N)
         out_NH = np.full((len(row_N), len(steps)), np.nan)
         for h, step in enumerate(steps):

@@ -1,6 +1,6 @@
-"""The forecasts that lie in the bench's folder: a Parquet file each, and beside it what it was made from.
+"""Saved forecasts: Parquet files in the benchmark's folder, each with a note on what it was made from.
 
-A file that somebody else put there, in the contract's columns, is scored like the rest.
+A file from elsewhere, in the same columns, is scored like the others.
 """
 
 import io
@@ -8,20 +8,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
-from pipeline.modeling.baselines import BASELINES as BASELINE_MODELS
+from pipeline.forecast_schema import BASELINES as BASELINE_NAMES
+from pipeline.forecast_schema import NetworkName
 from pipeline.storage.atomic_files import write_atomic
 
-BASELINES = "baselines"  # the file of those that the product's backtest forecasts beside its network
-NETWORKS = ("lstm", "rnn", "mlp")
+BASELINES = "baselines"  # the file of the baselines that the product's backtest forecasts
+NETWORKS: tuple[str, ...] = get_args(NetworkName)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecaster:
-    """One model with one seed, and the files that its forecasts lie in."""
+    """One model with one seed, and the files that hold its forecasts."""
 
     model: str
     seed: int | None
@@ -52,12 +53,12 @@ class Saved:
         folder.mkdir(parents=True, exist_ok=True)
 
     def about(self, name: str) -> dict[str, Any]:
-        """Return what stands beside a file: parameters, seed, seconds … Nothing where it is not whole or not ours."""
+        """Return the note of a file: parameters, seed, seconds …; empty if either is missing."""
         note = self._note(name)
         if not note.is_file() or not self._path(name).is_file():
             return {}
-        told: dict[str, Any] = json.loads(note.read_text())
-        return told
+        content: dict[str, Any] = json.loads(note.read_text())
+        return content
 
     def has(self, name: str, parameters: Mapping[str, Any]) -> bool:
         """Whether a file was made from exactly these parameters."""
@@ -66,7 +67,7 @@ class Saved:
     def keep(
         self, name: str, forecasts: pd.DataFrame, parameters: Mapping[str, Any], *, seed: int | None, **more: Any
     ) -> None:
-        """Keep forecasts with what they were made from. The note comes last: without it there is no such file."""
+        """Save forecasts and their note. The note comes last: without it the file does not count."""
         self._note(name).unlink(missing_ok=True)
         buffer = io.BytesIO()
         forecasts.to_parquet(buffer, index=False, compression="zstd")
@@ -75,7 +76,7 @@ class Saved:
         write_atomic(self._note(name), json.dumps(note, indent=1, sort_keys=True) + "\n")
 
     def names(self) -> list[str]:
-        """Return the names of all files there are."""
+        """Return the names of all files."""
         return sorted(path.stem for path in self.folder.glob("*.parquet"))
 
     def forecasters(self, names: Sequence[str]) -> list[Forecaster]:
@@ -98,12 +99,12 @@ class Saved:
 
 
 def _rank(one: Forecaster) -> tuple[int, str, int]:
-    known = [*BASELINE_MODELS, *NETWORKS]
+    known = [*BASELINE_NAMES, *NETWORKS]
     return known.index(one.model) if one.model in known else len(known), one.model, one.seed or 0
 
 
 def _forecaster(model: str, seed: int | None, parts: Sequence[tuple[Path, set[int], float | None]]) -> Forecaster:
-    seconds = [each for _, _, each in parts if each is not None]
+    seconds = [spent for _, _, spent in parts if spent is not None]
     return Forecaster(
         model=model,
         seed=seed,

@@ -1,5 +1,5 @@
-"""The numbers of every forecaster on the same windows, each beside the baselines. The scores and the tests are the
-product's own (`pipeline.evaluation`), which are tested beside published libraries.
+"""The numbers of every forecaster on the same windows, each against the baselines. The scores and the tests are the
+product's own (`pipeline.evaluation`), which are tested against published libraries.
 
 The best baseline is chosen in hindsight, by its CRPS on these windows.
 
@@ -29,8 +29,7 @@ from pipeline.evaluation.significance import (
     session_means,
     wilson,
 )
-from pipeline.forecast_schema import LEVELS
-from pipeline.modeling.baselines import BASELINES
+from pipeline.forecast_schema import BASELINES, LEVELS
 
 _MEDIAN = LEVELS.index(0.5)
 _OVERALL = (
@@ -40,11 +39,11 @@ _OVERALL = (
 
 
 def score(judged: Judged, forecasters: Sequence[Forecaster]) -> dict[str, Any]:
-    """Return what one table shows, ready for JSON: a row a forecaster, the means over seeds, and pairs of models."""
+    """Return the content of one table as JSON: a row per forecaster, the means over seeds, and pairs of models."""
     heldout, steps = judged.heldout, judged.steps
     sessions = np.unique(heldout.origins_N)
     models = _scores(heldout, steps)
-    best = best_baseline(models, tuple(BASELINES))
+    best = best_baseline(models, BASELINES)
     losses = {one.name: _losses(heldout, one.name) for one in forecasters}
     against = _against(losses, best, max(steps))
     rows = []
@@ -93,7 +92,7 @@ def _table_row(scores: ModelScores) -> dict[str, Any]:
 
 
 def _sure(heldout: Heldout, name: str, steps: slice, horizon: int) -> dict[str, Any]:
-    """Return how sure direction and MAE are over some of the scored steps, whose longest is `horizon` sessions.
+    """Return the uncertainty of direction and MAE over some of the scored steps, up to `horizon` sessions.
 
     The product's table takes the steps for 1, 2 … in a row; here there may be others between them.
     """
@@ -160,7 +159,7 @@ def _means(
 
 
 def _mean_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the means of the scores that have one."""
+    """Return the means over several rows."""
     names = ("crps_bp", "coverage_50", "coverage_80", "coverage_90", "mae_over_random_walk", "direction", "up")
     steps = [
         {"step": each[0]["step"], **{name: float(np.mean([row[name] for row in each])) for name in names}}

@@ -20,7 +20,7 @@ def _scores(table: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     heads = [
         "model", "seed", "CRPS, bp", *(_ahead(steps[at]) for at in shown), f"better than {best} by", "t", "Holm p",
-        "held by 90 %, by step", "MAE ÷ random walk", "direction right", "always up", "training, s",
+        "coverage of 90 %, by step", "MAE ÷ random walk", "direction right", "always up", "training, s",
     ]  # fmt: skip
     yield f"| {' | '.join(heads)} |"
     yield f"|---|---|{'--:|' * (len(heads) - 2)}"
@@ -45,7 +45,7 @@ def _in_order(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
     if table["pairs"]:
-        yield "| model | beside | seed | better by | t |"
+        yield "| model | compared with | seed | better by | t |"
         yield "|---|---|--:|--:|--:|"
     for row in table["pairs"]:
         skill, t = _signed(row["skill_percent"]), _number(row["t"], ".1f")
@@ -63,7 +63,7 @@ def _notes(table: Mapping[str, Any]) -> Iterator[str]:
         for words in row["alarms"]:
             yield f"Alarm, {row['model']}{_of_seed(row)}: {words}.  "
         if row["unusable"]:
-            why = "no number, or for a session that the prices do not have there"
+            why = "not a number, or for a session that the prices do not have there"
             yield f"Not scored, {row['model']}{_of_seed(row)}: {row['unusable']:,} forecasts, {why}.  "
 
 
@@ -96,8 +96,8 @@ def _number(value: float | None, form: str) -> str:
 
 
 def _coverage(row: Mapping[str, Any]) -> str:
-    held = [step["coverage_90"] for step in row["by_step"]]
-    return f"{min(held):.1%} – {max(held):.1%}"
+    coverage = [step["coverage_90"] for step in row["by_step"]]
+    return f"{min(coverage):.1%} – {max(coverage):.1%}"
 
 
 def _direction(row: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""Which forecasts are scored: those of the windows that every model forecast, beside what came.
+"""The scored windows: those that every model forecast, with their outcomes.
 
-What came is looked up in the table of prices, and a forecast counts only if it names the session that it is for as the
-table has it. A window is named by its row in that table.
+Outcomes come from the table of prices, and a forecast counts only if its target session is that of the table. A window
+is identified by its row in that table.
 
 Legend: N windows, H scored steps, R rows of a frame.
 """
@@ -30,21 +30,21 @@ class Judged:
 
     heldout: Heldout
     steps: tuple[int, ...]
-    unusable: dict[str, int]  # forecasts whose session is not the table's, or that are no number
+    unusable: dict[str, int]  # forecasts whose session is not the table's, or that are not numbers
 
 
 def judge(forecasters: Sequence[Forecaster], outcomes: Outcomes, steps: Sequence[int]) -> Judged:
-    """Return the forecasts over `steps` beside what came, on the windows that all forecasters have.
+    """Return the forecasts over `steps` and their outcomes, on the windows that all forecasters have.
 
-    Raises ValueError where there is none, or where a forecaster has two forecasts of one window.
+    Raises ValueError if there is none, or if a forecaster has two forecasts of one window.
     """
     unusable, windows = {}, []
     for one in forecasters:
         frame = one.read(_COLUMNS, steps)
         row_R, usable_R = _usable(frame, outcomes)
         step_R = frame["step"].to_numpy()
-        came_R = outcomes.later(row_R, step_R) >= 0
-        unusable[one.name] = int((came_R & ~usable_R).sum())
+        known_R = outcomes.later(row_R, step_R) >= 0
+        unusable[one.name] = int((known_R & ~usable_R).sum())
         windows += [_distinct(row_R[usable_R & (step_R == step)], one) for step in steps]
     common = reduce(partial(np.intersect1d, assume_unique=True), windows)
     if not len(common):

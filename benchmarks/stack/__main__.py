@@ -1,8 +1,8 @@
 """A daily run of many symbols through docker-compose.yml's stack: `python -m benchmarks.stack --symbols 500`.
 
-The first run loads ten years, the next ones are days like any other, which is what is judged. Prices are made, in a
-file that the source `files` reads. Told are the run's wall time, the share of it that is not work (see `share`), and
-the most memory that each service took. The exit status says only whether everything ran.
+The first run loads ten years, the next ones are ordinary days, which the requirement applies to. Prices are synthetic,
+in a file that the source `files` reads. Measured are a run's wall time, the share of it that is not work (see `share`),
+and the peak memory of each service. The exit status says only whether everything ran.
 """
 
 import argparse
@@ -31,7 +31,7 @@ ASKED = 0.25
 
 
 class Memory(threading.Thread):
-    """Looks now and then at what the containers of a stack take, and remembers the most of each service."""
+    """Samples the memory of a stack's containers and keeps the peak of each service."""
 
     def __init__(self, stack: Stack, every_s: float = 5.0) -> None:
         super().__init__(daemon=True)
@@ -42,7 +42,7 @@ class Memory(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look until told to stop."""
+        """Sample until stopped."""
         while not self._over.wait(self.every_s):
             words = ["docker", "stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *self._names]
             for line in subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines():
@@ -50,7 +50,7 @@ class Memory(threading.Thread):
                 self.peaks[name] = max(self.peaks.get(name, 0.0), _mib(used))
 
     def stop(self) -> dict[str, float]:
-        """Return the most of each service, in MiB: of its busiest container."""
+        """Stop, and return the peak of each service in MiB, that of its largest container."""
         self._over.set()
         self.join()
         found: dict[str, float] = {}
@@ -61,7 +61,7 @@ class Memory(threading.Thread):
 
 
 def measured(stack: Stack, kind: str, conf: dict[str, Any], dag: str = DAG) -> dict[str, Any]:
-    """Do one run and return what it took."""
+    """Do one run and return its measurements."""
     memory = Memory(stack)
     memory.start()
     begun = time.time()
@@ -108,7 +108,7 @@ def by_name(tasks: Sequence[Task]) -> dict[str, dict[str, float]]:
 
 
 def made_prices(symbols: int, days: int, path: Path) -> list[str]:
-    """Write a file of made prices and return its last sessions, of which the first load and `days` more days are."""
+    """Write a file of synthetic prices; return the sessions of the first load and of `days` more days."""
     market = Market(SESSIONS)
     last = market.session(days)
     frames = [market.bars((f"S{number:05}",), last) for number in range(symbols)]
@@ -121,12 +121,12 @@ def made_prices(symbols: int, days: int, path: Path) -> list[str]:
 
 
 def bench(symbols: int, workers: int, days: int, backtest: bool, settings: dict[str, str]) -> dict[str, Any]:
-    """Start a stack, load it, do a few days and where asked a backtest of a year by quarters, and end it."""
+    """Start a stack, load it, run a few days and optionally a backtest of one year by quarters, and remove it."""
     with tempfile.TemporaryDirectory() as folder:
         prices = Path(folder) / "made.parquet"
         sessions = made_prices(symbols, days, prices)
         given = {"PIPELINE_SOURCE": "files", "PIPELINE_FILES": PRICES, "PIPELINE_SYMBOLS": "", **settings}
-        stack = Stack(Path(folder), given, workers, beside=["benchmarks/stack/timed.yml"])
+        stack = Stack(Path(folder), given, workers, overlays=["benchmarks/stack/timed.yml"])
         try:
             stack.compose("build", "--quiet")
             stack.up()
@@ -163,7 +163,7 @@ def as_markdown(found: Sequence[dict[str, Any]], about: dict[str, str]) -> str:
         peaks = {
             name: max(run["peak_mib"].get(name, 0.0) for run in one["runs"]) for name in one["runs"][0]["peak_mib"]
         }
-        lines += ["", "| service | most memory, MiB |", "|---|--:|"]
+        lines += ["", "| service | peak memory, MiB |", "|---|--:|"]
         lines += [f"| {name} | {peak:.0f} |" for name, peak in peaks.items()]
     lines += ["", *(f"{name}: {value}  " for name, value in about.items())]
     return "\n".join(lines) + "\n"
@@ -183,12 +183,12 @@ def _numbers(text: str) -> list[int]:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stack", description=__doc__)
-    parser.add_argument("--symbols", type=_numbers, default=[500], help="by comma  [500]")
-    parser.add_argument("--workers", type=_numbers, default=[2], help="by comma  [2]")
+    parser.add_argument("--symbols", type=_numbers, default=[500], help="comma-separated  [500]")
+    parser.add_argument("--workers", type=_numbers, default=[2], help="comma-separated  [2]")
     parser.add_argument("--days", type=int, default=3, help="daily runs after the first load  [3]")
-    parser.add_argument("--backtest", action="store_true", help="a backtest of a year by quarters as well")
+    parser.add_argument("--backtest", action="store_true", help="also a backtest of one year by quarters")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of the stack")
-    parser.add_argument("--json", type=Path, help="write everything measured here as well")
+    parser.add_argument("--json", type=Path, help="also write all measurements to this file")
     options = parser.parse_args()
     if why_not := engine():
         sys.stderr.write(f"there is no Docker engine: {why_not}\n")

@@ -1,1 +1,1 @@
-"""How fast a network trains, beside others on the same work: `python -m benchmarks.training`."""
+"""Training speed against other libraries on the same work: `python -m benchmarks.training`."""

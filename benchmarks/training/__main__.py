@@ -1,9 +1,9 @@
-"""How fast a network trains, beside others on the same work: `python -m benchmarks.training --peers PYTHON`.
+"""Training speed against other libraries on the same work: `python -m benchmarks.training --peers PYTHON`.
 
-A process for each case, round after round (A B C, A B C), so that what the machine does meanwhile meets all of them.
-Two threads are judged by wall time, and only in calm rounds. Peers are run as shipped, with one thread,
-and with this project's way of keeping memory. This project trains in what `PIPELINE_PRECISION=auto` chooses on the
-machine, and where that is bf16 in fp32 too. The exit status says only whether everything ran.
+One process per case, round after round (A B C, A B C), so that other load on the machine affects all of them. Two
+threads are measured by wall time, and only in calm rounds. Peers run as shipped, with one thread, and with this
+project's memory settings. This project trains in the precision that `PIPELINE_PRECISION=auto` chooses on the machine,
+and if that is bf16 also in fp32. The exit status says only whether everything ran.
 """
 
 import argparse
@@ -44,7 +44,7 @@ print(json.dumps({"found": found, "process_cpu_s": time.process_time()}))
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One program beside the others. `peer` is whether it needs the peers' environment."""
+    """One program of the comparison. `peer`: whether it needs the peers' environment."""
 
     name: str
     module: str
@@ -55,7 +55,7 @@ class Case:
     chosen: bool = False  # whether it trains in the precision that this project chooses
 
     def run(self, python: str, layers: int, steps: int, size: Sequence[str], precision: str) -> dict[str, Any]:
-        """Run it once and return what it told."""
+        """Run it once and return its sample."""
         chosen = ("--precision", precision) if self.chosen else ()
         command = [python, "-m", f"benchmarks.training.{self.module}", *self.words, *chosen]
         more = {**(_ONE if self.threads == 1 else {}), **(_KEEP if self.keeps_memory else {})}
@@ -101,11 +101,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         samples.extend(_measured(given, {int(layers): found for layers, (found, _) in precisions.items()}))
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; this is what was measured until now\n")
+        sys.stderr.write("interrupted; these are the samples so far\n")
     sys.stdout.write(as_markdown(samples, peak["gflops"]))
     for layers, (precision, of_fp32) in precisions.items():
-        beside = "" if of_fp32 is None else f" (bf16 takes {of_fp32:.2f} of the time)"
-        sys.stdout.write(f"chosen for {layers} layers: {precision}{beside}  \n")
+        reason = "" if of_fp32 is None else f" (bf16 takes {of_fp32:.2f} of the time)"
+        sys.stdout.write(f"chosen for {layers} layers: {precision}{reason}  \n")
     sys.stdout.write(requirements.as_markdown(samples, peak["gflops"]))
     if given.json:
         given.json.write_text(json.dumps({"samples": samples, "gemm": peak, "environment": environment()}, indent=1))
@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measured(given: argparse.Namespace, precision: Mapping[int, str]) -> Iterator[dict[str, Any]]:
-    """Run the cases round after round, the last ones beside a busy core, and yield what each told."""
+    """Run the cases round after round, the last ones with a busy core, and yield their samples."""
     size = ("--symbols", "40", "--sessions", "400") if given.quick else ()
     many = ("--symbols", "400" if given.quick else "10000")
     steps, rounds = (30, 1) if given.quick else (given.steps, given.rounds)
@@ -123,34 +123,32 @@ def _measured(given: argparse.Namespace, precision: Mapping[int, str]) -> Iterat
                 if case.peer and not given.peers:
                     continue
                 python = str(given.peers) if case.peer else sys.executable
-                sample = {"turn": turn, "beside": "nothing", **case.run(python, layers, steps, size, precision[layers])}
+                sample = {"turn": turn, "load": "none", **case.run(python, layers, steps, size, precision[layers])}
                 sys.stderr.write(f"{layers} {case.name}: {sample['step_ms']:.1f} ms a step\n")
                 yield sample
         for case in _FORECAST:
-            yield {"turn": turn, "beside": "nothing", **case.run(sys.executable, 1, 8, many, "fp32")}
+            yield {"turn": turn, "load": "none", **case.run(sys.executable, 1, 8, many, "fp32")}
     with _busy_core():
         for case in CASES[:3]:
-            yield {"turn": 0, "beside": "a busy core", **case.run(sys.executable, 1, steps, size, precision[1])}
+            yield {"turn": 0, "load": "a busy core", **case.run(sys.executable, 1, steps, size, precision[1])}
 
 
 def as_markdown(samples: Sequence[dict[str, Any]], gflops: float) -> str:
     """Return the table of medians, with the ratio to this project's step, and what it depends on."""
     lines = [
-        "| case | layers | beside | step ms (wall) | step ms (CPU) | times ours | whole s | peak MiB | others |",
+        "| case | layers | other load | step ms (wall) | step ms (CPU) | times ours | whole s | peak MiB | others |",
         "|---|--:|---|--:|--:|--:|--:|--:|--:|",
     ]
-    keys = list(dict.fromkeys((one["case"], one["layers"], one["beside"]) for one in samples))
-    for name, layers, beside in keys:
-        mine = calm([one for one in samples if (one["case"], one["layers"], one["beside"]) == (name, layers, beside)])
+    keys = list(dict.fromkeys((one["case"], one["layers"], one["load"]) for one in samples))
+    for name, layers, load in keys:
+        mine = calm([one for one in samples if (one["case"], one["layers"], one["load"]) == (name, layers, load)])
         ours = calm([one for one in samples if (one["case"], one["layers"]) == (CASES[0].name, layers)])
         middle = {key: statistics.median(one[key] for one in mine) for key in _NUMBERS}
-        own = [
-            one["step_ms"] for one in ours if one["beside"] == "nothing"
-        ]  # none where only two layers were asked for
-        forecast = name in {case.name for case in _FORECAST}  # its step is all symbols once
+        own = [one["step_ms"] for one in ours if one["load"] == "none"]  # none if only two layers were measured
+        forecast = name in {case.name for case in _FORECAST}  # its step is one forecast of all symbols
         times = "" if forecast or not own else f"{middle['step_ms'] / statistics.median(own):.2f}"
         lines.append(
-            f"| {name} | {layers} | {beside} | {middle['step_ms']:.1f} | {middle['step_cpu_ms']:.1f} | {times} "
+            f"| {name} | {layers} | {load} | {middle['step_ms']:.1f} | {middle['step_cpu_ms']:.1f} | {times} "
             f"| {middle['whole_s']:.1f} | {middle['peak_mib']:,.0f} | {middle['foreign']:.0%} |"
         )
     lines += ["", f"fp32 GEMM on one thread: {gflops:.0f} GF/s  "]
@@ -163,7 +161,7 @@ _NUMBERS = ("step_ms", "step_cpu_ms", "whole_s", "peak_mib", "foreign")
 
 @contextmanager
 def _busy_core() -> Iterator[None]:
-    """Keep one core busy meanwhile."""
+    """Keep one core busy within the block."""
     with Popen([sys.executable, "-c", "while True: pass"]) as process:
         try:
             yield
@@ -173,12 +171,14 @@ def _busy_core() -> Iterator[None]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__.partition("\n")[0])
-    parser.add_argument("--peers", type=Path, metavar="PYTHON", help="that of benchmarks/requirements.txt")
+    parser.add_argument(
+        "--peers", type=Path, metavar="PYTHON", help="interpreter with benchmarks/requirements.txt installed"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--layers", type=int, nargs="+", default=[1, 2], choices=(1, 2))
-    parser.add_argument("--quick", action="store_true", help="little data and few steps, to see that everything runs")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there too")
+    parser.add_argument("--quick", action="store_true", help="little data and few steps, to check that everything runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every sample to FILE")
     return parser
 
 

@@ -17,14 +17,14 @@ CLOCK = Clock()  # not a field of the callback, which is copied with the model
 
 
 class Ticks(Callback):
-    """Tells the clock when a step has ended."""
+    """Notifies the clock at the end of a step."""
 
     def on_train_batch_end(self, *_: object) -> None:
         CLOCK.tick()
 
 
 def main() -> None:
-    """Train and tell how long a step takes."""
+    """Train and print how long a step takes."""
     parser = argparse.ArgumentParser()
     for name, default in (("layers", 1), ("steps", 300), ("symbols", 500), ("sessions", 2500)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -34,7 +34,7 @@ def main() -> None:
     values = made(given.symbols, given.sessions)
     times = pd.date_range("2014-01-01", periods=given.sessions, freq="D")
     series = [TimeSeries.from_times_and_values(times, one[:, :1]) for one in values]
-    beside = [TimeSeries.from_times_and_values(times, one[:, 1:INPUTS]) for one in values]
+    covariates = [TimeSeries.from_times_and_values(times, one[:, 1:INPUTS]) for one in values]
     model = BlockRNNModel(
         input_chunk_length=CONTEXT,
         output_chunk_length=HORIZON,
@@ -54,8 +54,8 @@ def main() -> None:
             "accelerator": "cpu",
         },
     )
-    model.fit(series, past_covariates=beside)
-    CLOCK.tell(torch_threads=torch.get_num_threads())
+    model.fit(series, past_covariates=covariates)
+    CLOCK.report(torch_threads=torch.get_num_threads())
 
 
 if __name__ == "__main__":

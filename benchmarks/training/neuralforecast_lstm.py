@@ -21,14 +21,14 @@ CLOCK = Clock()  # not a field of the callback, which is copied with the model
 
 
 class Ticks(Callback):
-    """Tells the clock when a step has ended."""
+    """Notifies the clock at the end of a step."""
 
     def on_train_batch_end(self, *_: object) -> None:
         CLOCK.tick()
 
 
 def main() -> None:
-    """Train and tell how long a step takes."""
+    """Train and print how long a step takes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--setting", choices=sorted(_SERIES), default="shipped")
     for name, default in (("layers", 1), ("steps", 300), ("symbols", 500), ("sessions", 2500), ("series", 0)):
@@ -59,7 +59,7 @@ def main() -> None:
         accelerator="cpu",
     )
     NeuralForecast(models=[model], freq="D").fit(frame)
-    CLOCK.tell(torch_threads=torch.get_num_threads())
+    CLOCK.report(torch_threads=torch.get_num_threads())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What was asked of training's speed, beside what was measured: ratios round by round, and their median.
+"""Requirements on training speed and their measurements: ratios round by round, and their median.
 
-The floors are what a prototype reached on two cores with bf16 matrix instructions (AMX), two threads each, nothing else
-running; so that is how they are measured here.
+The floors are what a prototype reached on two cores with bf16 matrix instructions (AMX), two threads each, without
+other load; they are measured here in the same way.
 """
 
 import statistics
@@ -22,7 +22,7 @@ Samples = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A number with a floor and a target; `most` where less is better."""
+    """A number with a floor and a target; `most` if lower is better."""
 
     name: str
     floor: float
@@ -41,18 +41,18 @@ class Asked:
 
 
 def as_markdown(samples: Samples, gflops: float) -> str:
-    """Return the table of what was asked."""
+    """Return the table of requirements."""
     lines = ["", "| one layer | floor | target | measured | met |", "|---|--:|--:|--:|---|"]
     return "\n".join(lines + [one.line(samples, gflops) for one in ASKED]) + "\n"
 
 
 def calm(samples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the samples beside which other programs had little of the machine; all of them where none is."""
+    """Return the samples taken while other processes used little of the machine; all if there are none."""
     return [one for one in samples if one["foreign"] <= CALM] or list(samples)
 
 
 def ratio(samples: Samples, peer: str, ours: str, key: str) -> float | None:
-    """Return the median over the rounds of a peer's number over ours, one layer, nothing beside; None without both."""
+    """Return the median over the rounds of a peer's number over ours, one layer, no other load; None without both."""
     found = []
     for turn in sorted({one["turn"] for one in samples}):
         mine, other = (_of([one for one in samples if one["turn"] == turn], name) for name in (ours, peer))
@@ -63,7 +63,7 @@ def ratio(samples: Samples, peer: str, ours: str, key: str) -> float | None:
 
 
 def _of(samples: Samples, case: str) -> list[dict[str, Any]]:
-    return [one for one in samples if (one["case"], one["layers"], one["beside"]) == (case, 1, "nothing")]
+    return [one for one in samples if (one["case"], one["layers"], one["load"]) == (case, 1, "none")]
 
 
 def _median(samples: Samples, case: str, key: str) -> float | None:

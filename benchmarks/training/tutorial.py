@@ -20,11 +20,12 @@ class Model(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out, _ = self.lstm(x)
-        return self.head(out[:, -1]).view(-1, HORIZON, len(LEVELS))
+        quantiles: torch.Tensor = self.head(out[:, -1]).view(-1, HORIZON, len(LEVELS))
+        return quantiles
 
 
 def main() -> None:
-    """Train and tell how long a step takes."""
+    """Train and print how long a step takes."""
     parser = argparse.ArgumentParser()
     for name, default in (("layers", 1), ("steps", 300), ("symbols", 500), ("sessions", 2500)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -48,13 +49,13 @@ def main() -> None:
             error = target.unsqueeze(-1) - model(window)
             loss = torch.maximum(levels * error, (levels - 1) * error).mean()
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             clock.tick()
             done += 1
             if done == given.steps:
                 break
-    clock.tell()
+    clock.report()
 
 
 if __name__ == "__main__":

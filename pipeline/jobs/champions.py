@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline.config import Settings
 from pipeline.tracking import registry
+from pipeline.tracking.model_files import problem_with
 
 
 def listed() -> list[dict[str, Any]]:
@@ -11,7 +12,7 @@ def listed() -> list[dict[str, Any]]:
     `problem` what is wrong with its files ("" where they are complete).
     """
     settings = Settings.load()
-    return [{**_row(one), "problem": registry.problem_with(settings, one)} for one in registry.champions(settings)]
+    return [{**_row(one), "problem": problem_with(settings, one)} for one in registry.champions(settings)]
 
 
 def withdraw(version: str) -> dict[str, Any]:
@@ -29,6 +30,6 @@ def _row(one: registry.Registered) -> dict[str, Any]:
         "network": one.network,
         "champion_since": str(one.champion_since),
         "trained_as_of": str(one.as_of),
-        "source": one.tags.get("source"),
+        "source": one.source,
         "mlflow_run_id": one.run_id,
     }

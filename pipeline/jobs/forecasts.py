@@ -35,7 +35,7 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     A symbol too short for the network gets the best baseline, labelled so; one that nothing can be said of is withheld
     with the reason. Raises NothingToForecast where that is all of them.
     """
-    from pipeline.modeling.baselines import BASELINES, forecastable
+    from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
     from pipeline.publishing.formatting import named
 
     this = Run.from_dict(run)
@@ -49,9 +49,14 @@ def forecast(run: Mapping[str, Any]) -> Summary:
         raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {reasons_by_symbol(withheld)}")
     beside = {
         name: _frame(
-            this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version
+            this,
+            features,
+            origins,
+            baseline(features, origins, horizon=settings.horizon, levels=LEVELS).quantiles_NHQ,
+            name,
+            version,
         )
-        for name, baseline in BASELINES.items()
+        for name, baseline in BASELINE_MODELS.items()
     }
     frame, fallbacks = beside[str(decision.best_baseline)], []
     if not decision.is_baseline:
@@ -98,13 +103,14 @@ def _champion(this: Run, version: str) -> "Forecaster":
     """
     from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking import registry
+    from pipeline.tracking.model_files import download
 
     with suppress(MissingStep, CorruptFile), this.reading("champion", made_by="judge") as folder:
         return Forecaster.load(folder)
     try:
         with this.kept.making("champion") as folder:
             registered = registry.version_of(this.settings, version)
-            return Forecaster.load(registry.download(this.settings, registered, folder))
+            return Forecaster.load(download(this.settings, registered, folder))
     except (MissingInTracking, CorruptFile) as error:
         raise MissingStep(
             f"the champion of run {this.key} cannot be used ({error}); repeat `judge`, which continues with the "

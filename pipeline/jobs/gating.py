@@ -28,6 +28,7 @@ def judge(run: Mapping[str, Any]) -> Summary:
     from pipeline.evaluation import gate
     from pipeline.evaluation.holdout import Heldout
     from pipeline.tracking import registry, runs
+    from pipeline.tracking.mlflow_run import MlflowRun
 
     this = Run.from_dict(run)
     settings = this.settings
@@ -94,7 +95,8 @@ def judge(run: Mapping[str, Any]) -> Summary:
     this.save(DECISION, decision)
     if decision.registered:
         registry.promote(settings, str(decision.model_version), this.as_of)
-    runs.log_decision(settings, uploaded["mlflow_run_id"], scores=scores, decision=decision)
+    logged = MlflowRun(settings=settings, run_id=uploaded["mlflow_run_id"])
+    runs.log_decision(logged, scores=scores, decision=decision)
     return {name: getattr(decision, name) for name in ("model", "model_version", "promoted", "reason")}
 
 

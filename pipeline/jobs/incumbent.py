@@ -29,12 +29,13 @@ def usable_champion(this: Run, folder_for: Callable[[], AbstractContextManager[P
     """
     from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking import registry
+    from pipeline.tracking.model_files import download
 
     skipped: list[str] = []
     for champion in registry.champions_before(this.settings, this.as_of):
         try:
             with folder_for() as folder:
-                forecaster = Forecaster.load(registry.download(this.settings, champion, folder))
+                forecaster = Forecaster.load(download(this.settings, champion, folder))
         except CorruptFile as error:
             skipped.append(f"champion version {champion.version} of {champion.as_of} cannot be used ({error})")
             continue

@@ -12,11 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import CorruptFile, TrackingUnavailable
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import BASELINES, LEVELS
 from pipeline.jobs.context import Progress, Summary, digest_of, features_of, training_precision
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import SCORES, TRAINING
+from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -56,8 +57,6 @@ def compare(run: Mapping[str, Any]) -> Summary:
 
     Raises MissingStep where one of them is not there yet, CorruptFile where they are not of the same windows.
     """
-    from pipeline.modeling.baselines import BASELINES
-
     this = Run.from_dict(run)
     network = _kept(this, _NETWORK)
     heldout = network.without_contenders()
@@ -80,8 +79,6 @@ def compare(run: Mapping[str, Any]) -> Summary:
 
 def train_all(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
     """Do all of this in this process, one after the other."""
-    from pipeline.modeling.baselines import BASELINES
-
     this = Run.from_dict(run)
     windows = _windows(this)
     for name in BASELINES:
@@ -117,12 +114,12 @@ def _windows(this: Run) -> _Windows:
 
 
 def _forecast_by(this: Run, windows: _Windows, name: str) -> Summary:
-    from pipeline.modeling.baselines import BASELINES
+    from pipeline.modeling.baselines import BASELINE_MODELS
 
     features, test = windows.features, windows.fold.test
-    notes: dict[str, Any] = {}
-    quantiles_NHQ = BASELINES[name](features, test, horizon=this.settings.horizon, levels=LEVELS, notes=notes)
-    _keep(this, name, windows.heldout.also(name, quantiles_NHQ))
+    made = BASELINE_MODELS[name](features, test, horizon=this.settings.horizon, levels=LEVELS)
+    _keep(this, name, windows.heldout.also(name, made.quantiles_NHQ))
+    notes = {key: value for key, value in to_document(made.notes).items() if value is not None}
     this.write(f"baseline-{name}", notes)
     return {"baseline": name, "windows": len(windows.heldout.actual_NH), **notes}
 

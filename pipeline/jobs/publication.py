@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.database.engine import open_database
 from pipeline.errors import MissingStep
+from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.context import (
     Summary,
     own_record,
@@ -31,6 +32,7 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     from pipeline.evaluation import forecast_log
     from pipeline.publishing import publisher, verdict
     from pipeline.tracking import runs
+    from pipeline.tracking.mlflow_run import MlflowRun
 
     this = Run.from_dict(run)
     settings = this.settings
@@ -57,9 +59,10 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     )
     _write_track_record(this)
     uploaded = this.read("upload", made_by="train")
+    logged = MlflowRun(settings=settings, run_id=uploaded["mlflow_run_id"])
     with settings.published.reading(published.place) as folder:
-        runs.log_published(settings, uploaded["mlflow_run_id"], folder)
-    runs.finish(settings, uploaded["mlflow_run_id"])
+        runs.log_published(logged, folder)
+    logged.finish()
     return {
         "as_of": this.as_of.isoformat(),
         "folder": str(published.folder),
@@ -110,7 +113,6 @@ def _read_as(this: Run) -> dict[str, str]:
 
 def _edition(this: Run) -> "Edition":
     from pipeline.evaluation import track_record
-    from pipeline.modeling.baselines import BASELINES
     from pipeline.prices.adjustments import recent_closes
     from pipeline.publishing.edition import Edition
     from pipeline.publishing.published_files import SymbolReason

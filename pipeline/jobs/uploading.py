@@ -15,11 +15,14 @@ from pipeline.prices.store.snapshot import read_snapshot
 
 if TYPE_CHECKING:
     from pipeline.modeling.training.training_record import TrainingRecord
+    from pipeline.tracking.mlflow_run import MlflowRun
 
 
 def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
     """Take what training left to MLflow: one run there for this run, and the model as the challenger."""
-    from pipeline.tracking import provenance, registry, runs
+    from pipeline.tracking import experiments, provenance, runs
+    from pipeline.tracking.mlflow_run import MlflowRun
+    from pipeline.tracking.registration import register
 
     this = Run.from_dict(run)
     settings = this.settings
@@ -38,38 +41,29 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
         tags["weights_sha256"] = card.weights_sha256
     if this.trial:
         tags["trial"] = "; ".join(this.trial)
-    run_id = runs.open_run(
-        settings, experiment="daily-forecast", key=this.key, name=f"{this.as_of} {settings.network}", tags=tags
+    logged = MlflowRun.open(
+        settings, experiment=experiments.DAILY, key=this.key, name=f"{this.as_of} {settings.network}", tags=tags
     )
     with this.kept.making("figures") as folder:
+        figures = _draw(training, scores, folder)
         runs.log_training(
-            settings,
-            run_id,
-            training=training,
-            scores=scores,
-            card=card,
-            snapshot=frozen.path,
-            data_digest=frozen.digest,
-            address=frozen.address,
-            figures=_draw(training, scores, folder),
+            logged, training=training, scores=scores, card=card, snapshot=frozen, figures=figures.values()
         )
-    runs.log_audit(settings, run_id, this.load(AUDIT))
-    runs.log_metrics(settings, run_id, {f"drift/psi_{name}": value for name, value in training.drift.items()})
+    runs.log_audit(logged, this.load(AUDIT))
+    logged.log_numbers({f"drift/psi_{name}": value for name, value in training.drift.items()})
     if memory := training.gradient_memory:
-        runs.log_metrics(settings, run_id, {f"memory/{name}": value for name, value in asdict(memory.numbers).items()})
-    _log_record(this, run_id)
+        logged.log_numbers({f"memory/{name}": value for name, value in asdict(memory.numbers).items()})
+    _log_record(this, logged)
     version = None
     if card is not None:
         trial = {"trial": tags["trial"]} if this.trial else {}
         tags = {"data_digest": frozen.digest, "git_commit": tags["git_commit"], **trial}
         example = _example(read_snapshot(frozen), settings.context_length)
         with this.reading("model", made_by="train") as folder:
-            version = registry.register(
-                settings, run_id, model_dir=folder, example=example, tags=tags, challenger=this.standing
-            ).version
+            version = register(logged, model_dir=folder, example=example, tags=tags, challenger=this.standing).version
     result = {
-        "mlflow_run_id": run_id,
-        "mlflow_url": runs.run_url(settings, run_id),
+        "mlflow_run_id": logged.run_id,
+        "mlflow_url": logged.url(),
         "model_version": version,
         "git_commit": tags["git_commit"],
     }
@@ -91,17 +85,16 @@ def _draw(training: "TrainingRecord", scores: Scores, folder: Path) -> dict[str,
     return figures
 
 
-def _log_record(this: Run, run_id: str) -> None:
+def _log_record(this: Run, logged: "MlflowRun") -> None:
     """Record how earlier forecasts did: in short with the run, and session by session in an experiment of its own."""
     from pipeline.evaluation import track_record
-    from pipeline.tracking import runs
     from pipeline.tracking.live_metrics import log_record
 
     if not this.standing:  # numbers and curves of the track record are those of the standing configuration
         return
     settings, kept = this.settings, this.read("live", made_by="score")
     shown = {f"{kind}/{name}": value for kind in track_record.NOTES for name, value in kept.get(kind, {}).items()}
-    runs.log_metrics(settings, run_id, {name: value for name, value in shown.items() if not isinstance(value, str)})
+    logged.log_numbers({name: value for name, value in shown.items() if not isinstance(value, str)})
     for kind, part in track_record.by_kind(own_record(this)).items():
         log_record(
             settings, kind, track_record.by_session(part), track_record.by_symbol(part), track_record.NOTES[kind]

@@ -1,1 +1,1 @@
-"""From a snapshot of prices to a fitted network and its quantiles. The only package that imports torch."""
+"""Networks and baselines: features, training, forecasts. The only package that imports torch."""

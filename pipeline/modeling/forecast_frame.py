@@ -1,4 +1,4 @@
-"""The frame of forecasts that other programs rely on: one row a symbol, as_of and step, one price column a level."""
+"""The forecast frame: one row for each symbol, as_of and step, with the columns of `pipeline.forecast_schema`."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from pipeline.forecast_schema import quantile_column
+from pipeline.forecast_schema import KEYS, quantile_column
 from pipeline.modeling.data.panel import Array
 
 
@@ -23,9 +23,8 @@ def forecast_frame(
 ) -> pd.DataFrame:
     """Return the forecasts of N symbols from one session, in prices.
 
-    `quantiles_NHQ` are cumulative log returns, ascending in Q; `targets` the H sessions that each symbol's market has
-    after its last. Columns: symbol, as_of, step, target_session,
-    last_close, model, model_version and one of each level.
+    `quantiles_NHQ` are cumulative log returns, ascending in Q; `targets` are the H sessions after each symbol's last,
+    on its own market. Columns: KEYS, and one for each of `levels`; N · H rows, by symbol and step.
     """
     count, horizon, _ = quantiles_NHQ.shape
     prices_NHQ = last_close_N[:, None, None] * np.exp(quantiles_NHQ)
@@ -34,12 +33,13 @@ def forecast_frame(
             "symbol": np.repeat(np.array(symbols, dtype=object), horizon),
             "as_of": pd.Timestamp(as_of),
             "step": np.tile(np.arange(1, horizon + 1), count),
-            "target_session": [pd.Timestamp(session) for many in targets for session in many],
+            "target_session": [pd.Timestamp(session) for sessions in targets for session in sessions],
             "last_close": np.repeat(last_close_N, horizon),
             "model": model,
             "model_version": model_version,
         }
     )
-    for at, level in enumerate(levels):
-        frame[quantile_column(level)] = prices_NHQ[..., at].reshape(-1)
+    for q, level in enumerate(levels):
+        frame[quantile_column(level)] = prices_NHQ[..., q].reshape(-1)
+    frame = frame[[*KEYS, *map(quantile_column, levels)]]
     return frame.astype({"symbol": "str", "as_of": "datetime64[s]", "target_session": "datetime64[s]", "step": "int64"})

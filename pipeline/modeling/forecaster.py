@@ -1,7 +1,7 @@
-"""A fitted network with all that it needs to forecast: its shape, its weights, and where they came from.
+"""A trained network, ready to forecast, and its files.
 
-On disk it is two files: `weights.safetensors`, and `model.json`, which can rebuild the network and holds the
-SHA-256 of the weights. Neither runs code when it is read.
+On disk it is `weights.safetensors` and `model.json`, which describes the network and holds the SHA-256 of the weights.
+Reading either runs no code.
 
 Legend: N origins, L context, F features, H horizon, Q quantile levels.
 """
@@ -48,7 +48,7 @@ class Forecaster:
         return np.asarray(scaled_NHQ * (scale_N[:, None] * root_H)[..., None])
 
     def save(self, folder: Path) -> ModelCard:
-        """Write the two files and return the card with the weights' SHA-256. The description comes last."""
+        """Write both files, `model.json` last, and return the card with the SHA-256 of the weights."""
         folder.mkdir(parents=True, exist_ok=True)
         weights = save({name: value.contiguous() for name, value in self.network.state_dict().items()})
         card = replace(self.card, weights_sha256=sha256_bytes(weights))
@@ -59,16 +59,16 @@ class Forecaster:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Return the forecaster in `folder`. Raises MissingStep without one, CorruptFile where a byte has changed."""
+        """Return the forecaster in `folder`. Raises MissingStep if there is none, CorruptFile if a byte has changed."""
         try:
-            described = json.loads((folder / DESCRIPTION).read_text())
+            description = json.loads((folder / DESCRIPTION).read_text())
             weights = (folder / WEIGHTS).read_bytes()
         except FileNotFoundError:
             raise MissingStep(f"{folder} holds no model; run train first") from None
         except ValueError:
             raise CorruptFile(f"{folder / DESCRIPTION} is not JSON; train again") from None
-        tuples = {name: tuple(described[name]) for name in ("levels", "symbols", "features")}
-        card = ModelCard(**{**described, **tuples})
+        tuples = {name: tuple(description[name]) for name in ("levels", "symbols", "features")}
+        card = ModelCard(**{**description, **tuples})
         if sha256_bytes(weights) != card.weights_sha256:
             raise CorruptFile(f"{folder / WEIGHTS} is not what was trained (its SHA-256 differs); train again")
         network = build(card.shape, torch.zeros(card.horizon, len(card.levels)))

@@ -1,7 +1,6 @@
-"""A price table that a client posts, read cell by cell: the bars that can be used, and what was left out and why.
+"""Client-supplied price tables, read cell by cell: the usable bars, and what was left out and why.
 
-A symbol with a cell that cannot be read is left out as a whole, and no other symbol is affected. Rows are counted as a
-person counts them, from 1.
+A symbol with an unreadable cell is left out entirely; no other symbol is affected. Messages count rows from 1.
 """
 
 import math
@@ -26,7 +25,7 @@ OPTIONAL = {"dividends": 0.0, "splits": 1.0}  # and what an empty cell stands fo
 MOST_ROWS = 250_000
 
 _PRICE = "a price: use numbers above 0 and up to 1e12"
-# The smallest and the largest value of each column, and what it should have been.
+# The smallest and largest value of each column, and what to say of others.
 _ALLOWED = {
     **dict.fromkeys(PRICES, (1e-12, 1e12, _PRICE)),
     "volume": (0.0, 1e18, "a volume: use numbers from 0 to 1e18"),
@@ -34,15 +33,15 @@ _ALLOWED = {
     "splits": (1e-6, 1e6, "a split: use new shares for each old one, and 1 where there is none"),
 }
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-# A day, with any time of day or none; with a zone only midnight, for another hour may belong to another day there.
+# A day, optionally with a time of day; with a time zone only midnight, since another hour may be another day there.
 _DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ](00:00(:00(\.0+)?)?(Z|[+-]\d\d:?\d\d)?|\d\d:\d\d(:\d\d(\.\d+)?)?))?")
 _QUOTED = 40
-_NAMED = 3  # days or symbols in a sentence; the rest is counted
+_NAMED = 3  # days or symbols named in a sentence; the rest is counted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Posted:
-    """What a table holds: bars by calendar code, why symbols were left out, and what was left out of the others."""
+    """The contents of a table: bars by calendar code, why symbols were left out, and which rows of others were."""
 
     bars: dict[str, pd.DataFrame]
     left_out: dict[str, str] = field(default_factory=dict)
@@ -52,7 +51,7 @@ class Posted:
 def read_posted(prices: pd.DataFrame, *, exchange: str, latest: date | None = None) -> Posted:
     """Return the bars of a long table `symbol, date, open, high, low, close, volume[, dividends, splits]`.
 
-    `latest` is the last day that is not in the future. Raises BadFile for a table that cannot be read at all.
+    `latest` is the last day that is not in the future. Raises BadFile for an unreadable table.
     """
     _check_shape(prices)
     names, left_out = _symbols(prices["symbol"])
@@ -67,20 +66,20 @@ def read_posted(prices: pd.DataFrame, *, exchange: str, latest: date | None = No
     notes: dict[str, str] = {}
     for code, part in _by_calendar(table, exchange, left_out):
         part = _without_duplicates(part, left_out)
-        part, told = _on_the_calendar(part, code)
-        notes |= told
+        part, dropped = _on_the_calendar(part, code)
+        notes |= dropped
         if not part.empty:
             bars[code] = as_bars(part)
-    there = {str(name) for part in bars.values() for name in part["symbol"].unique()}
-    gone = {name: notes.pop(name) for name in list(notes) if name not in there}
-    return Posted(bars=bars, left_out=left_out | gone, notes=notes)
+    with_bars = {str(name) for part in bars.values() for name in part["symbol"].unique()}
+    without_bars = {name: notes.pop(name) for name in list(notes) if name not in with_bars}
+    return Posted(bars=bars, left_out=left_out | without_bars, notes=notes)
 
 
 def _check_shape(prices: pd.DataFrame) -> None:
     columns = [str(name) for name in prices.columns]
     missing = [name for name in NEEDED if name not in columns]
     if missing:
-        raise BadFile(f"the price table has no column {', '.join(missing)}; needed are {', '.join(NEEDED)}")
+        raise BadFile(f"the price table has no column {', '.join(missing)}; required are {', '.join(NEEDED)}")
     twice = [name for name in (*NEEDED, *OPTIONAL) if columns.count(name) > 1]
     if twice:
         raise BadFile(f"the price table has the column {', '.join(twice)} more than once")
@@ -88,13 +87,13 @@ def _check_shape(prices: pd.DataFrame) -> None:
         raise BadFile("the price table has no rows")
     if len(prices) > MOST_ROWS:
         raise BadFile(
-            f"the price table has {len(prices):,} rows, and at most {MOST_ROWS:,} are taken; "
+            f"the price table has {len(prices):,} rows, and at most {MOST_ROWS:,} are accepted; "
             "post fewer symbols at once, or the last two years only"
         )
 
 
 def _symbols(cells: pd.Series) -> tuple[list[str], dict[str, str]]:
-    """Return each row's symbol, and why those that are none are left out."""
+    """Return the symbol of each row, and the reason for each that is not a symbol."""
     left_out: dict[str, str] = {}
     read: dict[object, str] = {}
     names = []
@@ -134,7 +133,7 @@ def _days(cells: pd.Series, names: list[str], left_out: dict[str, str], latest: 
         if day is None:
             _leave_out(name, f"row {row}: {_quote(cell)} is not a date: write it as 2013-03-01", left_out)
         elif latest is not None and day > latest:
-            _leave_out(name, f"row {row}: {day} lies in the future", left_out)
+            _leave_out(name, f"row {row}: {day} is in the future", left_out)
         days.append(day)
     return days
 
@@ -154,7 +153,7 @@ def _day(cell: object) -> date | None:
 
 
 def _numbers(prices: pd.DataFrame, name: str, names: list[str], left_out: dict[str, str]) -> Array:
-    """Return a column as floats, NaN where nothing is given; rows with anything else leave their symbol out."""
+    """Return a column as floats, NaN for empty cells; a symbol with any other unreadable cell is left out."""
     if name not in prices:
         return np.full(len(prices), OPTIONAL[name])
     column = prices[name]
@@ -176,7 +175,7 @@ def _numbers(prices: pd.DataFrame, name: str, names: list[str], left_out: dict[s
 
 
 def _number(cell: object) -> float | None:
-    """Return what a cell says: NaN where it is empty, infinity where it is too large, None where it is no number."""
+    """Return the value of a cell: NaN if it is empty, infinity if it is too large, None if it is not a number."""
     if cell is None or cell is pd.NA:
         return math.nan
     if isinstance(cell, str):
@@ -190,7 +189,7 @@ def _number(cell: object) -> float | None:
 
 
 def _by_calendar(table: pd.DataFrame, exchange: str, left_out: dict[str, str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the rows of each market, without symbols that were left out; one of no known market is left out too."""
+    """Yield the rows by market, without symbols that were left out or have no known market."""
     calendars = {}
     for name in table["symbol"].unique():
         try:
@@ -204,23 +203,23 @@ def _by_calendar(table: pd.DataFrame, exchange: str, left_out: dict[str, str]) -
 
 
 def _without_duplicates(table: pd.DataFrame, left_out: dict[str, str]) -> pd.DataFrame:
-    """Keep one of several equal rows; a symbol with two different bars of one day is left out."""
+    """Drop repeated rows; a symbol with two different bars for one day is left out."""
     once = table.drop_duplicates()
     twice = once[once.duplicated(["symbol", "session"])]
     for name, day in zip(twice["symbol"], twice["session"], strict=True):
-        _leave_out(name, f"{day} is there twice, with different values", left_out)
+        _leave_out(name, f"{day} appears twice, with different values", left_out)
     return once[~once["symbol"].isin(list(left_out))]
 
 
 def _on_the_calendar(table: pd.DataFrame, code: str) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Keep the rows of days on which the market was open, and say of each symbol which ones were not."""
+    """Return the rows of days on which the market was open, and by symbol a note on the others."""
     if table.empty:
         return table, {}
     known = Sessions(code).between(table["session"].min(), table["session"].max())
     first, last = (known[0], known[-1]) if known else (date.max, date.min)
     sessions = set(known)
 
-    def is_open(day: date) -> bool:  # before and after what is recorded only the week is known
+    def is_open(day: date) -> bool:  # outside the recorded calendar only weekends are known
         return day in sessions or (not first <= day <= last and day.weekday() < 5)
 
     there = table["session"].map(is_open).astype(bool)
@@ -232,7 +231,7 @@ def _on_the_calendar(table: pd.DataFrame, code: str) -> tuple[pd.DataFrame, dict
 
 
 def some(names: Iterable[str]) -> str:
-    """Return the first names of a list, and how many more there are."""
+    """Return the first names of a list, and the number of the others."""
     first, rest = (every := list(names))[:_NAMED], len(every) - _NAMED
     return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
 

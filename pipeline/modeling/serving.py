@@ -1,4 +1,4 @@
-"""A forecast straight from client-supplied prices: what a served model answers with."""
+"""Forecasts from client-supplied prices: the answer of a served model."""
 
 from datetime import date
 
@@ -29,12 +29,12 @@ def forecast_from_prices(
 ) -> pd.DataFrame:
     """Return the forecast frame for a long table `symbol, date, open, high, low, close, volume`, and a column `note`.
 
-    `dividends` (per share) and `splits` (2 for 2:1) are used where present. Each symbol is forecast from the last date
-    that the table has of its market. `note` says what was left out of a symbol's rows and which session is estimated. A
-    symbol that was left out has one row, with the reason and no numbers, after all others. `latest` is the last day
-    that is not in the future.
+    `dividends` (per share) and `splits` (2 for 2:1) are used if present. Each symbol is forecast from the last date in
+    the table for its market. `note` names rows of the symbol that were left out and marks estimated sessions. A symbol
+    that was left out has one row after all others, with the reason and no numbers. `latest` is the last day that is
+    not in the future.
 
-    Raises BadFile for a table that cannot be read, NothingToForecast where no symbol is left.
+    Raises BadFile for an unreadable table, NothingToForecast if no symbol is left.
     """
     posted = read_posted(prices, exchange=exchange, latest=latest)
     left_out, frames = dict(posted.left_out), []
@@ -47,16 +47,16 @@ def forecast_from_prices(
     frames = [frame for frame in frames if len(frame)]
     if not frames:
         raise NothingToForecast(_nothing(left_out, posted.left_out, forecaster.card.context_length))
-    made = pd.concat(frames, ignore_index=True)
-    its_own = [posted.notes.get(name) for name in made["symbol"]]
-    made[NOTE] = ["; ".join(filter(None, both)) or None for both in zip(made[NOTE], its_own, strict=True)]
-    return _with_left_out(made, left_out)
+    forecasts = pd.concat(frames, ignore_index=True)
+    row_notes = [posted.notes.get(name) for name in forecasts["symbol"]]
+    forecasts[NOTE] = ["; ".join(filter(None, notes)) or None for notes in zip(forecasts[NOTE], row_notes, strict=True)]
+    return _with_left_out(forecasts, left_out)
 
 
 def _of_one_market(
     forecaster: Forecaster, bars: pd.DataFrame, code: str, model_version: str, left_out: dict[str, str]
 ) -> pd.DataFrame:
-    """Return the forecasts of the symbols with a whole context, and put the others into `left_out`."""
+    """Return the forecasts of the symbols with a complete context; add the others to `left_out`."""
     card = forecaster.card
     panel = panel_from_bars(bars)
     features = make_features(panel)
@@ -77,10 +77,10 @@ def _of_one_market(
     )
     lasts = bars.groupby("symbol")["session"].max()
     for name in sorted({*panel.symbols} - {*frame["symbol"]}):
-        its_own = lasts[name].date()
+        own_last = lasts[name].date()
         short = f"fewer than {card.context_length} whole sessions after its warm-up, up to {as_of}"
-        late = f"its last date is {its_own}, that of others on {code} is {as_of}"
-        left_out[name] = short if its_own == as_of else late
+        late = f"its last date is {own_last}, that of others on {code} is {as_of}"
+        left_out[name] = short if own_last == as_of else late
     prices_NQ = frame[[quantile_column(level) for level in card.levels]].to_numpy(float)
     unsound = frame.loc[~(np.isfinite(prices_NQ) & (prices_NQ > 0)).all(axis=1), "symbol"].unique()
     left_out |= dict.fromkeys(unsound, "its prices lead to a forecast that is not a price")
@@ -92,7 +92,7 @@ def _of_one_market(
 
 
 def _nothing(left_out: dict[str, str], unread: dict[str, str], context_length: int) -> str:
-    """Say in one sentence why nothing is forecast."""
+    """Return in one sentence why nothing can be forecast."""
     if not unread:
         return f"no symbol has {context_length} whole sessions after its warm-up, up to the last date"
     reasons = list(
@@ -103,8 +103,10 @@ def _nothing(left_out: dict[str, str], unread: dict[str, str], context_length: i
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _with_left_out(made: pd.DataFrame, left_out: dict[str, str]) -> pd.DataFrame:
+def _with_left_out(forecasts: pd.DataFrame, left_out: dict[str, str]) -> pd.DataFrame:
     if not left_out:
-        return made
+        return forecasts
     rows = pd.DataFrame({"symbol": list(left_out), NOTE: [f"left out: {reason}" for reason in left_out.values()]})
-    return pd.concat([made.astype({"step": "Int64"}), rows.astype("str")], ignore_index=True)[list(made.columns)]
+    return pd.concat([forecasts.astype({"step": "Int64"}), rows.astype("str")], ignore_index=True)[
+        list(forecasts.columns)
+    ]

@@ -1,7 +1,7 @@
-"""How torch is to run beside other work: one thread to an operation, memory kept, the same bits every time.
+"""How torch runs: one thread per operation, memory retained between steps, deterministic results.
 
-More threads do not share an operation but the windows of a step (`Workers`): two threads inside one operation wait for
-each other by spinning, and a step becomes ten times slower as soon as somebody else wants a core.
+Further threads share the windows of a step (`Workers`), not an operation: threads inside one operation wait for each
+other by spinning, and a step becomes ten times slower as soon as another process needs a core.
 """
 
 import os
@@ -19,35 +19,35 @@ _Result = TypeVar("_Result")
 
 
 def settle() -> None:
-    """Settle torch for this process. Calling it again changes nothing.
+    """Configure torch for this process; idempotent.
 
-    Deterministic: the same data, seed and number of workers give the same bits.
+    The same data, seed and number of workers then give the same bits.
     """
     torch.set_num_threads(1)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
-    # On a GPU some sums know no order; torch then says so and goes on. (use_deterministic_algorithms would do the same,
-    # and import torch's compiler for it.)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with it
+    # On a GPU some sums have no fixed order; torch then warns. (use_deterministic_algorithms does the same, but imports
+    # torch's compiler.)
     torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
-    # It also writes NaN into each new buffer, to show who reads one before writing to it: a fifth of a step.
+    # That mode also fills each new buffer with NaN, to expose reads of uninitialized memory: a fifth of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # made at run time
     keep_memory()
 
 
 def training_device() -> torch.device:
-    """Return where to train: a GPU where there is one."""
+    """Return the device to train on: a GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Workers:
-    """Threads that each do a part; with one, the caller does all of it."""
+    """A pool of threads that share work by parts; with a count of one, the caller's thread does all of it."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self._pool = ThreadPoolExecutor(count) if count > 1 else None
 
-    def each(self, do: Callable[[_Part], _Result], parts: Sequence[_Part]) -> list[_Result]:
-        """Return what `do` gives for each part, in their order."""
-        return list((self._pool.map if self._pool else map)(do, parts))
+    def map(self, function: Callable[[_Part], _Result], parts: Sequence[_Part]) -> list[_Result]:
+        """Return `function` of each part, in order."""
+        return list((self._pool.map if self._pool else map)(function, parts))
 
     def __enter__(self) -> Self:
         return self

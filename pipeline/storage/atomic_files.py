@@ -111,16 +111,17 @@ def settle(aside: Path, path: Path) -> None:
     _sync(path.parent)
 
 
-def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+def replace_folder(folder: Path, contents: Mapping[str, bytes], *, swap: bool = True) -> None:
     """Replace or create `folder` with exactly these files.
 
     `contents` maps relative names to bytes. The old folder stays whole until the new one stands in its place.
+    Without `swap`, or where the file system cannot swap two names, there is a moment with neither between two renames.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = _name_aside(folder)
     try:
         _write_all(aside, contents)
-        _move_into_place(aside, folder)
+        _move_into_place(aside, folder, swap)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -181,10 +182,10 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _move_into_place(aside: Path, folder: Path) -> None:
+def _move_into_place(aside: Path, folder: Path, swap: bool) -> None:
     if not folder.exists():
         aside.rename(folder)
-    elif not _swap(aside, folder):
+    elif not (swap and _swap(aside, folder)):
         replaced = folder.with_name(f".{folder.name}{_REPLACED}")
         folder.rename(replaced)
         try:

@@ -1,32 +1,33 @@
-"""A backtest in MLflow: one run for all of it in the experiment `backtest`, and below it one for each fold.
+"""A backtest in MLflow: one run for all of it in the experiment `backtest`, and a nested run for each fold.
 
-Every function may be called twice, or by several workers at once: runs are found by their keys (see `runs`). Where two
-workers opened the parent in the same moment, the summary puts every fold below the one that stayed.
+Every function is idempotent, also when several workers call it at once: runs are found by their keys (see
+`mlflow_run`). Where two workers opened the parent at the same time, the summary nests every fold below the one that
+stayed.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.config import Settings
-from pipeline.evaluation.model_scores import Scores, scores_of
+from pipeline.evaluation.model_scores import scores_of
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
+from pipeline.prices.store.snapshot import Snapshot
 from pipeline.storage.documents import from_document
 from pipeline.tracking import runs
 from pipeline.tracking import scores as score_names
-from pipeline.tracking.connection import connected
-from pipeline.tracking.markdown import escape
+from pipeline.tracking.backtest_description import backtest_name, describe_backtest, describe_fold, fold_name
+from pipeline.tracking.experiments import BACKTEST
+from pipeline.tracking.mlflow_run import MlflowRun
+from pipeline.tracking.run_writer import NOTE, RunWriter
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-EXPERIMENT = "backtest"
-PARENT, BACKTEST = "mlflow.parentRunId", "closing_bell.backtest"
+PARENT, KEY = "mlflow.parentRunId", "closing_bell.backtest"
 _EPOCH = date(1970, 1, 1)
-_AT_ONCE = 1000  # points or runs in a request; more are refused
+_MOST_FOLDS = 1000  # runs that one search returns
 LARGEST_FRAME = 50_000_000  # bytes; a larger one stays on disk, its SHA-256 is a tag in any case
 
 
@@ -38,36 +39,25 @@ def log_fold(
     *,
     tags: Mapping[str, str],
     parent_tags: Mapping[str, str],
-    snapshot: Path,
-    address: str = "",
-) -> str:
-    """Record one fold below the backtest of `key`; return the MLflow run's id.
+    snapshot: Snapshot,
+) -> MlflowRun:
+    """Record one fold below the backtest of `key`, and return its MLflow run.
 
-    `fold` is its plan, `made` the content of fold.json; `parent_tags` are those that all folds share. `address` is
-    where the snapshot is kept, if `snapshot` may be a copy of that.
+    `fold` is its plan, `made` the content of fold.json; `parent_tags` are those that all folds share.
     """
     parent = _open_parent(settings, key, parent_tags)
-    card = _card_of(made)
-    mine = {**tags, PARENT: parent, BACKTEST: key, "part_sha256": made["sha256"]}
+    training, card, scores = _training_of(made), _card_of(made), scores_of(made["scores"])
+    name = fold_name(fold, settings.network)
+    own = {**tags, PARENT: parent.run_id, KEY: key, "part_sha256": made["sha256"]}
     if card is not None:
-        mine["weights_sha256"] = card.weights_sha256
-    name = f"{fold['first']} … {fold['last']}"
-    run_id = runs.open_run(settings, experiment=EXPERIMENT, key=f"{key}__{fold['first']}", name=name, tags=mine)
-    runs.log_training(
-        settings,
-        run_id,
-        training=_training_of(made),
-        scores=scores_of(made["scores"]),
-        card=card,
-        snapshot=snapshot,
-        address=address,
-        data_digest=made["made_from"]["snapshot"],
-        figures={},
-    )
-    with connected(settings, f"describe run {run_id}") as client:
-        client.set_tag(run_id, runs.NOTE, _fold_in_words(fold, made))
-    runs.finish(settings, run_id)
-    return run_id
+        own["weights_sha256"] = card.weights_sha256
+    run = MlflowRun.open(settings, experiment=BACKTEST, key=f"{key}__{fold['first']}", name=name, tags=own)
+    runs.log_training(run, training=training, scores=scores, card=card, snapshot=snapshot, figures=())
+    with run.writing("describe the fold") as writer:
+        writer.rename(name)  # an older version named it otherwise
+        writer.set_tags({NOTE: describe_fold(writer.tags, fold, training)})
+    run.finish()
+    return run
 
 
 def log_summary(
@@ -78,108 +68,60 @@ def log_summary(
     tags: Mapping[str, str],
     figures: Sequence[Path],
     frame: Path,
-) -> str:
-    """Record the whole backtest of `key`: scores, curves, tables, pictures, the frame; return the MLflow run's id.
+) -> MlflowRun:
+    """Record the whole backtest of `key` (scores, curves, tables, figures, forecasts), and return its MLflow run.
 
     `result` is the content of backtest.json, `frame` the Parquet file of all forecasts.
     """
-    run_id = _open_parent(
-        settings, key, {**tags, "data_sha256": result["data_digest"], "frame_sha256": result["sha256"]}
-    )
+    run = _open_parent(settings, key, {**tags, "data_sha256": result["data_digest"], "frame_sha256": result["sha256"]})
     scores = scores_of(result["scores"])
-    numbers = {name: float(value) for name, value in result["windows"].items()}
-    runs.log_metrics(settings, run_id, {**score_names.metrics(scores, result["network"]), **numbers})
-    with connected(settings, f"record the backtest in run {run_id}") as client:
-        _adopt(client, key, run_id)
-        _log_parameters(client, run_id, result)
-        _log_curves(client, run_id, result)
-        client.log_dict(run_id, {name: value for name, value in result.items() if name != "scores"}, "backtest.json")
-        _log_tables(client, run_id, scores)
+    counts = {name: float(value) for name, value in result["windows"].items()}
+    with run.writing("record the backtest") as writer:
+        writer.rename(backtest_name(tags, result["first"]))
+        writer.log_numbers({**score_names.metrics(scores, result["network"]), **counts})
+        _adopt(writer, key)
+        writer.log_parameters({name: str(result[name]) for name in ("first", "last", "refit_every", "network")})
+        writer.log_moments(_curves(result))
+        content = {name: value for name, value in result.items() if name != "scores"}
+        writer.log_text(json.dumps(content, indent=2), "backtest.json")
+        with TemporaryDirectory() as folder:
+            tables = score_names.write_tables(scores, Path(folder))
+            writer.log_folder(Path(folder), score_names.FOLDER)
+        writer.show_as_tables(tables)
         for path in figures:
-            client.log_artifact(run_id, str(path), "figures")
+            writer.log_file(path, "figures")
         if frame.stat().st_size <= LARGEST_FRAME:
-            client.log_artifact(run_id, str(frame))
-        client.set_tag(run_id, runs.NOTE, _in_words(result))
-    runs.finish(settings, run_id)
-    return run_id
+            writer.log_file(frame)
+        writer.set_tags({NOTE: describe_backtest(writer.tags, result)})
+    run.finish()
+    return run
 
 
-def _open_parent(settings: Settings, key: str, tags: Mapping[str, str]) -> str:
-    return runs.open_run(settings, experiment=EXPERIMENT, key=key, name=key, tags=tags)
+def _open_parent(settings: Settings, key: str, tags: Mapping[str, str]) -> MlflowRun:
+    return MlflowRun.open(settings, experiment=BACKTEST, key=key, name=backtest_name(tags), tags=tags)
 
 
-def _adopt(client: "MlflowClient", key: str, run_id: str) -> None:
-    """Put the folds below the parent that stayed, if two workers had opened one."""
-    experiment = client.get_run(run_id).info.experiment_id
-    for run in client.search_runs([experiment], f"tags.`{BACKTEST}` = '{key}'", max_results=_AT_ONCE):
-        if run.data.tags.get(PARENT) != run_id:
-            client.set_tag(run.info.run_id, PARENT, run_id)
+def _adopt(writer: RunWriter, key: str) -> None:
+    """Nest the folds below the parent that stayed, if two workers had opened one."""
+    client, experiment = writer.client, writer.run.info.experiment_id
+    for fold in client.search_runs([experiment], f"tags.`{KEY}` = '{key}'", max_results=_MOST_FOLDS):
+        if fold.data.tags.get(PARENT) != writer.run_id:
+            client.set_tag(fold.info.run_id, PARENT, writer.run_id)
 
 
-def _log_parameters(client: "MlflowClient", run_id: str, result: Mapping[str, Any]) -> None:
-    from mlflow.entities import Param
+def _curves(result: Mapping[str, Any]) -> Iterator[tuple[str, float, int, int]]:
+    """Yield the points of the mean CRPS by session, and of the cumulative gain on the best baseline.
 
-    kept = client.get_run(run_id).data.params
-    told = {name: str(result[name]) for name in ("first", "last", "refit_every", "network")}
-    client.log_batch(run_id, params=[Param(name, value) for name, value in told.items() if name not in kept])
-
-
-def _log_curves(client: "MlflowClient", run_id: str, result: Mapping[str, Any]) -> None:
-    """The mean CRPS of each session's forecasts, and what was gained on the best baseline up to it.
-
-    A point's time is that of its session and its step the days since 1970, so that MLflow knows it when it comes again.
+    The time of a point is that of its session and its step the days since 1970, so that MLflow recognises it later.
     """
-    from mlflow.entities import Metric
-
     days = [date.fromisoformat(text) for text in result["sessions"]]
     curves = {f"crps_bp_by_session/{name}": values for name, values in result["crps_bp"].items()}
     if result["gained_bp"]:
         curves[f"gained_bp/on_{result['best_baseline']}"] = result["gained_bp"]
-    points = [
-        Metric(name, float(value), int(datetime.combine(day, time(), UTC).timestamp() * 1000), (day - _EPOCH).days)
-        for name, values in curves.items()
-        for day, value in zip(days, values, strict=True)
-    ]
-    for first in range(0, len(points), _AT_ONCE):
-        client.log_batch(run_id, metrics=points[first : first + _AT_ONCE])
-
-
-def _log_tables(client: "MlflowClient", run_id: str, scores: Scores) -> None:
-    with TemporaryDirectory() as folder:
-        score_names.write_tables(scores, Path(folder))
-        client.log_artifacts(run_id, folder, "scores")
-
-
-def _in_words(result: Mapping[str, Any]) -> str:
-    windows, models = result["windows"], scores_of(result["scores"]).models
-    untrained = [fold for fold in result["folds"] if not fold["trained"]]
-    what = (
-        f"Walk-forward from {result['first']} to {result['last']}: {len(result['folds'])} folds, a new model every "
-        f"{result['refit_every']} sessions. {windows['scored']} of {windows['forecast']} origins are scored, each "
-        "beside the baselines on the same sessions. Lower CRPS is better."
-    )
-    lines = [
-        what,
-        "",
-        "| model | CRPS, bp | in the 90 % range |",
-        "| --- | ---: | ---: |",
-        *(
-            f"| {escape(name)} | {values.crps_bp:.2f} | {100 * values.coverage[90]:.1f} % |"
-            for name, values in sorted(models.items(), key=lambda item: item[1].crps_bp)
-        ),
-        "",
-        *(f"Without a network: {fold['first']} to {fold['last']}, {escape(fold['reason'])}." for fold in untrained),
-    ]
-    return "\n".join(lines).strip()
-
-
-def _fold_in_words(fold: Mapping[str, Any], made: Mapping[str, Any]) -> str:
-    first, last = fold["first"], fold["last"]
-    if not made["trained"]:
-        return f"Fold {fold['number']}: no network forecasts {first} to {last}; {escape(made['reason'])}."
-    training = _training_of(made)
-    seen = f"{training.train.first} to {training.validation.last}" if training.train and training.validation else ""
-    return f"Fold {fold['number']}: the model learnt from windows of {seen} and forecasts from {first} to {last}."
+    for name, values in curves.items():
+        for day, value in zip(days, values, strict=True):
+            moment = int(datetime.combine(day, time(), UTC).timestamp() * 1000)
+            yield name, float(value), moment, (day - _EPOCH).days
 
 
 def _training_of(made: Mapping[str, Any]) -> TrainingRecord:

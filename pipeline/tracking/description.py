@@ -13,6 +13,7 @@ from pipeline.evaluation.gate import best_baseline
 from pipeline.evaluation.model_scores import CHAMPION, Scores, SessionScores, comparison_rows, flat
 from pipeline.forecast_schema import BASELINES
 from pipeline.storage.urls import web_link
+from pipeline.tracking.dataset import Extent
 from pipeline.tracking.markdown import code, escape, link
 
 _COLUMNS = {
@@ -30,13 +31,13 @@ _COLUMNS = {
 _TESTED = {"skill_percent": "{:+.2f}", "t": "{:.2f}", "p": "{:.3f}", "p_holm": "{:.3f}"}
 
 
-def describe(tags: Mapping[str, str], dataset: Mapping[str, Any], scores: Scores, decision: Decision | None) -> str:
+def describe(tags: Mapping[str, str], dataset: Extent, scores: Scores, decision: Decision | None) -> str:
     """Return the description of a run in Markdown; without a decision it says that the gate has not spoken yet."""
     sections = {
         "Decision": _decision(decision),
-        "How good, against what": _quality(scores, tags.get("network", ""), decision),
-        "Which prices": _prices(tags, dataset),
-        "Which code": _code(tags),
+        "Scores": _quality(scores, tags.get("network", ""), decision),
+        "Prices": prices_section(tags, dataset),
+        "Code": code_section(tags),
     }
     return "\n\n".join(f"### {title}\n{text}" for title, text in sections.items())
 
@@ -117,22 +118,26 @@ def _role(name: str, network: str, best: str | None, decision: Decision | None) 
     return "best baseline" if name == best else "baseline"
 
 
-def _prices(tags: Mapping[str, str], dataset: Mapping[str, Any]) -> str:
+def prices_section(tags: Mapping[str, str], dataset: Extent | None = None) -> str:
+    """Return which prices a run used: source, symbols, snapshot, and what was held back."""
+    known_as_of = "" if dataset is None else ", known as of {as_of}"
+    sessions = "" if dataset is None else ", sessions {first} to {last}, {rows} rows"
     held_back = f" Bars held back: {escape(tags['held_back'])}." if "held_back" in tags else ""
     held_back += f" Data quality: {escape(tags['data_quality'])}." if "data_quality" in tags else ""
+    known = {**tags, **({} if dataset is None else _known(dataset))}
     return (
-        "Source {source}, exchange {exchange}, known as of {as_of}: {symbol_count} symbols ({symbols}), "
-        "sessions {first} to {last}, {rows} rows. Snapshot SHA-256 {data_sha256}."
-    ).format_map(_Known({**tags, **dataset}, as_code=("source", "data_sha256"))) + held_back
+        f"Source {{source}}, exchange {{exchange}}{known_as_of}: {{symbol_count}} symbols ({{symbols}}){sessions}. "
+        "Snapshot SHA-256 {data_sha256}."
+    ).format_map(_Known(known, as_code=("source", "data_sha256"))) + held_back
 
 
-def _code(tags: Mapping[str, str]) -> str:
+def code_section(tags: Mapping[str, str]) -> str:
+    """Return which commit made a run, and its Airflow run with a link."""
     origin = {name.removeprefix("airflow."): value for name, value in tags.items() if name.startswith("airflow.")}
     url = origin.pop("url", None)
     by = ", ".join(f"{escape(name.replace('_', ' '))} {code(value)}" for name, value in sorted(origin.items()))
-    airflow = link("Airflow", url)
     return f"Git commit {code(tags.get('git_commit', '?'))}. " + (
-        f"{airflow}: {by}." if by else "Started from the command line."
+        f"{link('Airflow run', url)}: {by}." if by else "Started from the command line."
     )
 
 
@@ -159,6 +164,10 @@ def version_note(tags: Mapping[str, str], scores: Scores, decision: Decision, ru
     links = {"MLflow run": run_url, "Airflow run": tags.get("airflow.url")}
     told.append(" · ".join(link(title, url) for title, url in links.items() if web_link(url)))
     return "\n\n".join(text for text in told if text)
+
+
+def _known(extent: Extent) -> dict[str, Any]:
+    return {name: value for name, value in asdict(extent).items() if value is not None}
 
 
 class _Known(dict[str, Any]):

@@ -15,11 +15,11 @@ import pandas as pd
 
 from pipeline.forecast_schema import LEVELS
 from pipeline.prices.bars import PRICES
+from pipeline.tracking import mlflow_api
 from pipeline.tracking.source_files import PACKAGE, needed_by
 
 if TYPE_CHECKING:
-    from mlflow.entities import LoggedModel
-    from mlflow.models import ModelSignature
+    from pipeline.tracking.mlflow_api import LoggedModel, ModelSignature
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
@@ -34,13 +34,10 @@ def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange
 
     `example` is a price history in the input's columns. Raises mlflow's own exception if it does not fit the signature.
     """
-    import mlflow.pyfunc
-    from mlflow.models import Model
-
-    about = Model(artifact_path=model.artifact_location, run_id=model.source_run_id, model_id=model.model_id)
+    about = mlflow_api.Model(artifact_path=model.artifact_location, run_id=model.source_run_id, model_id=model.model_id)
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it asks for type hints that have no use here
     with TemporaryDirectory() as folder:
-        mlflow.pyfunc.save_model(
+        mlflow_api.save_model(
             into,
             python_model=_SERVED,
             artifacts={"weights": str(model_dir / WEIGHTS), "description": str(model_dir / DESCRIPTION)},
@@ -59,8 +56,6 @@ def signature() -> "ModelSignature":
     Columns of any type: `pipeline.modeling.posted_prices` reads them cell by cell, while MLflow would refuse a table
     for one cell, and repeat all of it.
     """
-    from mlflow.models import ModelSignature
-
     needed, optional = ("symbol", "date", *PRICES, "volume"), ("dividends", "splits")
     wanted = [{"name": name, "type": "any", "required": name in needed} for name in (*needed, *optional)]
     forecasts = {"symbol": "string", "as_of": "string", "step": "long", "target_session": "string"}
@@ -69,7 +64,7 @@ def signature() -> "ModelSignature":
     answered = [{"name": name, "type": kind, "required": name == "symbol"} for name, kind in forecasts.items()]
     answered.append({"name": "note", "type": "string", "required": False})
     schemas = {"inputs": json.dumps(wanted), "outputs": json.dumps(answered)}
-    described: ModelSignature = ModelSignature.from_dict(schemas)
+    described: ModelSignature = mlflow_api.ModelSignature.from_dict(schemas)
     return described
 
 
@@ -81,7 +76,9 @@ def requirements() -> list[str]:
 def _package(folder: Path) -> Path:
     """Copy the part of this package that the served model imports, without caches."""
     copy = folder / PACKAGE.name
-    for path in needed_by(_SERVED):
+    for path in needed_by(_SERVED, annotations=False):
+        if path == _SERVED:  # MLflow copies it itself, to another place
+            continue
         target = copy / path.relative_to(PACKAGE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

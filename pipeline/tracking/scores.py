@@ -17,6 +17,8 @@ from pipeline.evaluation.model_scores import Scores, comparison_rows, flat
 from pipeline.forecast_schema import BASELINES
 from pipeline.storage.documents import to_document
 
+FOLDER = "scores"  # of the tables, among a run's artifacts
+DIGITS = 6  # of a number in MLflow's tables
 _CHARTED = ("crps_bp", "coverage_90", "mae_over_random_walk", "direction", "rank_ic")
 _BY_STEP = ("crps_bp", "coverage_90")
 
@@ -66,25 +68,27 @@ def by_step(scores: Scores) -> Iterator[tuple[str, int, float]]:
                     yield f"{score}_by_step/{label}", step.step, float(value)
 
 
-def write_tables(scores: Scores, folder: Path) -> None:
-    """Write `by_model`, `by_step`, `by_symbol` and `comparisons.csv`, and the scores as they are, into `folder`."""
+def write_tables(scores: Scores, folder: Path) -> list[str]:
+    """Write `by_model`, `by_step`, `by_symbol` and `comparisons` into `folder`, and the scores as they are.
+
+    Each as CSV, in full precision, and as JSON for MLflow's tables, in `DIGITS`; returns the artifacts that are tables.
+    """
     models = {label: flat(values) for label, values in scores.by_label.items()}
-    _write_csv(folder / "by_model.csv", ({"model": name} | _numbers(values) for name, values in models.items()))
-    _write_csv(
-        folder / "by_step.csv",
-        ({"model": name} | row for name, values in models.items() for row in values["by_step"]),
-    )
-    _write_csv(
-        folder / "by_symbol.csv",
-        (
+    tables: dict[str, Iterable[Mapping[str, Any]]] = {
+        "by_model": ({"model": name} | _numbers(values) for name, values in models.items()),
+        "by_step": ({"model": name} | row for name, values in models.items() for row in values["by_step"]),
+        "by_symbol": (
             {"symbol": symbol, "model": name} | row
             for name, values in models.items()
             for symbol, row in values["by_symbol"].items()
         ),
-    )
+    }
     if comparisons := comparison_rows(scores):
-        _write_csv(folder / "comparisons.csv", comparisons)
+        tables["comparisons"] = comparisons
+    for name, rows in tables.items():
+        _write_table(folder / name, list(rows))
     (folder / "scores.json").write_text(json.dumps(to_document(scores), indent=1), encoding="utf-8")
+    return [f"{FOLDER}/{name}.json" for name in tables]
 
 
 def _skills(scores: Scores, network: str) -> dict[str, float]:
@@ -104,10 +108,18 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not isinstance(value, list | dict)}
 
 
-def _write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    table = list(rows)
-    columns = list(dict.fromkeys(name for row in table for name in row))
-    with path.open("w", encoding="utf-8", newline="") as file:
+def _write_table(path: Path, rows: list[Mapping[str, Any]]) -> None:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(table)
+        writer.writerows(rows)
+    shown = {"columns": columns, "data": [[_shortened(row.get(name)) for name in columns] for row in rows]}
+    path.with_suffix(".json").write_text(json.dumps(shown, allow_nan=False), encoding="utf-8")
+
+
+def _shortened(value: object) -> object:
+    """Return a cell of MLflow's tables: a narrow column cuts off a number of 16 digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value

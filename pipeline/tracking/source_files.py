@@ -5,38 +5,47 @@ made them is unchanged.
 """
 
 import ast
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 
 
-def needed_by(*modules: Path) -> list[Path]:
+def needed_by(*modules: Path, annotations: bool = True) -> list[Path]:
     """Return `modules` and every file of this package that they import, sorted.
 
-    Imports inside functions and under TYPE_CHECKING count too. A package's `__init__.py` counts where the package or
-    anything in it is imported, as Python runs it then.
+    Imports inside functions count, and with `annotations` those under TYPE_CHECKING, which no running program imports.
+    A package's `__init__.py` counts where the package or anything in it is imported, as Python runs it then.
     """
     waiting, found = list(modules), set[Path]()
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += [file for name in _imported(path) for file in _files_of(name)]
+            waiting += [file for name in _imported(path, annotations) for file in _files_of(name)]
     return sorted(found)
 
 
-@cache  # parsing takes most of the time of registering a model, and the sources of a running process stay as they are
-def _imported(path: Path) -> list[str]:
-    """Return the dotted names that a file imports: for `from a import b` both `a` and `a.b`, which may be a module."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def _imported(path: Path, annotations: bool) -> Iterator[str]:
+    """Yield the dotted names that a file imports: for `from a import b` both `a` and `a.b`, which may be a module."""
+    for node in _nodes(ast.parse(path.read_text(encoding="utf-8")), annotations):
         if isinstance(node, ast.Import):
-            names += (alias.name for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.append(node.module)
-            names += (f"{node.module}.{alias.name}" for alias in node.names)
-    return names
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _nodes(tree: ast.AST, annotations: bool) -> Iterator[ast.AST]:
+    """Yield every node of a tree, without the bodies of `if TYPE_CHECKING:` where annotations do not count."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not annotations and isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
 
 
 def _files_of(name: str) -> list[Path]:

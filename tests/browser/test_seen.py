@@ -118,7 +118,7 @@ def test_a_training_leads_to_its_mlflow_run_with_curves_model_and_report(page: P
     assert mlflow.url.startswith(f"{site.mlflow}/#/experiments/")
     expect(mlflow.get_by_role("heading", name="2013-03-01 lstm")).to_be_visible()
     expect(mlflow.get_by_role("link", name="daily-forecast").last).to_be_visible()
-    expect(mlflow.get_by_text("How good, against what")).to_be_attached()
+    expect(mlflow.get_by_text("Held out from training")).to_be_attached()
     if os.environ.get("BROWSER_PICTURES"):
         mlflow.get_by_role("button", name="Close").first.click()  # MLflow's assistant
         mlflow.get_by_text("Show more").first.click()
@@ -129,6 +129,9 @@ def test_a_training_leads_to_its_mlflow_run_with_curves_model_and_report(page: P
     expect(mlflow.locator(".js-plotly-plot .scatterlayer path.js-line").first).to_be_attached()
 
     mlflow.get_by_role("tab", name="Artifacts").click()
+    mlflow.get_by_text("scores", exact=True).click()
+    mlflow.get_by_text("by_model.json", exact=True).click()
+    expect(mlflow.get_by_text("View as table")).to_be_visible()
     mlflow.get_by_text("published", exact=True).click()
     mlflow.get_by_text("report.html", exact=True).click()
     report = mlflow.frame_locator("iframe")

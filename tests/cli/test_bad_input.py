@@ -16,9 +16,8 @@ import pytest
 from pipeline import jobs
 from pipeline.cli import app
 from pipeline.errors import BadSetting, NothingToForecast
-from pipeline.forecast_schema import QUANTILES
+from pipeline.forecast_schema import BASELINES, QUANTILES
 from pipeline.jobs.run import Run
-from pipeline.modeling.baselines import BASELINES
 from tests.bad_prices import BAD, COUNT, LAST, MIDDLE, NEVER, SESSIONS, SOUND, STANDS_IN, tables
 from tests.small import set_as_standing
 
@@ -211,7 +210,9 @@ def test_a_fold_before_the_first_bar_of_every_symbol_names_them(place: Place) ->
     ]
 
 
-@pytest.mark.parametrize("name", ["HALFWAY", "GAP", "VOLUMEZERO"])
+@pytest.mark.parametrize(
+    "name", ["GAP", *(pytest.param(name, marks=pytest.mark.slow) for name in ("HALFWAY", "VOLUMEZERO"))]
+)
 def test_a_symbol_alone_gets_the_baseline_and_the_reason(place: Place, name: str) -> None:
     place.holds(tables((name,)))
     results = place.daily(network="mlp")
@@ -255,7 +256,7 @@ def test_a_horizon_as_long_as_the_blocks_gives_prices(place: Place, way: str) ->
     assert are_prices(frame)
 
 
-@pytest.mark.parametrize("value", [np.inf, 0.0])
+@pytest.mark.parametrize("value", [0.0, pytest.param(np.inf, marks=pytest.mark.slow)])
 def test_an_adjusted_close_that_is_none_says_nothing_of_dividends(place: Place, value: float) -> None:
     table = tables(SOUND[:2]).assign(adj_close=lambda rows: rows["close"])
     table.loc[[5, COUNT - 5, COUNT + 30], "adj_close"] = value

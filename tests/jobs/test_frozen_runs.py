@@ -12,9 +12,9 @@ import pytest
 from pipeline import jobs
 from pipeline.config import PER_PROCESS, Settings, variable
 from pipeline.errors import MissingStep
+from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.backtest.steps import plan_backtest
 from pipeline.jobs.run import Run
-from pipeline.modeling.baselines import BASELINES
 from tests.small import SMALL, set_as_standing
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)

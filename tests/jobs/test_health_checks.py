@@ -132,9 +132,10 @@ def test_a_disk_without_room_for_another_file_is_a_problem(settings: Settings, m
 
 def test_a_deleted_experiment_is_a_problem_with_the_command_that_restores_it(settings: Settings) -> None:
     from pipeline.tracking import connection
+    from pipeline.tracking.experiments import experiment_id
 
     with connection.connected(settings, "delete an experiment") as client:
-        client.delete_experiment(connection.experiment_id(client, settings, "live-scores"))
+        client.delete_experiment(experiment_id(client, settings, "live-scores"))
     found = problems()["MLflow"]
     assert "'live-scores' was deleted; restore it with `MLFLOW_TRACKING_URI=sqlite:////" in found
 
@@ -142,7 +143,9 @@ def test_a_deleted_experiment_is_a_problem_with_the_command_that_restores_it(set
 @pytest.fixture
 def promote(settings: Settings, tmp_path: Path) -> Callable[[date], Path]:
     """Registers and promotes a small network; returns its weights among the artifacts."""
-    from pipeline.tracking import registry, runs
+    from pipeline.tracking import registry
+    from pipeline.tracking.mlflow_run import MlflowRun
+    from pipeline.tracking.registration import register
     from tests.tracking.material import save_forecaster
 
     days = pd.bdate_range("2013-01-01", "2013-02-28").strftime("%Y-%m-%d")
@@ -152,10 +155,10 @@ def promote(settings: Settings, tmp_path: Path) -> Callable[[date], Path]:
 
     def make(day: date) -> Path:
         save_forecaster(tmp_path / f"model-{day}")
-        run_id = runs.open_run(settings, experiment="daily-forecast", key=f"run-{day}", name="n", tags={})
+        run = MlflowRun.open(settings, experiment="daily-forecast", key=f"run-{day}", name="n", tags={})
         card = tmp_path / f"model-{day}" / "model.json"
         card.write_text(card.read_text().replace("2013-02-28", str(day)))
-        made = registry.register(settings, run_id, model_dir=card.parent, example=prices, tags={})
+        made = register(run, model_dir=card.parent, example=prices, tags={})
         registry.promote(settings, made.version, day)
         (weights,) = settings.home.rglob(f"{made.model_id}/artifacts/artifacts/weights.safetensors")
         return weights

@@ -15,8 +15,8 @@ from pipeline import jobs
 from pipeline.cli.app import app
 from pipeline.errors import CorruptFile, MissingStep
 from pipeline.evaluation import gate
+from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.run import Run
-from pipeline.modeling.baselines import BASELINES
 from pipeline.storage import Storage, open_storage
 from tests.small import SMALL, set_as_standing
 

@@ -79,5 +79,5 @@ def test_a_symbol_without_history_has_a_fan_all_the_same(make_edition: Callable[
 
 
 def test_every_baseline_that_is_made_is_known_as_one_and_has_a_name_for_people() -> None:
-    assert tuple(baselines.BASELINES) == BASELINES
+    assert tuple(baselines.BASELINE_MODELS) == BASELINES
     assert all(model_name(name) != name for name in BASELINES)

@@ -14,7 +14,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from pipeline.config import Settings
-from pipeline.tracking import connection, runs
+from pipeline.prices.store.snapshot import Snapshot
+from pipeline.tracking import connection
+from pipeline.tracking.mlflow_run import MlflowRun
 from tests.tracking.material import AS_OF, model_card
 
 
@@ -31,8 +33,8 @@ def client(settings: Settings) -> Any:
 
 
 @pytest.fixture
-def run_id(settings: Settings) -> str:
-    return runs.open_run(
+def run(settings: Settings) -> MlflowRun:
+    return MlflowRun.open(
         settings, experiment="daily-forecast", key="run-1", name="2013-02-28 lstm", tags={"network": "lstm"}
     )
 
@@ -62,10 +64,15 @@ def prices() -> pd.DataFrame:
 
 
 @pytest.fixture
-def snapshot(tmp_path: Path, prices: pd.DataFrame) -> Path:
+def run_id(run: MlflowRun) -> str:
+    return run.run_id
+
+
+@pytest.fixture
+def snapshot(tmp_path: Path, prices: pd.DataFrame) -> Snapshot:
     path = tmp_path / "snapshot.parquet"
     prices.assign(session=pd.to_datetime(prices["date"]).dt.date).drop(columns="date").to_parquet(path)
-    return path
+    return Snapshot(path=path, digest="ab" * 32)
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """A backtest is one MLflow run with one below it for each fold, complete and single however often it is logged."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.config import Settings
+from pipeline.prices.store.snapshot import Snapshot
 from pipeline.storage.documents import to_document
-from pipeline.tracking import backtests, runs
+from pipeline.tracking import backtests
+from pipeline.tracking.run_writer import NOTE
 from tests.tracking.material import model_card, scores, training, untrained
 
 SCORES = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0)
@@ -15,7 +18,7 @@ FOLDS = [
     {"number": 1, "first": "2012-06-01", "last": "2012-08-29"},
     {"number": 2, "first": "2012-08-30", "last": "2012-11-30"},
 ]
-TAGS = {"network": "lstm", "as_of": "2012-11-30", "git_commit": "0123abcd"}
+TAGS = {"network": "lstm", "as_of": "2012-11-30", "git_commit": "0123abcd", "refit_every": "63"}
 
 
 def made(weights: str = "e" * 64) -> dict[str, Any]:
@@ -49,11 +52,11 @@ def result() -> dict[str, Any]:
 
 
 @pytest.fixture
-def log_fold(settings: Settings, snapshot: Path) -> Any:
+def log_fold(settings: Settings, snapshot: Snapshot) -> Any:
     def log(fold: dict[str, Any], content: dict[str, Any] | None = None) -> str:
         return backtests.log_fold(
             settings, "b1", fold, content or made(), tags=TAGS, parent_tags=TAGS, snapshot=snapshot
-        )
+        ).run_id
 
     return log
 
@@ -65,7 +68,7 @@ def log_summary(settings: Settings, tmp_path: Path) -> Any:
 
     def log() -> str:
         figures, frame = [tmp_path / "skill.png"], tmp_path / "forecasts.parquet"
-        return backtests.log_summary(settings, "b1", result(), tags=TAGS, figures=figures, frame=frame)
+        return backtests.log_summary(settings, "b1", result(), tags=TAGS, figures=figures, frame=frame).run_id
 
     return log
 
@@ -111,7 +114,7 @@ def test_the_parent_holds_tables_pictures_and_the_frame(log_summary: Any, client
     assert top == {"backtest.json", "figures", "forecasts.parquet", "scores"}
     assert {entry.path for entry in client.list_artifacts(run_id, "figures")} == {"figures/skill.png"}
     assert "scores/by_model.csv" in {entry.path for entry in client.list_artifacts(run_id, "scores")}
-    note = client.get_run(run_id).data.tags[runs.NOTE]
+    note = client.get_run(run_id).data.tags[NOTE]
     assert "490 of 500 origins are scored" in note
     assert "Without a network: 2012-06-01 to 2012-08-29, too little history." in note
 
@@ -150,4 +153,51 @@ def test_a_fold_without_a_network_says_why(log_fold: Any, client: Any) -> None:
         "model": {"network": "lstm"},
     }
     run = client.get_run(log_fold(FOLDS[0], content))
-    assert "no network forecasts 2012-06-01 to 2012-08-29; too little history" in run.data.tags[runs.NOTE]
+    assert "No network forecasts 2012-06-01 to 2012-08-29: too little history" in run.data.tags[NOTE]
+
+
+def test_a_backtest_is_named_by_its_sessions_network_and_refit_interval(
+    log_fold: Any, log_summary: Any, client: Any
+) -> None:
+    fold = log_fold(FOLDS[1])
+    parent = client.get_run(fold).data.tags["mlflow.parentRunId"]
+    assert client.get_run(parent).info.run_name == "until 2012-11-30 lstm, refit every 63"
+    assert log_summary() == parent
+    assert client.get_run(parent).info.run_name == "2012-06-01 to 2012-11-30 lstm, refit every 63"
+    assert client.get_run(fold).info.run_name == "2012-08-30 to 2012-11-30 lstm, fold 2"
+
+
+def test_a_run_that_an_older_version_named_by_its_key_is_renamed(log_summary: Any, client: Any) -> None:
+    run_id = log_summary()
+    client.update_run(run_id, name="b1")
+    assert log_summary() == run_id
+    assert client.get_run(run_id).info.run_name == "2012-06-01 to 2012-11-30 lstm, refit every 63"
+
+
+def test_a_backtest_that_departs_from_the_standing_configuration_says_so(
+    log_summary: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TAGS, "trial", "hidden size 16 instead of 64")
+    run = client.get_run(log_summary())
+    assert run.info.run_name == "2012-06-01 to 2012-11-30 lstm, refit every 63 (trial)"
+    assert "**Trial:** hidden size 16 instead of 64." in run.data.tags[NOTE]
+
+
+def test_the_descriptions_link_to_the_airflow_run(
+    log_fold: Any, log_summary: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = "https://airflow.example/dags/backtest/runs/manual__1"
+    for name, value in (("dag_id", "backtest"), ("run_id", "manual__1"), ("try", "2"), ("url", page)):
+        monkeypatch.setitem(TAGS, f"airflow.{name}", value)
+    for run_id in (log_fold(FOLDS[0]), log_summary()):
+        tags = client.get_run(run_id).data.tags
+        assert f"[Airflow run]({page}): dag id `backtest`, run id `manual__1`, try `2`" in tags[NOTE]
+        assert tags["airflow.url"] == page
+        assert tags["mlflow.source.name"] == "backtest"
+
+
+def test_the_score_tables_are_shown_as_tables(log_fold: Any, log_summary: Any, client: Any) -> None:
+    for run_id in (log_fold(FOLDS[0]), log_summary()):
+        shown = json.loads(client.get_run(run_id).data.tags["mlflow.loggedArtifacts"])
+        names = ("by_model", "by_step", "by_symbol")
+        assert shown == [{"path": f"scores/{name}.json", "type": "table"} for name in names]

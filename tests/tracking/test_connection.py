@@ -17,6 +17,8 @@ from pipeline.config import Settings
 from pipeline.errors import MissingInTracking, TrackingUnavailable
 from pipeline.prices.audit_types import Audit
 from pipeline.tracking import connection, registry, runs
+from pipeline.tracking.experiments import experiment_id
+from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.restoring import restore_experiment
 from pipeline.tracking.scores import metrics
 from tests.tracking.material import AS_OF, scores
@@ -38,18 +40,22 @@ def test_a_server_that_is_away_is_named_within_seconds(away: Settings) -> None:
     with pytest.raises(
         TrackingUnavailable, match=r"http://127.0.0.1:\d+ cannot be reached.*make run.*then retry"
     ) as told:
-        runs.open_run(away, experiment="daily-forecast", key="k", name="n", tags={})
+        MlflowRun.open(away, experiment="daily-forecast", key="k", name="n", tags={})
     assert time.monotonic() - began < 10
     assert "secret" not in str(told.value)
     assert told.value.retryable
 
 
+def unknown(settings: Settings) -> MlflowRun:
+    return MlflowRun(settings=settings, run_id="a" * 32)
+
+
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda settings, folder: runs.finish(settings, "a" * 32),
-        lambda settings, folder: runs.log_published(settings, "a" * 32, folder),
-        lambda settings, folder: runs.run_url(settings, "a" * 32),
+        lambda settings, folder: unknown(settings).finish(),
+        lambda settings, folder: runs.log_published(unknown(settings), folder),
+        lambda settings, folder: unknown(settings).url(),
         lambda settings, folder: registry.champion_before(settings, AS_OF),
         lambda settings, folder: registry.promote(settings, "1", AS_OF),
         lambda settings, folder: connection.ping(settings),
@@ -73,21 +79,20 @@ def test_a_file_that_is_no_database_is_named(home: Path) -> None:
 def test_the_printed_command_restores_a_deleted_experiment_and_leaves_nothing_behind(
     settings: Settings, client: Any, tmp_path: Path
 ) -> None:
-    number = connection.experiment_id(client, settings, "daily-forecast")
+    number = experiment_id(client, settings, "daily-forecast")
     client.delete_experiment(number)
     with pytest.raises(MissingInTracking, match="'daily-forecast' was deleted; restore it with `") as told:
-        runs.open_run(settings, experiment="daily-forecast", key="k", name="n", tags={})
+        MlflowRun.open(settings, experiment="daily-forecast", key="k", name="n", tags={})
     assert not told.value.retryable
     assert "has been restored" in typed(str(told.value), tmp_path / "anywhere")
-    assert runs.open_run(settings, experiment="daily-forecast", key="k", name="n", tags={})
+    assert MlflowRun.open(settings, experiment="daily-forecast", key="k", name="n", tags={})
 
 
-def test_the_printed_command_restores_a_deleted_run(
-    settings: Settings, client: Any, run_id: str, tmp_path: Path
-) -> None:
+def test_the_printed_command_restores_a_deleted_run(client: Any, run: MlflowRun, tmp_path: Path) -> None:
+    run_id = run.run_id
     client.delete_run(run_id)
     with pytest.raises(MissingInTracking, match=f"run {run_id} was deleted; restore it with `") as told:
-        runs.log_audit(settings, run_id, Audit())
+        runs.log_audit(run, Audit())
     assert "has been restored" in typed(str(told.value), tmp_path / "anywhere")
     assert client.get_run(run_id).info.lifecycle_stage == "active"
 
@@ -121,7 +126,7 @@ def test_a_command_names_where_mlflow_is_and_no_password(uri: str, address: str,
 
 
 def test_artifacts_of_a_direct_database_lie_under_the_home(settings: Settings, client: Any, home: Path) -> None:
-    number = connection.experiment_id(client, settings, "daily-forecast")
+    number = experiment_id(client, settings, "daily-forecast")
     assert client.get_experiment(number).artifact_location == str(home / "mlflow" / "artifacts" / "daily-forecast")
 
 
@@ -135,10 +140,9 @@ def test_two_processes_may_open_a_fresh_store_at_once(home: Path) -> None:
 
 
 def test_importing_the_package_does_not_import_mlflow() -> None:
-    code = (
-        "import sys, pipeline.tracking.runs, pipeline.tracking.registry;"
-        "sys.exit(any(name in sys.modules for name in ('mlflow', 'torch')))"
-    )
+    folder = ROOT / "pipeline" / "tracking"
+    modules = [f"pipeline.tracking.{path.stem}" for path in folder.glob("[a-z]*.py") if path.stem != "served_model"]
+    code = f"import sys, {', '.join(modules)};sys.exit(any(name in sys.modules for name in ('mlflow', 'torch')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
@@ -147,8 +151,8 @@ def test_an_experiment_has_its_view_and_its_kind_also_one_that_an_older_version_
 ) -> None:
     older = client.create_experiment("daily-forecast")
     with connection.connected(settings, "find it") as connected:
-        assert connection.experiment_id(connected, settings, "daily-forecast") == older
-        connection.experiment_id(connected, settings, "live-scores")
+        assert experiment_id(connected, settings, "daily-forecast") == older
+        experiment_id(connected, settings, "live-scores")
     tags = client.get_experiment(older).tags
     assert tags["mlflow.experimentKind"] == "custom_model_development"
     view = json.loads(tags["mlflow.sharedViewState.scores"])

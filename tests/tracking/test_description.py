@@ -7,8 +7,11 @@ from markdown_it import MarkdownIt
 
 from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.model_scores import Scores
+from pipeline.tracking.backtest_description import describe_backtest, describe_fold
+from pipeline.tracking.dataset import Extent
 from pipeline.tracking.description import describe, version_note
 from tests.editions import decision_from, scores_from
+from tests.tracking.material import untrained
 
 GFM = MarkdownIt("gfm-like", {"html": True, "linkify": True})
 ATTACKS = ["<img src=x>", "[a](javascript:alert(1))", "https://evil.example", "a | b\n\n# c", "`x`", "*y*", "@octocat"]
@@ -27,7 +30,7 @@ def test_no_value_of_a_run_is_markup(attack: str) -> None:
     decision = {"promoted": True, "model": attack, "model_version": attack, "champion": champion, "reason": attack}
     harmless, wicked = (
         [
-            describe(tags, dict.fromkeys(("first", "last", "rows"), value), scores_from(told), decision_from(chosen)),
+            describe(tags, Extent(first=value, last=value, rows=value), scores_from(told), decision_from(chosen)),
             version_note(tags, scores_from(told), decision_from(chosen), None),
         ]
         for value, tags, told, chosen in (
@@ -39,13 +42,35 @@ def test_no_value_of_a_run_is_markup(attack: str) -> None:
         assert _tags(attacked) == _tags(plain)
 
 
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_no_value_of_a_backtest_is_markup(attack: str) -> None:
+    def descriptions(value: str) -> list[str]:
+        names = ("source", "exchange", "symbols", "git_commit", "network", "trial", "airflow.dag_id")
+        tags = dict.fromkeys(names, value)
+        fold = {"number": 1, "first": "2012-06-01", "last": "2012-08-29"}
+        outcome = {"trained": False, "reason": value}
+        training = untrained(value)
+        result = {
+            "first": "2012-06-01",
+            "last": "2012-08-29",
+            "refit_every": 63,
+            "folds": [{**fold, **outcome}],
+            "windows": {"scored": 1, "forecast": 2},
+            "scores": {"models": {value: {"crps_bp": 1.0, "coverage_90": 0.9}}},
+        }
+        return [describe_backtest(tags, result), describe_fold(tags, fold, training)]
+
+    for plain, attacked in zip(descriptions("x"), descriptions(attack), strict=True):
+        assert _tags(attacked) == _tags(plain)
+
+
 @pytest.mark.parametrize(
     ("address", "links"), [("https://airflow.example/dags/x", 1), ("javascript:alert(1)", 0), ("//evil.example", 0)]
 )
 def test_only_web_addresses_are_links(address: str, links: int) -> None:
     scores, decision = Scores(), Decision(model="garch", reason="x")
     tags = {"airflow.url": address, "airflow.dag_id": "daily"}
-    assert GFM.render(describe(tags, {}, scores, decision)).count("<a ") == links
+    assert GFM.render(describe(tags, Extent(), scores, decision)).count("<a ") == links
     assert GFM.render(version_note(tags, scores, decision, address)).count("<a ") == 2 * links
 
 

@@ -12,7 +12,10 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import BadSetting, CorruptFile, MissingArtifact, MissingInTracking, MissingStep, PipelineError
-from pipeline.tracking import registry
+from pipeline.storage.atomic_files import sha256_file
+from pipeline.tracking import registration, registry
+from pipeline.tracking.mlflow_run import MlflowRun
+from pipeline.tracking.model_files import download, problem_with
 from tests.tracking.material import AS_OF
 
 DAYS = [date(2013, 2, day) for day in (25, 26, 27, 28)]
@@ -21,13 +24,15 @@ Register = Callable[..., registry.Registered]
 
 @pytest.fixture
 def register(
-    settings: Settings, run_id: str, trained: Callable[..., Path], prices: pd.DataFrame
+    settings: Settings, run: MlflowRun, trained: Callable[..., Path], prices: pd.DataFrame
 ) -> Callable[..., registry.Registered]:
     def register_one(
-        as_of: date = AS_OF, seed: int = 1, run: str = run_id, source: str = "sample"
+        as_of: date = AS_OF, seed: int = 1, run_id: str = run.run_id, source: str = "sample"
     ) -> registry.Registered:
         mine = settings.model_copy(update={"source": source})
-        return registry.register(mine, run, model_dir=trained(as_of, seed), example=prices, tags={})
+        return registration.register(
+            MlflowRun(settings=mine, run_id=run_id), model_dir=trained(as_of, seed), example=prices, tags={}
+        )
 
     return register_one
 
@@ -81,7 +86,7 @@ def test_another_run_of_the_session_shows_the_version_it_shares(
     first = register()
     experiment = client.get_run(first.run_id).info.experiment_id
     other = client.create_run(experiment).info.run_id
-    assert register(run=other) == first
+    assert register(run_id=other) == first
     assert [output.model_id for output in client.get_run(other).outputs.model_outputs] == [first.model_id]
 
 
@@ -118,14 +123,14 @@ def test_a_request_that_was_sent_twice_counts_as_one_version(
 
 
 def test_weights_that_training_did_not_leave_are_refused(
-    trained: Callable[..., Path], settings: Settings, run_id: str, prices: pd.DataFrame
+    trained: Callable[..., Path], run: MlflowRun, prices: pd.DataFrame
 ) -> None:
     folder = trained()
     flip_a_byte(folder / "weights.safetensors")
     with pytest.raises(CorruptFile, match=r"weights\.safetensors has SHA-256"):
-        registry.register(settings, run_id, model_dir=folder, example=prices, tags={})
+        registration.register(run, model_dir=folder, example=prices, tags={})
     with pytest.raises(MissingStep, match=r"no weights\.safetensors and no model\.json"):
-        registry.register(settings, run_id, model_dir=folder / "nothing", example=prices, tags={})
+        registration.register(run, model_dir=folder / "nothing", example=prices, tags={})
 
 
 def test_a_torn_upload_makes_no_version(register: Register, monkeypatch: pytest.MonkeyPatch, client: Any) -> None:
@@ -275,7 +280,7 @@ def test_a_withdrawn_champion_serves_no_run_and_the_one_before_it_does(
     before = registry.champion_before(settings, DAYS[3])
     assert before is not None
     assert before.version == second
-    with pytest.raises(BadSetting, match=f"version {third} of daily-forecast is no champion; champions: "):
+    with pytest.raises(BadSetting, match=f"version {third} of daily-forecast is not a champion; champions: "):
         registry.withdraw(settings, third)
 
 
@@ -284,14 +289,14 @@ def test_of_two_withdrawals_at_once_neither_leaves_the_alias_with_the_others_ver
 ) -> None:
     first, second, third = (versions(day, champion_since=str(day)) for day in DAYS[:3])
     registry.promote(settings, third, DAYS[2])
-    move = registry._move_champion
+    move = type(client).set_registered_model_alias
 
     def moved_late(*arguments: Any) -> None:
-        monkeypatch.setattr(registry, "_move_champion", move)
+        monkeypatch.setattr(type(client), "set_registered_model_alias", move)
         registry.withdraw(settings, second)  # by another process, between the look and the move
         move(*arguments)
 
-    monkeypatch.setattr(registry, "_move_champion", moved_late)
+    monkeypatch.setattr(type(client), "set_registered_model_alias", moved_late)
     latest = registry.withdraw(settings, third)
     assert latest is not None
     assert aliases(client)["champion"] == latest.version == first
@@ -310,11 +315,11 @@ def test_that_there_was_a_champion_is_remembered_for_the_sessions_after_it_and_i
 
 
 def test_a_trial_does_not_become_the_challenger(
-    settings: Settings, run_id: str, trained: Callable[..., Path], prices: pd.DataFrame, register: Register, client: Any
+    run: MlflowRun, trained: Callable[..., Path], prices: pd.DataFrame, register: Register, client: Any
 ) -> None:
     standing = register()
     folder = trained(AS_OF, 2)
-    registry.register(settings, run_id, model_dir=folder, example=prices, tags={"trial": "x"}, challenger=False)
+    registration.register(run, model_dir=folder, example=prices, tags={"trial": "x"}, challenger=False)
     assert aliases(client)["challenger"] == standing.version
 
 
@@ -333,7 +338,7 @@ def test_without_a_champion_left_there_is_no_alias(
 def test_a_version_cannot_be_champion_of_a_session_before_its_own(
     settings: Settings, versions: Callable[..., str]
 ) -> None:
-    with pytest.raises(ValueError, match="has seen 2013-02-28"):
+    with pytest.raises(ValueError, match="was trained up to 2013-02-28"):
         registry.promote(settings, versions(DAYS[3]), DAYS[0])
 
 
@@ -348,7 +353,7 @@ def test_a_download_is_what_was_registered(
 ) -> None:
     made = register()
     for _ in range(2):
-        folder = registry.download(settings, made, tmp_path / "champion")
+        folder = download(settings, made, tmp_path / "champion")
     original = trained()
     for name in ("weights.safetensors", "model.json"):
         assert (folder / name).read_bytes() == (original / name).read_bytes()
@@ -362,17 +367,17 @@ def test_a_flipped_byte_is_noticed_before_anything_loads_it(
     made = register()
     flip_a_byte(next(settings.home.rglob(f"artifacts/artifacts/{name}")))
     with pytest.raises(CorruptFile, match=r"version 1 of daily-forecast \(as of 2013-02-28\).*backup") as told:
-        registry.download(settings, made, tmp_path / "champion")
+        download(settings, made, tmp_path / "champion")
     assert not told.value.retryable
     assert list((tmp_path / "champion").iterdir()) == []
 
 
 def test_a_damaged_copy_is_fetched_again(register: Register, settings: Settings, tmp_path: Path) -> None:
     made = register()
-    folder = registry.download(settings, made, tmp_path / "champion")
+    folder = download(settings, made, tmp_path / "champion")
     flip_a_byte(folder / "weights.safetensors")
-    registry.download(settings, made, folder)
-    assert registry.sha256_file(folder / "weights.safetensors") == made.weights_sha256
+    download(settings, made, folder)
+    assert sha256_file(folder / "weights.safetensors") == made.weights_sha256
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "model.json"])
@@ -381,11 +386,9 @@ def test_a_training_that_is_repeated_uploads_files_that_were_lost(
 ) -> None:
     made = register()
     next(settings.home.rglob(f"artifacts/artifacts/{name}")).unlink()
-    assert registry.problem_with(settings, made).endswith(
-        "withdraw the version (`python -m pipeline champions withdraw`)"
-    )
+    assert problem_with(settings, made).endswith("withdraw the version (`python -m pipeline champions withdraw`)")
     assert register() == made
-    assert registry.problem_with(settings, made) == ""
+    assert problem_with(settings, made) == ""
     assert len(client.search_model_versions(f"name = '{registry.MODEL}'")) == 1
 
 
@@ -395,7 +398,7 @@ def test_a_model_that_was_deleted_in_mlflow_is_not_made_again_behind_the_users_b
     made = register()
     client.delete_logged_model(made.model_id)
     with pytest.raises(MissingArtifact, match=f"its model {made.model_id} was deleted in MLflow; withdraw"):
-        registry.download(settings, made, settings.home / "champion")
+        download(settings, made, settings.home / "champion")
 
 
 @pytest.mark.parametrize(

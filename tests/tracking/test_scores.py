@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.evaluation.model_scores import Scores
 from pipeline.storage.documents import to_document
+from pipeline.tracking.dataset import Extent
 from pipeline.tracking.description import describe, gate, version_note
 from pipeline.tracking.scores import by_step, metrics, write_tables
 from tests.editions import scores_from
@@ -98,10 +99,10 @@ def test_the_comparisons_are_a_table_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_description_tells_the_tests_and_what_is_suspect() -> None:
-    text = describe({"network": "lstm"}, {}, TESTED, decision(suspect=SUSPECT))
+    text = describe({"network": "lstm"}, Extent(), TESTED, decision(suspect=SUSPECT))
     assert "| lstm against ewma_historical | +3.50 | 2.00 | 0.020 | – |" in text
     assert "**Suspect: lstm.** Its direction over all steps is right in 60.0 %." in text
-    assert "Suspect" not in describe({"network": "lstm"}, {}, TABLE, decision())
+    assert "Suspect" not in describe({"network": "lstm"}, Extent(), TABLE, decision())
 
 
 def test_a_version_says_how_good_it_was_what_was_decided_and_where_it_comes_from() -> None:
@@ -119,6 +120,18 @@ def test_a_version_says_how_good_it_was_what_was_decided_and_where_it_comes_from
 def test_the_tag_of_a_suspect_run_begins_with_the_word() -> None:
     assert gate(decision(promoted=False, suspect={"lstm": ["x"]})) == "suspect: baseline published"
     assert gate(decision(promoted=False, suspect={})) == "baseline published"
+
+
+def test_a_table_for_mlflow_has_the_rows_of_its_csv_in_six_digits(tmp_path: Path) -> None:
+    table = scores(lstm=82.123456789, ewma_historical=float("nan"))
+    assert write_tables(table, tmp_path) == ["scores/by_model.json", "scores/by_step.json", "scores/by_symbol.json"]
+    shown = json.loads((tmp_path / "by_model.json").read_text())
+    with (tmp_path / "by_model.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert shown["columns"] == list(rows[0])
+    crps = shown["columns"].index("crps_bp")
+    assert [(row[0], row[crps]) for row in shown["data"]] == [("lstm", 82.1235), ("ewma_historical", None)]
+    assert rows[0]["crps_bp"] == "82.123456789"
 
 
 def test_tables_hold_every_model_step_and_symbol(tmp_path: Path) -> None:

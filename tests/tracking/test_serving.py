@@ -19,6 +19,8 @@ from pipeline.forecast_schema import LEVELS
 from pipeline.modeling.forecaster import Forecaster
 from pipeline.modeling.serving import forecast_from_prices
 from pipeline.tracking import registry
+from pipeline.tracking.mlflow_run import MlflowRun
+from pipeline.tracking.registration import register
 from tests.tracking.material import AS_OF, save_forecaster
 
 PATIENCE = 60.0
@@ -31,10 +33,10 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def served(settings: Settings, run_id: str, history: pd.DataFrame, tmp_path: Path) -> Iterator[str]:
+def served(settings: Settings, run: MlflowRun, history: pd.DataFrame, tmp_path: Path) -> Iterator[str]:
     """The address of a server of the champion, as docs/serving.md starts it."""
     save_forecaster(tmp_path / "model")
-    made = registry.register(settings, run_id, model_dir=tmp_path / "model", example=history.tail(60), tags={})
+    made = register(run, model_dir=tmp_path / "model", example=history.tail(60), tags={})
     registry.promote(settings, made.version, AS_OF)
     port, elsewhere = free_port(), tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import __version__
-from pipeline.modeling.baselines import BASELINES
+from pipeline.forecast_schema import BASELINES
 from tests.conftest import ROOT
 from tests.wheel.conftest import Installation
 

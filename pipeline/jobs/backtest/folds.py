@@ -168,12 +168,12 @@ def _by_network(view: View, trained: "Retrained", weights_sha256: str) -> pd.Dat
 
 
 def _by_baselines(view: View) -> list[pd.DataFrame]:
-    from pipeline.modeling.baselines import BASELINES
+    from pipeline.modeling.baselines import BASELINE_MODELS
 
     settings, frames = view.settings, []
-    for name, baseline in BASELINES.items():
-        quantiles_NHQ = baseline(view.features, view.origins, horizon=settings.horizon, levels=LEVELS)
-        frames.append(_frame(view, view.origins, view.as_of_N, quantiles_NHQ, name, view.digest[:_VERSION]))
+    for name, baseline in BASELINE_MODELS.items():
+        made = baseline(view.features, view.origins, horizon=settings.horizon, levels=LEVELS)
+        frames.append(_frame(view, view.origins, view.as_of_N, made.quantiles_NHQ, name, view.digest[:_VERSION]))
     return frames
 
 

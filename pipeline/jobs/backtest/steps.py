@@ -84,26 +84,23 @@ def backtest_fold(
 
     A fold that is kept whole, made by the same code from the same prices and settings, is not made again.
     """
-    from pipeline.tracking import runs
     from pipeline.tracking.backtests import log_fold
 
     this = Run.from_dict(run)
     kept = one_fold.kept(this, fold)
     made = kept or one_fold.make(this, fold, progress)
-    frozen = snapshot_of(this)
-    run_id = log_fold(
+    logged = log_fold(
         this.settings,
         this.key,
         fold,
         made,
         tags=_tags(this, fold, try_number=try_number),
         parent_tags=_tags(this),
-        snapshot=frozen.path,
-        address=frozen.address,
+        snapshot=snapshot_of(this),
     )
     crps = {name: round(values.crps_bp, 2) for name, values in scores_of(made["scores"]).models.items()}
     told = {"trained": made["trained"], "reason": made["reason"], "anew": kept is None, "crps_bp": crps}
-    return {**told, "mlflow_url": runs.run_url(this.settings, run_id)}
+    return {**told, "mlflow_url": logged.url()}
 
 
 def backtest_summary(
@@ -115,7 +112,6 @@ def backtest_summary(
     """
     from pipeline.publishing.charts import backtest_png
     from pipeline.publishing.tables import backtest_tables
-    from pipeline.tracking import runs
     from pipeline.tracking.backtests import log_summary
 
     this = Run.from_dict(run)
@@ -133,10 +129,15 @@ def backtest_summary(
     tags = _tags(this, try_number=try_number)
     with this.kept.making("figures") as folder, this.reading(_FRAME, made_by="backtest") as path:
         figures = backtest_png.draw(result, folder)
-        run_id = log_summary(this.settings, this.key, result, tags=tags, figures=figures, frame=path)
-    url = runs.run_url(this.settings, run_id)
+        logged = log_summary(this.settings, this.key, result, tags=tags, figures=figures, frame=path)
     file = str(out or this.kept / _FRAME)
-    return {**result, "file": file, "folder": str(this.kept), "mlflow_run_id": run_id, "mlflow_url": url}
+    return {
+        **result,
+        "file": file,
+        "folder": str(this.kept),
+        "mlflow_run_id": logged.run_id,
+        "mlflow_url": logged.url(),
+    }
 
 
 def backtest_all(
@@ -215,4 +216,6 @@ def _tags(this: Run, fold: Mapping[str, Any] | None = None, *, try_number: int |
     )
     if try_number is None:  # of a run that several tasks open
         tags.pop("airflow.try", None)
+    if this.trial:
+        tags["trial"] = "; ".join(this.trial)
     return tags | {"refit_every": str(settings.refit_every)}

@@ -1,8 +1,8 @@
 """One GARCH(1,1) fitted to one series of returns: variance[k] = ω + α · return[k−1]² + β · variance[k−1].
 
-Bollerslev (1986), with Student's t for the returns (Bollerslev 1987), so that a few wild days do not rule the fit. The
-recursion is `arch`'s compiled one. Its own `fit` takes several times as long: it finds its way by differences, while
-the gradient is at hand (Fiorentini, Calzolari & Panattoni 1996).
+Bollerslev (1986), with Student's t for the returns (Bollerslev 1987), so that a few extreme days do not dominate the
+fit. The recursion is the compiled one of `arch`, whose own `fit` takes several times as long: it uses finite
+differences, while the gradient is known (Fiorentini, Calzolari & Panattoni 1996).
 
 Legend: K returns, P parameters.
 """
@@ -16,19 +16,19 @@ import numpy as np
 from pipeline.modeling.data.features import STILL
 from pipeline.modeling.data.panel import Array
 
-MIN_RETURNS = 250  # a year: with fewer the parameters are mostly chance
-_EXPLOSIVE = 0.9995  # α + β from which the model has no level to return to: its half-life is five years
-_START_DECAY, _START_RETURNS = 0.94, 75  # the variance before the first return is that of the first ones
+MIN_RETURNS = 250  # a year: with fewer the parameters are mostly noise
+_EXPLOSIVE = 0.9995  # α + β from which the variance no longer reverts: a half-life of five years
+_START_DECAY, _START_RETURNS = 0.94, 75  # weights of the first returns in the initial variance
 _ANY_VARIANCE = (1e-300, 1e300)
 
 
 class NoFit(Exception):
-    """There is no model for this series; the message says why."""
+    """No model can be fitted to this series; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Garch:
-    """The parameters of a model, and the variance that it begins with; variances are of one session's log return."""
+    """The parameters of a model and its initial variance, that of one session's log return."""
 
     omega: float
     alpha: float
@@ -36,25 +36,25 @@ class Garch:
     before: float
 
     def variance(self, return_K: Array) -> Array:
-        """Return the variance of each return as seen from the session before it, shape (K,)."""
+        """Return the variance of each return, conditional on the returns before it, shape (K,)."""
         parameters = np.array([self.omega, self.alpha, self.beta])
         return _recursion(parameters, return_K, self.before)
 
     def next_variance(self, return_K: Array) -> Array:
-        """Return the variance of the return after each one, as seen from it, shape (K,)."""
+        """Return the variance of the return after each one, conditional on it, shape (K,)."""
         return self.omega + self.alpha * return_K**2 + self.beta * self.variance(return_K)
 
 
 def fit(return_K: Array) -> Garch:
-    """Return the model of the greatest likelihood. Raises NoFit where there is none to be had.
+    """Return the maximum-likelihood model. Raises NoFit if there is none.
 
-    It begins from the same parameters each time, so that it depends on these returns alone.
+    The search always starts from the same parameters, so the result depends only on the returns.
     """
     if len(return_K) < MIN_RETURNS:
         raise NoFit(f"fewer than {MIN_RETURNS} returns")
     unit = float(np.sqrt(np.mean(return_K**2)))
     if not unit > STILL:
-        raise NoFit("prices that hardly move")
+        raise NoFit("prices that barely move")
     likelihood = _Likelihood(return_K / unit)
     theta_P, converged = likelihood.best()
     if not converged:
@@ -66,10 +66,10 @@ def fit(return_K: Array) -> Garch:
 
 
 class _Likelihood:
-    """The likelihood of returns of unit variance, by parameters that know no bounds but those of `best`.
+    """The likelihood of returns of unit variance, in unconstrained parameters.
 
-    They are the logarithm of ω, the logit of α + β, the logit of α's share of it, and the logarithm of the degrees of
-    freedom beyond two.
+    They are the logarithm of ω, the logit of α + β, the logit of α's share of that sum, and the logarithm of the
+    degrees of freedom above two.
     """
 
     def __init__(self, return_K: Array) -> None:
@@ -78,7 +78,7 @@ class _Likelihood:
         self.before = float(np.average(self._square_K[:_START_RETURNS], weights=weight_K))
 
     def best(self) -> tuple[Array, bool]:
-        """Return the parameters that are most likely, and whether the search came to its end."""
+        """Return the most likely parameters, and whether the search converged."""
         from scipy.optimize import minimize
         from scipy.special import logit
 
@@ -88,7 +88,7 @@ class _Likelihood:
         return found.x, bool(found.success and np.isfinite(found.fun))
 
     def __call__(self, theta_P: Array) -> tuple[float, Array]:
-        """Return the mean negative log likelihood (but for a constant) and its gradient, shape (P,)."""
+        """Return the mean negative log likelihood, up to a constant, and its gradient, shape (P,)."""
         from scipy.signal import lfilter
         from scipy.special import digamma, gammaln
 
@@ -100,7 +100,7 @@ class _Likelihood:
         tail = (beyond + 3) / 2 * np.log1p(wild_K).mean()
         value = gammaln((beyond + 2) / 2) - gammaln((beyond + 3) / 2) + np.log(beyond) / 2
         value += np.log(variance_K).mean() / 2 + tail
-        # What moves the variance directly, by ω, α and β; the rest comes through the variance before.
+        # Direct derivatives of the variance by ω, α and β; the filter adds those through the previous variance.
         direct_PK = np.ones((3, count))
         direct_PK[1:, 0] = self.before
         direct_PK[1, 1:], direct_PK[2, 1:] = self._square_K[:-1], variance_K[:-1]
@@ -132,6 +132,6 @@ def _recursion(parameters_P: Array, return_K: Array, before: float) -> Array:
 
 @cache
 def _process() -> Any:
-    from arch.univariate.volatility import GARCH  # takes two seconds, and not every run needs it
+    from arch.univariate.volatility import GARCH  # takes two seconds; not every run needs it
 
     return GARCH(p=1, o=0, q=1)

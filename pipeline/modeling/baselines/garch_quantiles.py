@@ -1,18 +1,18 @@
-"""GARCH(1,1) with filtered historical simulation: the volatility of a model fitted to each symbol, its past for shape.
+"""GARCH(1,1) with filtered historical simulation: volatility from a fitted model, shape from past outcomes.
 
-The outcomes of the symbol's past, each divided by the volatility that the model saw ahead at its time, are multiplied
-by what it sees ahead now (Barone-Adesi, Giannopoulos & Vosper 1999). Where no model can be had, the forecast is that of
+Past outcomes of the symbol, each divided by the volatility that the model forecast at its time, are multiplied by the
+volatility that it forecasts now (Barone-Adesi, Giannopoulos & Vosper 1999). Without a model the forecast is that of
 `ewma_historical`, counted in the notes.
 
 Legend: S symbols, T sessions, K returns of one symbol, N origins, H horizon, Q quantile levels.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, MutableMapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.modeling.baselines.baseline_forecast import BaselineForecast, BaselineNotes, Count
 from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, NoFit, fit
 from pipeline.modeling.baselines.historical_simulation import ewma_historical, rows_by_symbol
 from pipeline.modeling.baselines.trailing_quantiles import MIN_PAST, trailing
@@ -21,23 +21,16 @@ from pipeline.modeling.data.panel import Array
 from pipeline.modeling.data.windows import Index, Origins
 
 REFIT = 63  # returns between two fits, about a quarter
-FITTED_ON = 1500  # the newest returns that a fit sees, about six years
-OUTCOMES = 1000  # standardised outcomes looked back on: more than the others have, for steadier quantiles
+FITTED_ON = 1500  # returns that a fit uses, the newest, about six years
+OUTCOMES = 1000  # standardised outcomes used: more than for other baselines, for steadier quantiles
 
 
-def garch(
-    features: Features,
-    origins: Origins,
-    *,
-    horizon: int,
-    levels: tuple[float, ...],
-    notes: MutableMapping[str, Any] | None = None,
-) -> Array:
-    """Return quantiles of the cumulative log return, shape (N, H, Q), by each symbol's own GARCH(1,1).
+def garch(features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]) -> BaselineForecast:
+    """Return quantiles by each symbol's own GARCH(1,1).
 
-    A symbol's model is fitted anew after every `REFIT` of its own returns, counted from its first one: which fit an
-    origin gets depends on nothing that comes later, on no other symbol, and not on which other origins are asked for.
-    `notes` gets the number of `fits`, and under `by_ewma` how many symbols and forecasts had none, by reason.
+    A symbol's model is refitted after every `REFIT` of its own returns, counted from its first one: the fit used for an
+    origin depends neither on later sessions, nor on other symbols, nor on which other origins are requested.
+    The notes count the fits, and by reason the forecasts without one.
     """
     return_ST = features.panel.return_ST
     future_STH = future_returns(return_ST, horizon)
@@ -59,12 +52,9 @@ def garch(
                 without[f"fewer than {MIN_PAST} past outcomes"].append(few)
     left_N = np.asarray(np.isnan(out_NHQ).any(axis=(1, 2)))
     if left_N.any():
-        out_NHQ[left_N] = ewma_historical(features, origins.where(left_N), horizon=horizon, levels=levels)
-    if notes is not None:
-        notes["fits"] = fitted
-        if without:
-            notes["by_ewma"] = without.counted(origins)
-    return out_NHQ
+        out_NHQ[left_N] = ewma_historical(features, origins.where(left_N), horizon=horizon, levels=levels).quantiles_NHQ
+    notes = BaselineNotes(fits=fitted, by_ewma=without.counted(origins) if without else None)
+    return BaselineForecast(quantiles_NHQ=out_NHQ, notes=notes)
 
 
 class _Without(defaultdict[str, list[Index]]):
@@ -73,17 +63,13 @@ class _Without(defaultdict[str, list[Index]]):
     def __init__(self) -> None:
         super().__init__(list)
 
-    def counted(self, origins: Origins) -> dict[str, dict[str, int]]:
-        """Return how many symbols and forecasts there are of each."""
-        rows_of = {reason: np.concatenate(parts) for reason, parts in sorted(self.items())}
-        return {
-            reason: {"symbols": len(np.unique(origins.s_N[rows])), "forecasts": len(rows)}
-            for reason, rows in rows_of.items()
-        }
+    def counted(self, origins: Origins) -> dict[str, Count]:
+        """Return how many symbols and forecasts there are, by reason."""
+        return {reason: Count.of(origins, np.concatenate(parts)) for reason, parts in sorted(self.items())}
 
 
 def _models(return_K: Array, there_K: Index, t_N: Index) -> Iterator[tuple[Index, Garch | NoFit]]:
-    """Yield the rows of each fit that the sessions `t_N` call for, and the model or why there is none."""
+    """Yield the rows that share a fit, and the model or why there is none."""
     known_N = np.searchsorted(there_K, t_N, side="right")
     turn_N = np.maximum((known_N - MIN_RETURNS) // REFIT, -1)
     for turn in np.unique(turn_N):
@@ -96,7 +82,7 @@ def _models(return_K: Array, there_K: Index, t_N: Index) -> Iterator[tuple[Index
 
 
 def _volatility_ahead(model: Garch, return_K: Array, horizon: int) -> Array:
-    """Return the volatility of the return over 1..horizon sessions, as seen from each session, shape (K, H).
+    """Return the volatility of the return over 1..horizon sessions, forecast at each session, shape (K, H).
 
     The forecast of the variance k sessions ahead is ω + (α + β) times that of k − 1 (Bollerslev 1986); uncorrelated
     returns add up their variances.
@@ -111,7 +97,7 @@ def _simulated(future_TH: Array, ahead_TH: Array, t_N: Index, levels: tuple[floa
     shaped_TH = future_TH / ahead_TH
     out_NHQ = np.empty((len(t_N), shaped_TH.shape[1], len(levels)))
     for h in range(shaped_TH.shape[1]):
-        # An outcome counts once it has come: the one from h + 1 sessions before the origin at the latest.
+        # Only known outcomes count: the one from h + 1 sessions before the origin at the latest.
         shape_NQ = trailing(shaped_TH[:, h], t_N - h - 1, levels, count=OUTCOMES)
         out_NHQ[:, h] = shape_NQ * ahead_TH[t_N, h, None]
     return out_NHQ

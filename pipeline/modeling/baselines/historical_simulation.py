@@ -1,4 +1,4 @@
-"""Historical simulation: what a symbol's returns did before, as they were or in today's volatility.
+"""Historical simulation: quantiles of a symbol's past returns, as they were or scaled to today's volatility.
 
 Dividing each outcome by the volatility at its time and multiplying by today's is historical simulation with volatility
 updating (Hull & White 1998), also called filtered (Barone-Adesi, Giannopoulos & Vosper 1999).
@@ -6,57 +6,39 @@ updating (Hull & White 1998), also called filtered (Barone-Adesi, Giannopoulos &
 Legend: S symbols, T sessions, N origins, H horizon, Q quantile levels.
 """
 
-from collections.abc import Iterator, MutableMapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.modeling.baselines.baseline_forecast import BaselineForecast, BaselineNotes, Count
 from pipeline.modeling.baselines.trailing_quantiles import pooled, trailing
 from pipeline.modeling.data.features import STILL, Features, future_returns
 from pipeline.modeling.data.panel import Array
 from pipeline.modeling.data.windows import Index, Origins
 
 
-def random_walk(
-    features: Features,
-    origins: Origins,
-    *,
-    horizon: int,
-    levels: tuple[float, ...],
-    notes: MutableMapping[str, Any] | None = None,
-) -> Array:
-    """Return quantiles of the cumulative log return, shape (N, H, Q), from the symbol's own past returns."""
-    return _from_past(features, origins, horizon, levels, notes, by_volatility=False)
+def random_walk(features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]) -> BaselineForecast:
+    """Return quantiles from the symbol's own past returns."""
+    return _from_past(features, origins, horizon, levels, by_volatility=False)
 
 
 def ewma_historical(
-    features: Features,
-    origins: Origins,
-    *,
-    horizon: int,
-    levels: tuple[float, ...],
-    notes: MutableMapping[str, Any] | None = None,
-) -> Array:
-    """Return quantiles of the cumulative log return, shape (N, H, Q), from past returns in today's volatility."""
-    return _from_past(features, origins, horizon, levels, notes, by_volatility=True)
+    features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]
+) -> BaselineForecast:
+    """Return quantiles from the symbol's past returns at today's volatility."""
+    return _from_past(features, origins, horizon, levels, by_volatility=True)
 
 
 def rows_by_symbol(origins: Origins) -> Iterator[tuple[int, Index]]:
-    """Yield each symbol of the origins with the rows it has among them."""
+    """Yield each symbol of the origins with its rows."""
     order_N = np.argsort(origins.s_N, kind="stable")
     symbols, first = np.unique(origins.s_N[order_N], return_index=True)
     yield from zip(symbols.tolist(), np.split(order_N, first[1:]), strict=False)
 
 
 def _from_past(
-    features: Features,
-    origins: Origins,
-    horizon: int,
-    levels: tuple[float, ...],
-    notes: MutableMapping[str, Any] | None,
-    *,
-    by_volatility: bool,
-) -> Array:
+    features: Features, origins: Origins, horizon: int, levels: tuple[float, ...], *, by_volatility: bool
+) -> BaselineForecast:
     future_STH = future_returns(features.panel.return_ST, horizon)
     moving_ST = np.where(features.scale_ST > STILL, features.scale_ST, np.nan)
     out_NHQ = np.empty((len(origins), horizon, len(levels)))
@@ -65,7 +47,7 @@ def _from_past(
         shaped_ST = future_STH[..., step - 1] / (moving_ST * np.sqrt(step))
         own_ST = shaped_ST if by_volatility else future_STH[..., step - 1]
         scale_N = features.scale_ST[origins.s_N, origins.t_N] * np.sqrt(step)
-        # An outcome counts once it has come: the one from `step` sessions before the origin at the latest.
+        # Only known outcomes count: the one from `step` sessions before the origin at the latest.
         last_N = origins.t_N - step
         out_NQ = out_NHQ[:, step - 1]
         for s, rows in rows_by_symbol(origins):
@@ -75,9 +57,8 @@ def _from_past(
             out_NQ *= scale_N[:, None]
         out_NQ[few_N] = _of_market(features, shaped_ST, origins.where(few_N), step, levels) * scale_N[few_N, None]
         borrowed_N |= few_N
-    if notes is not None and borrowed_N.any():
-        notes["borrowed"] = {"symbols": len(np.unique(origins.s_N[borrowed_N])), "forecasts": int(borrowed_N.sum())}
-    return out_NHQ
+    borrowed = Count.of(origins, np.flatnonzero(borrowed_N)) if borrowed_N.any() else None
+    return BaselineForecast(quantiles_NHQ=out_NHQ, notes=BaselineNotes(borrowed=borrowed))
 
 
 def _of_market(features: Features, shaped_ST: Array, origins: Origins, step: int, levels: tuple[float, ...]) -> Array:

@@ -1,4 +1,4 @@
-"""Quantiles of what has come by then: of a symbol's own past values, or of all of a market's.
+"""Trailing quantiles: of a symbol's own past values, or of all values of its market.
 
 Legend: S symbols, T sessions, N points in time, Q quantile levels, W values of a window.
 """
@@ -9,14 +9,14 @@ from pipeline.modeling.data.features import WARM_UP
 from pipeline.modeling.data.panel import Array
 from pipeline.modeling.data.windows import Index
 
-PAST = 500  # outcomes looked back on: two years
-MIN_PAST = 100  # with fewer of its own, a symbol borrows the shape of its market's outcomes
+PAST = 500  # outcomes used: two years
+MIN_PAST = 100  # with fewer of its own, a symbol uses the outcomes of its market
 
 
 def trailing(values_T: Array, last_N: Index, levels: tuple[float, ...], *, count: int = PAST) -> Array:
     """Return quantiles of the last `count` finite values up to each index, shape (N, Q); NaN for fewer than `MIN_PAST`.
 
-    They are those of `np.quantile`, from one sort for all levels.
+    Equal to those of `np.quantile`, with one sort for all levels.
     """
     there = np.flatnonzero(np.isfinite(values_T))
     padded_W = np.concatenate([np.full(count, np.nan), values_T[there]])
@@ -30,7 +30,7 @@ def trailing(values_T: Array, last_N: Index, levels: tuple[float, ...], *, count
 
 
 def pooled(values_ST: Array, last_N: Index, levels: tuple[float, ...]) -> Array:
-    """Return quantiles of a market's values in the `PAST` sessions up to each index; the normal's where none are."""
+    """Return quantiles of a market's values in the `PAST` sessions up to each index; of too few, the normal's."""
     from scipy.stats import norm
 
     out_NQ = np.empty((len(last_N), len(levels)))

@@ -1,10 +1,10 @@
-"""What a network sees of each session, and what it is asked for. Every value at t uses sessions up to t alone.
+"""Inputs and targets of a network. Every value at t uses sessions up to t only.
 
 Legend: S symbols, T sessions, F features, H horizon. Returns are log total returns.
 
 The scale of a symbol is its EWMA volatility (RiskMetrics, J.P. Morgan 1996: variance[t] = 0.94 · variance[t−1] +
 0.06 · return[t]²). Inputs are divided by the scale of the session before, targets by the scale at the origin times
-√step: what is left is nearly the same for all symbols and decades, so one network can serve them all.
+√step: the results are distributed nearly alike for all symbols and decades, so one network can serve them all.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from pipeline.modeling.data.panel import Array, Panel
 DECAY = 0.94
 _SLOW_DECAY = 0.99
 _VOLUME_DECAY = 0.95
-WARM_UP = 20  # returns that make the first volatility
-_CLIP = 8.0  # a feature beyond eight volatilities says no more than eight do
-STILL = 1e-6  # a daily volatility below this is a price that does not move
+WARM_UP = 20  # returns that the first volatility is computed from
+_CLIP = 8.0  # features beyond eight volatilities are clipped
+STILL = 1e-6  # below this daily volatility a price does not move
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Features:
     names: tuple[str, ...] = INPUTS
 
     def of(self, inputs: tuple[str, ...]) -> NDArray[np.float32]:
-        """Return the columns of these inputs, shape (S, T, F). Raises ValueError for one that there is none of."""
+        """Return the columns of these inputs, shape (S, T, F). Raises ValueError for an unknown one."""
         if inputs == self.names:
             return self.x_STF
         unknown = sorted(set(inputs) - set(self.names))
@@ -86,7 +86,7 @@ def future_returns(return_ST: Array, horizon: int) -> Array:
 def ewma_volatility(return_ST: Array, decay: float) -> Array:
     """Return the EWMA volatility known at each session, shape (S, T).
 
-    The first value is the root mean square of the first `WARM_UP` returns; a session without a bar has none.
+    The first value is the root mean square of the first `WARM_UP` returns; NaN before it and without a bar.
     """
     squares_ST = return_ST**2
     there_ST = np.isfinite(squares_ST)
@@ -103,7 +103,7 @@ def ewma_volatility(return_ST: Array, decay: float) -> Array:
 
 
 def _volume_against_average(volume_ST: Array) -> Array:
-    """Return the log of volume against its own EWMA before the session; 0 where there is no volume to speak of."""
+    """Return the log of volume over its EWMA before the session; 0 without volume."""
     with np.errstate(divide="ignore"):
         log_ST = np.log(volume_ST)
     traded_ST = np.isfinite(log_ST)
@@ -119,9 +119,9 @@ def _volume_against_average(volume_ST: Array) -> Array:
 
 
 def _market(values_ST: Array, market_S: NDArray[np.int64]) -> Array:
-    """Return the mean of each session over the symbols of the same market, for every symbol.
+    """Return for every symbol the mean of each session over the symbols of its market.
 
-    Of its own market only: another one's session of the same day may not have closed when this one's has.
+    Other markets do not count: their session of the same day may close later.
     """
     out_ST = np.empty_like(values_ST)
     for market in np.unique(market_S):
@@ -134,6 +134,6 @@ def _market(values_ST: Array, market_S: NDArray[np.int64]) -> Array:
 
 
 def _carried(values_ST: Array) -> Array:
-    """Return the values with gaps filled by the last one before: a symbol's scale outlives a missing bar."""
+    """Return the values with gaps filled forward: a symbol keeps its scale over a missing bar."""
     at_ST = np.where(np.isfinite(values_ST), np.arange(values_ST.shape[1]), 0)
     return np.take_along_axis(values_ST, np.maximum.accumulate(at_ST, axis=1), axis=1)

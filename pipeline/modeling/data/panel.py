@@ -1,7 +1,7 @@
-"""Bars of many symbols as arrays, each market on its own axis of sessions.
+"""Bars of many symbols as arrays; each market has its own session axis.
 
-Legend: S symbols, T sessions, M markets, N windows. The axes of all markets end in the last column; a market with
-fewer sessions begins later, and `days_MT` is `NO_DAY` before that. A session that a symbol has no bar for is NaN.
+Legend: S symbols, T sessions, M markets, N windows. All axes end in the last column; a market with fewer sessions
+begins later, and `days_MT` is `NO_DAY` before that. Values are NaN for a session that a symbol has no bar for.
 """
 
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """What the features are made from. Prices are as quoted; returns see through splits and dividends."""
+    """The data that features are computed from. Prices are as quoted; returns include splits and dividends."""
 
     symbols: tuple[str, ...]
-    market_S: NDArray[np.int64]  # which axis each symbol is on
+    market_S: NDArray[np.int64]  # the axis of each symbol
     days_MT: NDArray[np.datetime64]  # the sessions of each axis, ascending
     open_ST: Array
     high_ST: Array
     low_ST: Array
     close_ST: Array
-    volume_ST: Array  # shares on the scale of the symbol's first bar, so that a split is no jump
-    return_ST: Array  # log total return since the symbol's bar before
+    volume_ST: Array  # shares on the scale of the symbol's first bar, so that a split is not a jump
+    return_ST: Array  # log total return since the symbol's previous bar
 
     @property
     def symbols_array(self) -> NDArray[np.str_]:
@@ -36,7 +36,7 @@ class Panel:
 
     @property
     def last(self) -> int:
-        """Index of the last session, that of every market."""
+        """Index of the last session, the same for every market."""
         return int(self.days_MT.shape[1]) - 1
 
     def days(self, s_N: NDArray[np.int64], t_N: NDArray[np.int64]) -> NDArray[np.datetime64]:
@@ -49,21 +49,21 @@ class Panel:
         return day
 
     def positions(self, symbols_N: NDArray[np.str_], days_N: NDArray[np.datetime64]) -> tuple[NDArray[np.int64], ...]:
-        """Return the indices of symbol and session of each pair; -1 for what the panel does not have."""
+        """Return the indices of symbol and session of each pair; -1 for what is not in the panel."""
         order_S = np.argsort(self.symbols_array)
         at_N = _places(self.symbols_array[order_S], symbols_N)
         s_N = np.where(at_N >= 0, order_S[at_N], -1)
         t_N = np.full(len(s_N), -1, np.int64)
         for market, days_T in enumerate(self.days_MT):
-            mine = (s_N >= 0) & (self.market_S[s_N] == market)
+            of_market_N = (s_N >= 0) & (self.market_S[s_N] == market)
             first = int(np.isnat(days_T).sum())
-            at_N = _places(days_T[first:], days_N[mine].astype("datetime64[D]"))
-            t_N[mine] = np.where(at_N >= 0, at_N + first, -1)
+            at_N = _places(days_T[first:], days_N[of_market_N].astype("datetime64[D]"))
+            t_N[of_market_N] = np.where(at_N >= 0, at_N + first, -1)
         return s_N, t_N
 
 
 def _places(ascending: NDArray[Any], wanted_N: NDArray[Any]) -> NDArray[np.int64]:
-    """Return where each value is in an ascending array, -1 where it is not."""
+    """Return the index of each value in an ascending array, -1 if it is not there."""
     if not len(ascending):
         return np.full(len(wanted_N), -1, np.int64)
     at_N = np.minimum(np.searchsorted(ascending, wanted_N), len(ascending) - 1)

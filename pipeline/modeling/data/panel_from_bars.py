@@ -1,6 +1,6 @@
-"""From a frame of bars to the panel that features are made from.
+"""Conversion of a frame of bars into a panel.
 
-Apart from the panel itself, so that training, which has no frames, does not import pandas: 0.3 s and 65 MiB.
+Separate from the panel, so that training, which has no frames, does not import pandas: 0.3 s and 65 MiB.
 """
 
 from typing import TYPE_CHECKING
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def panel_from_bars(bars: pd.DataFrame, clock: "SessionClock | None" = None) -> Panel:
     """Return the panel of a frame of bars (as in `pipeline.prices.bars`, sorted by symbol and session).
 
-    `clock` gives the market whose sessions a symbol shares, and the session that its axis ends with. Without it all
-    symbols share one axis, which ends with the last bar.
+    `clock` gives the market of a symbol and the session that its axis ends with. Without it all symbols share one
+    axis, which ends with the last bar.
     """
     codes, symbols = pd.factorize(bars["symbol"], sort=True)
     names, market_S = np.unique([_market(clock, symbol) for symbol in symbols], return_inverse=True)
@@ -31,8 +31,8 @@ def panel_from_bars(bars: pd.DataFrame, clock: "SessionClock | None" = None) -> 
     at = np.empty(len(bars), np.int64)
     for market, axis in enumerate(axes):
         days_MT[market, width - len(axis) :] = axis
-        mine = market_S[codes] == market
-        at[mine] = np.searchsorted(axis, days[mine]) + width - len(axis)
+        of_market = market_S[codes] == market
+        at[of_market] = np.searchsorted(axis, days[of_market]) + width - len(axis)
 
     def scattered(values: object) -> Array:
         array_ST = np.full((len(symbols), width), np.nan)

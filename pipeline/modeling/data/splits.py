@@ -1,6 +1,6 @@
-"""Which origins train, which choose when to stop, and which judge: in that order in time, with an embargo between.
+"""Training, validation and test blocks: in this order in time, with an embargo between them.
 
-The blocks are cut by date, on the sessions of the market with the most windows, and hold for all markets: no target of
+The blocks are cut by date, on the sessions of the market with the most windows, and apply to all markets: no target of
 one block lies in the next.
 """
 
@@ -17,7 +17,7 @@ MIN_TRAIN_WINDOWS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """Origins by use. `train` and `validation` are empty where there is too little history to train on."""
+    """Origins by use. `train` and `validation` are empty if there is too little history to train on."""
 
     train: Origins
     validation: Origins
@@ -25,9 +25,9 @@ class Fold:
 
 
 def split(origins: Origins, panel: Panel, *, horizon: int, holdout: int, validation: int) -> Fold:
-    """Return one fold over `origins`, all of whose targets have come.
+    """Return one fold over `origins`, all of whose targets are known.
 
-    The last `holdout` sessions are the test, the `validation` sessions before them the validation.
+    The last `holdout` sessions are the test block, the `validation` sessions before them the validation block.
     """
     if not len(origins):
         return Fold(train=origins, validation=origins, test=origins)
@@ -52,10 +52,10 @@ def _day(panel: Panel, market: int, t: int) -> np.datetime64:
 
 
 def too_little(fold: Fold) -> str | None:
-    """Return in words why a fold cannot train a network, or None."""
+    """Return the reason why a fold cannot train a network, or None."""
     if len(fold.train) >= MIN_TRAIN_WINDOWS and len(fold.validation):
         return None
     return (
-        f"too little history to train on: {len(fold.train)} windows before the held-out sessions, "
+        f"too little history to train on: {len(fold.train)} windows before the holdout sessions, "
         f"at least {MIN_TRAIN_WINDOWS} are needed"
     )

@@ -1,7 +1,7 @@
-"""Windows of features without copies: a strided view over one flat array, gathered by index.
+"""Windows of features without copies: a strided view of one flat array, gathered by index.
 
-Legend: S symbols, T sessions, F features, L context, H horizon, N windows, B batch. A window is named by its
-origin: the symbol `s` and the session `t` it ends with, the last one that the network sees.
+Legend: S symbols, T sessions, F features, L context, H horizon, N windows, B batch. A window is identified by
+its origin: the symbol `s` and the session `t` that it ends with, the last one that the network sees.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Origins:
         return len(self.s_N)
 
     def where(self, mask_N: NDArray[np.bool_]) -> "Origins":
-        """Return the origins where the mask says so."""
+        """Return the origins where the mask is true."""
         return Origins(s_N=self.s_N[mask_N], t_N=self.t_N[mask_N])
 
     def at_rows(self, rows_N: Index) -> "Origins":
@@ -37,7 +37,7 @@ class Origins:
         return Origins(s_N=self.s_N[rows_N], t_N=self.t_N[rows_N])
 
     def evenly(self, at_most: int) -> "Origins":
-        """Return these origins, or where there are more than `at_most` so many of them, evenly spaced."""
+        """Return these origins, or `at_most` of them, evenly spaced, if there are more."""
         if len(self) <= at_most:
             return self
         return self.at_rows(np.linspace(0, len(self) - 1, at_most).astype(np.int64))
@@ -56,13 +56,13 @@ def usable_origins(features: Features, context_length: int) -> Origins:
 
 
 def with_targets(origins: Origins, future_STH: Array) -> Origins:
-    """Return the origins whose targets have all come."""
-    there = np.isfinite(future_STH[origins.s_N, origins.t_N]).all(axis=-1)
-    return Origins(s_N=origins.s_N[there], t_N=origins.t_N[there])
+    """Return the origins whose targets are all known."""
+    known_N = np.asarray(np.isfinite(future_STH[origins.s_N, origins.t_N]).all(axis=-1))
+    return origins.where(known_N)
 
 
 class Windows:
-    """The contexts of all origins, as one view; `gather` copies just the batch asked for."""
+    """The contexts of all origins as one view; `gather` copies a batch."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Windows:
         )
 
     def starts(self, origins: Origins) -> Tensor:
-        """Return where each origin's context begins in the view, shape (N,)."""
+        """Return the index in the view at which each origin's context begins, shape (N,)."""
         return torch.from_numpy(origins.s_N * self._sessions + origins.t_N - self._context_length + 1)
 
     def gather(self, starts_B: Tensor) -> Tensor:

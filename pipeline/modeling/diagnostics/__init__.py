@@ -1,1 +1,1 @@
-"""Diagnostics of a trained network: input drift, and how far back its gradients reach."""
+"""Diagnostics of a trained network: input drift and gradient memory."""

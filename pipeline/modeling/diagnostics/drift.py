@@ -1,8 +1,8 @@
-"""Whether what a network sees today is what it was trained on: the population stability index of each input.
+"""Input drift: the population stability index (PSI) of each input against the training data.
 
-PSI = Σ (p − q) · ln(p / q) over bins, p the share of the recent values in a bin and q that of the training's; the bins
-are tenths of the training's values (Siddiqi 2006, Credit Risk Scorecards, ch. 8). Below 0.1 little has changed, above
-0.25 much has: those are the field's rules of thumb, not tests.
+PSI = Σ (p − q) · ln(p / q) over bins, where p is the share of the recent values in a bin and q that of the training
+values; the bins are deciles of the training values (Siddiqi 2006, Credit Risk Scorecards, ch. 8). Below 0.1 is little
+change, above 0.25 is much: rules of thumb, not tests.
 
 Legend: N windows, F features, B bins.
 """
@@ -13,9 +13,9 @@ from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Array
 from pipeline.modeling.data.windows import Origins
 
-RECENT = 63  # sessions that "today" means: a quarter
+RECENT = 63  # sessions that count as recent: a quarter
 _BINS = 10
-_LEAST = 1e-4  # an empty bin would be infinitely far
+_LEAST = 1e-4  # smallest share: an empty bin would give an infinite PSI
 
 
 def input_drift(features: Features, train: Origins) -> dict[str, float]:

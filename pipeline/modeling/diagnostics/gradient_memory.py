@@ -1,10 +1,10 @@
-"""How far back a network looks: the size of its forecast's gradient with respect to what it saw k sessions ago.
+"""Gradient memory: the size of a forecast's gradient with respect to the inputs k sessions ago.
 
-A plain RNN multiplies the gradient by the same matrix at every session on the way back, so it shrinks (or grows)
-geometrically: far sessions hardly teach it anything (Bengio, Simard & Frasconi 1994, Learning long-term dependencies
+A plain RNN multiplies the gradient by the same matrix at every session of the backward pass, so it shrinks (or grows)
+geometrically: distant sessions teach it almost nothing (Bengio, Simard & Frasconi 1994, Learning long-term dependencies
 with gradient descent is difficult; Pascanu, Mikolov & Bengio 2013, On the difficulty of training recurrent neural
 networks). An LSTM's cell passes it on as far as its forget gate is open; a feed-forward network over the whole window
-has a weight for each session and no way back to lose anything on.
+has a weight for each session, and no recurrence to lose the gradient in.
 
 Legend: N windows, L context, F features, H horizon, Q quantile levels.
 """
@@ -26,8 +26,8 @@ from pipeline.modeling.torch_runtime import settle
 from pipeline.modeling.training.training_record import GradientCurves, GradientMemory, GradientNumbers
 
 NETWORKS = ("mlp", "rnn", "lstm")
-_WINDOWS = 256  # at the most; evenly spaced over those given
-_SEED = 20_260  # of the signs and of the head that stands in at the start: not the training's
+_WINDOWS = 256  # at most; evenly spaced over those given
+_SEED = 20_260  # of the random signs and of the untrained head, independent of the training
 
 
 def gradient_memory_of(forecaster: Forecaster, features: Features, origins: Origins) -> GradientMemory | None:
@@ -66,13 +66,13 @@ def gradient_memory_of(forecaster: Forecaster, features: Features, origins: Orig
 
 
 def gradient_by_lag(network: nn.Module, x_NLF: Tensor) -> Array:
-    """Return how much the forecast moves with the input of k sessions ago, shape (L,), the last session first.
+    """Return the size of the forecast's gradient by lag, shape (L,), the last session first.
 
         g[k]² = mean over n, h, q of Σ_f (∂ quantile[n, h, q] / ∂ x[n, L − 1 − k, f])²
 
-    in units of the scaled return for a unit of a feature. All quantiles count, not the median alone: what can be
-    forecast of a return is its range. The sum over h and q comes from one pass backward: for signs v of ±1 at random,
-    the mean of (Σ v ∂quantile/∂x)² is the sum of the squares (Hutchinson 1990). The signs are always the same.
+    in units of the scaled return per unit of a feature. All quantiles count, not only the median: what is predictable
+    about a return is its range. One backward pass gives the sum over h and q: for random signs v of ±1, the mean of
+    (Σ v ∂quantile/∂x)² is the sum of the squares (Hutchinson 1990). The signs are always the same.
     """
     network.eval()
     x_NLF = x_NLF.detach().clone().requires_grad_(True)
@@ -81,17 +81,17 @@ def gradient_by_lag(network: nn.Module, x_NLF: Tensor) -> Array:
     signs_NHQ = 2.0 * torch.randint(2, quantiles_NHQ.shape, generator=generator) - 1.0
     (gradient_NLF,) = torch.autograd.grad(quantiles_NHQ, x_NLF, signs_NHQ)
     outputs = quantiles_NHQ[0].numel()
-    # In doubles: the square of a gradient that has vanished is no number in floats.
+    # In float64: the square of a vanished gradient underflows in float32.
     squares_NL = gradient_NLF.double().square().sum(dim=-1) / outputs
     return np.asarray(squares_NL.mean(dim=0).sqrt().flip(0).numpy())
 
 
 def fresh(shape: Shape, start_HQ: Tensor, seed: int) -> nn.Module:
-    """Return the network that a training with this seed begins with, but for its head.
+    """Return the network that a training with this seed starts from, except for its head.
 
-    A training's head begins with zeros, so that its first forecast is the quantiles of the training targets; nothing
-    that it sees moves that, and the gradient is zero at every lag. Here a random head of torch's usual size stands in.
-    It is the same at every lag, so the curve's course is that of the network below; only its height is the head's.
+    A training starts with a head of zeros: its first forecast is the quantiles of the training targets whatever the
+    inputs, and the gradient is zero at every lag. Here the head has torch's usual random initialization instead. It
+    acts on all lags alike, so the shape of the curve is that of the network below; only the height depends on the head.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -102,18 +102,18 @@ def fresh(shape: Shape, start_HQ: Tensor, seed: int) -> nn.Module:
 
 
 def half_life(gradient_L: Sequence[float]) -> int | None:
-    """Return how many of the latest sessions hold half of the sum of a curve; None where all of it is 0.
+    """Return how many of the latest sessions hold half of the sum of a curve; None if it is zero everywhere.
 
-    A network that weighs all sessions alike has half of its context length.
+    For a network that weighs all sessions alike it is half of the context length.
     """
     sums_L = np.cumsum(gradient_L)
     return int(np.searchsorted(sums_L, sums_L[-1] / 2)) + 1 if sums_L[-1] > 0 else None
 
 
 def far_to_near(gradient_L: Sequence[float]) -> float | None:
-    """Return the mean of a curve over the farthest quarter of its lags, over that of the nearest; None if that is 0."""
-    quarter = max(1, len(gradient_L) // 4)
-    near, far = np.mean(gradient_L[:quarter]), np.mean(gradient_L[-quarter:])
+    """Return the mean of a curve over its most distant quarter of lags, over that of the nearest; None if that is 0."""
+    count = max(1, len(gradient_L) // 4)
+    near, far = np.mean(gradient_L[:count]), np.mean(gradient_L[-count:])
     return float(far / near) if near > 0 else None
 
 
@@ -122,5 +122,5 @@ def _head(network: nn.Module) -> QuantileHead:
 
 
 def _rounded(gradient_L: Array) -> tuple[float, ...]:
-    """Six digits: more would be the noise of another processor."""
+    """Round to six digits: further ones differ between processors."""
     return tuple(float(f"{value:.6g}") for value in gradient_L)

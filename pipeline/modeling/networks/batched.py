@@ -1,4 +1,4 @@
-"""Inference in batches that bound memory."""
+"""Inference in chunks of bounded size."""
 
 import torch
 from torch import Tensor, nn
@@ -12,20 +12,20 @@ _CHUNK = 256
 def in_chunks(
     network: nn.Module, windows: Windows, starts_N: Tensor, workers: Workers | None = None, *, bf16: bool = False
 ) -> Tensor:
-    """Return what a network says of the windows that begin there, (N, H, Q), on the CPU and in training mode as it was.
+    """Return the quantiles of the windows that begin at `starts_N`, shape (N, H, Q), on the CPU.
 
-    A chunk at a time: larger batches fall out of the cache. In fp32 unless `bf16`.
+    Chunks fit the processor's cache. In fp32 unless `bf16`. The network returns to the mode (training or not) it had.
     """
 
-    def of(part: Tensor) -> Tensor:
+    def quantiles(part: Tensor) -> Tensor:
         x_BLF = windows.gather(part)
         with torch.inference_mode(), torch.autocast(x_BLF.device.type, torch.bfloat16, enabled=bf16):
             quantiles_BHQ: Tensor = network(x_BLF)
             return quantiles_BHQ.float().cpu()
 
-    trained = network.training
+    training = network.training
     network.eval()
     parts = torch.split(starts_N, _CHUNK)
-    quantiles_NHQ = torch.cat(workers.each(of, parts) if workers else [of(part) for part in parts])
-    network.train(trained)
+    quantiles_NHQ = torch.cat(workers.map(quantiles, parts) if workers else [quantiles(part) for part in parts])
+    network.train(training)
     return quantiles_NHQ

@@ -1,10 +1,11 @@
-"""The way of an LSTM and an RNN over all sessions and back, compiled.
+"""Compiled forward and backward passes of an LSTM and an RNN over all sessions.
 
-torch's own layers on a CPU spend as long on what is element-wise as on matrix products: half of an inference, a third
-of a training step. Here one loop does it, between products by BLAS, and without Python's lock: several threads
-hardly meet. Compiled code is kept beside this file or in the user's cache folder, and made anew for another processor.
+On a CPU, torch's own layers spend as much time on element-wise operations as on matrix products: half of an inference,
+a third of a training step. Here a single compiled loop does them between BLAS products, without the GIL, so that
+threads rarely wait for each other. Compiled code is cached next to this file or in the user's cache folder, per
+processor.
 
-Legend: L context, B batch, D width, K columns of a row (input, output before, one); G = 4 D, the gates in torch's
+Legend: L context, B batch, D width, K columns of a row (input, previous output, one); G = 4 D, the gates in torch's
 order: input, forget, cell, output.
 """
 
@@ -18,11 +19,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 _Kernel = Callable[..., None]
 
-# Sums may be taken in another order and divisions become products, but a NaN stays a NaN: a training that has gone
-# astray must not look like one that has not.
+# Sums may be reordered and divisions become products, but a NaN stays a NaN: a training that diverges must not look
+# like one that does not.
 _FAST = {"contract", "arcp", "nsz", "reassoc", "afn"}
 _ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
-_LEAST, _MOST = np.float32(-87), np.float32(87)  # beyond, exp is no normal float32
+_LEAST, _MOST = np.float32(-87), np.float32(87)  # beyond these, exp is not a normal float32
 _PER_LOG2 = np.float32(np.log2(np.e))
 _LOG2_HIGH = np.float32(0.693359375)  # log 2 in two parts, so that n log 2 is exact in the first (Cody & Waite 1980)
 _LOG2_LOW = np.float32(np.log(2) - 0.693359375)
@@ -30,12 +31,12 @@ _E7, _E6, _E5, _E4, _E3 = (np.float32(1 / n) for n in (5040, 720, 120, 24, 6))  
 
 
 def _compiled(**options: Any) -> Callable[[_Kernel], _Kernel]:
-    """Compile at the first call, kept on disk where there is a folder to keep it in."""
+    """Compile at the first call, and cache the code on disk if a folder is writable."""
 
     def compile_(function: _Kernel) -> _Kernel:
         try:
             compiled: _Kernel = njit(function, cache=True, **options)
-        except RuntimeError:  # no folder can be written to: compiled anew in each process
+        except RuntimeError:  # no folder is writable: compiled in each process
             compiled = njit(function, **options)
         return compiled
 
@@ -44,7 +45,7 @@ def _compiled(**options: Any) -> Callable[[_Kernel], _Kernel]:
 
 @njit(inline="always", fastmath=_FAST)
 def _sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(−x)), within 2e-7 of it; exp(y) = 2^n · exp(r), with 2^n made from its bits."""
+    """1 / (1 + exp(−x)), to within 2e-7; exp(y) = 2^n · exp(r), with 2^n built from its bits."""
     y = -x
     y = _LEAST if y < _LEAST else y
     y = _MOST if y > _MOST else y
@@ -58,9 +59,10 @@ def _sigmoid(x: Any) -> Any:
 
 @njit(nogil=True, fastmath=_FAST, error_model="numpy")
 def lstm_forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_BD: Floats, out_BD: Floats) -> None:
-    """Turn pre-activations into gates in place, and write the new cell, its tanh, and the output.
+    """Turn pre-activations into gates in place; write the new cell, its tanh, and the output.
 
-    The pre-activations of the cell gate come doubled, since tanh(x) = 2 sigmoid(2 x) − 1. `cell_BD` may be `before_BD`.
+    The pre-activations of the cell gate are passed doubled, since tanh(x) = 2 sigmoid(2 x) − 1. `cell_BD` may be
+    `before_BD`.
     """
     width = before_BD.shape[1]
     for b in range(before_BD.shape[0]):
@@ -70,7 +72,7 @@ def lstm_forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_
         i_D, f_D = gates_G[:width], gates_G[width : 2 * width]
         g_D, o_D = gates_G[2 * width : 3 * width], gates_G[3 * width :]
         before_D, cell_D, squashed_D, out_D = before_BD[b], cell_BD[b], squashed_BD[b], out_BD[b]
-        # One short loop for each result: a longer one would write where it reads, and the compiler would not vectorise.
+        # A short loop per result: a longer one would write where it reads, which the compiler does not vectorise.
         for k in range(width):
             g_D[k] = _TWO * g_D[k] - _ONE
         for k in range(width):
@@ -85,10 +87,10 @@ def lstm_forward(gates_BG: Floats, before_BD: Floats, cell_BD: Floats, squashed_
 def _lstm_backward(
     gates_BG: Floats, before_BD: Floats, squashed_BD: Floats, by_out_BD: Floats, by_cell_BD: Floats, spare_D: Floats
 ) -> None:
-    """Turn the gates into the gradients by their pre-activations (not doubled), in place.
+    """Turn the gates into gradients with respect to their pre-activations (not doubled), in place.
 
-    `by_out_BD` is the loss's gradient by this step's output; `by_cell_BD` that by its cell through later steps, and
-    becomes that by the cell before. `spare_D` is written to.
+    `by_out_BD` is the gradient of the loss with respect to this step's output. `by_cell_BD` is that with respect to its
+    cell through later steps, and becomes that with respect to the previous cell. `spare_D` is scratch space.
     """
     width = before_BD.shape[1]
     for b in range(before_BD.shape[0]):
@@ -116,7 +118,7 @@ def _lstm_backward(
 
 @njit(nogil=True, fastmath=_FAST, error_model="numpy")
 def _rnn_forward(pre_BD: Floats, out_BD: Floats) -> None:
-    """Write the outputs, tanh of the pre-activations, which come doubled: tanh(x) = 2 sigmoid(2 x) − 1."""
+    """Write the outputs, tanh of the pre-activations, which are passed doubled: tanh(x) = 2 sigmoid(2 x) − 1."""
     for b in range(pre_BD.shape[0]):
         pre_D, out_D = pre_BD[b], out_BD[b]
         for k in range(pre_BD.shape[1]):
@@ -125,7 +127,7 @@ def _rnn_forward(pre_BD: Floats, out_BD: Floats) -> None:
 
 @njit(nogil=True, fastmath=_FAST, error_model="numpy")
 def _rnn_backward(out_BD: Floats, by_out_BD: Floats, by_pre_BD: Floats) -> None:
-    """Write the gradients by the pre-activations (not doubled) from those by the outputs."""
+    """Write the gradients of the pre-activations (not doubled) from those of the outputs."""
     for b in range(out_BD.shape[0]):
         out_D, by_out_D, by_pre_D = out_BD[b], by_out_BD[b], by_pre_BD[b]
         for k in range(out_BD.shape[1]):
@@ -136,10 +138,10 @@ def _rnn_backward(out_BD: Floats, by_out_BD: Floats, by_pre_BD: Floats) -> None:
 def lstm_run(
     rows_LBK: Floats, weight_KG: Floats, gates_LBG: Floats, cell_LBD: Floats, squashed_LBD: Floats, out_LBD: Floats
 ) -> None:
-    """Run over all sessions, writing each output into the row of the next.
+    """Forward pass over all sessions; each output is written into the row of the next session.
 
-    With gates for each session all is kept for the way back; with one, each session is written over the one before.
-    The weights of the cell gate come doubled.
+    With gates for every session, what the backward pass needs is kept; with gates for one, each session overwrites the
+    previous one. The weights of the cell gate are passed doubled.
     """
     keep = len(gates_LBG) > 1
     for t in range(len(rows_LBK) - 1):
@@ -152,9 +154,9 @@ def lstm_run(
 def lstm_back(
     gates_LBG: Floats, cell_LBD: Floats, squashed_LBD: Floats, by_state_GD: Floats, by_out_LBD: Floats
 ) -> None:
-    """Turn the gates of all sessions into the gradients by their pre-activations, from that by the outputs.
+    """Backward pass: turn the gates of all sessions into gradients of their pre-activations, from those of the outputs.
 
-    `by_out_LBD` has the last session's alone, or each one's.
+    `by_out_LBD` holds the gradient of the last session's output, or of every session's.
     """
     last, every = len(gates_LBG) - 1, len(by_out_LBD) > 1
     by_out_BD = by_out_LBD[-1].copy()
@@ -169,7 +171,7 @@ def lstm_back(
 
 @_compiled(nogil=True, error_model="numpy")
 def rnn_run(rows_LBK: Floats, weight_KD: Floats, pre_BD: Floats, out_LBD: Floats) -> None:
-    """Run over all sessions, writing each output into the row of the next; the weights come doubled."""
+    """Forward pass over all sessions; each output is written into the next row. The weights are passed doubled."""
     for t in range(len(rows_LBK) - 1):
         np.dot(rows_LBK[t], weight_KD, pre_BD)
         _rnn_forward(pre_BD, out_LBD[t + 1])
@@ -177,7 +179,7 @@ def rnn_run(rows_LBK: Floats, weight_KD: Floats, pre_BD: Floats, out_LBD: Floats
 
 @_compiled(nogil=True, error_model="numpy")
 def rnn_back(out_LBD: Floats, by_state_DD: Floats, by_out_LBD: Floats, by_pre_LBD: Floats) -> None:
-    """Write the gradients by the pre-activations of all sessions from that by the outputs, the last one's or each."""
+    """Backward pass: gradients of all pre-activations from those of the outputs, the last one's or every one's."""
     last, every = len(by_pre_LBD) - 1, len(by_out_LBD) > 1
     by_out_BD = by_out_LBD[-1].copy()
     for t in range(last, -1, -1):

@@ -3,8 +3,8 @@
 Legend: B batch, L context, F features, D width, H horizon, Q quantile levels.
 
 - `mlp` sees the whole window at once, with a weight for each session and feature.
-- `rnn` reads session by session and overwrites what it knows each time; gradients of far sessions vanish.
-- `lstm` carries a cell beside its output and learns what to keep, forget and show
+- `rnn` reads session by session and overwrites its state each time; gradients of distant sessions vanish.
+- `lstm` has a cell in addition to its output and learns what to keep, forget and show
   (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000).
 """
 
@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from pipeline.modeling.networks.network_shape import Shape
 from pipeline.modeling.networks.recurrent import Lstm, Rnn
 
-_MAX_STRETCH = 3.0  # a network may widen or narrow a range up to exp(3) times
+_MAX_STRETCH = 3.0  # a network may widen or narrow a range by up to exp(3)
 
 
 class QuantileHead(nn.Module):
-    """Quantiles that cannot cross: a middle one, and gaps upward and downward that are positive by construction.
+    """Quantiles that cannot cross: the median, and gaps above and below it that are positive by construction.
 
-    It starts from the quantiles of the training targets, which is a good forecast already; what is learnt is
-    where a window differs from them.
+    It starts from the quantiles of the training targets, already a good forecast, and learns how a window differs.
     """
 
     start_HQ: Tensor
@@ -48,7 +47,7 @@ class QuantileHead(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """An LSTM or a plain RNN over the window; its last output goes to the head."""
+    """An LSTM or a plain RNN over the window; the head reads its last output."""
 
     def __init__(self, kind: type[Lstm] | type[Rnn], shape: Shape, width: int, start_HQ: Tensor) -> None:
         super().__init__()
@@ -84,7 +83,7 @@ class FeedForward(nn.Module):
 def build(shape: Shape, start_HQ: Tensor) -> nn.Module:
     """Return the network that `shape` names, with about as many parameters as the LSTM of that width.
 
-    `start_HQ` are the quantiles to start from, ascending in Q.
+    `start_HQ` holds the quantiles to start from, ascending in Q.
     """
     if shape.network == "lstm":
         return Recurrent(Lstm, shape, shape.hidden_size, start_HQ)

@@ -1,12 +1,12 @@
-"""torch's LSTM and RNN layers with a faster way to the same numbers on a CPU.
+"""torch's LSTM and RNN layers with a faster implementation on a CPU.
 
-Input, output before and bias lie side by side, so that each session is one matrix product, and what is element-wise is
-compiled (`kernels`). The weights of all sessions get their gradient from one product at the end, and a gradient by the
-inputs is made only where somebody asks. Parameters are torch's own, by name and order: weights trained here load there,
-and on a GPU, under autocast or without numba it is torch's layer that runs.
+Input, previous output and bias lie side by side, so that each session is one matrix product; element-wise operations
+are compiled (`kernels`). The gradient of the weights is one product over all sessions at the end; the gradient of the
+inputs is computed only on request. Parameters have torch's names and order, so weights are interchangeable. On a GPU,
+under autocast or without numba, torch's own layer runs.
 
 Legend: B batch, L context, I inputs, D width, G columns of the pre-activations (LSTM 4 D, RNN D), K = I + D + 1 columns
-of a row (input, output before, one).
+of a row (input, previous output, one).
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 
 
 class Lstm(nn.LSTM):
-    """`nn.LSTM` over whole windows, batch first; `last` is its only way in that is faster."""
+    """`nn.LSTM` over whole windows, batch first; only `last` is faster."""
 
     def last(self, x_BLI: Tensor) -> Tensor:
         """Return the top layer's output at the last session, shape (B, D)."""
@@ -28,7 +28,7 @@ class Lstm(nn.LSTM):
 
 
 class Rnn(nn.RNN):
-    """`nn.RNN` with tanh over whole windows, batch first; `last` is its only way in that is faster."""
+    """`nn.RNN` with tanh over whole windows, batch first; only `last` is faster."""
 
     def last(self, x_BLI: Tensor) -> Tensor:
         """Return the top layer's output at the last session, shape (B, D)."""
@@ -59,7 +59,7 @@ def _last(cell: Lstm | Rnn, x_BLI: Tensor) -> Tensor:
 
 
 class _Rows:
-    """What each session's matrix product reads, (L + 1, B, K), and in it the outputs: of each row the one before."""
+    """The operands of each session's matrix product, (L + 1, B, K), including the output of the previous session."""
 
     def __init__(self, x_LBI: Tensor, width: int) -> None:
         self.length, batch, self.inputs = x_LBI.shape
@@ -74,12 +74,12 @@ class _Rows:
         return (self.out_LBD[self.length] if last else self.out_LBD[1:]).clone()
 
     def gradient(self, by_pre_LBG: Tensor) -> Tensor:
-        """Return the gradient by the weights (K, G), from that by the pre-activations of all sessions."""
+        """Return the gradient of the weights, (K, G), from that of the pre-activations of all sessions."""
         return self.all_LBK[: self.length].flatten(0, 1).T @ by_pre_LBG.flatten(0, 1)
 
 
 class _Steps(ABC):
-    """The sessions of one layer, and with `back` the way back."""
+    """Forward pass of one layer over all sessions; `back` is its backward pass."""
 
     def __init__(self, rows: _Rows, by_input_GI: Tensor, by_state_GD: Tensor, bias_G: Tensor, *, keep: bool) -> None:
         self.rows, self.width = rows, by_state_GD.shape[1]
@@ -87,13 +87,13 @@ class _Steps(ABC):
 
     @abstractmethod
     def run(self, weight_KG: Tensor, *, keep: bool) -> None:
-        """Write the outputs into the rows, and with `keep` keep what the way back needs."""
+        """Write the outputs into the rows; `keep` retains what the backward pass needs."""
 
     @abstractmethod
     def back(self, by_out: Tensor, by_state_GD: Tensor) -> Tensor:
-        """Return the gradient by the pre-activations, (L, B, G), from that by the output, (B, D) or (L, B, D).
+        """Return the gradient of the pre-activations, (L, B, G), from that of the output, (B, D) or (L, B, D).
 
-        It can be asked for once: what was kept is overwritten.
+        To be called once: what was kept is overwritten.
         """
 
 
@@ -105,12 +105,12 @@ class _Lstm(_Steps):
         self.gates_LBG = rows.all_LBK.new_empty(depth, batch, 4 * width)
         self.squashed_LBD = rows.all_LBK.new_empty(depth, batch, width)
         self.cell_LBD = rows.all_LBK.new_zeros(depth + 1, batch, width)
-        given = (rows.all_LBK, weight_KG, self.gates_LBG, self.cell_LBD, self.squashed_LBD, rows.out_LBD)
-        kernels().lstm_run(*(each.numpy() for each in given))
+        arrays = (rows.all_LBK, weight_KG, self.gates_LBG, self.cell_LBD, self.squashed_LBD, rows.out_LBD)
+        kernels().lstm_run(*(array.numpy() for array in arrays))
 
     def back(self, by_out: Tensor, by_state_GD: Tensor) -> Tensor:
-        given = (self.gates_LBG, self.cell_LBD, self.squashed_LBD, by_state_GD.detach(), _by_session(by_out))
-        kernels().lstm_back(*(each.numpy() for each in given))
+        arrays = (self.gates_LBG, self.cell_LBD, self.squashed_LBD, by_state_GD.detach(), _by_session(by_out))
+        kernels().lstm_back(*(array.numpy() for array in arrays))
         return self.gates_LBG
 
 
@@ -119,14 +119,14 @@ class _Rnn(_Steps):
         del keep  # the outputs lie in the rows in any case
         rows = self.rows
         pre_BD = rows.all_LBK.new_empty(rows.all_LBK.shape[1], self.width)
-        given = (rows.all_LBK, 2.0 * weight_KG, pre_BD, rows.out_LBD)
-        kernels().rnn_run(*(each.numpy() for each in given))
+        arrays = (rows.all_LBK, 2.0 * weight_KG, pre_BD, rows.out_LBD)
+        kernels().rnn_run(*(array.numpy() for array in arrays))
 
     def back(self, by_out: Tensor, by_state_GD: Tensor) -> Tensor:
         out_LBD = self.rows.out_LBD
         by_pre_LBD = out_LBD.new_empty(self.rows.length, *out_LBD.shape[1:])
-        given = (out_LBD, by_state_GD.detach(), _by_session(by_out), by_pre_LBD)
-        kernels().rnn_back(*(each.numpy() for each in given))
+        arrays = (out_LBD, by_state_GD.detach(), _by_session(by_out), by_pre_LBD)
+        kernels().rnn_back(*(array.numpy() for array in arrays))
         return by_pre_LBD
 
 
@@ -166,7 +166,7 @@ class _Layer(torch.autograd.Function):
 
 
 def kernels() -> ModuleType:
-    """Return the compiled part, which is known to be there."""
+    """Return the compiled kernels, known to be available."""
     found = compiled_kernels()
     assert found is not None
     return found
@@ -174,9 +174,9 @@ def kernels() -> ModuleType:
 
 @cache
 def compiled_kernels() -> ModuleType | None:
-    """The compiled part; None where numba is not installed, as on a server that only answers forecasts.
+    """Return the compiled kernels; None if numba is not installed, as on a server that only forecasts.
 
-    Its BLAS, that of scipy, does each product on one thread: several would wait for each other by spinning.
+    Their BLAS (scipy's) uses one thread per product: several would wait for each other by spinning.
     """
     try:
         import scipy.linalg.cython_blas

@@ -1,4 +1,4 @@
-"""Fitting a network: pinball loss on scaled targets, the best moment chosen on the validation block.
+"""The training loop: pinball loss on scaled targets, early stopping on the validation block.
 
 Legend: N windows, B batch, H horizon, Q quantile levels.
 """
@@ -21,15 +21,15 @@ from pipeline.modeling.torch_runtime import Workers, settle, training_device
 from pipeline.modeling.training.adamw import AdamW, clip
 from pipeline.modeling.training.training_record import Precision
 
-_CHECK_EVERY = 50  # steps between two looks at the validation block
-_VALIDATION_WINDOWS = 4096  # at the most; evenly spaced over the block
-_START_WINDOWS = 100_000  # that the first forecast is made from; more would not move its quantiles
+_CHECK_EVERY = 50  # steps between two evaluations of the validation block
+_VALIDATION_WINDOWS = 4096  # at most; evenly spaced over the block
+_START_WINDOWS = 100_000  # whose targets give the initial quantiles; more would not change them
 Progress = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train."""
+    """Hyperparameters of a training."""
 
     steps: int
     batch_size: int
@@ -39,13 +39,13 @@ class Recipe:
     learning_rate: float = 5e-4  # the peak of the schedule
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
-    threads: int = 1  # that the windows of a step are shared out to; another number gives other bits
+    threads: int = 1  # that share the windows of a step; another number gives other bits
     precision: Precision = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """A trained network and how it went: points of (step, value)."""
+    """A trained network and its curves, as points of (step, value)."""
 
     network: nn.Module
     best_step: int
@@ -55,10 +55,10 @@ class Fitted:
 
 
 def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: Progress | None = None) -> Fitted:
-    """Return the network trained on `fold.train`, as it was when it did best on `fold.validation`.
+    """Return the network trained on `fold.train`, with the weights that did best on `fold.validation`.
 
-    The same features, fold, shape and recipe give the same bits on the same machine. `progress` is told the step
-    and the training loss. The network comes back on the CPU, wherever it was trained.
+    The same features, fold, shape and recipe give the same bits on the same machine. `progress` is called with the step
+    and the training loss. The network is returned on the CPU, wherever it was trained.
     """
     settle()
     torch.manual_seed(recipe.seed)
@@ -79,7 +79,7 @@ def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: 
         gradient_of = _Gradient(network, windows, levels_Q.to(device), recipe, workers)
 
         def checked_loss() -> float:
-            # As it is trained: in bf16 no part of it then needs the compiled cells, which cost 120 MiB.
+            # In the precision of the training: bf16 then never loads the compiled cells, which cost 120 MiB.
             bf16 = recipe.precision == "bf16"
             return pinball(in_chunks(network, windows, check_starts_N, workers, bf16=bf16), check_y_NH, levels_Q).item()
 
@@ -126,7 +126,7 @@ def scaled_targets(features: Features, origins: Origins, horizon: int) -> Tensor
 
 
 class _Gradient:
-    """The loss of a batch and its gradient by each parameter. Each worker does a part of the batch."""
+    """The loss of a batch and its gradient for each parameter. Each worker computes a part of the batch."""
 
     def __init__(
         self, network: nn.Module, windows: Windows, levels_Q: Tensor, recipe: Recipe, workers: Workers
@@ -136,12 +136,12 @@ class _Gradient:
         self._bf16 = recipe.precision == "bf16"
 
     def __call__(self, starts_B: Tensor, y_BH: Tensor) -> tuple[float, list[Tensor]]:
-        shared_out = zip(*(torch.tensor_split(each, self._workers.count) for each in (starts_B, y_BH)), strict=True)
-        parts = [(*part, len(part[0]) / len(starts_B)) for part in shared_out if len(part[0])]
-        (loss, gradients), *others = self._workers.each(self._part, parts)
-        for more, by_part in others:  # in the order of the parts, so that the sum is always the same
-            loss += more
-            gradients = [whole + one for whole, one in zip(gradients, by_part, strict=True)]
+        split = zip(*(torch.tensor_split(rows, self._workers.count) for rows in (starts_B, y_BH)), strict=True)
+        parts = [(*part, len(part[0]) / len(starts_B)) for part in split if len(part[0])]
+        (loss, gradients), *others = self._workers.map(self._part, parts)
+        for other_loss, other_gradients in others:  # in the order of the parts: float sums depend on it
+            loss += other_loss
+            gradients = [one + other for one, other in zip(gradients, other_gradients, strict=True)]
         return loss, gradients
 
     def _part(self, part: tuple[Tensor, Tensor, float]) -> tuple[float, list[Tensor]]:

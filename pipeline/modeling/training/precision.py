@@ -1,7 +1,7 @@
-"""Whether training in bf16 pays on this machine.
+"""Whether training in bf16 is faster on this machine.
 
-Only matrix products are done in bf16 (autocast); weights, gates and sums stay in fp32. It is faster where the processor
-has instructions for it, and many times slower where it has none. The RNN and the MLP gain nothing on a CPU.
+Only matrix products are computed in bf16 (autocast); weights, gates and sums stay in fp32. It is faster on processors
+with instructions for it, and many times slower on others. The RNN and the MLP gain nothing on a CPU.
 """
 
 import platform
@@ -16,19 +16,19 @@ from pipeline.modeling.networks.quantile_networks import build
 from pipeline.modeling.torch_runtime import settle
 from pipeline.modeling.training.training_record import Precision
 
-_PAYS_BELOW = 0.85  # of the time in fp32: far enough from 1 that the same machine gives the same answer
+_PAYS_BELOW = 0.85  # times the fp32 time: far enough from 1 that the same machine decides the same way
 _BATCH, _WARM_UP, _TIMED = 256, 2, 5
 
 
 def has_bf16() -> bool:
-    """Return whether this machine can train in bf16: a GPU that knows it, or a processor with instructions for it."""
+    """Return whether this machine can train in bf16: its GPU supports it, or its processor has instructions for it."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def processor() -> str:
-    """Return what kind of processor this is: its model and the instructions that decide about bf16."""
+    """Return the processor's model and the instructions that matter for bf16."""
     known = Path("/proc/cpuinfo")
     of_first = known.read_text().partition("\n\n")[0] if known.is_file() else ""
     values = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in of_first.splitlines())}
@@ -37,10 +37,9 @@ def processor() -> str:
 
 
 def fastest_precision(shape: Shape) -> tuple[Precision, float | None]:
-    """Return what to train a network of this shape in, and the time of a step in bf16 over that in fp32.
+    """Return the faster precision for a network of this shape, and the time of a step in bf16 over that in fp32.
 
-    On a CPU that has bf16 instructions it is measured, which takes a second or two; elsewhere it is known, and there is
-    no ratio.
+    Measured on a CPU with bf16 instructions, which takes a second or two; known elsewhere, where the ratio is None.
     """
     if not has_bf16():
         return "fp32", None
@@ -53,7 +52,7 @@ def fastest_precision(shape: Shape) -> tuple[Precision, float | None]:
 
 
 def step_s(shape: Shape, *, bf16: bool) -> float:
-    """Return the median of a step's CPU seconds, forward and backward."""
+    """Return the median CPU seconds of a step, forward and backward."""
     settle()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

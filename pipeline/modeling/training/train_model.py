@@ -1,4 +1,4 @@
-"""From a fold to a forecaster: what the settings ask for, trained, with the record of the training."""
+"""Train the model that the settings ask for, and record the training."""
 
 import time
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def retrain(
     precision: Precision = "fp32",
     progress: Progress | None = None,
 ) -> Retrained:
-    """Return the forecaster that the settings ask for, trained on `fold.train`, stopped on `fold.validation`.
+    """Return the forecaster that the settings ask for, trained on `fold.train`, stopped early on `fold.validation`.
 
     The same features, fold and settings give the same bits on the same machine.
     """

@@ -4,9 +4,9 @@ from datetime import date
 
 import pandas as pd
 
+from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.backtest import folds
 from pipeline.jobs.run import Run
-from pipeline.modeling.baselines import BASELINES
 from tests.jobs.backtest.walked import COLUMNS, PRICES, Done, folder_of, part, poison, weights
 
 

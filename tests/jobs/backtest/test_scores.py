@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config import Settings
-from pipeline.forecast_schema import LEVELS, quantile_column
-from pipeline.modeling.baselines import BASELINES
+from pipeline.forecast_schema import BASELINES, LEVELS, quantile_column
 from tests.jobs.backtest.walked import COLUMNS, FIRST, LAST, PRICES, Done
 
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline import jobs
 from pipeline.config import Settings
 from pipeline.errors import NothingToForecast
-from pipeline.modeling.baselines import BASELINES
+from pipeline.forecast_schema import BASELINES
 from pipeline.prices.sources.sample import SampleSource
 from tests.jobs.backtest.walked import COLUMNS, LAST, NOW, plan
 

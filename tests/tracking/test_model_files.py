@@ -17,7 +17,10 @@ import requests
 
 from pipeline.config import Settings
 from pipeline.errors import MissingArtifact, TrackingUnavailable
-from pipeline.tracking import registry, runs
+from pipeline.tracking import registry
+from pipeline.tracking.mlflow_run import MlflowRun
+from pipeline.tracking.model_files import download, problem_with
+from pipeline.tracking.registration import register
 from tests.tracking.material import AS_OF
 
 PATIENCE = 120.0
@@ -75,19 +78,19 @@ def test_a_file_that_the_server_has_lost_is_no_outage_and_an_outage_is_no_lost_f
     server: Server, trained: Callable[..., Path], prices: pd.DataFrame, tmp_path: Path
 ) -> None:
     settings = server.settings
-    run_id = runs.open_run(settings, experiment="daily-forecast", key="k", name="n", tags={})
-    made = registry.register(settings, run_id, model_dir=trained(), example=prices, tags={})
+    run = MlflowRun.open(settings, experiment="daily-forecast", key="k", name="n", tags={})
+    made = register(run, model_dir=trained(), example=prices, tags={})
     registry.promote(settings, made.version, AS_OF)
-    assert registry.problem_with(settings, made) == ""
+    assert problem_with(settings, made) == ""
     (weights,) = server.artifacts.rglob(f"{made.model_id}/artifacts/artifacts/weights.safetensors")
     aside = weights.rename(tmp_path / "aside")
     with pytest.raises(MissingArtifact, match=r"weights\.safetensors is missing; restore") as told:
-        registry.download(settings, made, tmp_path / "champion")
+        download(settings, made, tmp_path / "champion")
     assert not told.value.retryable
     assert list((tmp_path / "champion").iterdir()) == []
     aside.rename(weights)
     end(server.process)
     with pytest.raises(TrackingUnavailable, match="cannot be reached"):
-        registry.download(settings, made, tmp_path / "champion")
+        download(settings, made, tmp_path / "champion")
     with pytest.raises(TrackingUnavailable, match="cannot be reached"):
         registry.champion_before(settings, date(2013, 3, 1))
