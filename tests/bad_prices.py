@@ -69,7 +69,7 @@ BAD: dict[str, tuple[pd.DataFrame, str | None]] = {
     "GAP": (spoilt("GAP", "open", -6, np.nan), None),
     "STOPPED": (stopped("STOPPED", 20), None),
 }
-# Those that only a baseline can speak for, with the reason why the network keeps quiet.
+# Symbols that only a baseline can forecast, with the reason why the network abstains.
 STANDS_IN = {
     "NEW": "the network was not trained on it: its history is too short, or it is new",
     "GAP": "fewer than 10 whole sessions in a row",
