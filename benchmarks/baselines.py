@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline.evaluation.metrics import crps_bp, inside
 from pipeline.forecast_schema import LEVELS
 from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
+from pipeline.modeling.baselines.baseline_forecast import BaselineNotes
 from pipeline.modeling.baselines.garch_fit import fit
 from pipeline.modeling.data.features import Features, future_returns, make_features
 from pipeline.modeling.data.panel import Panel
@@ -46,9 +46,8 @@ def _timed(given: argparse.Namespace) -> Iterator[str]:
     yield "|---|---:|---:|---|"
     total = 0.0
     for name, baseline in BASELINE_MODELS.items():
-        notes: dict[str, Any] = {}
         began = time.process_time()
-        baseline(features, origins, horizon=given.horizon, levels=LEVELS, notes=notes)
+        notes = baseline(features, origins, horizon=given.horizon, levels=LEVELS).notes
         evaluated = time.process_time()
         baseline(features, forecastable(features), horizon=given.horizon, levels=LEVELS)
         done = time.process_time()
@@ -69,12 +68,12 @@ def _scored(given: argparse.Namespace) -> Iterator[str]:
     yield "| baseline | CRPS, bp | 1 session ahead | the last one | coverage of 50 % | of 90 % | notes |"
     yield "|---|---:|---:|---:|---:|---:|---|"
     for name, baseline in BASELINE_MODELS.items():
-        notes: dict[str, Any] = {}
-        quantiles_NHQ = baseline(features, origins, horizon=given.horizon, levels=LEVELS, notes=notes)
+        made = baseline(features, origins, horizon=given.horizon, levels=LEVELS)
+        quantiles_NHQ = made.quantiles_NHQ
         crps_H = crps_bp(quantiles_NHQ, actual_NH, LEVELS).mean(axis=0)
         coverage = " | ".join(f"{inside(quantiles_NHQ, actual_NH, LEVELS, share).mean():.1%}" for share in (50, 90))
         crps = " | ".join(f"{value:.2f}" for value in (crps_H.mean(), crps_H[0], crps_H[-1]))
-        yield f"| `{name}` | {crps} | {coverage} | {_in_words(notes)} |"
+        yield f"| `{name}` | {crps} | {coverage} | {_in_words(made.notes)} |"
     yield f"\n{len(features.panel.symbols)} symbols, {len(origins)} forecasts over {given.horizon} sessions"
 
 
@@ -110,9 +109,9 @@ def _holdout(features: Features, count: int, horizon: int) -> Origins:
     return Origins(s_N=s_N, t_N=t_N + last - count + 1)
 
 
-def _in_words(notes: dict[str, Any]) -> str:
-    words = [f"{notes['fits']} fits"] if "fits" in notes else []
-    words += [f"{count['forecasts']} by EWMA for {reason}" for reason, count in notes.get("by_ewma", {}).items()]
+def _in_words(notes: BaselineNotes) -> str:
+    words = [f"{notes.fits} fits"] if notes.fits is not None else []
+    words += [f"{count.forecasts} by EWMA for {reason}" for reason, count in (notes.by_ewma or {}).items()]
     return "; ".join(words)
 
 

@@ -35,7 +35,7 @@ _THUMB = np.log(3.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What the rules say of one file: session, verdict and rule of each finding, and the notes."""
+    """The findings of the rules in one file: session, verdict and rule of each, and the notes."""
 
     bars: pd.DataFrame
     checked: Checked
@@ -57,7 +57,7 @@ def check_file(table: pd.DataFrame, folder: Path, name: str) -> Result:
 
 
 def yahoo_table(path: Path, symbol: str) -> pd.DataFrame:
-    """Read one of the collection's series as the long table that the source `files` takes; stamps stay text."""
+    """Read a series of the collection as a long table for the source `files`; timestamps stay text."""
     frame = pd.read_csv(path).rename(columns=lambda name: name.lower().replace(" ", "_"))
     frame = frame.rename(columns={"datetime": "date", "stock_splits": "splits"})
     return frame.assign(symbol=symbol)[_TABLE]
@@ -107,7 +107,7 @@ def _steps(frame: pd.DataFrame) -> Floats:
 
 
 def thumb(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return the bars that the rule of thumb alarms about."""
+    """Return the bars that the rule of thumb flags."""
     ordered = bars.sort_values(["symbol", "session"], kind="stable")
     before = ordered.groupby("symbol")["close"].shift()
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -117,7 +117,7 @@ def thumb(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def measure_pairs(data: Path, folder: Path, spelling: str) -> pd.DataFrame:
-    """Return one row for each series of the collection: what was to be found, and what was."""
+    """Return one row for each series of the collection: the faults, and the findings."""
     rows = []
     for name, kind, path, fixed in pairs(data):
         symbol = name.replace("-", spelling)
@@ -143,14 +143,14 @@ def measure_pairs(data: Path, folder: Path, spelling: str) -> pd.DataFrame:
                 "thumb_right": len(thumb(right.bars)),
                 "rules": ",".join(sorted(set(found["rule"]))),
                 "rules_right": ",".join(sorted(set(right.checked.verdicts["rule"]))),
-                "notes": ",".join(sorted({note["rule"] for note in result.checked.notes})),
+                "notes": ",".join(sorted({note.rule for note in result.checked.notes})),
             }
         )
     return pd.DataFrame(rows)
 
 
 def measure_clean(data: Path, folder: Path, catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Return findings per 100,000 bars of the large sets, catalogued faults left out."""
+    """Return findings per 100,000 bars of the large sets, without catalogued faults."""
     rows = []
     for name in [*_CLEAN, "sample"]:
         if name == "sample":
@@ -197,7 +197,7 @@ def _rates(result: Result, known: pd.DataFrame) -> dict[str, float]:
 
 
 def measure_catalogue(data: Path, folder: Path, catalogue: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each kind of catalogued fault in the large sets, how many were found, and as what."""
+    """Return, for each kind of catalogued fault in the large sets, how many were found, and by which rules."""
     parts = []
     for name in ["us113_2006_2023", "sp500_2018_2023", "sp500_2013_2018", "raw_unadjusted/prices"]:
         known = catalogue[(catalogue["set"].map(_set_of) == name) & (catalogue["kind"] != "missing_session")]

@@ -23,7 +23,7 @@ from pipeline.database.schema import bars as bars_table
 from pipeline.database.schema import day_number, series
 from pipeline.market.clock import MarketClock
 from pipeline.prices.bars import VALUES, as_bars
-from pipeline.prices.ingestion.ingest import Taken, take_in
+from pipeline.prices.ingestion.ingest import Ingested, ingest_bars
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.quality import check_bars
 from pipeline.prices.store.asof import AsOf
@@ -75,25 +75,25 @@ class Clock:
 
 def load(place: Place, clock: Clock) -> dict[str, Any]:
     """Ingest ten years of every symbol for the first time."""
-    taken = _take_in(place, clock, place.market(revised=False), session=0)
+    taken = _ingest(place, clock, place.market(revised=False), session=0)
     return {"rows": taken.appended.new, "held_back": taken.appended.held_back}
 
 
 def revise(place: Place, clock: Clock) -> dict[str, Any]:
     """Ingest after the vendor has revised some histories: corrections and new generations."""
-    taken = _take_in(place, clock, place.market(), session=0, again=True)
+    taken = _ingest(place, clock, place.market(), session=0, again=True)
     return {"rows": taken.appended.revised, "rewritten": taken.appended.rewritten}
 
 
 def day(place: Place, clock: Clock) -> dict[str, Any]:
     """Ingest one new session, as every evening: an overlap of ten, the rules with a year before it, the store."""
-    taken = _take_in(place, clock, place.market(), session=1 + place.turn)
+    taken = _ingest(place, clock, place.market(), session=1 + place.turn)
     return {"rows": taken.appended.new, "held_back": taken.appended.held_back}
 
 
 def unchanged(place: Place, clock: Clock) -> dict[str, Any]:
     """Ingest the same session again, later: everything is fetched again and nothing is new."""
-    taken = _take_in(place, clock, place.market(), session=1 + place.turn, again=True)
+    taken = _ingest(place, clock, place.market(), session=1 + place.turn, again=True)
     return {"rows": 0, "new": taken.appended.new + taken.appended.revised, "asked": len(taken.requests)}
 
 
@@ -153,13 +153,13 @@ CASES: dict[str, Callable[[Place, Clock], dict[str, Any]]] = {
 }
 
 
-def _take_in(place: Place, clock: Clock, market: Market, *, session: int, again: bool = False) -> Taken:
+def _ingest(place: Place, clock: Clock, market: Market, *, session: int, again: bool = False) -> Ingested:
     """Ingest a session on its evening, or `again` so much later that its answers count as outdated."""
     as_of = MarketClock().at(market.session(session))
     known_at = as_of.market.sessions.complete_at(as_of.as_of) + timedelta(hours=13 if again else 0)
     request, store = Request(symbols=place.names, clock=as_of, known_at=known_at), place.store
     with clock.running(market):
-        return take_in(market, store, request)
+        return ingest_bars(market, store, request)
 
 
 def _known_at(days_later: int) -> datetime:

@@ -98,7 +98,7 @@ def recall_error(contestant: str, seed: int, budget: Budget | None = None) -> fl
 
 
 def windows(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return windows of shape (B, L, F) and the number asked for in each, shape (B,)."""
+    """Return windows, shape (B, L, F), and the target of each, shape (B,)."""
     numbers_BL = 2 * torch.rand(count, SESSIONS, generator=generator) - 1
     at_B = torch.randint(SESSIONS - FAR, (count,), generator=generator)
     marks_BL = nn.functional.one_hot(at_B, SESSIONS).float()

@@ -49,7 +49,7 @@ BAD: dict[str, tuple[pd.DataFrame, str | None]] = {
     "SHORT": (walk("SHORT", COUNT - 10), SHORT),
     "CONSTANT": (spoilt("CONSTANT", PRICES, slice(None), 20.0), "has not moved for so long that it has no volatility"),
     "HALFWAY": (walk("HALFWAY", MIDDLE), None),
-    "GONE": (walk("GONE", 0, COUNT - 30), "30 sessions without one, taken to be delisted"),
+    "GONE": (walk("GONE", 0, COUNT - 30), "30 sessions without one, presumably delisted"),
     "VOLUMENAN": (spoilt("VOLUMENAN", "volume", slice(None), np.nan), None),
     "VOLUMEZERO": (spoilt("VOLUMEZERO", "volume", slice(None), 0.0), None),
     "VOLUMELAST": (spoilt("VOLUMELAST", "volume", -1, np.nan), None),

@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.model_scores import Scores
 from pipeline.forecast_schema import QUANTILES
+from pipeline.prices.audit_types import Audit
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.published_files import SymbolReason
 from pipeline.storage.documents import from_document
@@ -100,7 +101,7 @@ def edition(*, as_of: date = AS_OF, horizon: int = 2, **fields: Any) -> Edition:
             "best_baseline": "ewma_historical",
         },
         "baselines": beside,
-        "audit": {"accept": 240, "warn": 1, "quarantine": 0, "reject": 0, "problems": []},
+        "audit": Audit(accept=240, warn=1),
         "provenance": {"source": "sample", "data_digest": "ab" * 32, "mlflow_run_id": "r1"},
     }
     values = {**given, **fields}

@@ -9,7 +9,12 @@ from pipeline import __version__
 from pipeline.config import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md")), ROOT / "kubernetes" / "README.md"]
+PAGES = [
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(ROOT.glob("*.md")),
+    ROOT / "kubernetes" / "README.md",
+    ROOT / "tests" / "README.md",
+]
 # Said by others than this project.
 FOREIGN = {"required variable … is missing a value", "-9", "Access denied for connection … by Execution API"}
 

@@ -47,7 +47,7 @@ def fit(series: Sequence[Array], asked: Asked) -> Forecast:
 
 
 def main() -> None:
-    """Do what the command line asks."""
+    """Run the walk-forward of the command line."""
     run(fit, model="darts", version=f"darts {version('darts')}")
 
 

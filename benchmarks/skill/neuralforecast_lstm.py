@@ -44,7 +44,7 @@ def fit(series: Sequence[Array], asked: Asked) -> Forecast:
 
 
 def _long(series: Sequence[Array] | Array) -> pd.DataFrame:
-    """Return the series below each other, their values counted from 0."""
+    """Return the series in one long table, with times counted from 0."""
     lengths = [len(one) for one in series]
     return pd.DataFrame(
         {
@@ -71,7 +71,7 @@ def column(level: float) -> str:
 
 
 def main() -> None:
-    """Do what the command line asks."""
+    """Run the walk-forward of the command line."""
     run(fit, model="neuralforecast", version=f"neuralforecast {version('neuralforecast')}")
 
 

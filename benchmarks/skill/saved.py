@@ -8,15 +8,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from pipeline.forecast_schema import BASELINES as BASELINE_NAMES
+from pipeline.forecast_schema import NetworkName
 from pipeline.storage.atomic_files import write_atomic
 
 BASELINES = "baselines"  # the file of the baselines that the product's backtest forecasts
-NETWORKS = ("lstm", "rnn", "mlp")
+NETWORKS: tuple[str, ...] = get_args(NetworkName)
 
 
 @dataclass(frozen=True, kw_only=True)

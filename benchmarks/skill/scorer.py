@@ -39,7 +39,7 @@ _OVERALL = (
 
 
 def score(judged: Judged, forecasters: Sequence[Forecaster]) -> dict[str, Any]:
-    """Return what one table shows, ready for JSON: a row a forecaster, the means over seeds, and pairs of models."""
+    """Return the content of one table as JSON: a row per forecaster, the means over seeds, and pairs of models."""
     heldout, steps = judged.heldout, judged.steps
     sessions = np.unique(heldout.origins_N)
     models = _scores(heldout, steps)
@@ -92,7 +92,7 @@ def _table_row(scores: ModelScores) -> dict[str, Any]:
 
 
 def _sure(heldout: Heldout, name: str, steps: slice, horizon: int) -> dict[str, Any]:
-    """Return how sure direction and MAE are over some of the scored steps, whose longest is `horizon` sessions.
+    """Return the uncertainty of direction and MAE over some of the scored steps, up to `horizon` sessions.
 
     The product's table takes the steps for 1, 2 … in a row; here there may be others between them.
     """
@@ -159,7 +159,7 @@ def _means(
 
 
 def _mean_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the means of the scores that have one."""
+    """Return the means over several rows."""
     names = ("crps_bp", "coverage_50", "coverage_80", "coverage_90", "mae_over_random_walk", "direction", "up")
     steps = [
         {"step": each[0]["step"], **{name: float(np.mean([row[name] for row in each])) for name in names}}

@@ -1,8 +1,8 @@
 """The training data of a peer: one series per symbol, and the part of it that a fold may see.
 
 Quantiles of the returns of single sessions do not add up to quantiles of their sum. So a peer is trained for one `step`
-at a time, on the sum of the last `step` returns at each session; of its `step` outputs only the last is taken, whose
-sum begins after the origin. This runs in the peers' environment: numpy and pandas alone are here.
+at a time, on the sum of the last `step` returns at each session; of its `step` outputs only the last is used, whose
+sum begins after the origin. This runs in the peers' environment, which has only numpy and pandas.
 
 Legend: T bars of a symbol, W windows, L context.
 """
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 DECAY = 0.94  # RiskMetrics, J.P. Morgan 1996
-WARM_UP = 20  # returns that make the first volatility
+WARM_UP = 20  # returns that the first volatility is computed from
 STILL = 1e-6  # below this daily volatility a price does not move
 
 
@@ -31,7 +31,7 @@ class Series:
     sessions_T: NDArray[np.datetime64]
     close_T: Array
     y_T: Array  # known at t
-    scale_T: Array  # what turns a forecast from t into a log return; known at t
+    scale_T: Array  # turns a forecast from t into a log return; known at t
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,9 @@ class Fold:
 
 
 def series_of(prices: pd.DataFrame, *, step: int, scaled: bool) -> list[Series]:
-    """Return the series of each symbol of `prices` (symbol, session, close, level; sorted), the empty ones left out.
+    """Return the series of each symbol of `prices` (symbol, session, close, level; sorted), without empty ones.
 
-    y is the log total return of the last `step` bars; where `scaled`, over the volatility known before them times the
+    y is the log total return of the last `step` bars; if `scaled`, over the volatility known before them times the
     root of `step`.
     """
     made = []
@@ -67,7 +67,7 @@ def series_of(prices: pd.DataFrame, *, step: int, scaled: bool) -> list[Series]:
 
 
 def target(level_T: Array, *, step: int, scaled: bool) -> tuple[Array, Array]:
-    """Return the series to train on and its scale, both (T,), of a total-return index; NaN where there is none.
+    """Return the series to train on and its scale, both (T,), of a total-return index; NaN if undefined.
 
     In y[t], the scale is that of t - step; a forecast from t is multiplied by that of t.
     """
@@ -99,7 +99,7 @@ def ewma_volatility(return_T: Array) -> Array:
 
 
 def folds_of(prices: pd.DataFrame, first: date, last: date, refit_every: int) -> Iterator[Fold]:
-    """Yield the folds of the sessions from `first` to `last`, each of `refit_every`, the last one of what is left."""
+    """Yield the folds of the sessions from `first` to `last`, of `refit_every` sessions each, the last one shorter."""
     sessions = np.unique(prices["session"].to_numpy().astype("datetime64[D]"))
     sessions = sessions[(sessions >= np.datetime64(first)) & (sessions <= np.datetime64(last))]
     for at in range(0, len(sessions), refit_every):
@@ -108,7 +108,7 @@ def folds_of(prices: pd.DataFrame, first: date, last: date, refit_every: int) ->
 
 
 def history(series: Series, fold: Fold) -> Array:
-    """Return what a fold's model may be trained on: the values of the sessions before its first.
+    """Return the training data of a fold: the values of the sessions before its first.
 
     A value is the sum of returns that ended at its session, so no target reaches into the fold.
     """
@@ -116,14 +116,14 @@ def history(series: Series, fold: Fold) -> Array:
 
 
 def origins(series: Series, fold: Fold, *, context: int, step: int) -> NDArray[np.int64]:
-    """Return the bars to forecast from, shape (W,): those of the fold with a whole context and a bar `step` later."""
+    """Return the bars to forecast from, shape (W,): in the fold, with a complete context and a bar `step` later."""
     t_T = np.arange(len(series.y_T))
     inside_T = (series.sessions_T >= fold.first) & (series.sessions_T <= fold.last)
     return t_T[inside_T & (t_T >= context - 1) & (t_T + step < len(t_T))]
 
 
 def contexts(series: Series, t_W: NDArray[np.int64], context: int) -> Array:
-    """Return the last `context` values up to each bar, itself included: (W, L). Nothing later is in them."""
+    """Return the last `context` values up to each bar, itself included, shape (W, L)."""
     return np.asarray(series.y_T[t_W[:, None] + np.arange(1 - context, 1)])
 
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml as it is, under a name, ports and secrets of its own: what is asked of it, and done to it."""
+"""The stack of docker-compose.yml under its own name, ports and secrets: commands and queries."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ _Found = TypeVar("_Found")
 
 
 def engine() -> str | None:
-    """Return why no stack can be started here, None where one can."""
+    """Return why no stack can be started here, or None."""
     for command in (["docker", "info"], ["docker", "compose", "version"]):
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -38,7 +38,7 @@ def engine() -> str | None:
 
 
 def until(wanted: Callable[[], _Found], *, within_s: float, what: str, every_s: float = 0.5) -> _Found:
-    """Ask again and again until the answer is true, and return it. Raises AssertionError after `within_s`."""
+    """Poll until the result is true, and return it. Raises AssertionError after `within_s`."""
     last: Any = None
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -52,7 +52,7 @@ def until(wanted: Callable[[], _Found], *, within_s: float, what: str, every_s: 
 
 
 class Stack:
-    """One set-up of docker-compose.yml: its own containers, networks and volumes."""
+    """One instance of docker-compose.yml: its own containers, networks and volumes."""
 
     def __init__(
         self, folder: Path, settings: Mapping[str, str], workers: int = 2, overlays: Sequence[str] = ()
@@ -75,17 +75,17 @@ class Stack:
         self.airflow = Airflow(url=f"http://127.0.0.1:{self.airflow_port}", passwords=passwords)
 
     def compose(self, *words: str, check: bool = True, stdin: Path | None = None) -> str:
-        """Run `docker compose` on this stack and return what it printed. Raises AssertionError with its words."""
+        """Run `docker compose` on this stack and return its output. Raises AssertionError with its error output."""
         done = self.run(*words, stdin=stdin)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
         return done.stdout
 
     def run(self, *words: str, stdin: Path | None = None, timeout_s: float = 1200) -> subprocess.CompletedProcess[str]:
-        """Run `docker compose` on this stack, which reads the file `stdin` where one is named; return how it ended."""
+        """Run `docker compose` on this stack, with the file `stdin` as input if given; return the finished process."""
         project = ["--project-name", self.name, "--env-file", str(self.env_file)]
         command = ["docker", "compose", *self.files, *project, *words]
-        # Whatever else is set where the tests run must not reach the file: only what the env file says.
+        # Other variables of the test environment must not affect the stack: only the env file counts.
         environment = {name: value for name, value in os.environ.items() if name in _PASSED}
         with nullcontext() if stdin is None else stdin.open("rb") as given:
             return subprocess.run(
@@ -100,11 +100,11 @@ class Stack:
             )
 
     def up(self) -> None:
-        """Start everything and wait until it is well."""
+        """Start everything and wait until it is healthy."""
         self.compose("up", "--detach", "--wait", "--wait-timeout", "900", "--scale", f"worker={self.workers}")
 
     def down(self, *, volumes: bool) -> None:
-        """End everything, with its volumes where asked."""
+        """Remove everything, optionally with its volumes."""
         self.compose("down", "--timeout", "10", *(["--volumes"] if volumes else []))
 
     def containers(self, service: str) -> list[str]:
@@ -116,7 +116,7 @@ class Stack:
         self.compose("exec", "-T", service, "sh", "-c", f"cat > {place}", stdin=file)
 
     def crash(self, container: str) -> None:
-        """End a container as a power cut would, from outside: Docker takes `docker kill` for somebody's wish."""
+        """Kill a container as a power cut would, from outside: Docker treats `docker kill` as intended."""
         inspected = subprocess.run(
             ["docker", "inspect", "--format", "{{.State.Pid}}", container], capture_output=True, text=True, check=True
         )
@@ -131,7 +131,7 @@ class Stack:
     def mlflow(
         self, path: str, body: Mapping[str, Any] | None = None, *, user: str = "reader", method: str | None = None
     ) -> Any:
-        """Return the JSON that MLflow's REST API answers to one of its users."""
+        """Return the JSON answer of MLflow's REST API to one of its users."""
         password = {"reader": "MLFLOW_READER_PASSWORD", "pipeline": "MLFLOW_WRITER_PASSWORD"}[user]
         signed = base64.b64encode(f"{user}:{self.values[password]}".encode()).decode()
         request = Request(
@@ -174,7 +174,7 @@ class Stack:
         return self.state(run_id, dag)
 
     def published(self, as_of: str) -> dict[str, Any]:
-        """Return the manifest of a published session, after every file has been found to be what it says.
+        """Return the manifest of a published session, after checking every file against it.
 
         It is that of the standing edition, or of the newest trial where there is none.
         """

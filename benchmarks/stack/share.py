@@ -1,7 +1,7 @@
-"""How much of a run's time was work, told by Airflow's times of its tasks and by what their logs say.
+"""The share of a run's time that was work, from Airflow's task times and the task logs.
 
-A moment of a run is work if the pipeline had at least one task at that moment and was not importing there. All else is
-not: waiting for the scheduler or a worker, starting a process, reading the DAG, importing, reporting the end.
+A moment counts as work if the pipeline was executing at least one task and not importing. Everything else does not:
+waiting for the scheduler or a worker, starting a process, parsing the DAG, importing, reporting the end.
 """
 
 import re
@@ -18,13 +18,13 @@ _IMPORTED = re.compile(r"^imported (\S+) in ([\d.]+) s$")
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """The last try of one task of a run. `work` is when the pipeline had it, imports left out."""
+    """The last try of one task of a run. `work` is when the pipeline executed it, without imports."""
 
     name: str
     start: datetime
     end: datetime
     work: tuple[Span, ...]
-    imports_s: float  # all of them, those before the pipeline had the task too
+    imports_s: float  # all of them, including those before the pipeline took over
 
     @property
     def work_s(self) -> float:
@@ -33,7 +33,7 @@ class Task:
 
 
 def task_of(instance: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> Task:
-    """Return what Airflow's REST API says of a task instance, and its log.
+    """Return the task from Airflow's REST API and its log.
 
     Raises ValueError for a log that does not say how long the pipeline worked.
     """
@@ -56,17 +56,17 @@ def task_of(instance: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> Ta
 
 
 def moment(text: str) -> datetime:
-    """Return a time of Airflow's."""
+    """Return a time from Airflow's API."""
     return datetime.fromisoformat(text)
 
 
 def seconds(spans: Sequence[Span]) -> float:
-    """Return how long the spans are together, a moment that is in several counted once."""
+    """Return the total length of the spans; overlaps count once."""
     return sum((end - start).total_seconds() for start, end in merged(spans))
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
-    """Return the same moments as spans that do not touch each other, in their order."""
+    """Return the same moments as disjoint spans, in order."""
     found: list[Span] = []
     for start, end in sorted(spans):
         if found and start <= found[-1][1]:
@@ -77,7 +77,7 @@ def merged(spans: Sequence[Span]) -> list[Span]:
 
 
 def without(spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
-    """Return the moments of `spans` that are in none of `holes`."""
+    """Return `spans` without `holes`."""
     left = merged(spans)
     for from_, to in merged(holes):
         left = [
@@ -90,6 +90,6 @@ def without(spans: Sequence[Span], holes: Sequence[Span]) -> list[Span]:
 
 
 def not_work(tasks: Sequence[Task], begun: datetime, ended: datetime) -> float:
-    """Return the share of a run from `begun` to `ended` in which nobody worked for it."""
+    """Return the share of a run from `begun` to `ended` without work."""
     whole = (ended - begun).total_seconds()
     return 1 - seconds([span for task in tasks for span in task.work]) / whole

@@ -1,4 +1,4 @@
-"""This project's training by the product's own code, on the work of all cases; or its forecast of many symbols."""
+"""This project's training with the product's own code, on the common work; or its forecast of many symbols."""
 
 import argparse
 
@@ -19,7 +19,7 @@ from pipeline.modeling.training.loop import Recipe, fit
 
 
 def features_of(x_STF: NDArray[np.float32]) -> Features:
-    """Return the inputs as the product has them, the first of them as the return and no volatility to scale by."""
+    """Return the inputs as the product's features; the first is the return, and the scale is 1."""
     symbols, sessions, _ = x_STF.shape
     nothing = np.ones((symbols, sessions))
     panel = Panel(
@@ -43,7 +43,7 @@ def features_of(x_STF: NDArray[np.float32]) -> Features:
 
 
 def fold_of(symbols: int, sessions: int) -> Fold:
-    """Return the last hundred sessions as validation, and all before as training."""
+    """Return the last hundred sessions as validation block and all earlier ones as training block."""
     last = sessions - HORIZON
     cut = last - 100
     return Fold(
@@ -59,7 +59,7 @@ def _origins(symbols: int, first: int, beyond: int) -> Origins:
 
 
 def shape_of(network: str, layers: int) -> Shape:
-    """Return the shape of a network for the work of all cases."""
+    """Return the shape of a network for the common work."""
     return Shape(
         network=network,
         features=INPUTS,
@@ -72,7 +72,7 @@ def shape_of(network: str, layers: int) -> Shape:
 
 
 def main() -> None:
-    """Train, or forecast with a network that is not trained, and tell how long it takes."""
+    """Train, or forecast with an untrained network, and print how long it takes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--network", default="lstm")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def _forecast(shape: Shape, symbols: int, rounds: int, threads: int, clock: Clock) -> None:
-    """Forecast all symbols again and again; a step of the clock is all of them once."""
+    """Forecast all symbols repeatedly; a step of the clock is one forecast of all."""
     settle()
     torch.manual_seed(SEED)
     features = features_of(made(symbols, CONTEXT))

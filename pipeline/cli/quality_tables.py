@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.prices.audit_types import Note, Reason
 from pipeline.prices.quality.digest import note_lines, reason_lines
 
 _COLUMNS = ("symbol", "session", "verdict", "rule", "detail")
@@ -36,7 +37,10 @@ def quality_text(snapshot: Mapping[str, Any]) -> list[str]:
 
 
 def _blocks(notes: Sequence[dict[str, str]], reasons: Sequence[Mapping[str, Any]]) -> list[Text]:
-    parts = {"Data quality, by symbol": note_lines(notes), "Data quality, by reason": reason_lines(reasons)}
+    parts = {
+        "Data quality, by symbol": note_lines([Note(**note) for note in notes]),
+        "Data quality, by reason": reason_lines([Reason(**reason) for reason in reasons]),
+    }
     return [Text("\n".join([title, *_some(lines)])) for title, lines in parts.items() if lines]
 
 

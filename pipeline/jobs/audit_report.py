@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.jobs.planning import plan_run
+from pipeline.prices.audit_types import Note
 from pipeline.prices.bars import as_bars
 from pipeline.prices.quality import Checked, check_bars, gaps, identical_series
 from pipeline.prices.quality.digest import top_reasons, unique_notes
@@ -17,6 +18,7 @@ from pipeline.prices.sources import open_source
 from pipeline.prices.store import quarantine
 from pipeline.prices.store.quarantine import Decision
 from pipeline.prices.store.writer import PriceStore
+from pipeline.storage.documents import to_document
 
 
 def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) -> dict[str, Any]:
@@ -32,15 +34,18 @@ def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) ->
     settings = run.settings
     source = open_source(settings, today=now.date())
     bars = source.bars(run.symbols, run.as_of)
-    left_out = [{"session": "", "verdict": "reject", **row} for row in bars.attrs.get("rejected", [])]
+    left_out = [{"session": "", "verdict": "reject", **to_document(row)} for row in bars.attrs.get("rejected", [])]
     checked = check_bars(bars, settings.clock)
     missing = gaps(bars, settings.clock.at(run.as_of))
     found = pd.concat([checked.verdicts, identical_series(bars), missing], ignore_index=True)
     counts = {**checked.counts(), "gaps": len(missing), "bars": len(bars), "symbols": len(run.symbols)}
     if left_out:
         counts["rows left out"] = len(left_out)
-    refused = [{"symbol": name, "rule": "no_market", "detail": reason} for name, reason in run.refused.items()]
-    said = {"notes": unique_notes([*checked.notes, *refused]), "reasons": top_reasons(found)}
+    refused = [Note(symbol=name, rule="no_market", detail=reason) for name, reason in run.refused.items()]
+    said = {
+        "notes": [to_document(note) for note in unique_notes([*checked.notes, *refused])],
+        "reasons": [to_document(reason) for reason in top_reasons(found)],
+    }
     about = {"as_of": str(run.as_of), "source": settings.source, "read_as": source.description(run.as_of)}
     return {"verdicts": left_out + _as_rows(found), "summary": {**counts, **about, **said}}
 

@@ -20,7 +20,7 @@ from pipeline.jobs.context import (
     standing_record,
 )
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import DECISION
+from pipeline.jobs.run_artifacts import AUDIT, DECISION
 
 if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
@@ -49,7 +49,12 @@ def forecast(run: Mapping[str, Any]) -> Summary:
         raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {reasons_by_symbol(withheld)}")
     beside = {
         name: _frame(
-            this, features, origins, baseline(features, origins, horizon=settings.horizon, levels=LEVELS), name, version
+            this,
+            features,
+            origins,
+            baseline(features, origins, horizon=settings.horizon, levels=LEVELS).quantiles_NHQ,
+            name,
+            version,
         )
         for name, baseline in BASELINE_MODELS.items()
     }
@@ -156,7 +161,7 @@ def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
     """The symbols without a forecast, each with the reason: its present is doubtful, or nothing can be said of it."""
     from pipeline.modeling.baselines import why_not
 
-    doubtful = {row["symbol"]: row["reason"] for row in this.read("audit", made_by="ingest")["doubtful"]}
+    doubtful = {one.symbol: one.reason for one in this.load(AUDIT).doubtful}
     reasons = why_not(features, this.symbols) | doubtful
     reasons |= this.refused
     return [

@@ -17,6 +17,7 @@ from pipeline.jobs.context import Progress, Summary, digest_of, features_of, tra
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import SCORES, TRAINING
+from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -116,9 +117,9 @@ def _forecast_by(this: Run, windows: _Windows, name: str) -> Summary:
     from pipeline.modeling.baselines import BASELINE_MODELS
 
     features, test = windows.features, windows.fold.test
-    notes: dict[str, Any] = {}
-    quantiles_NHQ = BASELINE_MODELS[name](features, test, horizon=this.settings.horizon, levels=LEVELS, notes=notes)
-    _keep(this, name, windows.heldout.also(name, quantiles_NHQ))
+    made = BASELINE_MODELS[name](features, test, horizon=this.settings.horizon, levels=LEVELS)
+    _keep(this, name, windows.heldout.also(name, made.quantiles_NHQ))
+    notes = {key: value for key, value in to_document(made.notes).items() if value is not None}
     this.write(f"baseline-{name}", notes)
     return {"baseline": name, "windows": len(windows.heldout.actual_NH), **notes}
 

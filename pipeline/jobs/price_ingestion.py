@@ -7,10 +7,11 @@ from typing import Any
 from pipeline.database.engine import open_database
 from pipeline.jobs.context import Asked, Summary
 from pipeline.jobs.run import Run
-from pipeline.prices.ingestion.ingest import take_in
+from pipeline.prices.ingestion.ingest import ingest_bars
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.sources import open_source
 from pipeline.prices.store.writer import PriceStore
+from pipeline.storage.documents import to_document
 
 
 def ingest(
@@ -38,10 +39,10 @@ def ingest(
     )
     store = PriceStore(open_database(settings.database), settings.source)
     source = open_source(settings, today=known_at.date())
-    taken = take_in(source, store, request, progress).summary()
+    taken = ingest_bars(source, store, request, progress).summary()
     read_as = {"read_as": source.description(this.as_of)}
     this.write("source", read_as)
-    return {**taken, "symbols": len(batch), **read_as}
+    return {**to_document(taken), "symbols": len(batch), **read_as}
 
 
 def ingest_all(

@@ -16,7 +16,7 @@ from pipeline.jobs.context import (
     snapshot_of,
 )
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import DECISION, SCORES, TRAINING
+from pipeline.jobs.run_artifacts import AUDIT, DECISION, SCORES, TRAINING
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
 
@@ -137,7 +137,7 @@ def _edition(this: Run) -> "Edition":
         recent=track_record.next_session(record),
         live_by_symbol={kind: track_record.by_symbol(part) for kind, part in kinds.items()},
         out_of_bounds=tuple(track_record.out_of_bounds(kinds["live"])) if "live" in kinds else (),
-        audit=this.read("audit", made_by="ingest"),
+        audit=this.load(AUDIT),
         drift=training.drift,
         gradient_memory=training.gradient_memory,
         withheld=[SymbolReason(**row) for row in outcome["withheld"]],

@@ -7,6 +7,7 @@ from pipeline.evaluation.model_scores import Scores
 from pipeline.jobs.run import Artifact
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
+from pipeline.prices.audit_types import Audit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,7 @@ class SnapshotReference:
 
 
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
+AUDIT = Artifact("audit", Audit, step="ingest")
 SCORES = Artifact("scores", Scores, step="train")  # `judge` adds the champion
 DECISION = Artifact("decision", Decision, step="judge")
 TRAINING = Artifact("training", TrainingRecord, step="train")

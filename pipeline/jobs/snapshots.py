@@ -8,10 +8,11 @@ from pipeline.database.engine import open_database
 from pipeline.errors import BadSession, NothingToForecast
 from pipeline.jobs.context import Summary, reasons_by_symbol
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import SNAPSHOT, SnapshotReference
-from pipeline.prices.audit import look_over
+from pipeline.jobs.run_artifacts import AUDIT, SNAPSHOT, SnapshotReference
+from pipeline.prices.audit import audit_snapshot
 from pipeline.prices.store.asof import AsOf
 from pipeline.prices.store.snapshot import read_snapshot, write_snapshot
+from pipeline.storage.documents import to_document
 
 _NOTES_TOLD = 50  # by the step; all of them are in audit.json
 SNAPSHOTS = "snapshots"  # in the store, for each session a folder
@@ -29,20 +30,23 @@ def snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
     with settings.store.making(SNAPSHOTS) as folder:
         frozen = write_snapshot(known.tables(), this.as_of, folder)
         name = f"{SNAPSHOTS}/{frozen.path.relative_to(folder).as_posix()}"
-        audit = look_over(known, read_snapshot(frozen), now=known_at)
-    if not known.rows and not audit["quarantine"] + audit["reject"]:
+        audit = audit_snapshot(known, read_snapshot(frozen), now=known_at)
+    if not known.rows and not audit.held_back:
         raise BadSession(f"there are no prices up to {this.as_of} for {', '.join(this.symbols[:5])}; run ingest first")
     this.write("run", this.to_dict())
-    this.write("audit", audit)
+    this.save(AUDIT, audit)
     this.save(SNAPSHOT, SnapshotReference(name=name, digest=frozen.digest, rows=known.rows))
-    if len(audit["doubtful"]) == len(this.symbols):  # before anything is trained for nobody
-        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {reasons_by_symbol(audit['doubtful'])}")
+    document = to_document(audit)
+    if len(audit.doubtful) == len(this.symbols):  # before anything is trained for nobody
+        raise NothingToForecast(
+            f"no symbol can be forecast as of {this.as_of}: {reasons_by_symbol(document['doubtful'])}"
+        )
     return {
         "digest": frozen.digest,
         "rows": known.rows,
         **{
-            name: audit[name]
+            name: document[name]
             for name in ("accept", "warn", "quarantine", "reject", "gaps", "reconstructed", "doubtful", "reasons")
         },
-        "notes": audit["notes"][:_NOTES_TOLD],
+        "notes": document["notes"][:_NOTES_TOLD],
     }

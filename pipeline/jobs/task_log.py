@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.prices.audit_types import Note, Reason
 from pipeline.prices.quality.digest import note_lines, reason_lines
 from pipeline.publishing import formatting
 
@@ -36,7 +37,7 @@ def _ingest(result: Mapping[str, Any]) -> list[str]:
         *([f"prices read as: {result['read_as']}"] if result.get("read_as") else []),
         f"bars of {_count(result['symbols'], 'symbol')}: {bars}; {_count(result['skipped'], 'symbol')} had all already",
         *_named([f"{row['symbol']}: {row['outcome']}, {row['detail']}" for row in result["problems"]]),
-        *_named(note_lines(result.get("notes", []))),
+        *_named(note_lines([Note(**note) for note in result.get("notes", [])])),
     ]
 
 
@@ -55,8 +56,8 @@ def _snapshot(result: Mapping[str, Any]) -> list[str]:
         f"{result['rows']:,} bars frozen as {result['digest'][:12]}: {verdicts}; {result['gaps']:,} missing",
         *([f"{later:,} of them were taken in later than a run on that day would have known them"] if later else []),
         *_named([f"no forecast for {row['symbol']}: {row['reason']}" for row in result["doubtful"]]),
-        *_named(note_lines(result.get("notes", []))),
-        *_named(reason_lines(result.get("reasons", []))),
+        *_named(note_lines([Note(**note) for note in result.get("notes", [])])),
+        *_named(reason_lines([Reason(**reason) for reason in result.get("reasons", [])])),
     ]
 
 

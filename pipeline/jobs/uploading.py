@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.evaluation.model_scores import Scores
 from pipeline.jobs.context import Summary, own_record, snapshot_of
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import MODEL_CARD, SCORES, TRAINING
+from pipeline.jobs.run_artifacts import AUDIT, MODEL_CARD, SCORES, TRAINING
 from pipeline.prices.store.snapshot import read_snapshot
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
         runs.log_training(
             logged, training=training, scores=scores, card=card, snapshot=frozen, figures=figures.values()
         )
-    runs.log_audit(logged, this.read("audit", made_by="ingest"))
+    runs.log_audit(logged, this.load(AUDIT))
     logged.log_numbers({f"drift/psi_{name}": value for name, value in training.drift.items()})
     if memory := training.gradient_memory:
         logged.log_numbers({f"memory/{name}": value for name, value in asdict(memory.numbers).items()})

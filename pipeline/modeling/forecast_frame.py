@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from pipeline.forecast_schema import quantile_column
+from pipeline.forecast_schema import KEYS, quantile_column
 from pipeline.modeling.data.panel import Array
 
 
@@ -41,4 +41,5 @@ def forecast_frame(
     )
     for q, level in enumerate(levels):
         frame[quantile_column(level)] = prices_NHQ[..., q].reshape(-1)
+    frame = frame[[*KEYS, *map(quantile_column, levels)]]
     return frame.astype({"symbol": "str", "as_of": "datetime64[s]", "target_session": "datetime64[s]", "step": "int64"})

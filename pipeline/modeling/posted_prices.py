@@ -85,7 +85,7 @@ def _check_shape(prices: pd.DataFrame, columns: Sequence[str]) -> None:
     posted, required = [str(name) for name in prices.columns], (*KEYS, *columns)
     missing = [name for name in required if name not in posted]
     if missing:
-        raise BadFile(f"the price table has no column {', '.join(missing)}; needed are {', '.join(required)}")
+        raise BadFile(f"the price table has no column {', '.join(missing)}; required are {', '.join(required)}")
     twice = [name for name in (*required, *OPTIONAL) if posted.count(name) > 1]
     if twice:
         raise BadFile(f"the price table has the column {', '.join(twice)} more than once")
@@ -93,7 +93,7 @@ def _check_shape(prices: pd.DataFrame, columns: Sequence[str]) -> None:
         raise BadFile("the price table has no rows")
     if len(prices) > MOST_ROWS:
         raise BadFile(
-            f"the price table has {len(prices):,} rows, and at most {MOST_ROWS:,} are taken; "
+            f"the price table has {len(prices):,} rows, and at most {MOST_ROWS:,} are accepted; "
             "post fewer symbols at once, or the last two years only"
         )
 
@@ -139,7 +139,7 @@ def _days(cells: pd.Series, names: list[str], left_out: dict[str, str], latest: 
         if day is None:
             _leave_out(name, f"row {row}: {_quote(cell)} is not a date: write it as 2013-03-01", left_out)
         elif latest is not None and day > latest:
-            _leave_out(name, f"row {row}: {day} lies in the future", left_out)
+            _leave_out(name, f"row {row}: {day} is in the future", left_out)
         days.append(day)
     return days
 
@@ -213,7 +213,7 @@ def _without_duplicates(table: pd.DataFrame, left_out: dict[str, str]) -> pd.Dat
     once = table.drop_duplicates()
     twice = once[once.duplicated(["symbol", "session"])]
     for name, day in zip(twice["symbol"], twice["session"], strict=True):
-        _leave_out(name, f"{day} is there twice, with different values", left_out)
+        _leave_out(name, f"{day} appears twice, with different values", left_out)
     return once[~once["symbol"].isin(list(left_out))]
 
 

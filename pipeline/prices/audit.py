@@ -1,9 +1,7 @@
-"""The look over what is stored before anything is made of it: what was held back, what is missing, and which symbols'
-present is too doubtful to forecast from.
-"""
+"""Audit of a snapshot: the bars held back, the sessions missing, and the symbols too doubtful to be forecast."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from pipeline.database.engine import reading, writing
+from pipeline.prices.audit_types import Audit, DoubtfulSymbol, Note, Problem, Seam
 from pipeline.prices.quality import MEANING, gaps, identical_series, series_notes
 from pipeline.prices.quality.digest import top_reasons, unique_notes
-from pipeline.prices.quality.findings import OF_SERIES, Note
+from pipeline.prices.quality.findings import OF_SERIES
 from pipeline.prices.store import quarantine, request_log
 from pipeline.prices.store.asof import AsOf
 
@@ -25,14 +24,12 @@ _PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
 _FINDING = ["symbol", "session", "verdict", "rule", "detail"]
 
 
-def look_over(known: AsOf, bars: pd.DataFrame, *, now: datetime) -> dict[str, Any]:
-    """Return the audit of a snapshot, ready for JSON.
+def audit_snapshot(known: AsOf, bars: pd.DataFrame, *, now: datetime) -> Audit:
+    """Return the audit of a snapshot, `bars`, that was read from `known`.
 
-    Counts of bars by verdict, `gaps`, `reconstructed` (bars known only later than the session), `problems`, `doubtful`:
-    symbol and reason of each that gets no forecast, and `seams`: symbol, session and detail of each step in scale that
-    nobody has released; `reasons` and `notes`, of bars and of whole series, as `quality.digest` has them.
+    Identical series are put into quarantine at `now` (aware) if they are not there yet.
     """
-    _hold_twins(known, bars, now)
+    _hold_duplicates(known, bars, now)
     held = _held_back(known)
     still = _with_true_seams(held[held["status"].isin(["open", "confirmed"])], bars)
     warnings = known.warnings().assign(verdict="warn")
@@ -42,20 +39,20 @@ def look_over(known: AsOf, bars: pd.DataFrame, *, now: datetime) -> dict[str, An
     reasons = _reasons(known)
     problems = pd.concat([still[_FINDING], warnings[_FINDING], missing[_FINDING]], ignore_index=True)
     notes = _notes(bars, problems, known)
-    return {
-        "accept": known.rows - len(warnings),
-        "warn": len(warnings),
-        "quarantine": int(bad.get("quarantine", 0)),
-        "reject": int(bad.get("reject", 0)),
-        "released": len(held) - len(still),
-        "gaps": len(missing),
-        "reconstructed": known.reconstructed,
-        "doubtful": _also_shifted(doubtful(bars, known, still, reasons), notes, known.symbols),
-        "seams": _seams(still),
-        "reasons": top_reasons(problems),
-        "notes": notes,
-        "problems": _listed(problems),
-    }
+    return Audit(
+        accept=known.rows - len(warnings),
+        warn=len(warnings),
+        quarantine=int(bad.get("quarantine", 0)),
+        reject=int(bad.get("reject", 0)),
+        released=len(held) - len(still),
+        gaps=len(missing),
+        reconstructed=known.reconstructed,
+        doubtful=_doubtful(known.symbols, _reasons_of_bars(bars, known, still, reasons), notes),
+        seams=_seams(still),
+        reasons=tuple(top_reasons(problems)),
+        notes=tuple(notes),
+        problems=_newest(problems),
+    )
 
 
 def _notes(bars: pd.DataFrame, problems: pd.DataFrame, known: AsOf) -> list[Note]:
@@ -65,27 +62,31 @@ def _notes(bars: pd.DataFrame, problems: pd.DataFrame, known: AsOf) -> list[Note
     """
     notes = series_notes(bars, known.clock.market, dividends_as_given=known.source == "files")
     said = problems[problems["rule"].isin(OF_SERIES)].drop_duplicates(["symbol", "rule"], keep="last")
-    return unique_notes([*notes, *_records(said[["symbol", "rule", "detail"]])])
+    stored = [
+        Note(symbol=symbol, rule=rule, detail=detail)
+        for symbol, rule, detail in said[["symbol", "rule", "detail"]].itertuples(index=False, name=None)
+    ]
+    return unique_notes([*notes, *stored])
 
 
-def doubtful(bars: pd.DataFrame, known: AsOf, held: pd.DataFrame, reasons: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return `symbol` and `reason` of those whose bar for their last session is missing, held back, or another's, or on
-    another scale than the bars before it.
+def _reasons_of_bars(bars: pd.DataFrame, known: AsOf, held: pd.DataFrame, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return why a symbol is doubtful, of each whose bar for its last session is missing, held back, a copy of another
+    symbol's, or on another scale than the bars before it.
 
-    `reasons` says, where it is known, why a bar is missing.
+    `reasons` says why a bar is missing, if that is known.
     """
     reached = bars.groupby("symbol")["session"].max()
-    rows = []
+    found = {}
     for symbol in known.symbols:
         last = known.clock.last(symbol)
         here = reached[symbol].date() if symbol in reached.index else None
         mine = held[held["symbol"] == symbol]
-        spoilt = mine.loc[_is_twin(mine) | _recent_seam(mine, last), "detail"]
+        spoilt = mine.loc[_is_duplicate(mine) | _recent_seam(mine, last), "detail"]
         if here == last and len(spoilt):
-            rows.append({"symbol": symbol, "reason": str(spoilt.iloc[-1])})
+            found[symbol] = str(spoilt.iloc[-1])
         elif here != last:
-            rows.append({"symbol": symbol, "reason": _why_missing(here, last, mine, reasons.get(symbol))})
-    return rows
+            found[symbol] = _why_missing(here, last, mine, reasons.get(symbol))
+    return found
 
 
 def _not_held(missing: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
@@ -96,15 +97,16 @@ def _not_held(missing: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
     return missing[~pd.MultiIndex.from_frame(missing[["symbol", "session"]]).isin(here)]
 
 
-def _also_shifted(rows: list[dict[str, str]], notes: list[Note], symbols: tuple[str, ...]) -> list[dict[str, str]]:
-    """Return the doubtful symbols with those whose stored dates are a day off, as a version before this stored them."""
-    reasons = {row["symbol"]: row["reason"] for row in rows}
-    shifted = {note["symbol"]: note["detail"] for note in notes if note["rule"] == "shifted"}
-    every = shifted | reasons
-    return [{"symbol": symbol, "reason": every[symbol]} for symbol in symbols if symbol in every]
+def _doubtful(
+    symbols: tuple[str, ...], reasons: Mapping[str, str], notes: Sequence[Note]
+) -> tuple[DoubtfulSymbol, ...]:
+    """Return the doubtful symbols, including those whose dates an earlier version stored a day off."""
+    shifted = {note.symbol: note.detail for note in notes if note.rule == "shifted"}
+    every = {**shifted, **reasons}
+    return tuple(DoubtfulSymbol(symbol=symbol, reason=every[symbol]) for symbol in symbols if symbol in every)
 
 
-def _is_twin(held: pd.DataFrame) -> pd.Series:
+def _is_duplicate(held: pd.DataFrame) -> pd.Series:
     """Where a series is another symbol's, and nobody has looked yet which of them is right."""
     return (held["rule"] == quarantine.IDENTICAL) & (held["status"] == "open")
 
@@ -152,9 +154,12 @@ def _is_step(bars: pd.DataFrame, session: Any, size: float) -> bool:
     return bool(abs(np.log(ratio)) > size / 2)
 
 
-def _seams(held: pd.DataFrame) -> list[dict[str, str]]:
+def _seams(held: pd.DataFrame) -> tuple[Seam, ...]:
     rows = held.loc[held["rule"] == quarantine.SEAM, ["symbol", "session", "detail"]]
-    return _records(rows.astype(str))
+    return tuple(
+        Seam(symbol=symbol, session=session, detail=detail)
+        for symbol, session, detail in rows.itertuples(index=False, name=None)
+    )
 
 
 def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str | None) -> str:
@@ -166,7 +171,7 @@ def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str 
         return f"its bar of {last} is in quarantine: {today['detail'].iloc[-1]}"
     if reason:
         return reason
-    return f"has no bar for {last}, its last is of {here}" if here else f"has no bar up to {last}"
+    return f"has no bar for {last}; its last is for {here}" if here else f"has no bar up to {last}"
 
 
 def _held_back(known: AsOf) -> pd.DataFrame:
@@ -186,25 +191,22 @@ def _reasons(known: AsOf) -> dict[str, str]:
         return request_log.missed(connection, known.source, others) | known.missed
 
 
-def _hold_twins(known: AsOf, bars: pd.DataFrame, now: datetime) -> None:
+def _hold_duplicates(known: AsOf, bars: pd.DataFrame, now: datetime) -> None:
     """Put the last bar of series that are another symbol's into quarantine, once, for a person to look at."""
-    twins = identical_series(bars)
-    if twins.empty:
+    duplicates = identical_series(bars)
+    if duplicates.empty:
         return
-    before = quarantine.held_back(known.engine, known.source, tuple(twins["symbol"].unique()), date.max)
+    before = quarantine.held_back(known.engine, known.source, tuple(duplicates["symbol"].unique()), date.max)
     held = before.loc[before["rule"] == quarantine.IDENTICAL, "symbol"]
-    twins = twins[~twins["symbol"].isin(held)].drop_duplicates("symbol")
-    rows = bars.drop_duplicates("symbol", keep="last").merge(twins.drop(columns="session"), on="symbol")
+    duplicates = duplicates[~duplicates["symbol"].isin(held)].drop_duplicates("symbol")
+    rows = bars.drop_duplicates("symbol", keep="last").merge(duplicates.drop(columns="session"), on="symbol")
     rows = rows.assign(verdict="quarantine")  # both stay stored; neither is forecast before somebody has looked
     with writing(known.engine) as connection:
         quarantine.hold(connection, known.source, rows, now.astimezone(UTC).replace(tzinfo=None))
 
 
-def _listed(problems: pd.DataFrame) -> list[dict[str, Any]]:
-    problems = problems.assign(session=problems["session"].astype(str).str[:10])
+def _newest(problems: pd.DataFrame) -> tuple[Problem, ...]:
+    problems = problems.assign(session=[pd.Timestamp(day).date() for day in problems["session"]])
     newest = problems.sort_values(["session", "symbol"], ascending=[False, True], kind="stable")
-    return _records(newest.head(_PROBLEMS_LISTED))
-
-
-def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    rows = newest.head(_PROBLEMS_LISTED)[_FINDING].itertuples(index=False, name=None)
+    return tuple(Problem(**dict(zip(_FINDING, row, strict=True))) for row in rows)

@@ -17,6 +17,7 @@ from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.model_scores import ModelScores, Scores
 from pipeline.forecast_schema import BASELINES, COLUMNS, ESTIMATED, LAST_SESSION, QUANTILES, RANGE_POSITIONS
 from pipeline.modeling.training.training_record import GradientMemory
+from pipeline.prices.audit_types import Audit
 from pipeline.publishing.published_files import SymbolReason
 
 Floats = npt.NDArray[np.float64]
@@ -74,7 +75,7 @@ class Edition:
     # The symbols of which the live 90 % ranges were judged to have held too little or too much lately.
     out_of_bounds: Collection[str] = ()
     # Counts of the verdicts, and `problems`.
-    audit: Mapping[str, Any] = field(default_factory=dict)
+    audit: Audit = field(default_factory=Audit)
     # Population stability index of each input: the last quarter against the sessions trained on.
     drift: Mapping[str, float] = field(default_factory=dict)
     # How far back each network looks; None where nothing was trained.

@@ -138,7 +138,7 @@ def _manifest(edition: "Edition", contents: Mapping[str, bytes]) -> bytes:
             "trial": list(edition.trial),
             "standing": edition.standing,
             "decision": {**to_document(edition.decision), "fallbacks": [asdict(each) for each in edition.fallbacks]},
-            "audit": {name: count for name, count in edition.audit.items() if name not in ("problems", "seams")},
+            "audit": {name: v for name, v in to_document(edition.audit).items() if name not in ("problems", "seams")},
             "provenance": dict(edition.provenance),
             "files": {name: {"sha256": sha256_bytes(data), "size": len(data)} for name, data in contents.items()},
         }

@@ -1,7 +1,7 @@
 """Files that are whole or not there: written aside, forced to the disk, then moved into place in one step.
 
 What is being written carries a name that begins with a dot and ends with `ASIDE`. A process that is killed leaves
-such a name behind and nothing else; `clear_litter` removes it. Errors of the file system pass through as OSError.
+such a name behind and nothing else; `remove_stale_files` removes it. Errors of the file system pass through as OSError.
 """
 
 import ctypes
@@ -111,16 +111,17 @@ def settle(aside: Path, path: Path) -> None:
     _sync(path.parent)
 
 
-def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+def replace_folder(folder: Path, contents: Mapping[str, bytes], *, swap: bool = True) -> None:
     """Put a folder with exactly these files in the place of `folder`, or where nothing was.
 
     `contents` maps relative names to bytes. The old folder stays whole until the new one stands in its place.
+    Without `swap`, or where the file system cannot swap two names, there is a moment with neither between two renames.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = _name_aside(folder)
     try:
         _write_all(aside, contents)
-        _move_into_place(aside, folder)
+        _move_into_place(aside, folder, swap)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -128,7 +129,7 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
     shutil.rmtree(aside, ignore_errors=True)  # after a swap it holds what was there before
 
 
-def clear_litter(parent: Path) -> None:
+def remove_stale_files(parent: Path) -> None:
     """Remove what killed writers have left in `parent`; the caller must be the only writer there."""
     for replaced in parent.glob(f".*{_REPLACED}"):
         folder = parent / replaced.name.removeprefix(".").removesuffix(_REPLACED)
@@ -181,10 +182,10 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _move_into_place(aside: Path, folder: Path) -> None:
+def _move_into_place(aside: Path, folder: Path, swap: bool) -> None:
     if not folder.exists():
         aside.rename(folder)
-    elif not _swap(aside, folder):
+    elif not (swap and _swap(aside, folder)):
         replaced = folder.with_name(f".{folder.name}{_REPLACED}")
         folder.rename(replaced)
         try:

@@ -70,7 +70,7 @@ class Folder(Storage):
     @contextmanager
     def alone(self) -> Iterator[None]:
         with self._rights(), atomic_files.only_writer(self.path):
-            atomic_files.clear_litter(self.path)
+            atomic_files.remove_stale_files(self.path)
             yield
 
     def _rights(self) -> AbstractContextManager[None]:

@@ -4,20 +4,20 @@ Every function is idempotent.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.model_scores import Scores
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
+from pipeline.prices.audit_types import Audit
 from pipeline.prices.quality.digest import note_lines, reason_lines
 from pipeline.prices.store.snapshot import Snapshot
 from pipeline.storage.atomic_files import make_tree_private
-from pipeline.storage.documents import dump
+from pipeline.storage.documents import dump, to_document
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.dataset import dataset_extent, dataset_input
 from pipeline.tracking.description import describe, gate, version_note
@@ -83,26 +83,24 @@ def log_decision(run: MlflowRun, *, scores: Scores, decision: Decision) -> None:
             writer.client.update_model_version(MODEL, version, version_note(writer.tags, scores, decision, page))
 
 
-def log_audit(run: MlflowRun, audit: Mapping[str, Any]) -> None:
-    """Record the audit of the prices: numbers `prices/…`, the tags `held_back` and `data_quality`, and both files.
-
-    `audit` is audit.json.
-    """
+def log_audit(run: MlflowRun, audit: Audit) -> None:
+    """Record the audit of the prices: numbers `prices/…`, the tags `held_back` and `data_quality`, and both files."""
+    document = to_document(audit)
     with run.writing("record the audit") as writer:
-        numbers = {f"prices/{name}": value for name, value in audit.items() if score_names.is_number(value)}
-        doubtful = [row["symbol"] for row in audit["doubtful"]]
+        numbers = {f"prices/{name}": value for name, value in document.items() if score_names.is_number(value)}
+        doubtful = [row.symbol for row in audit.doubtful]
         writer.log_numbers(numbers | {"prices/doubtful": len(doubtful)})
-        counts = f"{audit['quarantine']} quarantined, {audit['reject']} rejected, {audit['gaps']} missing"
+        counts = f"{audit.quarantine} quarantined, {audit.reject} rejected, {audit.gaps} missing"
         names = f"; no forecast for {', '.join(doubtful)}" if doubtful else ""
         writer.set_tags({"held_back": counts + names, "data_quality": _quality(audit)})
         writer.log_text(_quality_text(audit), "data_quality.txt")
-        writer.log_text(json.dumps(audit, indent=2, default=str), "audit.json")
+        writer.log_text(json.dumps(document, indent=2), "audit.json")
 
 
-def _quality(audit: Mapping[str, Any]) -> str:
+def _quality(audit: Audit) -> str:
     """Return in one phrase what data_quality.txt holds."""
-    notes = audit.get("notes", [])
-    symbols = sorted({note["symbol"] for note in notes})
+    notes = audit.notes
+    symbols = {note.symbol for note in notes}
     counts = f"{_count(len(notes), 'note')} on {_count(len(symbols), 'symbol')}"
     return f"{counts}: see data_quality.txt" if notes else "no notes"
 
@@ -111,8 +109,8 @@ def _count(number: int, name: str) -> str:
     return f"{number:,} {name}{'s' * (number != 1)}"
 
 
-def _quality_text(audit: Mapping[str, Any]) -> str:
-    lines = [*note_lines(audit.get("notes", [])), *reason_lines(audit.get("reasons", []))]
+def _quality_text(audit: Audit) -> str:
+    lines = [*note_lines(audit.notes), *reason_lines(audit.reasons)]
     return "\n".join(lines or ["no notes on any symbol, and no bar was held back or questioned"]) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Prices and forecasts made for the skill bench's tests, and its scores computed the slow, obvious way."""
+"""Synthetic prices and forecasts for tests of the skill benchmark, and naive scores of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def made_prices(bars: int = 130, seed: int = 1) -> pd.DataFrame:
 def made_forecasts(
     prices: pd.DataFrame, model: str, steps: Sequence[int] = (1, 2, 5), width: float = 0.01, middle: float = 0.0
 ) -> pd.DataFrame:
-    """A forecast from every row whose targets have come: quantiles around `middle`, wider with the step."""
+    """A forecast from every row with known targets: quantiles around `middle`, wider with the step."""
     parts = []
     for symbol, rows in prices.groupby("symbol"):
         sessions, close = rows["session"].to_numpy(), rows["close"].to_numpy()
@@ -71,7 +71,7 @@ def judged_and_scored(tmp_path: Path, frames: Frames, prices: pd.DataFrame, step
 
 
 def slow_crps(frame: pd.DataFrame, prices: pd.DataFrame, step: int) -> dict[tuple[str, pd.Timestamp], float]:
-    """CRPS in basis points of each window with five sessions to come, as one would write it down at first."""
+    """CRPS in basis points of each window with five later sessions, computed naively."""
     found = {}
     for symbol, rows in prices.groupby("symbol"):
         sessions = list(rows["session"])

@@ -1,4 +1,4 @@
-"""The benchmarks run: every case reports numbers. How fast it was is nothing that a test could judge."""
+"""The benchmarks run and every case reports numbers. Speed is not tested here."""
 
 import json
 import math
@@ -48,13 +48,13 @@ def test_a_ratio_is_taken_within_a_round() -> None:
     assert samples.ratio("core", "read", 10) == pytest.approx(8.0)
 
 
-def test_a_case_that_ran_once_is_set_against_the_median() -> None:
+def test_a_case_that_ran_once_is_compared_with_the_median() -> None:
     samples = Samples()
     samples.all = [sample("core", 0, 30.0), *(sample("read", turn, seconds) for turn, seconds in enumerate((1, 3, 9)))]
     assert samples.ratio("core", "read", 10) == pytest.approx(10.0)
 
 
-def test_rounds_beside_busy_others_do_not_count_where_there_are_calm_ones() -> None:
+def test_busy_rounds_do_not_count_if_there_are_calm_ones() -> None:
     samples = Samples()
     samples.all = [sample("core", 0, 30.0), sample("read", 0, 30.0, foreign=0.5), sample("read", 1, 3.0)]
     assert samples.ratio("core", "read", 10) == pytest.approx(10.0)

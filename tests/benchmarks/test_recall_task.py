@@ -1,4 +1,4 @@
-"""The recall task: an LSTM carries a number over forty sessions, a plain RNN loses it, one session cannot know it."""
+"""The recall task: an LSTM carries a number over forty sessions, a plain RNN does not."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SEEDS = (1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytes
 BUDGET, SHORT = Budget(steps=800), Budget(steps=60)
 
 
-def test_the_number_asked_for_is_marked_once_and_far_back() -> None:
+def test_the_target_is_marked_once_and_far_back() -> None:
     x_BLF, y_B = windows(500, torch.Generator().manual_seed(1))
     marks_BL, at_B = x_BLF[..., 1], x_BLF[..., 1].argmax(dim=1)
     assert x_BLF.shape == (500, SESSIONS, 2)
@@ -22,7 +22,7 @@ def test_the_number_asked_for_is_marked_once_and_far_back() -> None:
     assert (SESSIONS - 1 - at_B).max() == SESSIONS - 1
 
 
-def test_nothing_in_the_last_sessions_tells_the_number() -> None:
+def test_the_last_sessions_do_not_reveal_the_target() -> None:
     x_BLF, y_B = windows(20_000, torch.Generator().manual_seed(2))
     late_BK = x_BLF[:, -FAR:, 0]
     assert np.abs(np.corrcoef(torch.cat([late_BK, y_B[:, None]], dim=1).T.numpy())[-1, :-1]).max() < 0.04
@@ -30,17 +30,17 @@ def test_nothing_in_the_last_sessions_tells_the_number() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_an_lstm_that_keeps_from_the_start_recalls(seed: int) -> None:
+def test_an_lstm_with_open_forget_gates_recalls(seed: int) -> None:
     assert recall_error("lstm", seed, BUDGET) < 0.1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("contestant", ["rnn", "last_session"])
-def test_an_rnn_and_a_net_that_sees_one_session_know_no_more_than_the_mean(contestant: str, seed: int) -> None:
+def test_an_rnn_and_a_single_session_network_do_no_better_than_the_mean(contestant: str, seed: int) -> None:
     assert recall_error(contestant, seed, BUDGET) > 0.9
 
 
-def test_the_same_seed_gives_the_same_error_and_draws_no_random_number_of_others() -> None:
+def test_the_error_is_reproducible_and_leaves_the_random_state_alone() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
     assert recall_error("rnn", 1, SHORT) == recall_error("rnn", 1, SHORT) != recall_error("rnn", 2, SHORT)
@@ -52,8 +52,8 @@ def test_another_contestant_is_refused() -> None:
         recall_error("gru", 1, SHORT)
 
 
-def test_what_is_shipped_is_what_is_measured_here() -> None:
-    """The cheapest contestant again; another processor rounds otherwise and may learn slightly differently."""
+def test_the_shipped_recall_errors_are_reproduced() -> None:
+    """The cheapest contestant; another processor rounds differently and may learn slightly differently."""
     shipped = recall_result()
     budget, task = Budget(**shipped["budget"]), shipped["task"]
     assert budget == Budget()

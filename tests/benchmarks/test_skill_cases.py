@@ -1,4 +1,4 @@
-"""The skill bench's cases and prices: what was run is not run again, and a failure stops nothing."""
+"""Cases and prices of the skill benchmark: finished cases are not run again, a failure does not stop the others."""
 
 import json
 import sys
@@ -14,9 +14,10 @@ import pytest
 from benchmarks.skill.__main__ import _parser, main
 from benchmarks.skill.__main__ import _request as settle
 from benchmarks.skill.__main__ import _run as run_cases
-from benchmarks.skill.cases import Case, Request, cases
+from benchmarks.skill.cases import Case, Request, cases, code
 from benchmarks.skill.prices import chosen, price_table
 from benchmarks.skill.saved import Saved
+from pipeline.tracking.source_files import PACKAGE
 from tests.benchmarks.made_forecasts import (
     made_forecasts,
     made_prices,
@@ -63,7 +64,7 @@ def test_a_request_ends_with_its_prices_and_asks_for_symbols_that_they_have(tmp_
         main(["--files", str(file)])  # which sessions?
 
 
-def test_settings_of_the_caller_are_part_of_a_case_and_his_database_is_not_reached(tmp_path: Path) -> None:
+def test_settings_of_the_caller_are_part_of_a_case_and_the_database_is_not_used(tmp_path: Path) -> None:
     theirs = {"PIPELINE_LEARNING_RATE": "0.002", "PIPELINE_DATABASE_URL": "postgresql://x", "PIPELINE_HOME": "/x"}
     theirs |= {"MLFLOW_TRACKING_URI": "http://x", "PIPELINE_SEED": "9"}
     case, *_ = cases(request(tmp_path), theirs)
@@ -73,7 +74,7 @@ def test_settings_of_the_caller_are_part_of_a_case_and_his_database_is_not_reach
     assert not {"PIPELINE_DATABASE_URL", "MLFLOW_TRACKING_URI"} & case.environment.keys()
 
 
-def test_forecasts_without_their_note_are_made_again(tmp_path: Path) -> None:
+def test_forecasts_without_their_note_are_remade(tmp_path: Path) -> None:
     saved = Saved(tmp_path)
     saved.keep("one", made_forecasts(made_prices(), "lstm"), {"seed": 1, "symbols": ("A",)}, seed=1)
     assert saved.has("one", {"seed": 1, "symbols": ("A",)})
@@ -82,7 +83,7 @@ def test_forecasts_without_their_note_are_made_again(tmp_path: Path) -> None:
     assert not saved.has("one", {"seed": 1, "symbols": ("A",)})
 
 
-def test_what_was_run_is_not_run_again_and_a_failure_stops_nothing(tmp_path: Path) -> None:
+def test_finished_cases_are_not_run_again_and_a_failure_does_not_stop_the_others(tmp_path: Path) -> None:
     source = tmp_path / "made.parquet"
     made_forecasts(made_prices(), "darts", (1,)).to_parquet(source)
     script = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[3]); open(sys.argv[4], 'a').write('x'); print('{}')"
@@ -101,7 +102,7 @@ def test_what_was_run_is_not_run_again_and_a_failure_stops_nothing(tmp_path: Pat
     assert runs.read_text() == "xx"
 
 
-def test_the_products_file_is_parted_and_its_baselines_are_kept_once(tmp_path: Path) -> None:
+def test_the_products_file_is_split_and_its_baselines_are_saved_once(tmp_path: Path) -> None:
     prices = made_prices()
     whole = pd.concat([made_forecasts(prices, model, (1,)) for model in ("lstm", "garch", "random_walk")])
     fold = tmp_path / "run" / "folds" / "2020-05-01"
@@ -126,6 +127,20 @@ def test_the_products_file_is_parted_and_its_baselines_are_kept_once(tmp_path: P
     assert (tmp_path / "quantiles" / "baselines.json").stat().st_mtime_ns == written
     (tmp_path / "quantiles" / "baselines.parquet").unlink()
     assert not case.done(saved)
+
+
+def test_the_version_of_the_code_covers_all_that_trains_and_forecasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: set[str] = set()
+    content = Path.read_bytes
+
+    def recorded(path: Path) -> bytes:
+        read.add(path.relative_to(PACKAGE).as_posix())
+        return content(path)
+
+    monkeypatch.setattr(Path, "read_bytes", recorded)
+    code()
+    assert {"modeling/networks/kernels.py", "prices/adjustments.py", "forecast_schema.py", "config.py"} <= read
+    assert not [name for name in read if name.startswith(("publishing/", "cli/", "jobs/"))]
 
 
 def test_prices_come_from_a_file_or_the_sample(tmp_path: Path) -> None:

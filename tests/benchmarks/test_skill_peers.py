@@ -1,4 +1,4 @@
-"""Peers in the skill bench: the product's scaled target, the right output, and nobody looks ahead."""
+"""Peers in the skill benchmark: the product's scaled target, the right output, no look-ahead."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from pipeline.publishing.tables.daily_tables import SCHEMA
 from tests.benchmarks.made_forecasts import SYMBOLS, made_prices
 
 
-def test_the_plain_volatility_is_the_products() -> None:
+def test_the_plain_volatility_equals_the_products() -> None:
     assert (series.DECAY, series.WARM_UP, series.STILL) == (DECAY, WARM_UP, STILL)
     returns = np.random.default_rng(2).normal(0, 0.02, 300)
     returns[[0, 40, 41]] = np.nan
@@ -47,7 +47,7 @@ def test_the_last_output_of_a_peer_is_the_return_after_its_origin(step: int, sca
         assert np.isfinite(one.y_T).all()
 
 
-def test_a_symbol_begins_after_what_cannot_be_used() -> None:
+def test_a_series_begins_after_unusable_values() -> None:
     still = pd.DataFrame(
         {"symbol": "S", "session": pd.bdate_range("2020-01-01", periods=200), "close": 10.0, "level": 10.0}
     )
@@ -56,7 +56,7 @@ def test_a_symbol_begins_after_what_cannot_be_used() -> None:
     assert len(one.y_T) == 199
 
 
-def test_every_session_lies_in_one_fold_and_no_value_of_it_trains() -> None:
+def test_every_session_is_in_one_fold_and_does_not_train_it() -> None:
     prices = made_prices()
     folds = list(series.folds_of(prices, date(2020, 4, 1), date(2020, 5, 29), 20))
     sessions = np.unique(prices["session"].to_numpy().astype("datetime64[D]"))
@@ -75,7 +75,7 @@ def test_every_session_lies_in_one_fold_and_no_value_of_it_trains() -> None:
 
 
 def echo(seen: Sequence[series.Array], _asked: peer.Asked) -> peer.Forecast:
-    """A peer that says what it was shown: the last value of the context, around it what it was trained on."""
+    """A peer that reveals its inputs: the last value of the context, and around it its training data."""
     trained = float(np.mean(np.concatenate(list(seen))))
     spread = np.array([0.3, 0.2, 0.1, 0.0, -0.1, -0.2, -0.3])  # from the top down: the quantiles cross
 
@@ -95,7 +95,7 @@ def asked_of(step: int, scaled: bool) -> peer.Asked:
 
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("step", [1, 5])
-def test_nothing_after_an_origin_moves_what_a_peer_says(step: int, scaled: bool) -> None:
+def test_forecasts_of_a_peer_do_not_depend_on_later_prices(step: int, scaled: bool) -> None:
     prices = made_prices()
     before, _ = peer.forecasts(prices, asked_of(step, scaled), echo, model="echo", version="1")
     day = pd.Timestamp("2020-06-05")
@@ -122,7 +122,7 @@ def test_a_peer_answers_in_the_published_columns(step: int) -> None:
     assert (frame["as_of"].min(), set(frame["step"])) == (pd.Timestamp("2020-05-18"), {step})
 
 
-def test_a_fold_whose_targets_have_not_come_is_left_out_and_no_history_is_refused() -> None:
+def test_a_fold_without_known_targets_is_left_out_and_missing_history_is_refused() -> None:
     prices = made_prices()
     last = prices["session"].max().date()
     whole, _ = peer.forecasts(prices, replace(asked_of(5, False), last=last), echo, model="echo", version="1")

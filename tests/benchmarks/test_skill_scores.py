@@ -1,4 +1,4 @@
-"""The skill bench's scorer: the right session, the windows that all have, and the numbers of a slow computation."""
+"""The scorer of the skill benchmark: sessions, shared windows, and agreement with a naive computation."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.benchmarks.made_forecasts import (
 )
 
 
-def test_the_scores_are_those_of_a_slow_obvious_computation(tmp_path: Path) -> None:
+def test_scores_equal_a_naive_computation(tmp_path: Path) -> None:
     prices = made_prices()
     frames: Frames = {
         ("garch", None): made_forecasts(prices, "garch", width=0.02),
@@ -86,7 +86,7 @@ def test_outcomes_end_with_their_symbol() -> None:
     assert np.isnan(nobody).all()
 
 
-def test_windows_that_one_model_lacks_are_scored_for_none(tmp_path: Path) -> None:
+def test_only_windows_that_all_models_have_are_scored(tmp_path: Path) -> None:
     prices = made_prices()
     few = made_forecasts(prices, "darts", steps=(1, 5))
     few = few[(few["symbol"] != "B") & (few["as_of"] >= "2020-03-02")]
@@ -102,7 +102,7 @@ def test_windows_that_one_model_lacks_are_scored_for_none(tmp_path: Path) -> Non
     assert row["crps_bp"] == pytest.approx(alone["forecasters"][0]["crps_bp"])
 
 
-def test_a_forecast_for_another_session_than_the_tables_does_not_count(tmp_path: Path) -> None:
+def test_a_forecast_for_a_session_not_in_the_table_does_not_count(tmp_path: Path) -> None:
     prices = made_prices()
     frame = made_forecasts(prices, "lstm")
     off = frame.assign(target_session=frame["target_session"] + pd.Timedelta(days=1))
@@ -116,7 +116,7 @@ def test_a_forecast_for_another_session_than_the_tables_does_not_count(tmp_path:
         judged_and_scored(tmp_path / "off", {("lstm", 1): off}, prices, (1, 5))
 
 
-def test_what_is_no_number_does_not_count(tmp_path: Path) -> None:
+def test_nan_forecasts_do_not_count(tmp_path: Path) -> None:
     prices = made_prices()
     frame = made_forecasts(prices, "lstm")
     frame.loc[frame.index[:3], "q0.5"] = np.nan
@@ -159,7 +159,7 @@ def test_seeds_have_a_mean_and_networks_are_compared_seed_by_seed(tmp_path: Path
     assert text.index("| `random_walk` |") < text.index("| `lstm` | 1 |") < text.index("| `darts` | 1 |")
 
 
-def test_models_with_more_steps_have_a_table_of_their_own(tmp_path: Path) -> None:
+def test_models_with_more_steps_have_a_separate_table(tmp_path: Path) -> None:
     prices = made_prices()
     saved = laid_down(
         tmp_path,
@@ -175,7 +175,7 @@ def test_models_with_more_steps_have_a_table_of_their_own(tmp_path: Path) -> Non
     assert as_markdown(ours).startswith("Steps 1 to 5: ")
 
 
-def test_forecasts_from_elsewhere_are_scored_where_they_lie(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_forecasts_from_elsewhere_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prices = made_prices()
     laid_down(tmp_path / "quantiles", {("garch", None): made_forecasts(prices, "garch", (1,))})
     made_forecasts(prices, "somebody's", (1,)).to_parquet(tmp_path / "quantiles" / "theirs.parquet")

@@ -1,4 +1,4 @@
-"""What is asked of `docker compose`, told by a stand-in for docker that says how it was called."""
+"""Calls of `docker compose`, recorded by a stand-in for docker."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ def test_a_command_reads_the_file_it_is_given_and_knows_nothing_of_the_tests_own
     assert told["source"] is None
 
 
-def test_a_file_that_cannot_be_copied_in_is_said(stack: Stack, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_copied_in_is_an_error(stack: Stack, tmp_path: Path) -> None:
     file = tmp_path / "prices"
     file.write_bytes(b"x")
     stack.copy_in("worker", file, "/there")

@@ -1,4 +1,4 @@
-"""How much of a run was work: told by times alone."""
+"""The share of a run that was work, from times alone."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ def task(name: str, *work: tuple[float, float]) -> Task:
     return Task(name=name, start=at(work[0][0]), end=at(work[-1][1]), work=tuple(spans(*work)), imports_s=0)
 
 
-def test_a_moment_counts_once() -> None:
+def test_overlapping_work_counts_once() -> None:
     assert merged(spans((3, 5), (0, 2), (1, 2.5), (5, 6))) == spans((0, 2.5), (3, 6))
     assert seconds(spans((0, 2), (1, 3), (7, 8))) == 4
     assert seconds([]) == 0
@@ -42,11 +42,11 @@ def test_a_moment_counts_once() -> None:
         ([(11, 12)], [(0, 10)]),
     ],
 )
-def test_imports_are_taken_out_of_the_work(holes: list[tuple[float, float]], left: list[tuple[float, float]]) -> None:
+def test_imports_do_not_count_as_work(holes: list[tuple[float, float]], left: list[tuple[float, float]]) -> None:
     assert without(spans((0, 10)), spans(*holes)) == spans(*left)
 
 
-def test_a_log_says_when_the_pipeline_worked() -> None:
+def test_work_is_read_from_the_log() -> None:
     instance = {"task_id": "train", "start_date": at(0).isoformat(), "end_date": at(21).isoformat()}
     log = [
         {"event": "::group::Log message source details", "sources": []},
@@ -63,7 +63,7 @@ def test_a_log_says_when_the_pipeline_worked() -> None:
         task_of(instance, log[:-1])
 
 
-def test_what_is_not_work_is_what_nobody_does() -> None:
+def test_time_in_which_no_task_works_is_not_work() -> None:
     both = [task("ingest", (2, 6)), task("ingest", (4, 8)), task("train", (10, 18))]
     assert not_work(both, at(0), at(20)) == pytest.approx(6 / 20)
     assert not_work([], at(0), at(20)) == 1

@@ -1,4 +1,4 @@
-"""The training benchmark runs the product's own training, and its tables say what was measured."""
+"""The training benchmark runs the product's own training, and its tables show the measurements."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("module", "words"), [("ours", ["--threads", "2"]), ("ours", ["--forecast"]), ("tutorial", [])]
 )
-def test_a_case_tells_its_steps_and_its_memory(module: str, words: list[str]) -> None:
+def test_a_case_reports_its_steps_and_its_memory(module: str, words: list[str]) -> None:
     words = ["--steps", "12", "--symbols", "6", "--sessions", "300", "--layers", "2", *words]
     command = [sys.executable, "-m", f"benchmarks.training.{module}", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -42,13 +42,13 @@ def test_the_ratio_is_to_our_step_in_calm_rounds() -> None:
     assert f"| {OURS} | 1 | a busy core | 50.0 | 50.0 | 5.00 |" in table
 
 
-def test_a_case_without_a_step_of_ours_beside_it_has_no_ratio() -> None:
+def test_a_case_without_a_comparable_step_of_ours_has_no_ratio() -> None:
     assert f"| {OURS} | 1 | a busy core | 50.0 | 50.0 |  |" in as_markdown(
         [sample(OURS, 50.0, load="a busy core")], 1.0
     )
 
 
-def test_what_was_asked_is_compared_round_by_round() -> None:
+def test_requirements_are_compared_round_by_round() -> None:
     samples = [
         *(sample(OURS_TWO, ours, turn=turn) for turn, ours in enumerate([10.0, 20.0, 10.0])),
         *(sample(SHIPPED, peer, turn=turn) for turn, peer in enumerate([70.0, 160.0, 90.0])),

@@ -152,7 +152,7 @@ def test_a_backtest_forecasts_each_symbol_or_names_it_with_the_reason(place: Pla
     assert set(withheld) == set(NEVER)
     for name in ("SHORT", "CONSTANT", "ALLZERO", "ALLNAN"):
         assert str(BAD[name][1]) in withheld[name]
-    assert "its last is of" in withheld["GONE"]
+    assert "its last is for" in withheld["GONE"]
     assert set(frame["symbol"]) == {*SOUND, *BAD} - set(NEVER)
     last = frame[frame["as_of"] == LAST]
     assert not {"OPENLAST", "HIGHLAST", "INFLAST", "ZEROLAST"} & set(last["symbol"])
@@ -210,7 +210,9 @@ def test_a_fold_before_the_first_bar_of_every_symbol_names_them(place: Place) ->
     ]
 
 
-@pytest.mark.parametrize("name", ["HALFWAY", "GAP", "VOLUMEZERO"])
+@pytest.mark.parametrize(
+    "name", ["GAP", *(pytest.param(name, marks=pytest.mark.slow) for name in ("HALFWAY", "VOLUMEZERO"))]
+)
 def test_a_symbol_alone_gets_the_baseline_and_the_reason(place: Place, name: str) -> None:
     place.holds(tables((name,)))
     results = place.daily(network="mlp")
@@ -254,7 +256,7 @@ def test_a_horizon_as_long_as_the_blocks_gives_prices(place: Place, way: str) ->
     assert are_prices(frame)
 
 
-@pytest.mark.parametrize("value", [np.inf, 0.0])
+@pytest.mark.parametrize("value", [0.0, pytest.param(np.inf, marks=pytest.mark.slow)])
 def test_an_adjusted_close_that_is_none_says_nothing_of_dividends(place: Place, value: float) -> None:
     table = tables(SOUND[:2]).assign(adj_close=lambda rows: rows["close"])
     table.loc[[5, COUNT - 5, COUNT + 30], "adj_close"] = value

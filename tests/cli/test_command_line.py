@@ -65,7 +65,7 @@ def here(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     """Calls the entry point in this process, without the seconds that a new one needs to start."""
 
     def call(*words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["pipeline", *words])
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "pipeline" / "__main__.py"), *words])  # as `python -m pipeline`
         with pytest.raises(SystemExit) as ended:
             main()
         return Done(words, int(ended.value.code or 0), *capsys.readouterr())

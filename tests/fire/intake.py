@@ -8,10 +8,10 @@ import pytest
 
 from pipeline.market.clock import MarketClock
 from pipeline.prices.ingestion import reconcile
-from pipeline.prices.ingestion.ingest import Buffer, Taken, take_in
+from pipeline.prices.ingestion.ingest import Buffer, Ingested, ingest_bars
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.store.writer import PriceStore
-from tests.fire.model import DAYS, believe_all, moment
+from tests.fire.model import DAYS, accept_all, moment
 from tests.prices.scripted import Scripted, walk
 
 NAMES = ("AAA", "BBB", "CCC", "DDD")
@@ -37,7 +37,7 @@ def truth_of(source: Scripted, session: date) -> pd.DataFrame:
     return mine.sort_values(["symbol", "session"], ignore_index=True)
 
 
-def ask(store: PriceStore, source: Scripted, session: date, at: float | datetime, **options: Any) -> Taken:
+def ask(store: PriceStore, source: Scripted, session: date, at: float | datetime, **options: Any) -> Ingested:
     """Take in what there is up to a session, for the last time, and store two symbols at once."""
     now = at if isinstance(at, datetime) else moment(at)
     request = Request(
@@ -48,11 +48,11 @@ def ask(store: PriceStore, source: Scripted, session: date, at: float | datetime
             **options,
         }
     )
-    return take_in(source, store, request, buffer=Buffer(symbols=2))
+    return ingest_bars(source, store, request, buffer=Buffer(symbols=2))
 
 
-def believing() -> pytest.MonkeyPatch:
+def accepting_all() -> pytest.MonkeyPatch:
     """Let everything through; `undo` takes it back."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(reconcile, "check_bars", believe_all)
+    patch.setattr(reconcile, "check_bars", accept_all)
     return patch

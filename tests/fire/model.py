@@ -192,6 +192,6 @@ def _differ(one: Bar, other: Bar) -> bool:
     return any(abs(a - b) > 1e-9 + 1e-6 * abs(b) for a, b in zip(one, other, strict=True))
 
 
-def believe_all(bars: pd.DataFrame, clock: object, known: pd.DataFrame | None = None) -> Checked:
+def accept_all(bars: pd.DataFrame, clock: object, known: pd.DataFrame | None = None) -> Checked:
     """In the place of `check_bars`: no rule has a say."""
     return checked(bars[COLUMNS].reset_index(drop=True))

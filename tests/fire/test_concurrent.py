@@ -12,10 +12,11 @@ from pipeline.database import bulk
 from pipeline.database.engine import open_database
 from pipeline.database.schema import bars, series
 from pipeline.market.clock import MarketClock
+from pipeline.prices.ingestion.ingest import IngestionSummary
 from pipeline.prices.store.asof import AsOf
 from pipeline.prices.store.writer import Appended, PriceStore
 from tests.fire.children import at_once
-from tests.fire.intake import after_the_split, ask, believing, source_of, truth_of
+from tests.fire.intake import accepting_all, after_the_split, ask, source_of, truth_of
 from tests.fire.model import DAYS, LATE, Bars, bar, checked, everything, frame_of, moment, read, scaled
 
 pytestmark = pytest.mark.fire
@@ -117,8 +118,8 @@ def test_readers_see_whole_batches_while_one_writes(opened: Callable[[], Engine]
     assert said[0] == 40
 
 
-def _take_in(wait: Wait, address: str, session: date, first: bool, at: float) -> dict[str, Any]:
-    believing()
+def _ingest(wait: Wait, address: str, session: date, first: bool, at: float) -> IngestionSummary:
+    accepting_all()
     store, source = PriceStore(open_database(address), "fire"), source_of() if first else after_the_split()
     wait()
     return ask(store, source, session, at, symbols=("AAA", "BBB", "CCC")).summary()
@@ -128,14 +129,14 @@ def _take_in(wait: Wait, address: str, session: date, first: bool, at: float) ->
 def test_a_scheduled_run_and_backfills_at_once_agree(
     opened: Callable[[], Engine], address: str, stored: bool, request: pytest.FixtureRequest
 ) -> None:
-    request.addfinalizer(believing().undo)
+    request.addfinalizer(accepting_all().undo)
     engine = opened()
     if stored:
         ask(PriceStore(engine, "fire"), source_of(), DAYS[40], 1, symbols=NAMES)
     sessions = [DAYS[45], DAYS[38], DAYS[42], DAYS[45]]
-    said = at_once(_take_in, [(address, session, False, 2 + at) for at, session in enumerate(sessions)])
-    assert sum(one["rewritten"] for one in said) == stored
-    assert all(one["outcomes"].get("complete", 0) + one["skipped"] == 3 for one in said)
+    said = at_once(_ingest, [(address, session, False, 2 + at) for at, session in enumerate(sessions)])
+    assert sum(one.rewritten for one in said) == stored
+    assert all(one.outcomes.get("complete", 0) + one.skipped == 3 for one in said)
     truth = truth_of(after_the_split(), DAYS[45])
     expected = truth[truth["symbol"].isin(NAMES)].reset_index(drop=True)
     found = read(engine, "fire", NAMES, DAYS[-1], LATE)
@@ -154,7 +155,7 @@ def test_an_answer_from_before_a_split_does_not_go_on_in_the_history_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One run has its answer; another asks after the split and stores it; then the first comes to store its own."""
-    request.addfinalizer(believing().undo)
+    request.addfinalizer(accepting_all().undo)
     slow, quick = PriceStore(opened(), "fire"), PriceStore(opened(), "fire")
     source = source_of(NAMES)
     if stored:

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from pipeline.database.engine import open_database
 from pipeline.errors import BadUpstream, NoData, RateLimited, SourceError
 from pipeline.prices.store.writer import PriceStore
-from tests.fire.intake import ask, believing, source_of, truth_of
+from tests.fire.intake import accepting_all, ask, source_of, truth_of
 from tests.fire.model import DAYS, LATE, everything, moment, read
 from tests.prices.scripted import Scripted
 
@@ -35,7 +35,7 @@ ERRORS: dict[str, SourceError] = {
 
 @pytest.fixture(autouse=True)
 def _no_rule_has_a_say() -> Iterator[None]:
-    patch = believing()
+    patch = accepting_all()
     yield
     patch.undo()
 
@@ -51,7 +51,7 @@ class IntakeMachine(RuleBasedStateMachine):
         self.gone: dict[str, pd.DataFrame] = {}
         self.today, self.minutes = 30, 0.0
         self.reads: list[tuple[str, date, datetime, pd.DataFrame]] = []
-        self.take_in()
+        self.ingest_bars()
 
     @rule(days=st.integers(1, 5))
     def days_pass(self, days: int) -> None:
@@ -93,11 +93,11 @@ class IntakeMachine(RuleBasedStateMachine):
     @rule(symbol=symbols, error=st.sampled_from(sorted(ERRORS)), back=st.sampled_from([0, 0, 1, 5]), last=st.booleans())
     def a_take_in_that_fails(self, symbol: str, error: str, back: int, last: bool) -> None:
         self.source.once[symbol] = ERRORS[error]
-        self.take_in(back, last_try=last)
+        self.ingest_bars(back, last_try=last)
         self.source.once.clear()
 
     @rule(back=st.sampled_from([0, 0, 1, 5, 20]), whole=st.booleans())
-    def take_in(self, back: int = 0, whole: bool = False, last_try: bool = True) -> None:
+    def ingest_bars(self, back: int = 0, whole: bool = False, last_try: bool = True) -> None:
         self.minutes += 24 * 60
         session, went_on = DAYS[self.today - back], False
         with contextlib.suppress(SourceError):
@@ -118,7 +118,7 @@ class IntakeMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         for symbol in list(self.gone):
             self.they_are_back(symbol)
-        self.take_in(whole=True)
+        self.ingest_bars(whole=True)
         session = DAYS[self.today]
         found = read(self.store.engine, self.store.source, NAMES, session, LATE)
         pd.testing.assert_frame_equal(found, truth_of(self.source, session), rtol=2e-6)

@@ -17,15 +17,15 @@ from pipeline.storage import Folder
 from pipeline.storage.atomic_files import sha256_bytes
 from tests.editions import AS_OF, edition
 from tests.fire.children import killed_at_each
-from tests.fire.intake import NAMES, after_the_split, ask, believing, source_of
+from tests.fire.intake import NAMES, accepting_all, after_the_split, ask, source_of
 from tests.fire.model import DAYS, LATE, bar, everything, frame_of, moment, read
 from tests.fire.points import At, database_points, die, file_points
 
 pytestmark = pytest.mark.fire
 
 
-def _take_in(number: int, address: str, source: str) -> None:
-    believing()
+def _ingest(number: int, address: str, source: str) -> None:
+    accepting_all()
     store = PriceStore(open_database(address), source)
     with database_points(At(number, die)):
         ask(store, after_the_split(), DAYS[45], 2)
@@ -34,7 +34,7 @@ def _take_in(number: int, address: str, source: str) -> None:
 def test_an_intake_killed_anywhere_goes_on(
     opened: Callable[[], Engine], address: str, request: pytest.FixtureRequest
 ) -> None:
-    request.addfinalizer(believing().undo)
+    request.addfinalizer(accepting_all().undo)
     engine, names = opened(), after_the_split().symbols()
 
     def words(number: int) -> tuple[str, str]:
@@ -45,7 +45,7 @@ def test_an_intake_killed_anywhere_goes_on(
     old = read(engine, reference, names, DAYS[-1], LATE)
     ask(PriceStore(engine, reference), after_the_split(), DAYS[45], 2)
     new, stored = read(engine, reference, names, DAYS[-1], LATE), everything(engine, reference)
-    for number, _ in killed_at_each(_take_in, words):
+    for number, _ in killed_at_each(_ingest, words):
         store = PriceStore(engine, f"killed{number}")
         found = read(store.engine, store.source, names, DAYS[-1], LATE)
         for name in names:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Engine
 
-from pipeline.prices.ingestion.acceptance import let_through
+from pipeline.prices.ingestion.acceptance import accept_released
 from pipeline.prices.quality import Checked
 from pipeline.prices.store import quarantine
 from pipeline.prices.store.writer import Appended, PriceStore
@@ -127,7 +127,7 @@ class StoreMachine(RuleBasedStateMachine):
         through = quarantine.released(self.engine, self.store.source, (symbol,))
         if tag == self.tag[symbol]:
             came = checked(frame_of({}), frame_of({(symbol, day): one}, self.currency))
-            self.append({(symbol, day): one}, verdicts=let_through(came, through))
+            self.append({(symbol, day): one}, verdicts=accept_released(came, through))
 
     @rule(minutes=st.integers(-5000, 5000))
     def the_clock(self, minutes: int) -> None:

@@ -313,6 +313,7 @@ def test_contenders_made_on_other_windows_are_not_compared(new_home: Path) -> No
         jobs.compare(this)
 
 
+@pytest.mark.slow
 def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

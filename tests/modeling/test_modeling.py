@@ -1,4 +1,4 @@
-"""Features, windows and networks: no look ahead, no crossing quantiles, the same bits for the same seed."""
+"""Features, windows and networks: no look-ahead, no crossing quantiles, the same bits for the same seed."""
 
 from datetime import date
 from pathlib import Path
@@ -64,7 +64,7 @@ def trained(features: Features, future_STH: np.ndarray, network: str, seed: int 
     return fit(features, fold, shape(network), Recipe(steps=30, batch_size=32, seed=seed, levels=LEVELS))
 
 
-def test_prices_after_a_session_move_no_feature_of_it() -> None:
+def test_features_of_a_session_do_not_depend_on_later_prices() -> None:
     bars, cut = sample(), pd.Timestamp("2012-06-01")
     poisoned = bars.copy()
     after = bars["session"] > cut
@@ -128,7 +128,7 @@ def test_no_target_of_one_block_lies_in_the_next(features: Features, future_STH:
     )
 
 
-def test_prices_that_do_not_move_make_no_window() -> None:
+def test_constant_prices_give_no_window() -> None:
     still = sample(symbols=("IBM",)).assign(open=5.0, high=5.0, low=5.0, close=5.0, dividend=0.0)
     assert not len(usable_origins(make_features(panel_from_bars(still)), CONTEXT))
 
@@ -147,7 +147,7 @@ def test_quantiles_never_cross(network: str) -> None:
 
 
 @pytest.mark.parametrize("network", ["lstm", "rnn", "mlp"])
-def test_the_three_networks_are_of_a_size(network: str) -> None:
+def test_the_three_networks_are_of_similar_size(network: str) -> None:
     sizes = Shape(network=network, features=len(INPUTS), context_length=60, hidden_size=64, horizon=5, levels=7)
     count = sum(parameter.numel() for parameter in build(sizes, torch.zeros(5, 7).cumsum(-1)).parameters())
     assert 17_000 < count < 23_000
@@ -169,13 +169,13 @@ def test_the_same_seed_gives_the_same_bits(features: Features, future_STH: np.nd
     assert one.train_pinball == other.train_pinball
 
 
-def test_training_lowers_the_loss_and_keeps_the_best_moment(features: Features, future_STH: np.ndarray) -> None:
+def test_training_lowers_the_loss_and_keeps_the_best_step(features: Features, future_STH: np.ndarray) -> None:
     fitted = trained(features, future_STH, "lstm")
     best = min(value for _, value in fitted.validation_pinball)
     assert dict(fitted.validation_pinball)[fitted.best_step] == best
 
 
-def test_a_model_is_read_back_bit_for_bit_and_a_changed_one_refused(
+def test_a_model_is_read_back_bit_for_bit_and_a_damaged_one_is_refused(
     features: Features, future_STH: np.ndarray, tmp_path: Path
 ) -> None:
     forecaster = Forecaster(card("lstm"), trained(features, future_STH, "lstm").network)
@@ -194,7 +194,7 @@ def test_a_model_is_read_back_bit_for_bit_and_a_changed_one_refused(
         Forecaster.load(tmp_path / "nothing")
 
 
-def test_a_stranger_s_table_gives_the_same_forecast(features: Features, future_STH: np.ndarray) -> None:
+def test_a_client_supplied_table_gives_the_same_forecast(features: Features, future_STH: np.ndarray) -> None:
     forecaster = Forecaster(card("lstm"), trained(features, future_STH, "lstm").network)
     table = sample().rename(columns={"session": "date", "dividend": "dividends", "split_ratio": "splits"})
     frame = forecast_from_prices(forecaster, table)

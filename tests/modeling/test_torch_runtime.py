@@ -1,4 +1,4 @@
-"""How a training runs: threads that share its windows out, the precision it runs in, and what it does not import."""
+"""The training process: threads that share a step, precision, and what it does not import."""
 
 import json
 import subprocess
@@ -72,7 +72,7 @@ def weights(fitted: Fitted) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("network", ["lstm", "rnn", "mlp"])
-def test_threads_share_a_step_out_and_change_no_more_than_rounding(features: Features, network: str) -> None:
+def test_threads_share_a_step_and_change_only_rounding(features: Features, network: str) -> None:
     one, two, again = (trained(features, network, threads=count) for count in (1, 2, 2))
     assert weights(two).tobytes() == weights(again).tobytes()
     np.testing.assert_allclose(weights(two), weights(one), atol=2e-3)
@@ -87,7 +87,7 @@ def test_workers_keep_the_order_of_their_parts() -> None:
             assert workers.map(lambda part: part * part, list(range(20))) == [part * part for part in range(20)]
 
 
-def test_what_a_worker_raises_is_raised() -> None:
+def test_an_error_in_a_worker_is_raised() -> None:
     with Workers(2) as workers, pytest.raises(ZeroDivisionError):
         workers.map(lambda part: 1 // part, [1, 0])
 
@@ -111,7 +111,7 @@ def test_only_the_chosen_inputs_count(features: Features) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 9, 40])
-def test_the_optimizer_is_torch_s_adamw_on_one_cycle(steps: int) -> None:
+def test_the_optimizer_equals_adamw_of_torch_with_one_cycle(steps: int) -> None:
     torch.manual_seed(0)
     theirs = [torch.nn.Parameter(torch.randn(7, 3)) for _ in range(2)]
     ours = [torch.nn.Parameter(each.detach().clone()) for each in theirs]
@@ -142,7 +142,7 @@ def test_the_optimizer_is_torch_s_adamw_on_one_cycle(steps: int) -> None:
         pytest.param("bf16", ("torch._dynamo", "pandas", "numba"), marks=NEEDS_BF16),
     ],
 )
-def test_training_does_not_import_what_it_has_no_use_for(used: str, spared: tuple[str, ...]) -> None:
+def test_training_does_not_import_what_it_does_not_use(used: str, spared: tuple[str, ...]) -> None:
     """torch's compiler takes two seconds and 70 MiB in every training process, pandas 65 MiB, compiled cells 120."""
     words = f"""
 import sys
@@ -156,7 +156,7 @@ assert not set({spared}) & set(sys.modules)
 
 
 class Measured:
-    """Stands for the measurement: what it says, and how often it was asked."""
+    """A stand-in for the measurement: its answer, and how often it was called."""
 
     def __init__(self, answer: tuple[str, float | None]) -> None:
         self.answer, self.asked = answer, 0
@@ -166,7 +166,7 @@ class Measured:
         return self.answer
 
 
-def test_what_was_measured_once_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_measured_precision_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run repeated on the same machine gives the same bits, however busy the machine is then."""
     settings = Settings.load(home=tmp_path)
     measured = Measured(("bf16", 0.5))
@@ -190,7 +190,7 @@ def test_a_precision_that_is_set_is_not_measured(tmp_path: Path, monkeypatch: py
     assert measured.asked == 0
 
 
-def test_bf16_is_measured_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_is_measured_where_it_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = Shape(network="lstm", features=3, context_length=5, hidden_size=4, horizon=2, levels=3)
     spent = {False: 1.0, True: 0.5}
     assert precision.step_s(shape, bf16=precision.has_bf16()) > 0
@@ -205,7 +205,7 @@ def test_bf16_is_measured_where_it_can_be_had(monkeypatch: pytest.MonkeyPatch) -
     assert precision.fastest_precision(shape) == ("fp32", None)
 
 
-def test_bf16_is_refused_where_it_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_is_refused_where_it_is_not_supported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "has_bf16", lambda: False)
     with pytest.raises(BadSetting, match="PIPELINE_PRECISION='bf16': this machine has no instructions"):
         context.training_precision(Settings.load(home=tmp_path, precision="bf16"))

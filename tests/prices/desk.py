@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.market.clock import MarketClock
-from pipeline.prices.audit import look_over
-from pipeline.prices.ingestion.ingest import take_in
+from pipeline.prices.audit import audit_snapshot
+from pipeline.prices.audit_types import Audit
+from pipeline.prices.ingestion.ingest import ingest_bars
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.store.asof import AsOf
 from pipeline.prices.store.snapshot import read_snapshot, write_snapshot
@@ -30,7 +30,7 @@ class Desk:
 
     home: Path
     source: Scripted
-    runs: dict[date, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    runs: dict[date, tuple[str, Audit]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store = PriceStore(open_database(f"sqlite:///{self.home / 'p.db'}"), "yahoo")
@@ -46,17 +46,17 @@ class Desk:
             known_at=now,
             last_try=last_try,
         )
-        take_in(self.source, self.store, request)
+        ingest_bars(self.source, self.store, request)
 
-    def look(self, session: date, now: datetime, symbols: tuple[str, ...] = NAMES) -> tuple[str, dict[str, Any]]:
+    def look(self, session: date, now: datetime, symbols: tuple[str, ...] = NAMES) -> tuple[str, Audit]:
         """Freeze and audit a session as its run does: the snapshot's SHA-256 and the audit."""
         known = AsOf(self.store.engine, "yahoo", symbols, MarketClock().at(session))
         frozen = write_snapshot(known.tables(), session, self.home / "snapshots")
         bars = read_snapshot(frozen)
-        audit = look_over(known, bars, now=now)
+        audit = audit_snapshot(known, bars, now=now)
         return frozen.digest, audit
 
-    def run(self, session: date) -> dict[str, Any]:
+    def run(self, session: date) -> Audit:
         """What a run does on the evening of its session."""
         now = self.evening(session)
         self.ingest(session, now)
@@ -91,6 +91,6 @@ def new_desk(home: Path) -> Desk:
     return Desk(home, Scripted(pd.concat([walk(name, FIRST, LAST) for name in NAMES], ignore_index=True)))
 
 
-def left_out(audit: dict[str, Any]) -> dict[str, str]:
+def left_out(audit: Audit) -> dict[str, str]:
     """The symbols that get no forecast, and why."""
-    return {one["symbol"]: one["reason"] for one in audit["doubtful"]}
+    return {one.symbol: one.reason for one in audit.doubtful}

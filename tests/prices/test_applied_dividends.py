@@ -12,7 +12,7 @@ from pipeline.database.engine import open_database
 from pipeline.market.clock import MarketClock
 from pipeline.prices.adjustments import total_return
 from pipeline.prices.applied_dividends import dividends_in_prices
-from pipeline.prices.ingestion.ingest import take_in
+from pipeline.prices.ingestion.ingest import ingest_bars
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.sources.files import FilesSource
 from pipeline.prices.sources.sample import SampleSource
@@ -91,7 +91,7 @@ def test_no_dividend_is_counted_twice_and_the_series_says_so(tmp_path: Path) -> 
     assert total_return(bars).sum() == pytest.approx(np.log(bars["close"].iloc[-1] / bars["close"].iloc[0]))
     checked = check(bars)
     assert notes(checked) == ["dividends_in_prices"]
-    assert "8 dividends" in checked.notes[0]["detail"]
+    assert "8 dividends" in checked.notes[0].detail
     assert checked.counts() == {"accept": len(bars) - 1, "warn": 1, "quarantine": 0, "reject": 0}
 
 
@@ -134,7 +134,7 @@ def test_an_earlier_session_asked_for_later_counts_no_dividend_again(tmp_path: P
             clock=MarketClock().at(last),
             known_at=datetime(2026, 1, 2, tzinfo=UTC),
         )
-        return asdict(take_in(source, store, request).appended)
+        return asdict(ingest_bars(source, store, request).appended)
 
     assert ingest(early) == {"new": 81, "revised": 0, "unchanged": 0, "held_back": 0, "rewritten": 0}
     assert ingest(late)["revised"] == 2  # the evidence has come: both dividends are stored as none

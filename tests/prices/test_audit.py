@@ -43,8 +43,8 @@ def test_a_bad_bar_on_its_own_is_no_step_once_the_next_is_there(desk: Desk) -> N
     for day in DAYS[:5]:
         desk.run(day)
     assert [list(left_out(desk.runs[day][1])) for day in DAYS[:5]] == [[], [], ["AAA"], [], []]
-    assert desk.runs[DAYS[4]][1]["quarantine"] == 1
-    assert desk.runs[DAYS[4]][1]["seams"] == []
+    assert desk.runs[DAYS[4]][1].quarantine == 1
+    assert desk.runs[DAYS[4]][1].seams == ()
     desk.replay_all(desk.evening(DAYS[6]))
 
 
@@ -54,15 +54,15 @@ def test_a_series_a_day_early_gets_no_forecast_and_its_audit_says_why(desk: Desk
     desk.source.truth = truth.assign(session=early).sort_values(["symbol", "session"], ignore_index=True)
     audit = desk.run(DAYS[0])
     assert "every bar seems to be one day early" in left_out(audit)["AAA"]
-    assert [(note["symbol"], note["rule"]) for note in audit["notes"]] == [("AAA", "shifted")]
-    assert audit["reasons"][0]["rule"] == "shifted"
+    assert [(note.symbol, note.rule) for note in audit.notes] == [("AAA", "shifted")]
+    assert audit.reasons[0].rule == "shifted"
     desk.replay_all(desk.evening(DAYS[3]))
 
 
 def test_a_step_of_long_ago_is_forgotten(desk: Desk) -> None:
     split_that_nobody_lists(desk, "AAA", CLOCK.shift(DAYS[0], -265))
     assert left_out(desk.run(DAYS[0])) == {}
-    assert desk.runs[DAYS[0]][1]["quarantine"] == 1
+    assert desk.runs[DAYS[0]][1].quarantine == 1
 
 
 def test_one_of_two_series_that_are_the_same_gets_no_forecast(desk: Desk) -> None:

@@ -45,7 +45,7 @@ def test_an_edition_is_published_with_all_its_files(make_edition: Callable[..., 
     assert set(manifest["files"]) == names - {"manifest.json"}
     assert manifest["provenance"]["mlflow_run_id"] == "r1"
     assert manifest["decision"]["model"] == "lstm"
-    assert manifest["audit"] == {"accept": 240, "warn": 1, "quarantine": 0, "reject": 0}
+    assert manifest["audit"].items() >= {"accept": 240, "warn": 1, "quarantine": 0, "reject": 0}.items()
 
 
 def test_the_pointer_names_the_manifest_it_was_written_for(
@@ -110,11 +110,15 @@ def test_the_pointer_steps_forward(make_edition: Callable[..., Edition], tmp_pat
 def test_a_pointer_lost_in_a_crash_is_written_by_the_same_publication_again(
     make_edition: Callable[..., Edition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(root: Folder) -> None:
-        raise KeyboardInterrupt
+    write = Folder.write
+
+    def crash(self: Folder, name: str, data: bytes) -> None:
+        if name == "latest.json":
+            raise KeyboardInterrupt
+        write(self, name, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(publisher, "_point", crash)
+        patch.setattr(Folder, "write", crash)
         with pytest.raises(KeyboardInterrupt):
             publisher.publish(make_edition(), Folder(tmp_path))
     assert not (tmp_path / "latest.json").exists()

@@ -24,8 +24,6 @@ from pathlib import Path
 from pipeline.storage import atomic_files as files
 
 nth, folder, swaps = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "True"
-if not swaps:
-    files._swap = lambda first, second: False
 calls = 0
 
 def count(event, args):
@@ -36,7 +34,7 @@ def count(event, args):
 
 new = eval(sys.argv[4])
 sys.addaudithook(count)
-files.replace_folder(folder, new)
+files.replace_folder(folder, new, swap=swaps)
 """
 
 
@@ -85,13 +83,11 @@ def test_the_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("swaps", [True, False])
-def test_a_folder_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swaps: bool) -> None:
-    if not swaps:
-        monkeypatch.setattr(atomic_files, "_swap", lambda first, second: False)
+def test_a_folder_is_replaced_whole(tmp_path: Path, swaps: bool) -> None:
     folder = tmp_path / "deep" / "edition"
-    atomic_files.replace_folder(folder, OLD)
+    atomic_files.replace_folder(folder, OLD, swap=swaps)
     assert contents(folder) == OLD
-    atomic_files.replace_folder(folder, NEW)
+    atomic_files.replace_folder(folder, NEW, swap=swaps)
     assert contents(folder) == NEW
     assert names(folder.parent) == ["edition"]
 
@@ -116,10 +112,9 @@ def test_a_folder_comes_back_when_the_second_of_two_renames_fails(
             raise OSError("no second rename")
         return rename(self, target)
 
-    monkeypatch.setattr(atomic_files, "_swap", lambda first, second: False)
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(OSError, match="no second rename"):
-        atomic_files.replace_folder(folder, NEW)
+        atomic_files.replace_folder(folder, NEW, swap=False)
     assert contents(tmp_path) == {f"edition/{name}": data for name, data in OLD.items()}
 
 
@@ -133,7 +128,7 @@ def test_a_writer_killed_at_any_moment_leaves_the_old_folder_or_the_new(tmp_path
         done = subprocess.run(command, cwd=Path(atomic_files.__file__).parents[2], check=False)
         if swaps:  # not even between two calls is there anything else
             assert contents(folder) in (OLD, NEW)
-        atomic_files.clear_litter(tmp_path)
+        atomic_files.remove_stale_files(tmp_path)
         assert contents(folder) in (OLD, NEW)
         assert names(tmp_path) == ["edition"]
         seen.add("old" if contents(folder) == OLD else "new")
@@ -149,7 +144,7 @@ def test_litter_is_only_what_a_writer_left(tmp_path: Path) -> None:
     (tmp_path / ".edition.0badcafe.aside" / "charts").mkdir(parents=True)
     (tmp_path / "edition").mkdir()
     (tmp_path / ".keep").write_text("somebody's")
-    atomic_files.clear_litter(tmp_path)
+    atomic_files.remove_stale_files(tmp_path)
     assert names(tmp_path) == [".keep", "edition"]
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.errors import MissingInTracking, TrackingUnavailable
+from pipeline.prices.audit_types import Audit
 from pipeline.tracking import connection, registry, runs
 from pipeline.tracking.experiments import experiment_id
 from pipeline.tracking.mlflow_run import MlflowRun
@@ -91,7 +92,7 @@ def test_the_printed_command_restores_a_deleted_run(client: Any, run: MlflowRun,
     run_id = run.run_id
     client.delete_run(run_id)
     with pytest.raises(MissingInTracking, match=f"run {run_id} was deleted; restore it with `") as told:
-        runs.log_audit(run, {"doubtful": [], "quarantine": 0, "reject": 0, "gaps": 0})
+        runs.log_audit(run, Audit())
     assert "has been restored" in typed(str(told.value), tmp_path / "anywhere")
     assert client.get_run(run_id).info.lifecycle_stage == "active"
 

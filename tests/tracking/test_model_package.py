@@ -103,7 +103,7 @@ def test_a_model_that_reads_closes_only_is_served_from_closes_only(tmp_path: Pat
     pd.testing.assert_frame_equal(forecast_from_prices(forecaster, closes), whole)
     damaged = history.assign(volume="n/a", high=-1.0)  # columns that it does not read are not checked either
     pd.testing.assert_frame_equal(forecast_from_prices(forecaster, damaged), whole)
-    with pytest.raises(BadFile, match="no column close; needed are symbol, date, close"):
+    with pytest.raises(BadFile, match="no column close; required are symbol, date, close"):
         forecast_from_prices(forecaster, history.drop(columns="close"))
 
 

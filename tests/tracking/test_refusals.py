@@ -99,7 +99,7 @@ UNUSABLE: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "empty date": (cell("date", ""), "'' is not a date"),
     "date nested": (cell("date", {"day": 1}), "is not a date"),
     "evening in another zone": (cell("date", "2013-02-27T23:00:00Z"), "is not a date"),
-    "year mistyped": (cell("date", "2103-02-28"), "2103-02-28 lies in the future"),
+    "year mistyped": (cell("date", "2103-02-28"), "2103-02-28 is in the future"),
     "volume in words": (cell("volume", "many"), "'many' in volume is not a number"),
     "volume n/a": (cell("volume", "n/a", 3), "'n/a' in volume is not a number"),
     "volume with suffix": (cell("volume", "3.99M"), "'3.99M' in volume is not a number"),
@@ -119,7 +119,7 @@ UNUSABLE: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "price negative": (cell("low", -5.0), "-5 in low is not a price"),
     "price tiny": (cell("close", 1e-300), "1e-300 in close is not a price"),
     "price nested": (cell("close", {"value": 1}), "{'value': 1} in close is not a number"),
-    "twice, differing": (and_row(close=99.0), "2013-02-28 is there twice, with different values"),
+    "twice, differing": (and_row(close=99.0), "2013-02-28 appears twice, with different values"),
     "short": (lambda table: table.tail(5), "20 whole sessions after its warm-up"),
     "price missing": (cell("close", None), "20 whole sessions after its warm-up"),
     "no symbol": (lambda table: table.assign(symbol=None), "is not a symbol"),
@@ -184,7 +184,7 @@ def test_a_body_that_is_no_price_table_is_refused_in_one_sentence(server: TestCl
 def test_a_row_more_than_are_taken_is_too_many(server: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posted_prices, "MOST_ROWS", 50)  # in fact so many that reading them takes seconds
     status, sentence = post(server, history("IBM").tail(51))
-    assert (status, "51 rows, and at most 50 are taken" in sentence) == (400, True)
+    assert (status, "51 rows, and at most 50 are accepted" in sentence) == (400, True)
 
 
 @pytest.mark.parametrize(

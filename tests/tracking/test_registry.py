@@ -289,14 +289,14 @@ def test_of_two_withdrawals_at_once_neither_leaves_the_alias_with_the_others_ver
 ) -> None:
     first, second, third = (versions(day, champion_since=str(day)) for day in DAYS[:3])
     registry.promote(settings, third, DAYS[2])
-    move = registry._move_champion
+    move = type(client).set_registered_model_alias
 
     def moved_late(*arguments: Any) -> None:
-        monkeypatch.setattr(registry, "_move_champion", move)
+        monkeypatch.setattr(type(client), "set_registered_model_alias", move)
         registry.withdraw(settings, second)  # by another process, between the look and the move
         move(*arguments)
 
-    monkeypatch.setattr(registry, "_move_champion", moved_late)
+    monkeypatch.setattr(type(client), "set_registered_model_alias", moved_late)
     latest = registry.withdraw(settings, third)
     assert latest is not None
     assert aliases(client)["champion"] == latest.version == first

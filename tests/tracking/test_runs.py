@@ -11,6 +11,7 @@ from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.evaluation.model_scores import Scores
 from pipeline.modeling.model_card import ModelCard
+from pipeline.prices.audit_types import Audit, DoubtfulSymbol, Note, Reason
 from pipeline.prices.store.snapshot import Snapshot
 from pipeline.tracking import runs
 from pipeline.tracking.mlflow_run import MlflowRun
@@ -310,9 +311,8 @@ def test_what_was_held_back_is_in_the_run(
     settings: Settings, open_run: Callable[..., MlflowRun], record: Callable[..., None], client: Any
 ) -> None:
     run = open_run()
-    held = [{"symbol": "IBM", "reason": "its bar is in quarantine"}]
-    audit = {"accept": 500, "warn": 2, "quarantine": 3, "reject": 1, "gaps": 4, "doubtful": held, "problems": []}
-    runs.log_audit(run, audit)
+    held = DoubtfulSymbol(symbol="IBM", reason="its bar is in quarantine")
+    runs.log_audit(run, Audit(accept=500, warn=2, quarantine=3, reject=1, gaps=4, doubtful=(held,)))
     record(run)
     runs.log_decision(run, scores=JUDGED, decision=decision())
     logged = client.get_run(run.run_id)
@@ -327,9 +327,8 @@ def test_what_is_noted_of_the_prices_is_in_the_run(
     settings: Settings, open_run: Callable[..., MlflowRun], client: Any
 ) -> None:
     run = open_run()
-    note = {"symbol": "IBM", "rule": "dividends_in_prices", "detail": "not counted again"}
-    reason = {"verdict": "warn", "rule": "jump", "bars": 2, "symbol_count": 1, "symbols": ["IBM"], "detail": "+50 %"}
-    counts = dict.fromkeys(("accept", "warn", "quarantine", "reject", "gaps"), 1)
-    runs.log_audit(run, {**counts, "doubtful": [], "notes": [note], "reasons": [reason]})
+    note = Note(symbol="IBM", rule="dividends_in_prices", detail="not counted again")
+    reason = Reason(verdict="warn", rule="jump", bars=2, symbol_count=1, symbols=("IBM",), detail="+50 %")
+    runs.log_audit(run, Audit(accept=1, warn=1, notes=(note,), reasons=(reason,)))
     assert client.get_run(run.run_id).data.tags["data_quality"] == "1 note on 1 symbol: see data_quality.txt"
     assert "data_quality.txt" in artifacts(client, run.run_id)

@@ -1,4 +1,4 @@
-"""Python imports this by itself at its start where it is on the path: every slow import is told to the log.
+"""Log slow imports. Python imports this module at start-up if it is on the path.
 
 Only the outermost of imports within imports counts, so that no second is counted twice.
 """

@@ -16,7 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import AUDIT
 from pipeline.prices.audit import SEAM_MATTERS
+from pipeline.prices.audit_types import Seam
 
 if TYPE_CHECKING:
     from pipeline.modeling.data.panel import Panel
@@ -26,27 +28,24 @@ _KEYS = ["symbol", "reason"]
 Row = dict[str, Any]  # symbol, reason, first and last session, sessions
 
 
-def seams_of(this: Run, last: str) -> list[dict[str, str]]:
-    """Return the steps in scale up to the session `last` that nobody has released: symbol, session, detail."""
-    audit = this.read("audit", made_by="ingest")
-    return [seam for seam in audit.get("seams", []) if seam["session"] <= last]
+def seams_of(this: Run, last: date) -> list[Seam]:
+    """Return the steps in scale up to the session `last` that nobody has released."""
+    return [seam for seam in this.load(AUDIT).seams if seam.session <= last]
 
 
 def doubts_of(this: Run, bars: pd.DataFrame) -> dict[str, str]:
     """Return why there is not one bar of a symbol in the snapshot, for each of which that is so."""
     there = set(bars["symbol"])
-    doubtful = this.read("audit", made_by="ingest")["doubtful"]
-    return {row["symbol"]: row["reason"] for row in doubtful if row["symbol"] not in there}
+    return {one.symbol: one.reason for one in this.load(AUDIT).doubtful if one.symbol not in there}
 
 
-def spoilt_by(panel: "Panel", origins: "Origins", seams: Iterable[Mapping[str, str]]) -> NDArray[Any]:
+def spoilt_by(panel: "Panel", origins: "Origins", seams: Iterable[Seam]) -> NDArray[Any]:
     """Return what each origin's past is spoilt by, shape (N,): the newest step in scale before it, "" where none is."""
     symbol_N, day_N = panel.symbols_array[origins.s_N], panel.days(origins.s_N, origins.t_N)
     reason_N = np.full(len(origins), "", dtype=object)
-    for seam in sorted(seams, key=lambda seam: seam["session"]):
-        first = date.fromisoformat(seam["session"])
-        since, until = (np.datetime64(day, "D") for day in (first, first + SEAM_MATTERS))
-        reason_N[(symbol_N == seam["symbol"]) & (day_N >= since) & (day_N < until)] = seam["detail"]
+    for seam in sorted(seams, key=lambda seam: seam.session):
+        since, until = (np.datetime64(day, "D") for day in (seam.session, seam.session + SEAM_MATTERS))
+        reason_N[(symbol_N == seam.symbol) & (day_N >= since) & (day_N < until)] = seam.detail
     return reason_N
 
 

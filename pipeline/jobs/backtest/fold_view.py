@@ -17,6 +17,7 @@ from pipeline.config import Settings
 from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.context import panel_of
 from pipeline.jobs.run import Run
+from pipeline.prices.audit_types import Seam
 from pipeline.storage.atomic_files import sha256_bytes
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class View:
     settings: Settings
     sessions: list[date]
     bars: pd.DataFrame
-    seams: Sequence[Mapping[str, str]]
+    seams: Sequence[Seam]
 
     @cached_property
     def digest(self) -> str:
@@ -100,5 +101,5 @@ def view_of(this: Run, bars: pd.DataFrame, fold: Mapping[str, Any]) -> View:
     clock = settings.clock.at(sessions[-1])
     last = {symbol: pd.Timestamp(clock.last(symbol)) for symbol in bars["symbol"].unique()}
     seen = bars[bars["session"] <= bars["symbol"].map(last)].reset_index(drop=True)
-    seams = exclusions.seams_of(this, fold["last"])
+    seams = exclusions.seams_of(this, date.fromisoformat(fold["last"]))
     return View(settings=settings, sessions=sessions, bars=seen, seams=seams)

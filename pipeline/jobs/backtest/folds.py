@@ -172,8 +172,8 @@ def _by_baselines(view: View) -> list[pd.DataFrame]:
 
     settings, frames = view.settings, []
     for name, baseline in BASELINE_MODELS.items():
-        quantiles_NHQ = baseline(view.features, view.origins, horizon=settings.horizon, levels=LEVELS)
-        frames.append(_frame(view, view.origins, view.as_of_N, quantiles_NHQ, name, view.digest[:_VERSION]))
+        made = baseline(view.features, view.origins, horizon=settings.horizon, levels=LEVELS)
+        frames.append(_frame(view, view.origins, view.as_of_N, made.quantiles_NHQ, name, view.digest[:_VERSION]))
     return frames
 
 
@@ -216,7 +216,7 @@ def _made_from(this: Run, fold: Mapping[str, Any]) -> dict[str, Any]:
 
     return {
         "snapshot": digest_of(this),
-        "seams": exclusions.seams_of(this, fold["last"]),
+        "seams": [to_document(seam) for seam in exclusions.seams_of(this, date.fromisoformat(fold["last"]))],
         "parameters": to_document(TrainingParameters.from_settings(this.settings)),
         "code": _code(),
     }

@@ -31,7 +31,7 @@ def _reason(features: Features, symbol: str) -> str:
     with_bar_T = np.flatnonzero(np.isfinite(panel.close_ST[s]))
     wanted, last = panel.day(s, panel.last), panel.day(s, int(with_bar_T[-1]))
     if last != wanted:
-        return f"has no bar for {wanted}, its last is of {last}"
+        return f"has no bar for {wanted}; its last is for {last}"
     if len(with_bar_T) <= WARM_UP:
         count = f"{len(with_bar_T)} session{'s' * (len(with_bar_T) != 1)}"
         return f"has {count}, {WARM_UP + 1} are needed for a volatility"

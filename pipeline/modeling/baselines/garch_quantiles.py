@@ -8,11 +8,11 @@ Legend: S symbols, T sessions, K returns of one symbol, N origins, H horizon, Q 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, MutableMapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.modeling.baselines.baseline_forecast import BaselineForecast, BaselineNotes, Count
 from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, NoFit, fit
 from pipeline.modeling.baselines.historical_simulation import ewma_historical, rows_by_symbol
 from pipeline.modeling.baselines.trailing_quantiles import MIN_PAST, trailing
@@ -25,19 +25,12 @@ FITTED_ON = 1500  # returns that a fit uses, the newest, about six years
 OUTCOMES = 1000  # standardised outcomes used: more than for other baselines, for steadier quantiles
 
 
-def garch(
-    features: Features,
-    origins: Origins,
-    *,
-    horizon: int,
-    levels: tuple[float, ...],
-    notes: MutableMapping[str, Any] | None = None,
-) -> Array:
-    """Return quantiles of the cumulative log return, shape (N, H, Q), by each symbol's own GARCH(1,1).
+def garch(features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]) -> BaselineForecast:
+    """Return quantiles by each symbol's own GARCH(1,1).
 
     A symbol's model is refitted after every `REFIT` of its own returns, counted from its first one: the fit used for an
     origin depends neither on later sessions, nor on other symbols, nor on which other origins are requested.
-    `notes` gets the number of `fits`, and under `by_ewma` how many symbols and forecasts had none, by reason.
+    The notes count the fits, and by reason the forecasts without one.
     """
     return_ST = features.panel.return_ST
     future_STH = future_returns(return_ST, horizon)
@@ -59,12 +52,9 @@ def garch(
                 without[f"fewer than {MIN_PAST} past outcomes"].append(few)
     left_N = np.asarray(np.isnan(out_NHQ).any(axis=(1, 2)))
     if left_N.any():
-        out_NHQ[left_N] = ewma_historical(features, origins.where(left_N), horizon=horizon, levels=levels)
-    if notes is not None:
-        notes["fits"] = fitted
-        if without:
-            notes["by_ewma"] = without.counted(origins)
-    return out_NHQ
+        out_NHQ[left_N] = ewma_historical(features, origins.where(left_N), horizon=horizon, levels=levels).quantiles_NHQ
+    notes = BaselineNotes(fits=fitted, by_ewma=without.counted(origins) if without else None)
+    return BaselineForecast(quantiles_NHQ=out_NHQ, notes=notes)
 
 
 class _Without(defaultdict[str, list[Index]]):
@@ -73,13 +63,9 @@ class _Without(defaultdict[str, list[Index]]):
     def __init__(self) -> None:
         super().__init__(list)
 
-    def counted(self, origins: Origins) -> dict[str, dict[str, int]]:
-        """Return how many symbols and forecasts there are of each."""
-        rows_of = {reason: np.concatenate(parts) for reason, parts in sorted(self.items())}
-        return {
-            reason: {"symbols": len(np.unique(origins.s_N[rows])), "forecasts": len(rows)}
-            for reason, rows in rows_of.items()
-        }
+    def counted(self, origins: Origins) -> dict[str, Count]:
+        """Return how many symbols and forecasts there are, by reason."""
+        return {reason: Count.of(origins, np.concatenate(parts)) for reason, parts in sorted(self.items())}
 
 
 def _models(return_K: Array, there_K: Index, t_N: Index) -> Iterator[tuple[Index, Garch | NoFit]]:

@@ -6,39 +6,27 @@ updating (Hull & White 1998), also called filtered (Barone-Adesi, Giannopoulos &
 Legend: S symbols, T sessions, N origins, H horizon, Q quantile levels.
 """
 
-from collections.abc import Iterator, MutableMapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.modeling.baselines.baseline_forecast import BaselineForecast, BaselineNotes, Count
 from pipeline.modeling.baselines.trailing_quantiles import pooled, trailing
 from pipeline.modeling.data.features import STILL, Features, future_returns
 from pipeline.modeling.data.panel import Array
 from pipeline.modeling.data.windows import Index, Origins
 
 
-def random_walk(
-    features: Features,
-    origins: Origins,
-    *,
-    horizon: int,
-    levels: tuple[float, ...],
-    notes: MutableMapping[str, Any] | None = None,
-) -> Array:
-    """Return quantiles of the cumulative log return, shape (N, H, Q), from the symbol's own past returns."""
-    return _from_past(features, origins, horizon, levels, notes, by_volatility=False)
+def random_walk(features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]) -> BaselineForecast:
+    """Return quantiles from the symbol's own past returns."""
+    return _from_past(features, origins, horizon, levels, by_volatility=False)
 
 
 def ewma_historical(
-    features: Features,
-    origins: Origins,
-    *,
-    horizon: int,
-    levels: tuple[float, ...],
-    notes: MutableMapping[str, Any] | None = None,
-) -> Array:
-    """Return quantiles of the cumulative log return, shape (N, H, Q), from past returns at today's volatility."""
-    return _from_past(features, origins, horizon, levels, notes, by_volatility=True)
+    features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]
+) -> BaselineForecast:
+    """Return quantiles from the symbol's past returns at today's volatility."""
+    return _from_past(features, origins, horizon, levels, by_volatility=True)
 
 
 def rows_by_symbol(origins: Origins) -> Iterator[tuple[int, Index]]:
@@ -49,14 +37,8 @@ def rows_by_symbol(origins: Origins) -> Iterator[tuple[int, Index]]:
 
 
 def _from_past(
-    features: Features,
-    origins: Origins,
-    horizon: int,
-    levels: tuple[float, ...],
-    notes: MutableMapping[str, Any] | None,
-    *,
-    by_volatility: bool,
-) -> Array:
+    features: Features, origins: Origins, horizon: int, levels: tuple[float, ...], *, by_volatility: bool
+) -> BaselineForecast:
     future_STH = future_returns(features.panel.return_ST, horizon)
     moving_ST = np.where(features.scale_ST > STILL, features.scale_ST, np.nan)
     out_NHQ = np.empty((len(origins), horizon, len(levels)))
@@ -75,9 +57,8 @@ def _from_past(
             out_NQ *= scale_N[:, None]
         out_NQ[few_N] = _of_market(features, shaped_ST, origins.where(few_N), step, levels) * scale_N[few_N, None]
         borrowed_N |= few_N
-    if notes is not None and borrowed_N.any():
-        notes["borrowed"] = {"symbols": len(np.unique(origins.s_N[borrowed_N])), "forecasts": int(borrowed_N.sum())}
-    return out_NHQ
+    borrowed = Count.of(origins, np.flatnonzero(borrowed_N)) if borrowed_N.any() else None
+    return BaselineForecast(quantiles_NHQ=out_NHQ, notes=BaselineNotes(borrowed=borrowed))
 
 
 def _of_market(features: Features, shaped_ST: Array, origins: Origins, step: int, levels: tuple[float, ...]) -> Array:

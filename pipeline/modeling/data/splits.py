@@ -56,6 +56,6 @@ def too_little(fold: Fold) -> str | None:
     if len(fold.train) >= MIN_TRAIN_WINDOWS and len(fold.validation):
         return None
     return (
-        f"too little history to train on: {len(fold.train)} windows before the held-out sessions, "
+        f"too little history to train on: {len(fold.train)} windows before the holdout sessions, "
         f"at least {MIN_TRAIN_WINDOWS} are needed"
     )

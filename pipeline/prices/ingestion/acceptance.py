@@ -1,5 +1,5 @@
-"""What is believed of a checked answer beyond what its bars say by themselves: corrections that go too far, bars that a
-person has let through, histories that were rewritten by half.
+"""Acceptance of checked bars where the bars alone do not decide: large corrections, bars released by a person, partly
+rewritten histories.
 """
 
 from dataclasses import replace
@@ -9,12 +9,12 @@ import pandas as pd
 
 from pipeline.prices.quality import Checked, bar_as_json
 
-# A rewritten history of which more is doubtful than this was rewritten by half: the old one stays.
-HALF_REWRITTEN = 0.02
+# A rewritten history with a larger share of doubtful bars was only partly rewritten: the old one stays.
+PARTIAL_REWRITE = 0.02
 
 
-def with_still_held(checked: Checked, still: pd.DataFrame) -> Checked:
-    """Hold back the bars that are in quarantine already, for the reason they are there."""
+def hold_again(checked: Checked, still: pd.DataFrame) -> Checked:
+    """Hold back the bars that are in quarantine already, for the same reason."""
     if still.empty:
         return checked
     columns = list(checked.held_back.columns)
@@ -23,13 +23,13 @@ def with_still_held(checked: Checked, still: pd.DataFrame) -> Checked:
     return replace(checked, held_back=held, verdicts=verdicts)
 
 
-def also_held(checked: Checked, doubtful: pd.DataFrame) -> Checked:
-    """Hold back the corrections that go too far, as far as no rule has held them back already."""
+def hold_doubtful(checked: Checked, doubtful: pd.DataFrame) -> Checked:
+    """Hold back the `doubtful` corrections that no rule has held back already."""
     if doubtful.empty:
         return checked
     keys = pd.MultiIndex.from_frame(doubtful[["symbol", "session"]])
     mine = pd.MultiIndex.from_frame(checked.kept[["symbol", "session"]]).isin(keys)
-    detail = "a later answer differs from what is stored by more than a tenth, and not by one ratio"
+    detail = "the vendor's correction differs from the stored bar by more than 10 %, and not by one ratio"
     found = {"verdict": "quarantine", "rule": "doubtful_revision", "detail": detail}
     held = checked.kept[mine].assign(**found)
     verdicts = pd.concat([checked.verdicts, held[list(checked.verdicts.columns)]], ignore_index=True)
@@ -42,8 +42,8 @@ def also_held(checked: Checked, doubtful: pd.DataFrame) -> Checked:
     )
 
 
-def let_through(checked: Checked, through: set[tuple[str, date, str]]) -> Checked:
-    """Believe the bars that a person has released."""
+def accept_released(checked: Checked, through: set[tuple[str, date, str]]) -> Checked:
+    """Accept the bars that a person has released."""
     held = checked.held_back
     if held.empty or not through:
         return checked
@@ -60,14 +60,14 @@ def let_through(checked: Checked, through: set[tuple[str, date, str]]) -> Checke
     )
 
 
-def without_half_rewritten(checked: Checked, rewritten: frozenset[str]) -> tuple[Checked, frozenset[str]]:
-    """Leave out rewritten histories of which too much is doubtful; return those symbols too."""
+def refuse_partial_rewrites(checked: Checked, rewritten: frozenset[str]) -> tuple[Checked, frozenset[str]]:
+    """Drop rewritten histories with too many doubtful bars; return their symbols as well."""
     held = checked.held_back.drop_duplicates(["symbol", "session"])["symbol"].value_counts()
     kept = checked.kept["symbol"].value_counts()
     refused = frozenset(
         symbol
         for symbol in rewritten
-        if held.get(symbol, 0) > HALF_REWRITTEN * (held.get(symbol, 0) + kept.get(symbol, 0))
+        if held.get(symbol, 0) > PARTIAL_REWRITE * (held.get(symbol, 0) + kept.get(symbol, 0))
     )
     if not refused:
         return checked, refused
@@ -76,10 +76,10 @@ def without_half_rewritten(checked: Checked, rewritten: frozenset[str]) -> tuple
 
 
 def without_known_applied(bars: pd.DataFrame, stored: pd.DataFrame, marked: frozenset[str]) -> pd.DataFrame:
-    """Return an answer with no dividends where a later session has shown that the prices contain them.
+    """Return an answer without the dividends that a later session has shown to be contained in the prices.
 
-    `marked` are the symbols of which the store knows that. An answer for an earlier session than the last one stored
-    has fewer ex-dates to tell by: it does not put back the dividends that are stored as none.
+    `marked` are the symbols for which the store knows that. An answer for a session before the last one stored has
+    fewer ex-dates as evidence, so it does not restore dividends that are stored as zero.
     """
     if not marked:
         return bars

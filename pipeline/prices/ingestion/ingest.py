@@ -1,28 +1,28 @@
-"""Taking prices in: whom to ask a source for, from when, when to give up, and how each request ended.
+"""Ingestion of prices: which symbols to request, from which session, when to give up, and how each request ended.
 
-A symbol that is stored already is asked only for its new sessions and an overlap. What came is settled group by group,
-so that an interrupted load goes on where it stopped; `answers` says what it means.
+Of a symbol that is stored already, only its new sessions and an overlap with the stored ones are requested. Answers are
+reconciled and stored in groups, so that an interrupted load resumes where it stopped; see `reconcile`.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
-from typing import Any
-
-import pandas as pd
 
 from pipeline.errors import BadUpstream, NoData, PipelineError, RateLimited, SourceError, UnknownSymbol
-from pipeline.prices.ingestion.reconcile import Answer, Answers, Request, Settled
+from pipeline.prices.audit_types import Note
+from pipeline.prices.ingestion.reconcile import Answer, Reconciled, Reconciler, Request
 from pipeline.prices.sources import Source
 from pipeline.prices.store import request_log
-from pipeline.prices.store.request_log import Coverage, Outcome
+from pipeline.prices.store.request_log import Outcome, RequestOutcome
 from pipeline.prices.store.writer import Appended, PriceStore
 
 # What an answer that was complete is good for, where it can still change.
 _FRESH = timedelta(hours=12)
-# Errors in a row after which the source is taken to be away, and nobody else is asked for.
-_AWAY = 5
+# Consecutive errors after which the source counts as unreachable, and no further symbol is requested.
+_UNREACHABLE = 5
+_PROBLEMS_LISTED = 50  # in a summary; the request log has all of them
 STALE_AFTER, DELISTED_AFTER = 5, 20  # sessions without a bar
 
 Progress = Callable[[int, int, str], None]  # symbols done, symbols in all, the one being asked for
@@ -40,83 +40,110 @@ class Buffer:
 DEFAULT_BUFFER = Buffer()
 
 
+@dataclass(frozen=True, kw_only=True)
+class RequestProblem:
+    """A symbol that is incomplete, and why."""
+
+    symbol: str
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestionSummary:
+    """What an ingestion changed, in bars, and which symbols are incomplete."""
+
+    new: int
+    revised: int
+    unchanged: int
+    held_back: int
+    rewritten: int  # symbols whose history began a new generation
+    verdicts: Mapping[str, int]  # bars
+    outcomes: Mapping[str, int]  # requests
+    skipped: int  # symbols that were complete already
+    notes: tuple[Note, ...]
+    problems: tuple[RequestProblem, ...]  # the first 50
+
+
 @dataclass(kw_only=True)
-class Taken:
-    """What came of a request."""
+class Ingested:
+    """The result of an ingestion."""
 
     appended: Appended = field(default_factory=Appended)
-    requests: list[Coverage] = field(default_factory=list)
+    requests: list[RequestOutcome] = field(default_factory=list)
     verdicts: dict[str, int] = field(default_factory=dict)
-    notes: list[dict[str, str]] = field(default_factory=list)
-    skipped: int = 0  # complete already, not asked for again
+    notes: list[Note] = field(default_factory=list)
+    skipped: int = 0  # complete already, not requested again
 
-    def add(self, settled: Settled) -> None:
-        """Count what came of some answers."""
+    def add(self, reconciled: Reconciled) -> None:
+        """Add the result of some answers."""
         before = asdict(self.appended)
-        self.appended = Appended(**{name: before[name] + value for name, value in asdict(settled.appended).items()})
-        for verdict, count in settled.verdicts.items():
+        self.appended = Appended(**{name: before[name] + value for name, value in asdict(reconciled.appended).items()})
+        for verdict, count in reconciled.verdicts.items():
             self.verdicts[verdict] = self.verdicts.get(verdict, 0) + count
-        self.notes += settled.notes
+        self.notes += reconciled.notes
 
-    def summary(self) -> dict[str, Any]:
-        """Return it in a few words and numbers."""
-        outcomes = pd.Series([one.outcome for one in self.requests], dtype=object).value_counts()
-        return {
+    def summary(self) -> IngestionSummary:
+        """Return the counts, and the first problems."""
+        problems = [
+            RequestProblem(symbol=one.symbol, outcome=one.outcome, detail=one.detail)
+            for one in self.requests
+            if one.outcome != "complete"
+        ]
+        return IngestionSummary(
             **asdict(self.appended),
-            "verdicts": self.verdicts,
-            "outcomes": {str(name): int(count) for name, count in outcomes.items()},
-            "skipped": self.skipped,
-            "notes": self.notes,
-            "problems": [
-                {"symbol": one.symbol, "outcome": one.outcome, "detail": one.detail}
-                for one in self.requests
-                if one.outcome != "complete"
-            ][:50],
-        }
+            verdicts=self.verdicts,
+            outcomes=Counter(one.outcome for one in self.requests),
+            skipped=self.skipped,
+            notes=tuple(self.notes),
+            problems=tuple(problems[:_PROBLEMS_LISTED]),
+        )
 
 
-def take_in(
+def ingest_bars(
     source: Source,
     store: PriceStore,
     request: Request,
     progress: Progress | None = None,
     *,
     buffer: Buffer = DEFAULT_BUFFER,
-) -> Taken:
-    """Ask `source` for what is missing and store what can be believed. Doing it again changes nothing.
+) -> Ingested:
+    """Request what is missing from `source` and store what passes the quality rules. Idempotent.
 
     Raises UnknownSymbol where the source knows none of the symbols, BadUpstream where it answered for none; before the
     last try also RateLimited, BadUpstream or NoData for a part, with everything else safely stored.
     """
-    return _Intake(source, store, request, progress or (lambda _done, _all, _symbol: None), buffer).run()
+    return _Ingestion(source, store, request, progress or (lambda _done, _all, _symbol: None), buffer).run()
 
 
-class _Intake:
+class _Ingestion:
     def __init__(self, source: Source, store: PriceStore, request: Request, progress: Progress, buffer: Buffer) -> None:
         self._source, self._store, self._request, self._progress = source, store, request, progress
-        self._buffer, self._taken = buffer, Taken()
+        self._buffer, self._result = buffer, Ingested()
         self._failed: dict[str, PipelineError] = {}
         self._absent: dict[str, PipelineError] = {}
-        self._answers_of = Answers(source, store, request)
+        self._reconciler = Reconciler(source, store, request)
 
-    def run(self) -> Taken:
-        todo = self._not_covered()
-        self._taken.skipped = len(self._request.symbols) - len(todo)
-        reach = self._store.reach(todo)
+    def run(self) -> Ingested:
+        todo = self._outdated()
+        self._result.skipped = len(self._request.symbols) - len(todo)
+        stored = self._store.stored_range(todo)
         if self._source.live:
-            self._ask_one_by_one(todo, reach)
+            self._ask_one_by_one(todo, stored)
         elif todo:
-            self._settle([Answer(symbols=todo, bars=self._source.bars(todo, self._last(todo)), whole=True)])
-        self._note_missing(reach)
-        self._complain(todo)
-        request_log.go_on_without(self._store.engine, self._store.source, self._taken.requests, self._request.known_at)
-        return self._taken
+            self._reconcile([Answer(symbols=todo, bars=self._source.bars(todo, self._last(todo)), whole=True)])
+        self._record_missing(stored)
+        self._raise_for_missing(todo)
+        request_log.record_missing(
+            self._store.engine, self._store.source, self._result.requests, self._request.known_at
+        )
+        return self._result
 
     def _last(self, symbols: Sequence[str]) -> date:
         return max(self._request.clock.last(symbol) for symbol in symbols)
 
-    def _not_covered(self) -> tuple[str, ...]:
-        """The symbols but those whose last answer was complete and cannot, or can hardly, have changed since."""
+    def _outdated(self) -> tuple[str, ...]:
+        """The symbols except those whose last answer was complete and is unlikely to have changed since."""
         if self._request.whole or not self._source.live:
             return self._request.symbols
         before = request_log.last_requests(self._store.engine, self._store.source, self._request.symbols)
@@ -125,32 +152,32 @@ class _Intake:
             one = before.get(symbol)
             if one is None or one.asked_at is None or one.outcome != "complete":
                 return False
-            settled = one.asked_at >= min(self._request.clock.known_by, self._request.known_at - _FRESH)
-            return one.through >= self._request.clock.last(symbol) and settled
+            is_fresh = one.asked_at >= min(self._request.clock.known_by, self._request.known_at - _FRESH)
+            return one.through >= self._request.clock.last(symbol) and is_fresh
 
         return tuple(symbol for symbol in self._request.symbols if not covered(symbol))
 
-    def _ask_one_by_one(self, todo: tuple[str, ...], reach: dict[str, tuple[date, date]]) -> None:
+    def _ask_one_by_one(self, todo: tuple[str, ...], stored: dict[str, tuple[date, date]]) -> None:
         pending: list[Answer] = []
         rows, since = 0, time.monotonic()
         try:
-            for answer in self._answers(todo, reach):
+            for answer in self._answers(todo, stored):
                 pending.append(answer)
                 rows += len(answer.bars)
                 waited = time.monotonic() - since
                 full = len(pending) >= self._buffer.symbols or rows >= self._buffer.rows
                 if full or waited >= self._buffer.seconds:
-                    self._settle(pending)
+                    self._reconcile(pending)
                     pending, rows, since = [], 0, time.monotonic()
-        finally:  # what came before an interruption is kept
-            self._settle(pending)
+        finally:  # answers before an interruption are stored
+            self._reconcile(pending)
 
-    def _answers(self, todo: tuple[str, ...], reach: dict[str, tuple[date, date]]) -> Iterator[Answer]:
+    def _answers(self, todo: tuple[str, ...], stored: dict[str, tuple[date, date]]) -> Iterator[Answer]:
         in_a_row = 0
         for done, symbol in enumerate(todo):
             self._progress(done, len(todo), symbol)
             try:
-                yield self._ask(symbol, reach.get(symbol))
+                yield self._ask(symbol, stored.get(symbol))
                 in_a_row = 0
             except (NoData, UnknownSymbol) as answer:
                 self._absent[symbol] = answer
@@ -158,56 +185,58 @@ class _Intake:
             except SourceError as error:
                 self._failed[symbol] = error
                 in_a_row += 1
-                if isinstance(error, RateLimited) or in_a_row >= _AWAY:
+                if isinstance(error, RateLimited) or in_a_row >= _UNREACHABLE:
                     self._failed |= dict.fromkeys(todo[done:], error)
                     break
         self._progress(len(todo), len(todo), "")
 
-    def _ask(self, symbol: str, reach: tuple[date, date] | None) -> Answer:
+    def _ask(self, symbol: str, stored: tuple[date, date] | None) -> Answer:
         last = self._request.clock.last(symbol)
         first = None
-        if reach is not None and not self._request.whole and self._source.overlap is not None:
+        if stored is not None and not self._request.whole and self._source.overlap is not None:
             # Some more days than sessions, for weekends and holidays.
-            first = min(reach[1], last) - timedelta(days=self._source.overlap * 7 // 5 + 5)
+            first = min(stored[1], last) - timedelta(days=self._source.overlap * 7 // 5 + 5)
         bars = self._source.bars((symbol,), last, first)
         return Answer(symbols=(symbol,), bars=bars, whole=first is None)
 
-    def _settle(self, pending: list[Answer]) -> None:
+    def _reconcile(self, pending: list[Answer]) -> None:
         if not pending:
             return
-        settled = self._answers_of.settle(pending)
-        self._taken.add(settled)
-        self._failed |= settled.failed
+        reconciled = self._reconciler.reconcile(pending)
+        self._result.add(reconciled)
+        self._failed |= reconciled.failed
         requests = []
         for symbol in (one for answer in pending for one in answer.symbols if one not in self._failed):
             last = self._request.clock.last(symbol)
-            outcome, detail = self._outcome(symbol, last, settled.newest.get(symbol))
-            if symbol in settled.refused:
-                outcome, detail = "held", "its history was rewritten, and what came is doubtful: see its quarantine"
-            elif outcome != "complete" and symbol in settled.held:
-                outcome, detail = "held", settled.held[symbol]
-            requests.append(Coverage(symbol=symbol, through=last, outcome=outcome, detail=detail))
-        self._keep(requests)
+            outcome, detail = self._outcome(symbol, last, reconciled.newest.get(symbol))
+            if symbol in reconciled.refused:
+                outcome, detail = (
+                    "held",
+                    "its history was rewritten, and too much of the new one is doubtful: see quarantine",
+                )
+            elif outcome != "complete" and symbol in reconciled.held:
+                outcome, detail = "held", reconciled.held[symbol]
+            requests.append(RequestOutcome(symbol=symbol, through=last, outcome=outcome, detail=detail))
+        self._record(requests)
 
-    def _note_missing(self, reach: dict[str, tuple[date, date]]) -> None:
+    def _record_missing(self, stored: dict[str, tuple[date, date]]) -> None:
         requests = []
         for symbol, error in self._absent.items():
             last = self._request.clock.last(symbol)
-            reached = reach[symbol][1] if symbol in reach else None
+            reached = stored[symbol][1] if symbol in stored else None
             outcome, detail = self._outcome(symbol, last, reached)
             if reached is None:
                 outcome, detail = "unknown", str(error)
-            requests.append(Coverage(symbol=symbol, through=last, outcome=outcome, detail=detail))
+            requests.append(RequestOutcome(symbol=symbol, through=last, outcome=outcome, detail=detail))
         for symbol, error in self._failed.items():
             last = self._request.clock.last(symbol)
-            requests.append(
-                Coverage(symbol=symbol, through=last, outcome="failed", detail=str(error).removeprefix(f"{symbol}: "))
-            )
-        self._keep(requests)
+            detail = str(error).removeprefix(f"{symbol}: ")
+            requests.append(RequestOutcome(symbol=symbol, through=last, outcome="failed", detail=detail))
+        self._record(requests)
 
-    def _keep(self, requests: list[Coverage]) -> None:
-        request_log.note(self._store.engine, self._store.source, requests, self._request.known_at)
-        self._taken.requests += requests
+    def _record(self, requests: list[RequestOutcome]) -> None:
+        request_log.record(self._store.engine, self._store.source, requests, self._request.known_at)
+        self._result.requests += requests
 
     def _outcome(self, symbol: str, last: date, reached: date | None) -> tuple[Outcome, str]:
         if reached is not None and reached >= last:
@@ -215,28 +244,28 @@ class _Intake:
         if reached is None:
             return "incomplete", f"has no bar up to {last}"
         absent = len(self._request.clock.market.sessions_of(symbol).between(reached, last)) - 1
-        words = f"has no bar for {last}, its last is of {reached}"
+        text = f"has no bar for {last}; its last is for {reached}"
         if absent > DELISTED_AFTER:
-            return "delisted", f"{words}: {absent} sessions without one, taken to be delisted"
-        return ("stale", f"{words}: halted or gone") if absent > STALE_AFTER else ("incomplete", words)
+            return "delisted", f"{text}: {absent} sessions without one, presumably delisted"
+        return ("stale", f"{text}: trading halted, or delisted") if absent > STALE_AFTER else ("incomplete", text)
 
-    def _complain(self, todo: tuple[str, ...]) -> None:
-        unknown = [one for one in self._taken.requests if one.outcome == "unknown"]
+    def _raise_for_missing(self, todo: tuple[str, ...]) -> None:
+        unknown = [one for one in self._result.requests if one.outcome == "unknown"]
         if todo and len(unknown) == len(self._request.symbols):
             raise UnknownSymbol("; ".join(f"{one.symbol}: {one.detail}" for one in unknown[:5]))
         if self._failed and (not self._request.last_try or len(self._failed) == len(self._request.symbols)):
-            raise _in_one(self._failed, len(todo))
-        late = [one for one in self._taken.requests if one.outcome == "incomplete"]
+            raise _combined(self._failed, len(todo))
+        late = [one for one in self._result.requests if one.outcome == "incomplete"]
         if late and self._source.live and not self._request.last_try:
             names = ", ".join(one.symbol for one in late[:8])
-            raise NoData(f"{len(late)} of {len(todo)} symbols are not there yet ({names}); ask again later")
+            raise NoData(f"{len(late)} of {len(todo)} symbols have no bar yet ({names}); try again later")
 
 
-def _in_one(failed: dict[str, PipelineError], asked: int) -> PipelineError:
-    """One error for all, of the kind that decides when to try again: a rate limit late, everything else soon."""
+def _combined(failed: dict[str, PipelineError], asked: int) -> PipelineError:
+    """Return one error for all. Its type decides when to retry: after a rate limit late, otherwise soon."""
     limited: list[PipelineError] = [error for error in failed.values() if isinstance(error, RateLimited)]
     first = [*limited, *failed.values()][0]
     kind = RateLimited if limited else BadUpstream
     names = ", ".join(list(failed)[:8])
-    others = ", the others are stored" if len(failed) < asked else ""
-    return kind(f"{len(failed)} of {asked} symbols did not come ({names}){others}: {first}")
+    others = "; the others are stored" if len(failed) < asked else ""
+    return kind(f"{len(failed)} of {asked} symbols could not be fetched ({names}){others}: {first}")

@@ -1,8 +1,8 @@
-"""What an answer says about bars that are stored already: the same, a late correction, or a history rewritten.
+"""Comparison of an answer with the stored bars: unchanged, corrected late, or a rewritten history.
 
-A vendor that divides its prices by a split (or adjusts them for a dividend) multiplies every earlier price by one
-ratio. So a run of bars, from the first one compared, that all differ by the same ratio means that the whole history
-has another scale now; a bar that differs by itself was corrected.
+A vendor that adjusts its prices for a split or a dividend multiplies every earlier price by one ratio. A run of bars,
+from the first one compared, that all differ by one ratio therefore means that the whole history has a new scale; a
+single bar that differs was corrected.
 """
 
 from collections.abc import Mapping
@@ -18,38 +18,38 @@ from pipeline.prices.store.writer import differs
 
 Mask = NDArray[np.bool_]
 
-# Fewer bars than this with one ratio are corrections that happen to be alike, unless a newly listed symbol has no more.
+# Fewer bars with one ratio are corrections that happen to be equal, unless a newly listed symbol has no more bars.
 _RUN = 3
-# So many of the oldest bars have to hold such a run: one or two of them may have been corrected at the same time.
+# The run is looked for in this many of the oldest bars: one or two of them may have been corrected at the same time.
 _OLDEST = 5
-# Vendors round: a ratio of 0.5 may come as 0.4996 … 0.5004, one of 0.995 hardly moves. Part of the ratio's distance
+# Vendors round: a ratio of 0.5 may come as 0.4996 … 0.5004, one of 0.995 barely moves. Part of the ratio's distance
 # from 1, and never less than the jitter of floats.
 _SPREAD, _JITTER = 0.02, 1e-5
-# Bars taken before the close were later corrected by up to 5 %; a correction beyond this is for a person to judge.
+# Bars fetched before the close were later corrected by up to 5 %; a larger correction than this needs a person.
 DOUBTFUL = 0.10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overlap:
-    """Masks over the rows of the answer, and the symbols whose history has another scale or currency."""
+class Revisions:
+    """Masks over the rows of an answer, and the symbols whose history has a new scale or currency."""
 
     is_new: Mask
     is_changed: Mask
-    is_doubtful: Mask  # of the changed, those that moved too far to be believed unasked
+    is_doubtful: Mask  # changed by more than DOUBTFUL: held back
     rewritten: frozenset[str]
 
 
-def compare(bars: pd.DataFrame, stored: pd.DataFrame) -> Overlap:
-    """Compare an answer with the newest revisions stored, both as `frames` has them and sorted."""
+def compare(bars: pd.DataFrame, stored: pd.DataFrame) -> Revisions:
+    """Compare an answer with the newest stored revisions; both frames as in `pipeline.prices.bars`, sorted."""
     at_N, is_new = _positions(bars, stored)
     if is_new.all():
         nothing = np.zeros(len(bars), bool)
-        return Overlap(is_new=is_new, is_changed=nothing, is_doubtful=nothing, rewritten=frozenset())
+        return Revisions(is_new=is_new, is_changed=nothing, is_doubtful=nothing, rewritten=frozenset())
     old_NV = stored[VALUES].to_numpy(float)[at_N]
     is_changed = ~is_new & differs(bars[VALUES].to_numpy(float), old_NV)
     other_currency = ~is_new & (bars["currency"].to_numpy() != stored["currency"].to_numpy()[at_N])
     if not (is_changed | other_currency).any():
-        return Overlap(is_new=is_new, is_changed=is_changed, is_doubtful=is_changed, rewritten=frozenset())
+        return Revisions(is_new=is_new, is_changed=is_changed, is_doubtful=is_changed, rewritten=frozenset())
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio_NP = bars[PRICES].to_numpy(float) / old_NV[:, : len(PRICES)]
     rewritten = frozenset(bars.loc[other_currency, "symbol"])
@@ -59,11 +59,11 @@ def compare(bars: pd.DataFrame, stored: pd.DataFrame) -> Overlap:
             rewritten |= {symbol}
     far = ~(np.abs(np.log(ratio_NP)) <= DOUBTFUL).all(axis=1)
     alone = ~bars["symbol"].isin(rewritten).to_numpy()
-    return Overlap(is_new=is_new, is_changed=is_changed, is_doubtful=is_changed & far & alone, rewritten=rewritten)
+    return Revisions(is_new=is_new, is_changed=is_changed, is_doubtful=is_changed & far & alone, rewritten=rewritten)
 
 
 def _another_scale(ratio_NP: NDArray[np.float64]) -> bool:
-    """Whether one ratio explains the oldest bars, but for one or two corrected meanwhile; prices in the columns."""
+    """Whether one ratio explains the oldest bars, except one or two corrected since; shape (bars, prices)."""
     first_WP = ratio_NP[:_OLDEST]
     for scale in np.median(first_WP, axis=1):
         if not np.isfinite(scale) or scale <= 0 or abs(scale - 1) <= _JITTER:
@@ -76,7 +76,7 @@ def _another_scale(ratio_NP: NDArray[np.float64]) -> bool:
 
 
 def _positions(bars: pd.DataFrame, stored: pd.DataFrame) -> tuple[NDArray[np.int64], Mask]:
-    """Where each bar is stored, and which are not; the position of one that is not means nothing."""
+    """Return the position of each bar among the stored ones, and a mask of those that are not stored."""
     if stored.empty:
         return np.zeros(len(bars), np.int64), np.ones(len(bars), bool)
     codes: Mapping[str, int] = {name: code for code, name in enumerate(stored["symbol"].unique())}

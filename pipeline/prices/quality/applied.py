@@ -16,7 +16,7 @@ RULE, UNCLEAR = "dividends_in_prices", "dividends_unclear"
 _MATTERS = 0.03
 
 
-def look_at_applied(panel: Panel, found: Findings) -> None:
+def check_applied_dividends(panel: Panel, found: Findings) -> None:
     """Warn on the first new bar of each symbol whose listed dividend is not counted, and note the symbol."""
     listed = panel.is_new & (np.nan_to_num(panel["listed_dividend"]) > 0)
     for first, last in zip(panel.starts[:-1], panel.starts[1:], strict=True):

@@ -63,7 +63,7 @@ class _Calendars:
         return sessions.exchange, self._days[sessions.exchange]
 
 
-def look_at_calendar(bars: pd.DataFrame, panel: Panel, clock: MarketClock, found: Findings) -> frozenset[str]:
+def check_calendar(bars: pd.DataFrame, panel: Panel, clock: MarketClock, found: Findings) -> frozenset[str]:
     """Add what the calendar says against bars; return the symbols whose series is not daily."""
     if not len(bars):
         return frozenset()

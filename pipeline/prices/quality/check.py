@@ -8,17 +8,18 @@ import numpy as np
 import pandas as pd
 
 from pipeline.market.clock import MarketClock
+from pipeline.prices.audit_types import Note
 from pipeline.prices.bars import COLUMNS, VALUES
-from pipeline.prices.quality.applied import look_at_applied, note_unclear
-from pipeline.prices.quality.calendar import look_at_calendar
+from pipeline.prices.quality.applied import check_applied_dividends, note_unclear
+from pipeline.prices.quality.calendar import check_calendar
 from pipeline.prices.quality.digest import unique_notes
-from pipeline.prices.quality.dividends import look_at_dividends
-from pipeline.prices.quality.findings import SEVERITY, Findings, Note
-from pipeline.prices.quality.jumps import look_at_moves
-from pipeline.prices.quality.levels import look_at_levels
-from pipeline.prices.quality.ohlc import look_at_shape
+from pipeline.prices.quality.dividends import check_dividends
+from pipeline.prices.quality.findings import SEVERITY, Findings
+from pipeline.prices.quality.jumps import check_jumps
+from pipeline.prices.quality.levels import check_levels
+from pipeline.prices.quality.ohlc import check_ohlc
 from pipeline.prices.quality.series import panel_of
-from pipeline.prices.quality.volume import look_at_volume
+from pipeline.prices.quality.volume import check_volume
 
 _SYMBOLS_AT_ONCE = 500  # a copy of their bars is in memory at a time
 
@@ -50,14 +51,14 @@ def check_bars(bars: pd.DataFrame, clock: MarketClock, *, known: pd.DataFrame | 
     """
     bars = _sorted(bars)
     found = Findings(notes=list(bars.attrs.get("notes", [])))
-    unusable, doubtful = look_at_shape(bars, found)
+    unusable, doubtful = check_ohlc(bars, found)
     panel = panel_of(bars, known, unusable)
-    daily = look_at_calendar(bars, panel, clock, found)
-    look_at_volume(panel, found)
-    wrong = look_at_levels(panel, doubtful, found)
-    look_at_moves(panel, wrong, found)
-    look_at_dividends(panel, wrong, daily, found)
-    look_at_applied(panel, found)
+    daily = check_calendar(bars, panel, clock, found)
+    check_volume(panel, found)
+    wrong = check_levels(panel, doubtful, found)
+    check_jumps(panel, wrong, found)
+    check_dividends(panel, wrong, daily, found)
+    check_applied_dividends(panel, found)
     note_unclear(panel, found)
     return _by_verdict(bars, found)
 
@@ -75,10 +76,10 @@ def series_notes(bars: pd.DataFrame, clock: MarketClock, *, dividends_as_given: 
     cuts = [*edges[:-1:_SYMBOLS_AT_ONCE], len(symbols)]
     for first, last in pairwise(cuts if len(symbols) else [0]):
         part = _sorted(bars.iloc[first:last])
-        unusable, _ = look_at_shape(part, found)
+        unusable, _ = check_ohlc(part, found)
         panel = panel_of(part, None, unusable)
-        look_at_calendar(part, panel, clock, found)
-        look_at_volume(panel, found)
+        check_calendar(part, panel, clock, found)
+        check_volume(panel, found)
         if dividends_as_given:
             note_unclear(panel, found)
     return unique_notes(found.notes)

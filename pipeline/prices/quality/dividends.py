@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.prices.adjustments import decimals
 from pipeline.prices.quality.findings import Findings
 from pipeline.prices.quality.series import Array, Mask, Panel, Rows
-from pipeline.prices.quality.typical import usual_at
+from pipeline.prices.quality.typical import typical_at
 
 # Two readings of one dividend agree within a tenth: vendors round, and take the close of another hour.
 _AGREE = 0.1
@@ -87,14 +87,14 @@ class _Dates:
         share, fall = float(self.listed[step]), float(self.fall[step])
         if share >= 1:
             return True
-        sigma = usual_at(self.panel, int(self.before[step])).sigma
+        sigma = typical_at(self.panel, int(self.before[step])).sigma
         return share > _SEEN and fall < _SEEN_SHARE * share and share - fall > _SEEN_SIGMAS * sigma
 
     def place(self, step: int) -> int:
         return int(self.panel.at[self.rows[step]])
 
 
-def look_at_dividends(panel: Panel, wrong: Mask, not_daily: frozenset[str], found: Findings) -> None:
+def check_dividends(panel: Panel, wrong: Mask, not_daily: frozenset[str], found: Findings) -> None:
     """Add what is wrong with dividends, on the session of each."""
     said = (panel["dividend"] > 0) | np.isfinite(panel["adjusted_close"])
     for first, last in zip(panel.starts[:-1], panel.starts[1:], strict=True):
@@ -163,7 +163,7 @@ def _gains_twice(dates: _Dates, odd: list[int]) -> dict[int, bool]:
     ]
     odds = 0.0
     for step in steps:
-        sigma = usual_at(dates.panel, int(dates.before[step])).sigma
+        sigma = typical_at(dates.panel, int(dates.before[step])).sigma
         odds += _odds(float(dates.fall[step]), float(dates.listed[step]), float(dates.implied[step]), sigma)
     return dict.fromkeys(steps, odds > 0)
 
@@ -217,7 +217,7 @@ def _tiny(dates: _Dates, found: Findings) -> None:
     odds = 0.0
     for step in steps.tolist():
         share = float(dates.listed[step])
-        sigma = usual_at(dates.panel, int(dates.before[step])).sigma
+        sigma = typical_at(dates.panel, int(dates.before[step])).sigma
         odds += _odds(float(dates.opened[step]), 100 * share, share, sigma)
     if odds > _TINY_ODDS:
         for step in steps.tolist():

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Note = dict[str, str]  # symbol, rule, detail
+from pipeline.prices.audit_types import Note, Verdict
 
-SEVERITY = {"accept": 0, "warn": 1, "quarantine": 2, "reject": 3}
+SEVERITY: dict[Verdict, int] = {"accept": 0, "warn": 1, "quarantine": 2, "reject": 3}
 
 
 @dataclass(kw_only=True)
@@ -26,7 +26,7 @@ class Findings:
 
     def note(self, symbol: str, rule: str, detail: str) -> None:
         """Say something once about a symbol."""
-        self.notes.append({"symbol": symbol, "rule": rule, "detail": detail})
+        self.notes.append(Note(symbol=symbol, rule=rule, detail=detail))
 
     def table(self) -> pd.DataFrame:
         """Return place, verdict, rule, detail and severity, a rule at most once for a bar: its severest finding."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.prices.quality.findings import Findings
 from pipeline.prices.quality.series import Array, Mask, Panel, Rows
-from pipeline.prices.quality.typical import usual_at
+from pipeline.prices.quality.typical import typical_at
 
 # Log return from which a person should look: −33 % or +49 %. In 1.8 million bars of large US shares some sixty.
 _JUMP = 0.4
@@ -44,7 +44,7 @@ class _Step:
     opened: float
 
 
-def look_at_moves(panel: Panel, wrong: Mask, found: Findings) -> None:
+def check_jumps(panel: Panel, wrong: Mask, found: Findings) -> None:
     """Add a question for each move that is hard to believe between rows that are not wrong."""
     rows = np.flatnonzero(~wrong)
     before, rows = rows[:-1], rows[1:]
@@ -57,13 +57,13 @@ def look_at_moves(panel: Panel, wrong: Mask, found: Findings) -> None:
         step = _Step(
             before=int(before[place]), row=int(rows[place]), moved=float(moved[place]), opened=float(opened[place])
         )
-        _look_at(panel, step, wrong, found)
+        _check(panel, step, wrong, found)
     _distributions(panel, rows, before, found)
 
 
-def _look_at(panel: Panel, step: _Step, wrong: Mask, found: Findings) -> None:
+def _check(panel: Panel, step: _Step, wrong: Mask, found: Findings) -> None:
     before, row, moved, opened = step.before, step.row, step.moved, step.opened
-    usual = usual_at(panel, before)
+    usual = typical_at(panel, before)
     volume, width = usual.volume_ratio(panel, row), usual.range_ratio(panel, row)
     near = int(np.argmin(np.abs(_RATIOS - abs(opened))))
     ratio = float(np.exp(_RATIOS[near]))

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.prices.quality.findings import Findings
 from pipeline.prices.quality.series import Array, Mask, Panel, Rows
-from pipeline.prices.quality.typical import Usual, usual_at
+from pipeline.prices.quality.typical import Typical, typical_at
 
 Kind = Literal["unit", "split", "spike"]
 
@@ -52,7 +52,7 @@ class _Seam:
     is_listed: bool = False  # a split is listed on this very row
 
 
-def look_at_levels(panel: Panel, doubtful: Mask, found: Findings) -> Mask:
+def check_levels(panel: Panel, doubtful: Mask, found: Findings) -> Mask:
     """Add what is on another basis; return the rows (R,) that no rule about moves should take for the market's.
 
     `doubtful`, (bars,), are bars whose own fields contradict each other: theirs is no level.
@@ -64,7 +64,7 @@ def look_at_levels(panel: Panel, doubtful: Mask, found: Findings) -> Mask:
     _fields(panel, wrong, found)
     steps = _steps(panel, wrong)
     for first in sorted({panel.span(int(row))[0] for row in steps.rows[np.abs(steps.gap) > _SEAM]}):
-        _look_at_symbol(panel, steps, panel.span(first), wrong, found)
+        _check_symbol(panel, steps, panel.span(first), wrong, found)
     return wrong
 
 
@@ -117,7 +117,7 @@ def _fields(panel: Panel, wrong: Mask, found: Findings) -> None:
         wrong[row] = True
 
 
-def _look_at_symbol(panel: Panel, steps: _Steps, span: tuple[int, int], wrong: Mask, found: Findings) -> None:
+def _check_symbol(panel: Panel, steps: _Steps, span: tuple[int, int], wrong: Mask, found: Findings) -> None:
     first, last = (int(np.searchsorted(steps.rows, edge)) for edge in span)
     here = range(first, last)
     large = [step for step in here if abs(steps.gap[step]) > _SEAM]
@@ -204,7 +204,7 @@ def _taken_back(panel: Panel, steps: _Steps, step: int, last: int, taken: set[in
 def _is_no_market(panel: Panel, steps: _Steps, step: int, back: int, size: float) -> bool:
     if size > _SPIKE_SURE:
         return True
-    usual: Usual = usual_at(panel, int(steps.before[step]))
+    usual: Typical = typical_at(panel, int(steps.before[step]))
     if back - step > 1 or size < _SPIKE_SIGMAS * usual.sigma:
         return False
     rows = [int(steps.rows[step]), int(steps.rows[back])]

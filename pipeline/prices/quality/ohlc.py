@@ -20,7 +20,7 @@ _CROSSED_WRONG = 5e-3
 _HABIT_SHARE, _HABIT_BARS = 0.02, 5
 
 
-def look_at_shape(bars: pd.DataFrame, found: Findings) -> tuple[Mask, Mask]:
+def check_ohlc(bars: pd.DataFrame, found: Findings) -> tuple[Mask, Mask]:
     """Add the findings about single bars.
 
     Return which of them (bars,) no other rule can use, and which have prices that contradict each other.
@@ -69,7 +69,7 @@ def _order(bars: pd.DataFrame, sound: Mask, found: Findings) -> Mask:
         found.add([place], verdict, "high_below_low", f"the high is {crossed[place]:.2%} below the low")
     out = sound & ~is_crossed & (excess > _OUTSIDE_ROUNDING)
     habit = _habit(bars, out, found)
-    limit = np.where(habit, _OUTSIDE_GROSS, np.maximum(_OUTSIDE_WRONG, _OUTSIDE_RANGES * _usual_range(bars)))
+    limit = np.where(habit, _OUTSIDE_GROSS, np.maximum(_OUTSIDE_WRONG, _OUTSIDE_RANGES * _typical_range(bars)))
     for place in np.flatnonzero(out & (~habit | (excess > limit))).tolist():
         verdict = "quarantine" if excess[place] > limit[place] else "warn"
         found.add([place], verdict, "outside_range", f"open or close {excess[place]:.2%} outside low..high")
@@ -88,7 +88,7 @@ def _habit(bars: pd.DataFrame, out: Mask, found: Findings) -> Mask:
     return bars["symbol"].isin(habit.index).to_numpy()
 
 
-def _usual_range(bars: pd.DataFrame) -> Array:
+def _typical_range(bars: pd.DataFrame) -> Array:
     """Return the median range, as a share of the price, of each bar's symbol, (bars,)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         ranges = ((bars["high"] - bars["low"]) / bars["close"]).where(lambda share: np.isfinite(share))

@@ -20,7 +20,7 @@ _LEAST = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Usual:
+class Typical:
     """Medians over the bars up to a row. Moves and ranges are logs."""
 
     sigma: float
@@ -37,15 +37,15 @@ class Usual:
         return volume / self.volume if self.volume > 0 else 0.0
 
 
-def usual_at(panel: Panel, row: int, bars: int = _BARS) -> Usual:
+def typical_at(panel: Panel, row: int, bars: int = _BARS) -> Typical:
     """Return what was usual up to and with `row`."""
     first = max(panel.span(row)[0], row - bars)
     if row - first < _FEW:
-        return Usual(sigma=_SIGMA, range=_RANGE, volume=_median_volume(panel, first, row))
+        return Typical(sigma=_SIGMA, range=_RANGE, volume=_median_volume(panel, first, row))
     close, split = panel["close"][first : row + 1], panel["split_ratio"][first : row + 1]
     moves = np.abs(np.log(close[1:] * split[1:] / close[:-1]))
     ranges = np.log(panel["high"][first : row + 1] / panel["low"][first : row + 1])
-    return Usual(
+    return Typical(
         sigma=max(float(np.median(moves)) * _MEDIAN_TO_SIGMA, _LARGEST * float(moves.max()), _LEAST),
         range=max(float(np.median(ranges)), _LEAST),
         volume=_median_volume(panel, first, row),

@@ -11,7 +11,7 @@ _THIN_SHARE = 0.05
 _FEW = 20
 
 
-def look_at_volume(panel: Panel, found: Findings) -> None:
+def check_volume(panel: Panel, found: Findings) -> None:
     """Warn on the first bar of each run without volume; note a symbol of which that is the nature."""
     none = ~(np.nan_to_num(panel["volume"]) > 0)
     if not none.any():

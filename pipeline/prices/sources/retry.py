@@ -1,7 +1,7 @@
-"""How long to go on asking: one budget of seconds for everything that a source loses to failures.
+"""Retries of requests to a source: one budget of seconds for all waits and failed requests.
 
 The waits are drawn as "decorrelated jitter" (Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
-2015): between a floor and three times the last wait, so that workers which fail together do not come back together.
+2015): between a floor and three times the last wait, so that workers that fail together do not retry together.
 """
 
 import random
@@ -13,21 +13,21 @@ from pipeline.errors import RateLimited, SourceError
 
 T = TypeVar("T")
 
-# Seconds. Somebody who asks for rest gets a longer one than somebody who stumbled.
+# Seconds. The wait after a rate limit is longer than after another failure.
 _FLOOR, _FLOOR_RATE_LIMITED, _CEILING = 1.0, 5.0, 60.0
 
 
 class Failed(Exception):
-    """One request that failed and may be asked again; `error` is what to raise when it may not."""
+    """A request that failed and may be retried; `error` is raised when it may not be."""
 
     def __init__(self, error: SourceError, retry_after: float = 0.0) -> None:
         super().__init__(str(error))
         self.error = error
-        self.retry_after = retry_after  # seconds that the vendor wants to be left alone
+        self.retry_after = retry_after  # seconds that the vendor asks to wait
 
 
-class Patience:
-    """A budget shared by all requests of one source: waits, and the time that failed requests took."""
+class RetryBudget:
+    """A budget shared by all requests of one source, spent on waits and on failed requests."""
 
     def __init__(
         self,
@@ -43,8 +43,8 @@ class Patience:
         self.tries = tries
         self._sleep, self._timer, self._rng = sleep, timer, rng or random.Random()
 
-    def keep(self, ask: Callable[[], T]) -> T:
-        """Return what `ask` returns, asking again after each `Failed` while tries and seconds last.
+    def call(self, ask: Callable[[], T]) -> T:
+        """Return what `ask` returns, retried after each `Failed` while tries and seconds last.
 
         Raises the error of the last failure; anything else that `ask` raises passes at once.
         """
@@ -60,16 +60,16 @@ class Patience:
                     raise _given_up(failure, attempt) from failure.__cause__
             self.left -= wait
             self._sleep(wait)
-        raise AssertionError("a Patience has at least one try")
+        raise AssertionError("a RetryBudget has at least one try")
 
     def _next_wait(self, failure: Failed, last: float) -> float:
         floor = _FLOOR_RATE_LIMITED if isinstance(failure.error, RateLimited) else _FLOOR
         jittered = min(_CEILING, self._rng.uniform(floor, 3 * max(last, floor)))
-        # On top of what the vendor asks for: everybody else was told the same number.
+        # On top of what the vendor asks for: other clients were given the same number.
         return failure.retry_after + jittered if failure.retry_after else jittered
 
 
 def _given_up(failure: Failed, tries: int) -> SourceError:
-    asked_for = f"; it asks to be left alone for {failure.retry_after:.0f} s" if failure.retry_after else ""
-    times = "once" if tries == 1 else f"{tries} times"
-    return type(failure.error)(f"{failure.error} (asked {times}{asked_for})")
+    asked_for = f"; retry after {failure.retry_after:.0f} s" if failure.retry_after else ""
+    times = "1 attempt" if tries == 1 else f"{tries} attempts"
+    return type(failure.error)(f"{failure.error} ({times}{asked_for})")

@@ -68,7 +68,7 @@ class AsOf:
             # Why the bar for its last session was not there, of the symbols that a run went on without.
             self.missed = request_log.missed(connection, source, self._last_of, by=cutoff)
             generations = self._generations(connection, source)
-            self.live = frozenset(self.missed) | self._had_come(connection, generations)
+            self.live = frozenset(self.missed) | self._had_arrived(connection, generations)
             chosen = self._chosen_of(connection, generations)
         self._series = {one.id: (one.symbol, one.currency) for one in chosen}
 
@@ -160,7 +160,7 @@ class AsOf:
             found += [_Generation(id=id_, symbol=name, currency=unit, since=batch) for id_, name, unit, batch in rows]
         return sorted(found, key=lambda one: one.symbol)
 
-    def _had_come(self, connection: Connection, generations: list[_Generation]) -> frozenset[str]:
+    def _had_arrived(self, connection: Connection, generations: list[_Generation]) -> frozenset[str]:
         """Return the symbols whose last session was there by the cutoff."""
         found: set[str] = set()
         columns = bars.c

@@ -21,7 +21,7 @@ Outcome = Literal["complete", "incomplete", "held", "stale", "delisted", "unknow
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coverage:
+class RequestOutcome:
     """The last request for one symbol."""
 
     symbol: str
@@ -31,7 +31,7 @@ class Coverage:
     asked_at: datetime | None = None  # aware
 
 
-def note(engine: Engine, source: str, requests: list[Coverage], now: datetime) -> None:
+def record(engine: Engine, source: str, requests: list[RequestOutcome], now: datetime) -> None:
     """Keep how requests ended, each in the place of the symbol's request before."""
     if not requests:
         return
@@ -53,7 +53,7 @@ def note(engine: Engine, source: str, requests: list[Coverage], now: datetime) -
         connection.execute(new.on_conflict_do_update(index_elements=["source", "symbol"], set_=changed), rows)
 
 
-def last_requests(engine: Engine, source: str, symbols: tuple[str, ...]) -> dict[str, Coverage]:
+def last_requests(engine: Engine, source: str, symbols: tuple[str, ...]) -> dict[str, RequestOutcome]:
     """Return the last request for each of the symbols that were ever asked for."""
     columns = coverage.c
     found = {}
@@ -63,7 +63,7 @@ def last_requests(engine: Engine, source: str, symbols: tuple[str, ...]) -> dict
                 columns.source == source, columns.symbol.in_(part)
             )
             for row in connection.execute(query):
-                found[row.symbol] = Coverage(
+                found[row.symbol] = RequestOutcome(
                     symbol=row.symbol,
                     through=row.through,
                     outcome=row.outcome,
@@ -73,7 +73,7 @@ def last_requests(engine: Engine, source: str, symbols: tuple[str, ...]) -> dict
     return found
 
 
-def go_on_without(engine: Engine, source: str, requests: Iterable[Coverage], now: datetime) -> None:
+def record_missing(engine: Engine, source: str, requests: Iterable[RequestOutcome], now: datetime) -> None:
     """Keep which sessions a run goes on without: those of the requests that are not complete."""
     moment = now.astimezone(UTC).replace(tzinfo=None)
     rows = [

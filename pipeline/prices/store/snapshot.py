@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import CorruptFile, MissingStep, StoreError
 from pipeline.prices.store.rows import SCHEMA
-from pipeline.storage.atomic_files import clear_litter, name_aside, only_writer, settle, sha256_file
+from pipeline.storage.atomic_files import name_aside, only_writer, remove_stale_files, settle, sha256_file
 
 _ROWS_IN_GROUP = 1 << 20
 # Prices hardly ever repeat, so that a dictionary of them is work for nothing; the bytes of many floats put together by
@@ -47,7 +47,7 @@ def write_snapshot(tables: Iterable[pa.Table], as_of: date, folder: Path) -> Sna
     place = folder / f"as_of={as_of}"
     try:
         with only_writer(place):
-            clear_litter(place)
+            remove_stale_files(place)
             return _write(tables, place)
     except OSError as error:
         raise StoreError(

@@ -106,7 +106,7 @@ class PriceStore:
                 found |= {names[one] for one in connection.execute(query.distinct()).scalars()}
         return frozenset(found)
 
-    def reach(self, symbols: tuple[str, ...]) -> dict[str, tuple[date, date]]:
+    def stored_range(self, symbols: tuple[str, ...]) -> dict[str, tuple[date, date]]:
         """Return the first and the last session stored of each symbol's current generation."""
         names = {one.id: symbol for symbol, one in self.current(symbols).items()}
         # A look-up for each end: both at once in a group would read every bar of the history.

@@ -14,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.forecast_schema import LEVELS, RANGES
+from pipeline.prices.audit_types import Audit
 from pipeline.publishing import formatting, verdict
 from pipeline.publishing.charts.fan_svg import fan_svg
 from pipeline.publishing.edition import Edition, Fan
@@ -199,22 +200,19 @@ def _version(model: str, version: Any) -> str:
     return formatting.model_name(str(model), None if pd.isna(version) else str(version))
 
 
-def _audit(audit: Mapping[str, Any]) -> dict[str, Any]:
-    problems = sorted(audit.get("problems", ()), key=lambda problem: str(problem.get("session", "")), reverse=True)
-    problems.sort(key=lambda problem: _SEVERITY.get(str(problem.get("verdict")), 3))
-    names = ("accept", "warn", "quarantine", "reject", "gaps", "released", "reconstructed")
-    counts = {name: int(audit.get(name) or 0) for name in names}
+def _audit(audit: Audit) -> dict[str, Any]:
+    problems = sorted(audit.problems, key=lambda problem: problem.session, reverse=True)
+    problems.sort(key=lambda problem: _SEVERITY.get(problem.verdict, 3))
     # The list itself may be cut short; the counts are not.
-    every = max(len(problems), sum(counts[name] for name in ("warn", "quarantine", "reject", "gaps")))
-    shown = problems[:_MOST_PROBLEMS]
-    notes = audit.get("notes", ())
-    said = {"notes": notes[:_MOST_NOTES], "more_notes": len(notes) - len(notes[:_MOST_NOTES])}
+    every = max(len(problems), audit.warn + audit.held_back + audit.gaps)
+    shown, notes = problems[:_MOST_PROBLEMS], audit.notes[:_MOST_NOTES]
     return {
-        "counts": counts,
+        "counts": audit,
         "problems": shown,
         "more": every - len(shown),
-        **said,
-        "reasons": audit.get("reasons", ()),
+        "notes": notes,
+        "more_notes": len(audit.notes) - len(notes),
+        "reasons": audit.reasons,
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.forecast_schema import BASELINES
+from pipeline.prices.audit_types import Audit
 from pipeline.publishing import formatting
 from pipeline.publishing.charts.fan_svg import spark_svg
 from pipeline.publishing.edition import Edition, Fan
@@ -108,12 +109,12 @@ def _other_model(edition: Edition, fan: Fan) -> list[str]:
     return [formatting.model_name(fan.model, fan.model_version)] if other else []
 
 
-def _doubts(audit: Mapping[str, Any]) -> dict[str, list[str]]:
+def _doubts(audit: Audit) -> dict[str, list[str]]:
     """Return, by symbol, how many of its bars were held back."""
     counts: dict[str, int] = {}
-    for problem in audit.get("problems", ()):
-        if problem.get("verdict") in _DOUBTS:
-            counts[str(problem["symbol"])] = counts.get(str(problem["symbol"]), 0) + 1
+    for problem in audit.problems:
+        if problem.verdict in _DOUBTS:
+            counts[problem.symbol] = counts.get(problem.symbol, 0) + 1
     return {symbol: [f"{count} bar{'s' * (count != 1)} held back"] for symbol, count in counts.items()}
 
 

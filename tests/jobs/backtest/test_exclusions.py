@@ -1,6 +1,7 @@
 """A symbol whose past is on another scale is left out from the session on from which a daily run leaves it out."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipeline import jobs
 from pipeline.jobs import audit_report
 from pipeline.jobs.backtest import folds
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import AUDIT
 from pipeline.prices.sources.sample import SampleSource
 from tests.jobs.backtest.walked import FIRST, LAST, NOW, folder_of, part, plan
 
@@ -106,5 +108,5 @@ def test_a_fold_made_before_somebody_had_looked_does_not_count_as_done(new_home:
     this, fold = Run.from_dict(planned["run"]), planned["folds"][1]
     folds.make(this, fold, None)
     assert folds.kept(this, fold) is not None
-    this.write("audit", {**this.read("audit", made_by="ingest"), "seams": []})
+    this.save(AUDIT, replace(this.load(AUDIT), seams=()))
     assert folds.kept(this, fold) is None

@@ -1,10 +1,9 @@
-"""What a network must beat: the quantiles each baseline says it gives, from what is known at the origin alone.
+"""Baselines: quantiles as defined, from what is known at the origin only.
 
 Legend: S symbols, T sessions, N origins.
 """
 
 from datetime import date
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ import pytest
 from pipeline.forecast_schema import LEVELS
 from pipeline.modeling import baselines
 from pipeline.modeling.baselines import trailing_quantiles
+from pipeline.modeling.baselines.baseline_forecast import BaselineNotes, Count
 from pipeline.modeling.data.features import STILL, Features, future_returns, make_features
 from pipeline.modeling.data.panel import NO_DAY, Panel
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
@@ -60,11 +60,11 @@ def everywhere(features: Features) -> Origins:
     return Origins(s_N=s_N, t_N=t_N)
 
 
-def quantiles(name: str, features: Features, origins: Origins, notes: dict[str, Any] | None = None) -> np.ndarray:
-    return baselines.BASELINE_MODELS[name](features, origins, horizon=HORIZON, levels=LEVELS, notes=notes)
+def quantiles(name: str, features: Features, origins: Origins) -> np.ndarray:
+    return baselines.BASELINE_MODELS[name](features, origins, horizon=HORIZON, levels=LEVELS).quantiles_NHQ
 
 
-def test_a_walk_and_ewma_are_the_quantiles_they_say(features: Features) -> None:
+def test_random_walk_and_ewma_follow_their_definitions(features: Features) -> None:
     t, step, s = 900, 2, 0
     outcomes = future_returns(features.panel.return_ST, HORIZON)[s, : t - step + 1, step - 1]
     scale = features.scale_ST[s, : t - step + 1]
@@ -77,7 +77,7 @@ def test_a_walk_and_ewma_are_the_quantiles_they_say(features: Features) -> None:
     np.testing.assert_allclose(ewma, np.quantile(shaped, LEVELS) * features.scale_ST[s, t] * np.sqrt(step))
 
 
-def test_trailing_quantiles_are_numpy_s_to_the_last_bit() -> None:
+def test_trailing_quantiles_equal_those_of_numpy_to_the_last_bit() -> None:
     rng = np.random.default_rng(3)
     values_T = np.where(rng.random(900) < 0.1, np.nan, rng.standard_t(3, 900).round(2))
     last_N = np.array([-3, 0, 105, 120, 300, 555, 580, 899])
@@ -95,7 +95,7 @@ def test_trailing_quantiles_are_numpy_s_to_the_last_bit() -> None:
 # At 60 a symbol borrows, and at 565 a model is refitted: it must not be used the session before.
 @pytest.mark.parametrize("cut", [60, 564])
 @every_baseline
-def test_prices_after_an_origin_move_none_of_its_quantiles(name: str, cut: int, features: Features) -> None:
+def test_quantiles_do_not_depend_on_prices_after_the_origin(name: str, cut: int, features: Features) -> None:
     origins = everywhere(features)
     origins = origins.where((origins.t_N > cut - 5) & (origins.t_N <= cut))
     bars = sample()
@@ -113,7 +113,7 @@ def test_prices_after_an_origin_move_none_of_its_quantiles(name: str, cut: int, 
 
 
 @every_baseline
-def test_an_origin_gets_the_same_quantiles_whatever_else_is_asked(name: str, features: Features) -> None:
+def test_quantiles_do_not_depend_on_which_other_origins_are_requested(name: str, features: Features) -> None:
     origins = everywhere(features)
     origins = origins.where(origins.t_N % 7 == 0)
     some_N = np.zeros(len(origins), bool)
@@ -123,7 +123,7 @@ def test_an_origin_gets_the_same_quantiles_whatever_else_is_asked(name: str, fea
 
 
 @every_baseline
-def test_whatever_the_prices_quantiles_are_finite_and_in_order(name: str) -> None:
+def test_quantiles_are_finite_and_ordered_for_any_prices(name: str) -> None:
     rng = np.random.default_rng(5)
     return_ST = rng.normal(0, 0.01, (6, 700))
     return_ST[0, rng.random(700) < 0.3] = np.nan  # often no bar
@@ -140,20 +140,20 @@ def test_whatever_the_prices_quantiles_are_finite_and_in_order(name: str) -> Non
     assert (np.diff(found_NHQ, axis=-1) >= 0).all()
 
 
-def test_a_symbol_with_little_history_borrows_and_one_with_none_is_named() -> None:
+def test_a_symbol_with_little_history_uses_its_market_and_one_with_none_is_named() -> None:
     early = make_features(panel_from_bars(sample(date(2012, 8, 1))))
     origins = baselines.forecastable(early)
     assert len(origins) == 3  # FB, listed in May, has 52 sessions
-    notes: dict[str, Any] = {}
-    assert np.isfinite(quantiles("ewma_historical", early, origins, notes)).all()
-    assert notes == {"borrowed": {"symbols": 1, "forecasts": 1}}
+    found = baselines.ewma_historical(early, origins, horizon=HORIZON, levels=LEVELS)
+    assert np.isfinite(found.quantiles_NHQ).all()
+    assert found.notes == BaselineNotes(borrowed=Count(symbols=1, forecasts=1))
     too_early = make_features(panel_from_bars(sample(date(2012, 6, 1))))
     reasons = baselines.why_not(too_early, ("AAPL", "FB", "TSLA"))
     assert list(reasons) == ["FB", "TSLA"]
     assert "has 10 sessions" in reasons["FB"]
 
 
-def test_borrowed_is_the_shape_of_the_own_market_alone() -> None:
+def test_only_outcomes_of_the_own_market_are_borrowed() -> None:
     rng = np.random.default_rng(6)
     return_ST = rng.normal(0, 0.01, (4, 300))
     return_ST[2:] = rng.choice([-0.03, 0.03], (2, 300))
@@ -165,7 +165,7 @@ def test_borrowed_is_the_shape_of_the_own_market_alone() -> None:
     np.testing.assert_allclose(found_HQ[0], expected_Q)
 
 
-def test_prices_that_do_not_move_get_no_forecast() -> None:
+def test_constant_prices_get_no_forecast() -> None:
     still = sample(symbols=("IBM",)).assign(open=5.0, high=5.0, low=5.0, close=5.0, dividend=0.0)
     still_features = make_features(panel_from_bars(still))
     assert not len(baselines.forecastable(still_features))

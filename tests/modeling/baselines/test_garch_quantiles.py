@@ -1,9 +1,7 @@
-"""The GARCH(1,1) baseline: the fit against `arch`'s own, the forecast against a slow one, and what stands in for it.
+"""The GARCH(1,1) baseline: the fit against `arch`'s own, the forecast against a slow one, and its fallback.
 
 Legend: S symbols, K returns, N origins, H horizon.
 """
-
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from scipy.optimize import check_grad
 
 from pipeline.forecast_schema import LEVELS
 from pipeline.modeling import baselines
+from pipeline.modeling.baselines.baseline_forecast import BaselineNotes, Count
 from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, NoFit, _Likelihood, fit
 from pipeline.modeling.baselines.garch_quantiles import FITTED_ON, REFIT
 from pipeline.modeling.data.windows import Origins
@@ -59,7 +58,7 @@ def test_the_variance_ahead_of_each_return_follows_its_formula() -> None:
     np.testing.assert_allclose(model.next_variance(return_K)[:-1], expected[1:])
 
 
-def test_quantiles_are_past_outcomes_over_what_was_forecast_times_what_is() -> None:
+def test_quantiles_are_past_outcomes_rescaled_to_the_current_volatility_forecast() -> None:
     return_K, t = simulated(1300, 6), 1290
     features = made(return_K[None])
     (found_HQ,) = quantiles("garch", features, Origins(s_N=np.array([0]), t_N=np.array([t])))
@@ -74,7 +73,7 @@ def test_quantiles_are_past_outcomes_over_what_was_forecast_times_what_is() -> N
         np.testing.assert_allclose(found_HQ[step - 1], np.quantile(shaped[-1000:], LEVELS) * np.sqrt(total_K[t]))
 
 
-def test_a_symbol_is_forecast_the_same_beside_any_others() -> None:
+def test_a_forecast_does_not_depend_on_other_symbols() -> None:
     return_ST = np.stack([simulated(800, 7), simulated(800, 8)])
     return_ST[0, :93] = np.nan  # its 250th return does not come on the other's schedule
     both, alone = made(return_ST), made(return_ST[:1, 93:])
@@ -84,7 +83,7 @@ def test_a_symbol_is_forecast_the_same_beside_any_others() -> None:
     assert quantiles("garch", both, origins).tobytes() == quantiles("garch", alone, own).tobytes()
 
 
-def test_the_model_is_fitted_anew_on_its_schedule_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_is_refitted_only_on_its_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
     return_K, asked = simulated(1900, 9), []
     monkeypatch.setattr(
         "pipeline.modeling.baselines.garch_quantiles.fit",
@@ -96,27 +95,27 @@ def test_the_model_is_fitted_anew_on_its_schedule_only(monkeypatch: pytest.Monke
     assert asked[-1][-1] == return_K[MIN_RETURNS + (1900 - MIN_RETURNS) // REFIT * REFIT - 1]
 
 
-def test_where_no_model_can_be_had_ewma_stands_in_and_is_counted() -> None:
+def test_without_a_model_the_forecast_is_that_of_ewma_and_is_counted() -> None:
     young, wild = simulated(600, 10), simulated(600, 11) * np.exp(np.linspace(0, 9, 600))
     young[:400] = np.nan
     return_ST = np.stack([simulated(600, 12), young, wild])
     features = made(return_ST)
     origins = Origins(s_N=np.array([0, 1, 2, 2]), t_N=np.array([599, 599, 598, 599]))
-    notes: dict[str, Any] = {}
-    found_NHQ = quantiles("garch", features, origins, notes)
+    made_by_garch = baselines.garch(features, origins, horizon=HORIZON, levels=LEVELS)
+    found_NHQ = made_by_garch.quantiles_NHQ
     ewma_NHQ = quantiles("ewma_historical", features, origins)
     assert (found_NHQ[0] != ewma_NHQ[0]).all()
     np.testing.assert_array_equal(found_NHQ[1:], ewma_NHQ[1:])
-    assert notes == {
-        "fits": 1,
-        "by_ewma": {
-            "an explosive fit": {"symbols": 1, "forecasts": 2},
-            "fewer than 250 returns": {"symbols": 1, "forecasts": 1},
+    assert made_by_garch.notes == BaselineNotes(
+        fits=1,
+        by_ewma={
+            "an explosive fit": Count(symbols=1, forecasts=2),
+            "fewer than 250 returns": Count(symbols=1, forecasts=1),
         },
-    }
+    )
 
 
-def test_no_model_is_made_of_too_little_nothing_or_a_search_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_model_is_fitted_to_few_or_constant_returns_or_without_convergence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoFit, match="fewer than 250 returns"):
         fit(simulated(MIN_RETURNS - 1, 13))
     with pytest.raises(NoFit, match="barely move"):
@@ -126,7 +125,7 @@ def test_no_model_is_made_of_too_little_nothing_or_a_search_that_fails(monkeypat
         fit(simulated(MIN_RETURNS, 13))
 
 
-def test_it_beats_ewma_on_returns_that_are_its_own() -> None:
+def test_it_beats_ewma_on_simulated_garch_returns() -> None:
     from pipeline.evaluation.metrics import crps_bp
     from pipeline.modeling.data.features import future_returns
 

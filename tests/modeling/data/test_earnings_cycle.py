@@ -1,4 +1,4 @@
-"""Inputs from earlier quarters: a spike shows a quarter later, in its place, for its symbol alone, and not before."""
+"""Inputs from earlier quarters: a spike shows one quarter later, for its symbol alone, and not before."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def quiet() -> Array:
 
 
 def slow(own_ST: Array, first: int, last: int) -> Array:
-    """The obvious way: of each quarter the widest move within two sessions of those stood for, against the usual."""
+    """Naive computation: the largest move of each quarter within the slack, less the typical one."""
     out_ST = np.zeros_like(own_ST)
     for s, t in np.ndindex(out_ST.shape):
         for quarter in range(1, 9):
@@ -27,7 +27,7 @@ def slow(own_ST: Array, first: int, last: int) -> Array:
     return out_ST
 
 
-def test_it_is_the_widest_own_move_around_the_same_place_in_eight_quarters() -> None:
+def test_it_is_the_largest_own_move_around_the_same_session_of_eight_quarters() -> None:
     own_ST = np.random.default_rng(1).normal(0, 2, (SYMBOLS, SESSIONS))
     own_ST[0, 200:230] = np.nan
     next_ST, ahead_ST = around_earlier_quarters(own_ST)
@@ -46,7 +46,7 @@ def test_a_spike_is_seen_a_quarter_later_and_by_its_symbol_alone() -> None:
         assert moved_ST[1, SPIKE + 8 * 63 - 1]
 
 
-def test_a_missing_bar_is_usual_and_a_short_history_has_nothing_to_tell() -> None:
+def test_a_missing_bar_counts_as_typical_and_a_short_history_gives_zero() -> None:
     gap = quiet()
     gap[0, 50:90] = np.nan
     assert all(np.isfinite(found).all() for found in around_earlier_quarters(gap))
@@ -55,7 +55,7 @@ def test_a_missing_bar_is_usual_and_a_short_history_has_nothing_to_tell() -> Non
 
 
 @pytest.mark.parametrize("session", [80, 170, 699])
-def test_nothing_that_comes_later_moves_it(session: int) -> None:
+def test_it_does_not_depend_on_later_sessions(session: int) -> None:
     own_ST = np.random.default_rng(2).normal(size=(SYMBOLS, SESSIONS))
     poisoned = own_ST.copy()
     poisoned[:, session + 1 :] = 1e6

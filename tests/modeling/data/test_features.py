@@ -66,12 +66,12 @@ def test_every_network_reads_closes_and_one_with_all_inputs_reads_every_column()
     assert price_columns() == ("open", "high", "low", "close", "volume")
 
 
-def test_columns_come_in_the_order_in_which_they_are_asked_for(features: Features) -> None:
+def test_columns_have_the_requested_order(features: Features) -> None:
     chosen = features.of(("market_return", "return"))
     assert chosen[..., 1].tobytes() == features.of(("return",))[..., 0].tobytes()
     assert chosen[..., 0].tobytes() == features.of(("market_return",))[..., 0].tobytes()
 
 
-def test_an_unknown_input_is_named_with_those_that_exist(features: Features) -> None:
+def test_an_unknown_input_is_refused_with_the_known_ones(features: Features) -> None:
     with pytest.raises(ValueError, match="no input moon_phase; there are return, overnight_gap"):
         features.of(("return", "moon_phase"))

@@ -1,4 +1,4 @@
-"""The population stability index: nothing where nothing has changed, much where much has."""
+"""The population stability index: small without a change, large with one."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ from tests.prices.quality.made import series
 RANDOM = np.random.default_rng(5)
 
 
-def test_it_is_what_the_formula_says() -> None:
+def test_psi_follows_its_formula() -> None:
     reference, recent = RANDOM.normal(0, 1, 5000), RANDOM.normal(0.5, 1.3, 700)
     edges = np.quantile(reference, np.linspace(0, 1, 11))
     total = 0.0
@@ -27,7 +27,7 @@ def test_it_is_what_the_formula_says() -> None:
     assert psi(reference, recent) == pytest.approx(total)
 
 
-def test_the_same_distribution_has_none_and_another_has_much() -> None:
+def test_psi_is_small_for_the_same_distribution_and_large_for_another() -> None:
     reference = RANDOM.normal(0, 1, 20_000)
     assert psi(reference, RANDOM.normal(0, 1, 2000)) < 0.02
     assert psi(reference, RANDOM.normal(0, 3, 2000)) > 0.25

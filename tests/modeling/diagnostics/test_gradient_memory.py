@@ -1,4 +1,4 @@
-"""How far back a network looks: gradients that are what they claim to be, and a measurement that disturbs nothing."""
+"""Gradient memory: correct gradients, and a measurement without side effects."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -109,7 +109,7 @@ def test_an_untrained_rnn_has_forgotten_what_a_feed_forward_net_sees_as_well_as_
     assert far["mlp"] == pytest.approx(1.0, abs=0.3)
 
 
-def test_half_of_the_sum_and_far_against_near() -> None:
+def test_half_life_and_far_to_near() -> None:
     assert half_life([1.0] * 60) == 30
     assert half_life([4.0, 2.0, 1.0, 0.5]) == 1
     assert half_life([1.0, 1.0, 3.0, 0.0]) == 3
@@ -118,7 +118,7 @@ def test_half_of_the_sum_and_far_against_near() -> None:
     assert far_to_near([0.0, 1.0]) is None
 
 
-def test_a_network_that_has_learnt_nothing_looks_nowhere(features: Features, fold: Fold) -> None:
+def test_an_untrained_head_has_no_gradient(features: Features, fold: Fold) -> None:
     untrained = trained(features, fold, "lstm", steps=1)
     for parameter in untrained.forecaster.network.head.parameters():
         nn.init.zeros_(parameter)
@@ -130,7 +130,7 @@ def test_a_network_that_has_learnt_nothing_looks_nowhere(features: Features, fol
     assert (numbers.half_life_sessions_at_start or 0) >= 1
 
 
-def test_a_run_has_the_end_of_its_own_network_and_the_start_of_all(
+def test_a_run_records_the_trained_network_and_the_start_of_all(
     each: Retrained, features: Features, fold: Fold
 ) -> None:
     found, network = gradient_memory_of(each.forecaster, features, fold.test), each.forecaster.card.network
@@ -145,7 +145,7 @@ def test_a_run_has_the_end_of_its_own_network_and_the_start_of_all(
     assert found.numbers.far_to_near_at_start == far_to_near(found.curves[network].start or ())
 
 
-def test_the_same_again_and_no_random_number_is_drawn_from_others(
+def test_measuring_is_reproducible_and_leaves_the_random_state_alone(
     each: Retrained, features: Features, fold: Fold
 ) -> None:
     weights = [value.clone() for value in each.forecaster.network.state_dict().values()]
@@ -157,8 +157,8 @@ def test_the_same_again_and_no_random_number_is_drawn_from_others(
     assert all(torch.equal(*pair) for pair in zip(weights, each.forecaster.network.state_dict().values(), strict=True))
 
 
-def test_the_start_is_that_of_the_training(features: Features, fold: Fold) -> None:
-    """One step moves each weight by the learning rate at the most: what lies further is another network."""
+def test_the_start_is_the_initial_network_of_the_training(features: Features, fold: Fold) -> None:
+    """One step moves each weight by at most the learning rate: a larger distance means another network."""
     for network in NETWORKS:
         after = trained(features, fold, network, steps=1).forecaster
         start = fresh(after.card.shape, START_HQ, after.card.seed).state_dict()
@@ -167,7 +167,7 @@ def test_the_start_is_that_of_the_training(features: Features, fold: Fold) -> No
                 torch.testing.assert_close(value, start[name], atol=1e-3, rtol=0)
 
 
-def test_without_windows_there_is_nothing_to_say(each: Retrained, features: Features, fold: Fold) -> None:
+def test_without_windows_there_is_no_measurement(each: Retrained, features: Features, fold: Fold) -> None:
     assert gradient_memory_of(each.forecaster, features, fold.test.at(-1)) is None
 
 

@@ -1,4 +1,4 @@
-"""The fast LSTM and RNN give torch's numbers: outputs, every gradient, and what happens where they cannot run."""
+"""The compiled LSTM and RNN agree with torch: outputs, every gradient, and the fallback without kernels."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def by_torch(cell: Cell, x_BLI: Tensor) -> Tensor:
 
 @KINDS
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_output_and_gradients_are_torch_s(kind: type[Cell], layers: int) -> None:
+def test_output_and_gradients_equal_those_of_torch(kind: type[Cell], layers: int) -> None:
     cell = layer(kind, layers)
     x_BLI = 2 * torch.randn(BATCH, CONTEXT, INPUTS)
     signs_BD = torch.randn(BATCH, WIDTH)
@@ -71,7 +71,7 @@ def test_the_gates_are_right_from_the_smallest_to_the_largest(size: float) -> No
 
 @KINDS
 def test_a_nan_stays_a_nan(kind: type[Cell]) -> None:
-    """A training that has gone astray must show."""
+    """A diverged training must be visible."""
     x_BLI = torch.randn(BATCH, CONTEXT, INPUTS)
     x_BLI[2, 5, 1] = float("nan")
     with torch.inference_mode():
@@ -81,7 +81,7 @@ def test_a_nan_stays_a_nan(kind: type[Cell]) -> None:
 
 
 @pytest.mark.parametrize(("kind", "plain"), [(Lstm, torch.nn.LSTM), (Rnn, torch.nn.RNN)])
-def test_its_weights_are_torch_s_by_name(kind: type[Cell], plain: type[torch.nn.LSTM] | type[torch.nn.RNN]) -> None:
+def test_its_weights_have_the_names_of_torch(kind: type[Cell], plain: type[torch.nn.LSTM] | type[torch.nn.RNN]) -> None:
     theirs = plain(INPUTS, WIDTH, num_layers=2, batch_first=True).state_dict()
     assert list(theirs) == list(layer(kind, 2).state_dict())
     layer(kind, 2).load_state_dict(theirs)
@@ -89,7 +89,9 @@ def test_its_weights_are_torch_s_by_name(kind: type[Cell], plain: type[torch.nn.
 
 @KINDS
 @pytest.mark.parametrize("case", ["no numba", "autocast", "doubles"])
-def test_where_it_cannot_run_torch_s_own_does(kind: type[Cell], case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_layer_of_torch_runs_where_the_kernels_cannot(
+    kind: type[Cell], case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cell, x_BLI = layer(kind, 1), torch.randn(BATCH, CONTEXT, INPUTS)
     if case == "autocast" and not has_bf16():
         pytest.skip("this processor has no bf16")
@@ -102,7 +104,7 @@ def test_where_it_cannot_run_torch_s_own_does(kind: type[Cell], case: str, monke
 
 
 @pytest.mark.slow
-def test_where_no_folder_can_be_written_to_it_is_compiled_all_the_same(tmp_path: Path) -> None:
+def test_it_compiles_without_a_writable_cache_folder(tmp_path: Path) -> None:
     """As in a container whose file system is read-only."""
     words = """
 from numba.core import caching

@@ -1,4 +1,4 @@
-"""How a training goes: the learning rate's course, and the validation block, which alone says when to stop."""
+"""The training loop: the learning-rate schedule, and early stopping on the validation block alone."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -47,7 +47,7 @@ def weights(fitted: Fitted) -> bytes:
     return b"".join(value.numpy().tobytes() for value in fitted.network.state_dict().values())
 
 
-def test_the_learning_rate_rises_to_its_peak_and_falls_away(features: Features, fold: Fold) -> None:
+def test_the_learning_rate_rises_to_its_peak_and_decays(features: Features, fold: Fold) -> None:
     rates = np.array([rate for _, rate in run(features, fold).learning_rate])
     peak = int(rates.argmax())
     assert rates[peak] == pytest.approx(2e-3, rel=0.02)
@@ -65,14 +65,14 @@ def test_targets_of_some_windows_are_those_of_all(features: Features, fold: Fold
     np.testing.assert_allclose(scaled_targets(features, origins, HORIZON).numpy(), expected, rtol=1e-6)
 
 
-def test_a_budget_that_only_harms_leaves_the_network_it_began_with(features: Features, fold: Fold) -> None:
-    """Where no look at the validation block is better than the first, the quantiles of the targets stay."""
+def test_a_training_that_only_harms_keeps_the_initial_network(features: Features, fold: Fold) -> None:
+    """If no validation loss is below the first one, the quantiles of the targets stay."""
     fitted = run(features, fold, steps=50, learning_rate=10.0)
     assert fitted.best_step == 0
     assert weights(fitted) == weights(run(features, fold, steps=1, learning_rate=1e-30))
 
 
-def test_the_held_out_sessions_move_no_weight(features: Features, fold: Fold) -> None:
+def test_weights_do_not_depend_on_the_holdout_sessions(features: Features, fold: Fold) -> None:
     panel = features.panel
     last = int(fold.validation.t_N.max()) + HORIZON
     poisoned_ST = panel.return_ST.copy()
@@ -82,15 +82,15 @@ def test_the_held_out_sessions_move_no_weight(features: Features, fold: Fold) ->
     assert weights(run(features, fold)) == weights(run(poisoned, fold))
 
 
-def test_the_validation_block_moves_the_moment_alone(features: Features, fold: Fold) -> None:
-    """Other validation sessions choose another moment at the most; what is learnt at each step is the same."""
+def test_the_validation_block_decides_only_the_best_step(features: Features, fold: Fold) -> None:
+    """Other validation sessions change at most the chosen step; the weights at each step are the same."""
     half = replace(fold, validation=fold.validation.where(fold.validation.t_N > np.median(fold.validation.t_N)))
     one, other = run(features, fold), run(features, half)
     assert one.train_pinball == other.train_pinball
     assert one.validation_pinball != other.validation_pinball
 
 
-def test_the_setting_is_the_peak_and_is_kept_with_the_training(features: Features, fold: Fold) -> None:
+def test_the_learning_rate_setting_is_the_peak_and_is_recorded(features: Features, fold: Fold) -> None:
     settings = Settings(
         network="rnn", horizon=HORIZON, context_length=CONTEXT, hidden_size=8, training_steps=20, batch_size=32,
         learning_rate=3e-3,
@@ -101,7 +101,7 @@ def test_the_setting_is_the_peak_and_is_kept_with_the_training(features: Feature
 
 
 @pytest.mark.parametrize("rate", [0.0, -1e-3, 1.0, float("nan")])
-def test_a_learning_rate_out_of_reach_is_refused_by_name(rate: float) -> None:
+def test_a_learning_rate_out_of_bounds_is_refused_by_name(rate: float) -> None:
     with pytest.raises(BadSetting, match="PIPELINE_LEARNING_RATE"):
         Settings.load(learning_rate=rate)
 

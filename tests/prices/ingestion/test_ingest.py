@@ -10,7 +10,7 @@ import pytest
 from pipeline.database.engine import open_database
 from pipeline.errors import BadUpstream, NoData, RateLimited, UnknownSymbol
 from pipeline.market.clock import MarketClock
-from pipeline.prices.ingestion.ingest import DEFAULT_BUFFER, Buffer, Taken, take_in
+from pipeline.prices.ingestion.ingest import DEFAULT_BUFFER, Buffer, Ingested, ingest_bars
 from pipeline.prices.ingestion.reconcile import Request
 from pipeline.prices.store import quarantine, request_log
 from pipeline.prices.store.asof import AsOf
@@ -36,13 +36,13 @@ def evening(session: date) -> datetime:
 
 def ask(
     store: PriceStore, source: Scripted, session: date, *, buffer: Buffer = DEFAULT_BUFFER, **options: object
-) -> Taken:
+) -> Ingested:
     request = {
         "symbols": ("AAA", "BBB"),
         "clock": MarketClock().at(session),
         "known_at": evening(session),
     }
-    return take_in(source, store, Request(**{**request, **options}), buffer=buffer)  # type: ignore[arg-type]
+    return ingest_bars(source, store, Request(**{**request, **options}), buffer=buffer)  # type: ignore[arg-type]
 
 
 def known(store: PriceStore, session: date, at: datetime | None = None, symbol: str = "AAA") -> pd.DataFrame:

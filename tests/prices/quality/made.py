@@ -47,7 +47,7 @@ def rows_of(bars: pd.DataFrame, checked: Checked, rule: str, verdict: str = "qua
 
 
 def notes(checked: Checked) -> list[str]:
-    return [note["rule"] for note in checked.notes]
+    return [note.rule for note in checked.notes]
 
 
 def with_dividends(shares: dict[int, float], told: dict[int, float] | None = None) -> pd.DataFrame:

@@ -30,8 +30,8 @@ def test_bars_a_day_off_are_held_back(exchange: Sessions, count: int, by: int, w
     assert checked.kept.empty
     assert set(checked.verdicts["rule"]) >= {"shifted"}
     assert notes(checked) == ["shifted"]
-    assert "every bar seems to be one day" in checked.notes[0]["detail"]
-    assert all(word in checked.notes[0]["detail"] for word in words)
+    assert "every bar seems to be one day" in checked.notes[0].detail
+    assert all(word in checked.notes[0].detail for word in words)
     assert gaps(bars, MarketClock(exchange=exchange.exchange).at(bars["session"].iloc[-1].date())).empty
 
 
@@ -41,7 +41,7 @@ def test_bars_a_day_off_in_summer_time_alone_are_held_back() -> None:
     checked = check(moved(bars, -1, slice(summer[0], summer[-1])))
     assert checked.kept.empty
     assert notes(checked) == ["shifted"]
-    assert "every bar of a part, 2020-03 to 2020-10, seems to be one day early" in checked.notes[0]["detail"]
+    assert "every bar of a part, 2020-03 to 2020-10, seems to be one day early" in checked.notes[0].detail
 
 
 @pytest.mark.parametrize("exchange", [NEW_YORK, LONDON, TOKYO], ids=["New York", "London", "Tokyo"])

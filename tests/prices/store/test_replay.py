@@ -22,7 +22,7 @@ def test_a_bar_that_came_late_is_as_late_in_the_replay(desk: Desk) -> None:
     desk.run(DAYS[0])
     back = desk.missing("AAA", DAYS[1])
     said = left_out(desk.run(DAYS[1]))
-    assert said == {"AAA": f"has no bar for {DAYS[1]}, its last is of {DAYS[0]}"}
+    assert said == {"AAA": f"has no bar for {DAYS[1]}; its last is for {DAYS[0]}"}
     back()
     assert left_out(desk.run(DAYS[2])) == {}
     assert (
@@ -65,12 +65,12 @@ def test_a_doubtful_correction_and_its_release_count_from_then_on(desk: Desk) ->
     desk.run(DAYS[0])
     at = desk.position(DAYS[0]) - 2
     desk.source.change("BBB", slice(at, at + 1), 1.3)
-    assert desk.run(DAYS[1])["quarantine"] == 1
+    assert desk.run(DAYS[1]).quarantine == 1
     held = quarantine.held_back(desk.store.engine, "yahoo", (), date.max)
     now = desk.evening(DAYS[2]) - timedelta(minutes=1)
     quarantine.decide(desk.store.engine, "yahoo", held["id"].tolist(), "released", now=now, note="it was so")
     audit = desk.run(DAYS[2])
-    assert (audit["quarantine"], audit["released"]) == (0, 1)
+    assert (audit.quarantine, audit.released) == (0, 1)
     desk.replay_all(months_later())
 
 
@@ -79,7 +79,7 @@ def test_corrections_splits_and_warnings_count_from_when_they_came(desk: Desk) -
     at = desk.position(DAYS[1])
     jump = {"open": 1.6, "high": 1.6, "low": 1.6, "close": 1.6, "volume": 20.0}
     desk.source.change("CCC", slice(at, None), jump)
-    assert [one["rule"] for one in desk.run(DAYS[1])["problems"]] == ["jump"]
+    assert [one.rule for one in desk.run(DAYS[1]).problems] == ["jump"]
     desk.source.change("CCC", slice(at, at + 1), 1.02)
     desk.source.split("BBB", 2.0)
     desk.run(DAYS[2])
@@ -104,7 +104,7 @@ def test_a_session_that_nobody_ran_on_is_read_as_it_is_known_now(desk: Desk) -> 
     desk.run(DAYS[4])
     digest, audit = desk.look(DAYS[2], months_later())
     assert left_out(audit) == {}
-    assert audit["reconstructed"] == 2 * len(NAMES)
+    assert audit.reconstructed == 2 * len(NAMES)
     at = desk.position(DAYS[2])
     desk.source.change("AAA", slice(at - 3, at + 1), 1.02)
     desk.run(DAYS[5])
@@ -121,7 +121,7 @@ def test_a_symbol_that_was_added_later_has_a_past_too(desk: Desk) -> None:
     desk.ingest(DAYS[3], desk.evening(DAYS[3]))
     _, audit = desk.look(DAYS[0], months_later())
     assert left_out(audit) == {}
-    assert audit["reconstructed"] == 2 * len(CLOCK.between(FIRST, DAYS[0]))
+    assert audit.reconstructed == 2 * len(CLOCK.between(FIRST, DAYS[0]))
 
 
 @pytest.mark.parametrize("error", [NoData("not yet"), BadUpstream("500")])

@@ -4,12 +4,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from datetime import date
 from html.parser import HTMLParser
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from pipeline.prices.audit_types import Audit, Note, Problem, Reason
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.report.page import as_html
 from pipeline.storage.documents import to_document
@@ -89,10 +91,11 @@ def test_what_came_from_outside_is_escaped_everywhere(
             "comparisons": [{"model": HOSTILE, "baseline": HOSTILE, "skill_percent": 1.0}],
         },
         live=live.assign(model=HOSTILE, model_version=HOSTILE),
-        audit={
-            "warn": 1,
-            "problems": [dict.fromkeys(("symbol", "session", "verdict", "rule", "detail"), HOSTILE)],
-        },
+        audit=Audit(
+            warn=1,
+            problems=(Problem(symbol=HOSTILE, session=date(2013, 2, 1), verdict="warn", rule=HOSTILE, detail=HOSTILE),),
+            notes=(Note(symbol=HOSTILE, rule=HOSTILE, detail=HOSTILE),),
+        ),
         provenance={
             "source": HOSTILE,
             HOSTILE: HOSTILE,
@@ -271,20 +274,21 @@ def test_missing_scores_are_said_not_shown_as_numbers(
 
 def test_problems_are_listed_the_worst_first_and_the_rest_counted(page: Callable[..., Page]) -> None:
     rows = [
-        {"symbol": "A", "session": f"2013-01-{day:02}", "verdict": "warn", "rule": "r", "detail": "d"}
-        for day in range(1, 31)
+        Problem(symbol="A", session=date(2013, 1, day), verdict="warn", rule="r", detail="d") for day in range(1, 31)
     ]
-    rows.append({"symbol": "B", "session": "2001-01-02", "verdict": "quarantine", "rule": "high", "detail": "worst"})
-    text = page(audit={"accept": 1000, "warn": 40, "quarantine": 1, "reject": 0, "problems": rows}).text
+    worst = Problem(symbol="B", session=date(2001, 1, 2), verdict="quarantine", rule="high", detail="worst")
+    text = page(audit=Audit(accept=1000, warn=40, quarantine=1, problems=(*rows, worst))).text
     assert "Quarantined: 1." in text
     assert text.index("worst") < text.index("2013-01-30") < text.index("And 21 more")
     assert "One bar was not believed and kept out" in text
 
 
 def test_what_is_noted_of_a_symbol_is_in_the_page(page: Callable[..., Page]) -> None:
-    notes = [{"symbol": "A", "rule": "dividends_in_prices", "detail": "are <not> counted again"}]
-    reason = {"verdict": "quarantine", "rule": "unit", "bars": 7, "symbol_count": 4, "symbols": ["A", "B", "C"]}
-    text = page(audit={"notes": notes * 60, "reasons": [{**reason, "detail": "100 times"}]}).text
+    note = Note(symbol="A", rule="dividends_in_prices", detail="are <not> counted again")
+    reason = Reason(
+        verdict="quarantine", rule="unit", bars=7, symbol_count=4, symbols=("A", "B", "C"), detail="100 times"
+    )
+    text = page(audit=Audit(notes=(note,) * 60, reasons=(reason,))).text
     assert "Data quality" in text
     assert "A : are <not> counted again" in text or "A: are <not> counted again" in text
     assert "and 10 more" in text

@@ -1,11 +1,14 @@
 """The table on top: what each row says, and what it is sorted by."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from pipeline.prices.audit_types import Audit, Problem
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.report.symbol_table import rows, skill_by_symbol, yesterday
 from pipeline.storage.documents import to_document
@@ -104,8 +107,8 @@ def test_a_stand_in_is_a_warning_and_has_no_skill(
 def test_bars_held_back_and_ranges_that_hold_too_little_are_warnings(
     table: Callable[..., dict[str, dict[str, Any]]],
 ) -> None:
-    problem = {"symbol": "AAPL", "session": "2013-02-27", "rule": "spike", "detail": "x"}
-    audit = {"problems": [{**problem, "verdict": verdict} for verdict in ("quarantine", "reject", "warn")]}
+    problem = Problem(symbol="AAPL", session=date(2013, 2, 27), verdict="quarantine", rule="spike", detail="x")
+    audit = Audit(problems=(problem, replace(problem, verdict="reject"), replace(problem, verdict="warn")))
     lately = pd.DataFrame({"coverage_90": [0.5, 0.9]}, index=["AAPL", "^GSPC"])
     found = table(audit=audit, live_by_symbol={"live": lately}, out_of_bounds=("AAPL",))
     assert found["AAPL"]["warnings"] == ["2 bars held back", "90 % range held 50.0\N{NO-BREAK SPACE}% lately"]

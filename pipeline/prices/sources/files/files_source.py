@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipeline.errors import BadFile, BadSetting, BadSymbol
 from pipeline.prices.adjustments import splits_already_applied
+from pipeline.prices.audit_types import Note
 from pipeline.prices.bars import as_bars
 from pipeline.prices.sources import Basis, require_known
 from pipeline.prices.sources.files.containers import stamp_of, tables
@@ -101,11 +102,11 @@ class FilesSource:
             derived = derived[derived["session"] >= pd.Timestamp(first)]
         bars = as_bars(derived)
         detail = "several rows a day, made into daily bars: first open, last close, all of the volume"
-        bars.attrs["notes"] = [{"symbol": one, "rule": "not_daily", "detail": detail} for one in intraday]
-        bars.attrs["notes"] += [{"symbol": "", "rule": rule, "detail": detail} for rule, detail in table.notes]
+        bars.attrs["notes"] = [Note(symbol=one, rule="not_daily", detail=detail) for one in intraday]
+        bars.attrs["notes"] += [Note(symbol="", rule=rule, detail=detail) for rule, detail in table.notes]
         mine = [one for one in table.left_out if not one.symbol or one.symbol in symbols]
-        bars.attrs["notes"] += _as_rows(one for one in mine if one.rule == _NO_ROW)
-        bars.attrs["rejected"] = _as_rows(one for one in mine if one.rule != _NO_ROW)
+        bars.attrs["notes"] += _notes(one for one in mine if one.rule == _NO_ROW)
+        bars.attrs["rejected"] = _notes(one for one in mine if one.rule != _NO_ROW)
         return bars
 
     def _table(self) -> FileTable:
@@ -132,8 +133,8 @@ def _read(path: Path, _changed: tuple[int, int, int], options: FileOptions) -> F
     return table_of(path.name, tables(path), options)
 
 
-def _as_rows(left_out: Iterable[LeftOut]) -> list[dict[str, str]]:
-    return [{"symbol": one.symbol, "rule": one.rule, "detail": one.detail} for one in left_out]
+def _notes(left_out: Iterable[LeftOut]) -> list[Note]:
+    return [Note(symbol=one.symbol, rule=one.rule, detail=one.detail) for one in left_out]
 
 
 def _contents(rows: pd.DataFrame) -> list[str]:

@@ -77,7 +77,7 @@ class ForeignRedirect(Exception):
 NOTHING = Exchange(failure="nothing was asked")
 
 
-class Wire(requests.Session[requests.Response]):
+class YahooSession(requests.Session[requests.Response]):
     """A session as yfinance makes one, with a memory, a time limit, and `base_url` in place of Yahoo's hosts.
 
     Redirects are followed within the origin of `base_url`, or within yahoo.com over HTTPS where there is none.

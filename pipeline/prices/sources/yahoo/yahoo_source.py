@@ -21,13 +21,14 @@ from pipeline.errors import BadSetting, BadSymbol, BadUpstream, NoData, RateLimi
 from pipeline.market.calendars import FIRST_DAY
 from pipeline.market.spellings import suggestion, yahoo_spelling
 from pipeline.market.symbols import parse_symbol
+from pipeline.prices.audit_types import Note
 from pipeline.prices.bars import as_bars
 from pipeline.prices.sources import Basis
-from pipeline.prices.sources.retry import Failed, Patience
+from pipeline.prices.sources.retry import Failed, RetryBudget
 from pipeline.prices.sources.yahoo.yahoo_rows import rows_of, without_padding
 
 if TYPE_CHECKING:
-    from pipeline.prices.sources.yahoo.session import Exchange, Wire
+    from pipeline.prices.sources.yahoo.session import Exchange, YahooSession
 
 # No calendar goes further back, and what no calendar knows cannot be checked for gaps.
 _BEGINNING = date.fromisoformat(FIRST_DAY)
@@ -42,7 +43,7 @@ def _utc_now() -> datetime:
 
 
 class YahooSource:
-    """Daily bars from Yahoo Finance. One budget of patience for all that one source object asks.
+    """Daily bars from Yahoo Finance. All requests of one source object share one retry budget.
 
     One at a time in a process: yfinance has a single client, cache and set of cookies, whatever asks.
     """
@@ -55,15 +56,15 @@ class YahooSource:
         self,
         settings: Settings,
         *,
-        session: "Wire | None" = None,
+        session: "YahooSession | None" = None,
         clock: Callable[[], datetime] = _utc_now,
         sleep: Callable[[float], None] = time.sleep,
-        patience: Patience | None = None,
+        retry: RetryBudget | None = None,
     ) -> None:
         self.settings = settings
-        self.patience = patience or Patience(sleep=sleep)
+        self.retry = retry or RetryBudget(sleep=sleep)
         self._clock = clock
-        self._wire = session
+        self._session = session
 
     def symbols(self) -> tuple[str, ...]:
         """Raise BadSetting: Yahoo has no list of symbols to choose from."""
@@ -107,19 +108,19 @@ class YahooSource:
         bars.attrs["notes"] = [note for name, unit in units.items() if (note := self._odd_currency(name, unit))]
         return bars
 
-    def _odd_currency(self, symbol: str, currency: str) -> dict[str, str] | None:
+    def _odd_currency(self, symbol: str, currency: str) -> Note | None:
         """A fund in London may well be in dollars: said, since a switch between pence and pounds looks the same."""
         usual = self.settings.clock.market_of(symbol).currency
         if not usual or currency == usual:
             return None
-        return {"symbol": symbol, "rule": "currency", "detail": f"its prices are in {currency}, not in {usual}"}
+        return Note(symbol=symbol, rule="currency", detail=f"its prices are in {currency}, not in {usual}")
 
     def _bars_of(self, symbol: str, last: date, first: date) -> pd.DataFrame:
         sessions = self.settings.clock.sessions_of(symbol)
         last = min(last, sessions.last_complete(self._clock()))
         if last < first:
             raise NoData(f"{symbol} has no complete session since {first}: the last one of its market is {last}")
-        rows = self.patience.keep(lambda: self._ask(symbol, first, last))
+        rows = self.retry.call(lambda: self._ask(symbol, first, last))
         rows = rows[rows["session"].between(pd.Timestamp(first), pd.Timestamp(last))]
         rows = without_padding(rows, sessions)
         if rows.empty:
@@ -129,32 +130,32 @@ class YahooSource:
     def _ask(self, symbol: str, first: date, last: date) -> pd.DataFrame:
         """Return one symbol's rows from one question; raises Failed, UnknownSymbol or NoData."""
         yf = _yfinance(self.settings)
-        wire = self._open_wire()
+        session = self._open_session()
         yf.data.YfData.cache_get.cache_clear()  # else a bad answer about past days is given again, without asking
-        wire.forget()
+        session.forget()
         try:
-            rows = rows_of(_history(yf, wire, symbol, first, last), wire.last)
+            rows = rows_of(_history(yf, session, symbol, first, last), session.last)
         except Exception as error:  # yfinance raises whatever its parts raise: KeyError, CurlError, …
-            raise _verdict(symbol, first, last, wire.last, error) from error
-        if misfit := _misfit(symbol, wire.last):
+            raise _verdict(symbol, first, last, session.last, error) from error
+        if misfit := _misfit(symbol, session.last):
             raise Failed(BadUpstream(misfit))
-        return rows.assign(currency=wire.last.meta["currency"])
+        return rows.assign(currency=session.last.meta["currency"])
 
-    def _open_wire(self) -> "Wire":
-        if self._wire is None:
-            from pipeline.prices.sources.yahoo.session import Wire
+    def _open_session(self) -> "YahooSession":
+        if self._session is None:
+            from pipeline.prices.sources.yahoo.session import YahooSession
 
             url = self.settings.yahoo_url
             if url and not url.startswith(("http://", "https://")):
                 raise BadSetting(f"PIPELINE_YAHOO_URL={url!r}: an address begins with http:// or https://")
-            self._wire = Wire(url)
-        return self._wire
+            self._session = YahooSession(url)
+        return self._session
 
 
-def _history(yf: Any, wire: "Wire", symbol: str, first: date, last: date) -> pd.DataFrame:
+def _history(yf: Any, session: "YahooSession", symbol: str, first: date, last: date) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some twenty deprecations a call, none of them ours
-        history: pd.DataFrame = yf.Ticker(symbol, session=wire).history(
+        history: pd.DataFrame = yf.Ticker(symbol, session=session).history(
             start=first,
             end=last + timedelta(days=1),  # exclusive
             interval="1d",
@@ -166,7 +167,7 @@ def _history(yf: Any, wire: "Wire", symbol: str, first: date, last: date) -> pd.
             keepna=True,
             rounding=False,
             prepost=False,
-            timeout=wire.limit,
+            timeout=session.limit,
         )
     return history
 
@@ -181,7 +182,7 @@ def _checked(text: str) -> str:
 
 
 def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: Exception) -> Exception:
-    """Return what a failure means, by the last exchange on the wire: Failed where asking again may help."""
+    """Return what a failure means, by the last exchange on the session: Failed where asking again may help."""
     if exchange.redirect:
         return BadUpstream(
             f"{symbol}: the answer is a redirect to {exchange.redirect}, which is not followed: prices are taken from "

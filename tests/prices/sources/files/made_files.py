@@ -46,4 +46,4 @@ def days_of(source: FilesSource) -> list[date]:
 
 def said(bars: pd.DataFrame, kind: str) -> list[str]:
     """The details of what was noted or rejected."""
-    return [row["detail"] for row in bars.attrs[kind]]
+    return [row.detail for row in bars.attrs[kind]]

@@ -134,7 +134,7 @@ def test_columns_of_any_sensible_type_are_read(
 def test_a_cut_off_row_in_another_encoding_is_named(tmp_path: Path) -> None:
     bars = bars_of(opened(tmp_path / "p.csv", (TEXT + "IBM,2013-03-01,Café,1\n").encode("cp1252")))
     assert len(bars) == len(FEW)
-    assert "Café" in bars.attrs["rejected"][0]["detail"]
+    assert "Café" in bars.attrs["rejected"][0].detail
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_an_open_quotation_mark_that_another_closes_is_found_too(tmp_path: Path)
 def test_of_columns_that_are_not_used_only_the_names_are_read(tmp_path: Path) -> None:
     frame().assign(notes="x" * 1000, adj_factor=1.0).to_parquet(tmp_path / "p.parquet")
     bars = bars_of(FilesSource(tmp_path / "p.parquet"))
-    assert [note["detail"] for note in bars.attrs["notes"]] == ["the column 'adj_factor' is not used"]
+    assert [note.detail for note in bars.attrs["notes"]] == ["the column 'adj_factor' is not used"]
 
 
 @pytest.mark.parametrize("zone", [None, "America/New_York", "UTC"])
@@ -173,7 +173,7 @@ def test_typed_dates_that_cannot_be_are_faults_of_their_rows(tmp_path: Path, zon
     frame().assign(date=pd.Series(days).dt.tz_localize(zone)).to_parquet(tmp_path / "p.parquet")
     bars = bars_of(FilesSource(tmp_path / "p.parquet", FileOptions(today=TODAY)))
     assert [stamp.date() for stamp in bars["session"]] == [*FEW[:2], *FEW[5:]]
-    details = [row["detail"] for row in bars.attrs["rejected"]]
+    details = [row.detail for row in bars.attrs["rejected"]]
     words = [
         "row 3: the date is blank",
         "row 4: the date '1850-01-01' is before 1900",

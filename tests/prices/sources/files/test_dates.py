@@ -157,7 +157,7 @@ def test_a_date_that_cannot_be_is_a_fault_of_its_row(tmp_path: Path, text: str, 
     (detail,) = said(bars, "rejected")
     assert fault.replace("09-06", "03-01") in detail
     assert f"line {place % len(SESSIONS) + 2}: " in detail
-    assert bars.attrs["rejected"][0]["symbol"] == "IBM"
+    assert bars.attrs["rejected"][0].symbol == "IBM"
 
 
 def test_tomorrow_is_no_future(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_time_of_its_own_makes_moments(tmp_path: Path) -> None:
     lines = [f"{day:%Y.%m.%d}\t{hour}:00:00\t1\t2\t.5\t1.5\t100" for day in FEW for hour in (10, 11)]
     bars = bars_of(opened(tmp_path / "EURUSD.csv", "\n".join([header, *lines])))
     assert bars["volume"].tolist() == [200] * len(FEW)
-    assert [row["rule"] for row in bars.attrs["notes"]] == ["not_daily"]
+    assert [row.rule for row in bars.attrs["notes"]] == ["not_daily"]
 
 
 @pytest.mark.parametrize(

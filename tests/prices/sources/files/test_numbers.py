@@ -200,7 +200,7 @@ def test_totals_and_footers_are_no_rows_and_are_named(tmp_path: Path, footer: st
     bars = bars_of(opened(tmp_path / "p.csv", rows(FEW) + "\n" + footer + "\n"))
     assert len(bars) == len(FEW)
     assert bars.attrs["rejected"] == []
-    assert [row["rule"] for row in bars.attrs["notes"]] == ["no_row"]
+    assert [row.rule for row in bars.attrs["notes"]] == ["no_row"]
     assert footer.strip('"').split(",")[0][:10] in said(bars, "notes")[0]
 
 

@@ -117,7 +117,7 @@ def test_dividends_that_the_prices_contain_are_not_counted_again(command: Any) -
     [
         ("r08_btc_and_ibm.csv", 3, {"BTC-USD": 0, "IBM": 0}),
         ("r09_infy_and_ibm_to_2026_11_25.csv", 30, {"IBM": 0, "INFY.NS": 5}),
-        ("r11_saudi_and_ibm.csv", 3, {"2222.SR": 0, "IBM": 0}),
+        pytest.param("r11_saudi_and_ibm.csv", 3, {"2222.SR": 0, "IBM": 0}, marks=pytest.mark.slow),
     ],
 )
 def test_two_markets_in_a_file_are_each_forecast_on_their_own_days(

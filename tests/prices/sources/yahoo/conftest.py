@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.config import Settings
-from pipeline.prices.sources.retry import Patience
-from pipeline.prices.sources.yahoo.session import Wire
+from pipeline.prices.sources.retry import RetryBudget
+from pipeline.prices.sources.yahoo.session import YahooSession
 from pipeline.prices.sources.yahoo.yahoo_source import YahooSource
 from tests.prices.sources.yahoo.server import Yahoo, yahoo_server
 
@@ -44,14 +44,14 @@ def slept() -> list[float]:
 @pytest.fixture
 def make_source(yahoo: Yahoo, home: Path, slept: list[float]) -> MakeSource:
     def make(
-        *, now: datetime = NOW, timeout: float = 10.0, url: str = "", patience: Any = None, **settings: Any
+        *, now: datetime = NOW, timeout: float = 10.0, url: str = "", retry: Any = None, **settings: Any
     ) -> YahooSource:
         loaded = Settings.load(yahoo_url=yahoo.url, **settings)
         return YahooSource(
             loaded,
-            session=Wire(url or yahoo.url, timeout=timeout),
+            session=YahooSession(url or yahoo.url, timeout=timeout),
             clock=lambda: now,
-            patience=Patience(sleep=slept.append, timer=lambda: 0.0, rng=random.Random(7), **(patience or {})),
+            retry=RetryBudget(sleep=slept.append, timer=lambda: 0.0, rng=random.Random(7), **(retry or {})),
         )
 
     return make

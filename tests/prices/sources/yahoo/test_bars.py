@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.errors import BadSetting, BadSymbol, NoData
 from pipeline.prices.adjustments import total_return
+from pipeline.prices.audit_types import Note
 from pipeline.prices.bars import COLUMNS
 from pipeline.prices.sources import open_source
 from pipeline.prices.sources.sample import SampleSource
@@ -141,7 +142,7 @@ def test_each_series_has_its_currency(source: YahooSource, yahoo: Yahoo) -> None
     pounds = source.bars(("BP.L",), LAST, FIRST)
     assert set(pounds["currency"]) == {"GBP"}
     assert bars.attrs["notes"] == []
-    said = {"symbol": "BP.L", "rule": "currency", "detail": "its prices are in GBP, not in GBp"}
+    said = Note(symbol="BP.L", rule="currency", detail="its prices are in GBP, not in GBp")
     assert pounds.attrs["notes"] == [said]
     pence = bars[bars["symbol"] == "BP.L"]["close"].to_numpy()
     np.testing.assert_allclose(pounds["close"] * 100, pence, rtol=1e-6)

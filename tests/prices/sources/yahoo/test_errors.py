@@ -22,7 +22,7 @@ STAGES = ["zone", "bars"]
 @pytest.mark.parametrize("kind", OUTAGES)
 def test_an_outage_is_an_outage(source: YahooSource, yahoo: Yahoo, slept: list[float], kind: str, stage: str) -> None:
     yahoo.fail("IBM", kind, where=stage)
-    with pytest.raises(BadUpstream, match=r"IBM.*asked 5 times"):
+    with pytest.raises(BadUpstream, match=r"IBM.*5 attempts"):
         source.bars(("IBM",), LAST, FIRST)
     assert len(slept) == 4
 
@@ -31,7 +31,7 @@ def test_an_outage_is_an_outage(source: YahooSource, yahoo: Yahoo, slept: list[f
 def test_an_answer_that_never_comes_is_an_outage(make_source: MakeSource, yahoo: Yahoo, stage: str) -> None:
     yahoo.fail("IBM", "hang", where=stage)
     with pytest.raises(BadUpstream, match=r"no answer.*Timeout"):
-        make_source(timeout=0.2, patience={"tries": 2}).bars(("IBM",), LAST, FIRST)
+        make_source(timeout=0.2, retry={"tries": 2}).bars(("IBM",), LAST, FIRST)
 
 
 def test_a_server_that_is_not_there_is_an_outage(make_source: MakeSource, yahoo: Yahoo) -> None:
@@ -42,7 +42,7 @@ def test_a_server_that_is_not_there_is_an_outage(make_source: MakeSource, yahoo:
 
 
 def test_a_name_that_does_not_resolve_is_an_outage(make_source: MakeSource) -> None:
-    source = make_source(url="http://nowhere.invalid", patience={"tries": 1})
+    source = make_source(url="http://nowhere.invalid", retry={"tries": 1})
     with pytest.raises(BadUpstream, match=r"no answer"):
         source.bars(("IBM",), LAST, FIRST)
 
@@ -195,7 +195,7 @@ def test_an_answer_is_asked_for_anew_each_time(source: YahooSource, yahoo: Yahoo
 
 
 def test_one_budget_is_shared_by_all_symbols(make_source: MakeSource, yahoo: Yahoo, slept: list[float]) -> None:
-    source = make_source(patience={"seconds": 30.0, "tries": 4})
+    source = make_source(retry={"seconds": 30.0, "tries": 4})
     yahoo.fail("*", "429")
     for symbol in ("IBM", "AAPL", "MSFT", "GOOG"):
         with pytest.raises(RateLimited):
@@ -203,7 +203,7 @@ def test_one_budget_is_shared_by_all_symbols(make_source: MakeSource, yahoo: Yah
     assert sum(slept) <= 30
     waits = len(slept)
     yahoo.heal()
-    assert len(source.bars(("IBM",), LAST, FIRST)) == 20  # a source without patience left still asks once
+    assert len(source.bars(("IBM",), LAST, FIRST)) == 20  # a source whose budget is spent still asks once
     assert len(slept) == waits
 
 
@@ -216,7 +216,7 @@ def test_a_rest_that_yahoo_asks_for_is_kept(source: YahooSource, yahoo: Yahoo, s
 
 def test_a_rest_beyond_the_budget_is_told_at_once(source: YahooSource, yahoo: Yahoo, slept: list[float]) -> None:
     yahoo.fail("IBM", "429", retry_after=3600)
-    with pytest.raises(RateLimited, match=r"asked once; it asks to be left alone for 3600 s"):
+    with pytest.raises(RateLimited, match=r"1 attempt; retry after 3600 s"):
         source.bars(("IBM",), LAST, FIRST)
     assert slept == []
 

@@ -150,7 +150,7 @@ def test_only_yahoos_hosts_are_replaced(
     monkeypatch: pytest.MonkeyPatch, base_url: str, asked_for: str, asked: str
 ) -> None:
     seen = answered_here(monkeypatch, {})
-    session.Wire(base_url).get(asked_for)
+    session.YahooSession(base_url).get(asked_for)
     assert seen == [asked]
 
 
@@ -172,7 +172,7 @@ def test_no_request_may_take_longer_than_the_limit(
 ) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(session.requests.Session, "request", lambda *_, **kwargs: seen.append(kwargs["timeout"]))
-    session.Wire().request("GET", "https://fc.yahoo.com", timeout=given)
+    session.YahooSession().request("GET", "https://fc.yahoo.com", timeout=given)
     assert seen == [used]
 
 
@@ -189,7 +189,7 @@ def test_no_request_may_take_longer_than_the_limit(
 )
 def test_a_rest_is_a_number_or_a_date(monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], seconds: float) -> None:
     answered_here(monkeypatch, headers)
-    wire = session.Wire()
+    wire = session.YahooSession()
     wire.get("https://query2.finance.yahoo.com/v8/finance/chart/IBM")
     assert wire.last.retry_after == seconds
 

@@ -12,7 +12,7 @@ import pytest
 from curl_cffi import requests
 
 from pipeline.errors import BadUpstream
-from pipeline.prices.sources.yahoo.session import ForeignRedirect, Wire
+from pipeline.prices.sources.yahoo.session import ForeignRedirect, YahooSession
 from tests.prices.sources.yahoo import faults
 from tests.prices.sources.yahoo.conftest import MakeSource
 from tests.prices.sources.yahoo.server import Yahoo
@@ -69,7 +69,7 @@ def servers() -> Iterator[list[tuple[str, list[str]]]]:
 def test_another_host_is_not_asked(servers: list[tuple[str, list[str]]], status: int) -> None:
     (here, _), (there, asked_there) = servers
     with pytest.raises(ForeignRedirect, match=there):
-        Wire(here).get(f"https://query1.finance.yahoo.com/to?{status},{there}/v8/finance/chart/IBM")
+        YahooSession(here).get(f"https://query1.finance.yahoo.com/to?{status},{there}/v8/finance/chart/IBM")
     assert asked_there == []
 
 
@@ -96,12 +96,12 @@ def test_no_way_of_writing_another_place_is_followed(servers: list[tuple[str, li
     here, _ = servers[0]
     port = here.rpartition(":")[2]
     with pytest.raises(ForeignRedirect):
-        Wire(here).get(f"https://query1.finance.yahoo.com/to?302,{address.format(port=port)}")
+        YahooSession(here).get(f"https://query1.finance.yahoo.com/to?302,{address.format(port=port)}")
 
 
 def test_redirects_on_the_same_host_are_followed(servers: list[tuple[str, list[str]]]) -> None:
     here, asked = servers[0]
-    answer = Wire(here).get("https://query1.finance.yahoo.com/to?302,/to?301,/v8/x?a=b", params=None)
+    answer = YahooSession(here).get("https://query1.finance.yahoo.com/to?302,/to?301,/v8/x?a=b", params=None)
     assert answer.json()["path"] == "/v8/x?a=b"
     assert len(asked) == 3
 
@@ -113,7 +113,7 @@ def test_a_redirected_post_is_what_browsers_make_of_it(
     servers: list[tuple[str, list[str]]], status: int, method: str, body: str
 ) -> None:
     here, _ = servers[0]
-    answer = Wire(here).post(f"https://consent.yahoo.com/to?{status},/x", data={"a": "1"})
+    answer = YahooSession(here).post(f"https://consent.yahoo.com/to?{status},/x", data={"a": "1"})
     assert (answer.json()["method"], answer.json()["body"]) == (method, body)
 
 
@@ -122,7 +122,7 @@ def test_a_circle_ends(servers: list[tuple[str, list[str]]]) -> None:
 
     here, asked = servers[0]
     with pytest.raises(requests.exceptions.TooManyRedirects):
-        Wire(here).get("https://query1.finance.yahoo.com/circle")
+        YahooSession(here).get("https://query1.finance.yahoo.com/circle")
     assert len(asked) < 20
 
 
@@ -141,7 +141,7 @@ def test_a_circle_ends(servers: list[tuple[str, list[str]]]) -> None:
 def test_without_a_mirror_only_yahoo_itself_is_followed(
     monkeypatch: pytest.MonkeyPatch, address: str, followed: bool
 ) -> None:
-    assert follows(monkeypatch, Wire(), "https://query1.finance.yahoo.com/x", address) is followed
+    assert follows(monkeypatch, YahooSession(), "https://query1.finance.yahoo.com/x", address) is followed
 
 
 @pytest.mark.parametrize(
@@ -154,10 +154,10 @@ def test_without_a_mirror_only_yahoo_itself_is_followed(
 def test_a_mirror_may_move_to_https_and_not_back(
     monkeypatch: pytest.MonkeyPatch, came_from: str, address: str, followed: bool
 ) -> None:
-    assert follows(monkeypatch, Wire("http://mirror.example/yahoo"), came_from, address) is followed
+    assert follows(monkeypatch, YahooSession("http://mirror.example/yahoo"), came_from, address) is followed
 
 
-def follows(monkeypatch: pytest.MonkeyPatch, wire: Wire, came_from: str, address: str) -> bool:
+def follows(monkeypatch: pytest.MonkeyPatch, wire: YahooSession, came_from: str, address: str) -> bool:
     """Whether a redirect from one address to the other is followed, without a network: every host answers here."""
     asked: list[str] = []
 
