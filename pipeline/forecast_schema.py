@@ -1,8 +1,10 @@
 """What a forecast consists of: quantile levels, ranges, columns, and the names of networks, baselines and inputs.
 
-Each is defined here once; every table, score, chart and file is derived from it. The module imports nothing.
+Each is defined here once; every table, score, chart and file is derived from it.
 """
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Literal
 
 NetworkName = Literal["lstm", "rnn", "mlp"]
@@ -43,6 +45,22 @@ INPUTS = (
     "quarters_ago_next",
     "quarters_ago_ahead",
 )
+# The price columns that inputs read in addition to `close`, dividends and splits.
+_READS = {
+    "overnight_gap": ("open",),
+    "high_above_close": ("high",),
+    "low_below_close": ("low",),
+    "volume_against_average": ("volume",),
+}
+
+
+def price_columns(inputs: Iterable[str] = INPUTS) -> tuple[str, ...]:
+    """Return the columns of a price table that a network with these inputs reads: a part of open to volume, in order.
+
+    Dividends and splits are read too, where there are any.
+    """
+    read = {"close", *chain.from_iterable(_READS.get(name, ()) for name in inputs)}
+    return tuple(name for name in ("open", "high", "low", "close", "volume") if name in read)
 
 
 def level_key(level: float) -> str:

@@ -32,16 +32,6 @@ class RecentRates:
         return converted(source, handler, nested, flat_rates)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecentRecord:
-    """The track record when a run was scored: rates of live forecasts and of replays, None where there are none."""
-
-    scored_now: int
-    in_the_record: int
-    live: RecentRates | None = None
-    replayed: RecentRates | None = None
-
-
 def flat_rates(rates: RecentRates) -> dict[str, Any]:
     """Return rates as documents have them."""
     row = asdict(rates)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation import track_record
-from pipeline.evaluation.recent_rates import RecentRecord
+from pipeline.evaluation.recent_rates import RecentRates
 from pipeline.storage.documents import dump, from_document
 
 RANDOM = np.random.default_rng(4)
@@ -76,9 +76,6 @@ def test_the_two_kinds_are_told_apart_and_an_empty_one_is_none() -> None:
 
 def test_recent_rates_are_written_and_read_as_flat_documents() -> None:
     rates = track_record.recent_rates(record())
-    summary = RecentRecord(scored_now=3, in_the_record=200, live=rates)
-    document = json.loads(dump(summary))
-    assert document["live"]["coverage_90"] == rates.coverage[90]
-    assert from_document(RecentRecord, document, where="live.json", remedy="run `score` again") == summary
-    older = {"scored_now": 3, "in_the_record": 200, "live": document["live"]}  # without a kind that had no forecasts
-    assert from_document(RecentRecord, older, where="live.json", remedy="run `score` again") == summary
+    document = json.loads(dump(rates))
+    assert document["coverage_90"] == rates.coverage[90]
+    assert from_document(RecentRates, document, where="live.json", remedy="run `score` again") == rates
