@@ -133,7 +133,7 @@ def backtest_summary(
     run.save(BACKTEST, summary)
     tags = _tags(run, try_number=try_number)
     with run.making(FIGURES) as folder, run.reading(FRAME) as path:
-        figures = backtest_png.draw(to_document(summary), folder)
+        figures = backtest_png.draw(summary, folder)
         logged = log_summary(run.settings, run.key, to_document(summary), tags=tags, figures=figures, frame=path)
     return BacktestResult(
         **{field.name: getattr(summary, field.name) for field in fields(summary)},
