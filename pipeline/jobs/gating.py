@@ -74,7 +74,7 @@ def judge(run: Run) -> JudgeResult:
         decision = Decision(
             model=best,
             model_version=digest[:12],
-            reason=f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged.",
+            reason=f"{why}There are no held-out sessions yet, so the baseline is published without scores.",
             challenger_outcome="unjudged",
             champion_outcome="none",
         )

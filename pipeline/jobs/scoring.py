@@ -12,10 +12,10 @@ from pipeline.prices.store.snapshot import read_snapshot
 def score(run: Run) -> ScoreResult:
     """Score the forecasts published earlier whose session has come, and read the record up to the run's session."""
     from pipeline.evaluation import track_record
-    from pipeline.evaluation.forecast_log import score_due
+    from pipeline.evaluation.forecast_log import score_matured
 
     engine = open_database(run.settings.database)
-    scored = score_due(
+    scored = score_matured(
         engine,
         run.settings.source,
         read_snapshot(snapshot_of(run)),

@@ -80,8 +80,8 @@ def newest(root: Storage) -> Storage:
     try:
         return latest(root)
     except MissingStep:
-        for day in reversed(archive.sessions_kept(root)):
-            if there := archive.kept_editions(root, day):
+        for day in reversed(archive.archived_sessions(root)):
+            if there := archive.archived_editions(root, day):
                 return root / there[-1].place
         raise
 
@@ -93,23 +93,23 @@ def edition_of(root: Storage, as_of: date, name: str | None = None) -> Storage:
     """
     if name is not None:
         return root / archive.find(root, as_of, name).place
-    if not is_published(root, as_of) and (there := archive.kept_editions(root, as_of)):
+    if not is_published(root, as_of) and (there := archive.archived_editions(root, as_of)):
         return root / there[-1].place
     return root / folder_name(as_of)
 
 
 def all_sessions(root: Storage) -> list[date]:
     """Return the sessions that have any edition, oldest first."""
-    return sorted({*published_sessions(root), *archive.sessions_kept(root)})
+    return sorted({*published_sessions(root), *archive.archived_sessions(root)})
 
 
-def other_editions(root: Storage, as_of: date) -> list[archive.Kept]:
+def other_editions(root: Storage, as_of: date) -> list[archive.ArchivedEdition]:
     """Return the editions of a session next to the standing one, oldest first.
 
     A copy of the standing edition, left by a publication that was killed between copying and replacing, is not one.
     """
     standing = file_digest(root / folder_name(as_of), MANIFEST) or ""
-    there = archive.kept_editions(root, as_of)
+    there = archive.archived_editions(root, as_of)
     return [one for one in there if not (standing and standing.startswith(one.content))]
 
 

@@ -128,7 +128,7 @@ def test_what_only_looks_like_an_edition_is_none(root: Folder) -> None:
         (folder / name).mkdir()  # the last one has no manifest: its writer was killed
     (root.path / "editions/as_of=yesterday!").mkdir()
     assert len(reader.other_editions(root, AS_OF)) == 1
-    assert archive.sessions_kept(root) == [AS_OF]
+    assert archive.archived_sessions(root) == [AS_OF]
 
 
 class Stopped(Exception):

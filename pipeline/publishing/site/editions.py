@@ -114,7 +114,7 @@ def symbols_next_to(root: Storage, as_of: date) -> set[str]:
     return found
 
 
-def _newest_first(root: Storage, as_of: date) -> list[archive.Kept]:
+def _newest_first(root: Storage, as_of: date) -> list[archive.ArchivedEdition]:
     return list(reversed(reader.other_editions(root, as_of)))
 
 
