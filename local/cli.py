@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from dotenv import dotenv_values
 from rich.console import Console
 
 from local import daily, services
@@ -20,7 +19,7 @@ from local.errors import LocalError, RunFailed
 from local.place import REPO, Place
 from local.rest import Airflow
 from local.watch import show_progress
-from pipeline.config import Settings
+from pipeline.config import Settings, env_file_values
 from pipeline.errors import PipelineError
 from pipeline.jobs.planning import plan_run
 from pipeline.jobs.trigger_form import check_form
@@ -178,9 +177,8 @@ def _as_value(name: str, value: str) -> str:
 
 def _given(files: str = "") -> dict[str, str]:
     """Return the environment on top of `.env`: the DAG file and MLflow do not read `.env` themselves."""
-    written = {name: value for name, value in dotenv_values(REPO / ".env").items() if value}
     chosen = {"PIPELINE_FILES": str(Path(files).expanduser().resolve())} if files else {}
-    return {**written, **os.environ, **chosen}
+    return {**env_file_values(), **os.environ, **chosen}
 
 
 @contextmanager

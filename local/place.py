@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from local.errors import LocalError
-from pipeline.config import Settings
+from pipeline.config import ENV_FILE, Settings
 from pipeline.storage.atomic_files import make_private, make_tree_private, private, write_atomic
 
 REPO = Path(__file__).resolve().parent.parent
@@ -32,7 +32,7 @@ LONGEST_SOCKET_PATH = 88
 class Ports(BaseSettings):
     """The two ports on 127.0.0.1: variables AIRFLOW_PORT and MLFLOW_PORT."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)
 
     airflow_port: int = Field(8080, ge=1, le=65535)
     mlflow_port: int = Field(5000, ge=1, le=65535)
