@@ -272,7 +272,7 @@ def test_what_nobody_expected_is_one_sentence_too(server: TestClient, monkeypatc
     monkeypatch.setattr(serving, "forecast_from_prices", fail)
     status, sentence = post(server, history("IBM"))
     assert status == 500
-    assert sentence == "the forecast failed unexpectedly; the server's log says why"
+    assert sentence == "the forecast failed unexpectedly; the server's log has the reason"
 
 
 def test_a_symbol_of_an_unknown_market_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
