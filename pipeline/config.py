@@ -1,4 +1,4 @@
-"""The settings: one frozen object, read from `PIPELINE_*` variables or `.env`, checked when it is made."""
+"""The settings: one frozen object, read from `PIPELINE_*` variables or `.env` and validated on construction."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -18,113 +19,113 @@ from pipeline.market.symbols import parse_symbols
 from pipeline.storage import Storage, check_address, open_storage
 from pipeline.storage.urls import shown, web_link
 
+# Read from the folder that a process is started in, by `Settings`, by `env_file_values` and by nothing else.
+ENV_FILE = ".env"
 SourceName = Literal["sample", "yahoo", "files"]
 PrecisionName = Literal["auto", "fp32", "bf16"]
 
-# What may differ between the tasks of one run: where things are, who is notified, and what a machine can do. Every
-# other setting is frozen when a run is planned; so is a new one until it is listed here.
+# Settings that may differ between the tasks of one run: locations, recipients, and the capacity of a machine. Every
+# other setting is frozen when a run is planned, including new ones until they are listed here.
 PER_PROCESS = frozenset(
     {
         *("home", "database_url", "store_uri", "publish_uri", "yahoo_url", "mlflow_tracking_uri"),  # addresses
         *("mlflow_link", "airflow_link"),  # addresses for people
-        *("notify_email", "notify_slack", "notify_webhook"),  # who is notified
-        *("threads", "ingest_batch"),  # how work is divided; training records the number of threads it had
+        *("notify_email", "notify_slack", "notify_webhook"),  # recipients
+        *("threads", "ingest_batch"),  # how work is divided; training records its number of threads
     }
 )
 
 
 class Settings(BaseSettings):
-    """Everything a person may set. Each field is the variable `PIPELINE_<NAME>`."""
+    """All settings of the pipeline. Each field is the variable `PIPELINE_<NAME>`."""
 
     model_config = SettingsConfigDict(
         env_prefix="PIPELINE_",
-        env_file=".env",
+        env_file=ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         populate_by_name=True,
     )
 
-    home: Path = Field(Path("var"), description="where all state lives: database, snapshots, published forecasts")
-    source: SourceName = Field("sample", description="where prices come from")
+    home: Path = Field(Path("var"), description="directory of all state: database, snapshots, published forecasts")
+    source: SourceName = Field("sample", description="source of prices: `sample`, `yahoo` or `files`")
     files: Path | None = Field(
         None, description="the CSV or Parquet file, or folder of them, that the source `files` reads"
     )
     files_dates: str = Field(
         "",
-        description="order of dates in price files where it is ambiguous: `day-first`, `month-first`, `year-first`, "
+        description="order of ambiguous dates in price files: `day-first`, `month-first`, `year-first` "
         "or a strptime format",
     )
     files_decimal: Literal["", "point", "comma"] = Field(
-        "", description="decimal sign in price files where it is ambiguous: `point` or `comma`"
+        "", description="decimal separator in price files where `1.234` is ambiguous: `point` or `comma`"
     )
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="symbols, by comma; empty: all that the source has"
+        (), description="symbols, comma-separated; empty: all of the source"
     )
-    exchange: str = Field("XNYS", description="calendar code of the exchange")
+    exchange: str = Field(
+        "XNYS", description="calendar code of the exchange, for the schedule and for symbols without a suffix"
+    )
     markets: Annotated[Mapped, NoDecode] = Field(
-        (), description="calendars of suffixes or indices, such as `SR=XSAU,^TASI=XSAU`; before the built-in table"
+        (),
+        description="calendars for suffixes or indices, such as `SR=XSAU,^TASI=XSAU`, before the built-in table",
     )
     close_delay_minutes: int = Field(
         30, ge=0, le=720, description="minutes after the close until a bar counts as complete"
     )
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite under the home")
     store_uri: str = Field(
-        "", description="folder or bucket for snapshots and what steps hand to each other; empty: under the home"
+        "", description="folder or bucket for snapshots and the files that steps exchange; empty: under the home"
     )
     publish_uri: str = Field(
         "", description="folder or bucket for published forecasts; empty: `published` under the home"
     )
     network: NetworkName = Field("lstm", description="the network to train")
     inputs: Annotated[tuple[str, ...], NoDecode] = Field(
-        INPUTS, description="what the network reads of each session, by comma; empty: all there is"
+        INPUTS, description="input features of each session, comma-separated; empty: all"
     )
-    horizon: int = Field(5, ge=1, le=60, description="sessions forecast")
-    context_length: int = Field(60, ge=5, le=500, description="sessions the network reads")
-    retrain_every: int = Field(
-        1, ge=1, le=252, description="sessions a champion serves before a network is trained again; 1: in every run"
-    )
+    horizon: int = Field(5, ge=1, le=60, description="number of sessions to forecast")
+    context_length: int = Field(60, ge=5, le=500, description="number of past sessions in an input window")
+    retrain_every: int = Field(1, ge=1, le=252, description="sessions between trainings; 1 trains in every run")
     champion_expires_after: int = Field(
         63,
         ge=1,
         le=2000,
         validate_default=True,
-        description="sessions after which a champion is not published any more",
+        description="sessions after which a champion is no longer published",
     )
-    gate_level: float = Field(
-        0.10, gt=0, le=0.5, description="chance of a network that is no better passing one test of the gate"
-    )
-    training_steps: int = Field(1000, ge=1, le=100_000, description="optimizer steps: the training budget")
-    batch_size: int = Field(256, ge=8, le=8192, description="windows in one step")
-    learning_rate: float = Field(5e-4, ge=1e-6, le=0.1, description="peak of the optimizer's learning rate")
-    hidden_size: int = Field(64, ge=4, le=1024, description="width of the network's state")
+    gate_level: float = Field(0.10, gt=0, le=0.5, description="significance level of each promotion test")
+    training_steps: int = Field(1000, ge=1, le=100_000, description="training budget in optimizer steps")
+    batch_size: int = Field(256, ge=8, le=8192, description="windows per optimizer step")
+    learning_rate: float = Field(5e-4, ge=1e-6, le=0.1, description="peak learning rate")
+    hidden_size: int = Field(64, ge=4, le=1024, description="hidden size of the network")
     holdout_sessions: int = Field(
-        252, ge=20, le=2000, description="last sessions kept from training, to judge on; at least the horizon"
+        252, ge=20, le=2000, description="most recent sessions, held out for evaluation; at least the horizon"
     )
     validation_sessions: int = Field(
-        126, ge=20, le=2000, description="sessions before those, to choose when to stop; at least the horizon"
+        126, ge=20, le=2000, description="sessions before the holdout, used for early stopping; at least the horizon"
     )
-    yahoo_url: str = Field("", description="address to ask instead of Yahoo's hosts: a mirror or a proxy; empty: Yahoo")
-    seed: int = Field(7, ge=0, description="seed of weights and of the order of windows")
-    threads: int = Field(1, ge=1, le=64, description="threads that a training shares its windows out to")
+    yahoo_url: str = Field("", description="base address to use instead of Yahoo's: a mirror or a proxy; empty: Yahoo")
+    seed: int = Field(7, ge=0, description="seed of the initial weights and of the order of windows")
+    threads: int = Field(1, ge=1, le=64, description="threads among which a training step divides its windows")
     precision: PrecisionName = Field(
-        "auto", description="of training: `fp32`, `bf16`, or `auto`: bf16 where it was measured to pay"
+        "auto", description="training precision: `fp32`, `bf16`, or `auto`: bf16 where it was measured to be faster"
     )
-    refit_every: int = Field(63, ge=1, le=2000, description="sessions that one model of a backtest forecasts")
-    ingest_batch: int = Field(50, ge=1, le=1000, description="symbols in one ingest task")
+    refit_every: int = Field(63, ge=1, le=2000, description="sessions per fold of a backtest")
+    ingest_batch: int = Field(50, ge=1, le=1000, description="symbols per ingest task")
     mlflow_tracking_uri: str = Field(
-        "", validation_alias="MLFLOW_TRACKING_URI", description="MLflow's own; empty: SQLite under the home"
+        "", validation_alias="MLFLOW_TRACKING_URI", description="MLflow's own setting; empty: SQLite under the home"
     )
 
-    mlflow_link: str = Field(
-        "", description="MLflow's address for people, where it is another one than MLFLOW_TRACKING_URI"
-    )
-    airflow_link: str = Field("", description="Airflow's address for people, for links to runs and reports")
+    mlflow_link: str = Field("", description="address of MLflow in links, if people reach it under a different one")
+    airflow_link: str = Field("", description="address of Airflow in links to runs and reports")
     notify_email: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="who gets an e-mail about each run, by comma; sent by Airflow's connection `smtp_default`"
+        (),
+        description="e-mail recipients of notifications, comma-separated; sent by Airflow's connection `smtp_default`",
     )
-    notify_slack: str = Field("", description="Airflow's connection of a Slack webhook that is told of each run")
-    notify_webhook: str = Field("", description="Airflow's connection of a web address that is told of each run")
+    notify_slack: str = Field("", description="Airflow connection of the Slack webhook that receives notifications")
+    notify_webhook: str = Field("", description="Airflow connection of the webhook that receives notifications")
 
     @field_validator("symbols", mode="before")
     @classmethod
@@ -149,7 +150,7 @@ class Settings(BaseSettings):
         names = tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
         unknown = sorted(set(names) - set(INPUTS))
         if unknown:
-            raise ValueError(f"there is no input {', '.join(unknown)}; there are {', '.join(INPUTS)}")
+            raise ValueError(f"unknown input {', '.join(unknown)}; choose from {', '.join(INPUTS)}")
         return tuple(name for name in INPUTS if name in names) or INPUTS
 
     @field_validator("holdout_sessions", "validation_sessions", mode="after")
@@ -158,8 +159,8 @@ class Settings(BaseSettings):
         horizon = info.data.get("horizon", 1)
         if value < horizon:
             raise ValueError(
-                f"is less than PIPELINE_HORIZON={horizon}: not one forecast would fit into it; "
-                "lower the horizon or raise this"
+                f"is less than PIPELINE_HORIZON={horizon}: no forecast would fit into it; "
+                "lower the horizon or raise this value"
             )
         return value
 
@@ -190,36 +191,36 @@ class Settings(BaseSettings):
         names = [name.strip() for name in value.split(",")] if isinstance(value, str) else list(value)
         wrong = [name for name in names if name and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", name)]
         if wrong:
-            raise ValueError(f"{', '.join(wrong)} is no e-mail address")
+            raise ValueError(f"{', '.join(wrong)} is not an e-mail address")
         return tuple(name for name in names if name)
 
     @field_validator("mlflow_link", "airflow_link", mode="after")
     @classmethod
     def _is_a_link(cls, value: str) -> str:
         if "@" in value.partition("://")[2].partition("/")[0]:
-            raise ValueError("is shown to everybody: leave the user and the password out")
+            raise ValueError("is visible to everybody: remove the user and the password")
         if value and web_link(value) is None:
-            raise ValueError("is no web address: write it as https://HOST or http://HOST:PORT")
+            raise ValueError("is not a web address: write it as https://HOST or http://HOST:PORT")
         return value
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """Return the settings of the environment, with every override that is not None put over them.
+        """Return the settings of the environment; overrides that are not None take precedence.
 
-        Raises BadSetting that names the variable, what it was and what is allowed.
+        Raises BadSetting with the variable, its value and the allowed values.
         """
         return cls._checked({name: value for name, value in overrides.items() if value is not None})
 
     @classmethod
     def thaw(cls, frozen: Mapping[str, Any], *, symbols: Sequence[str]) -> Self:
-        """Return the settings of a planned run: what `frozen` recorded, and the environment for PER_PROCESS alone.
+        """Return the settings of a planned run: `frozen`, and only PER_PROCESS from the environment.
 
-        A frozen None stays None, whatever the environment says now. Raises BadSetting like `load`.
+        A frozen None stays None whatever the environment contains. Raises BadSetting like `load`.
         """
         return cls._checked({**frozen, "symbols": symbols})
 
     def frozen(self) -> dict[str, Any]:
-        """Return, as JSON has it, every setting that a run keeps from plan to publication, symbols left out."""
+        """Return every setting that is frozen when a run is planned, as JSON types, without the symbols."""
         return self.model_dump(mode="json", exclude={*PER_PROCESS, "symbols"})
 
     @classmethod
@@ -230,7 +231,7 @@ class Settings(BaseSettings):
             raise BadSetting("; ".join(_in_words(problem) for problem in error.errors())) from None
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise BadSetting(f"{Path('.env').resolve()} cannot be read: {reason}; mend it or take it away") from None
+            raise BadSetting(f"{Path(ENV_FILE).resolve()} cannot be read: {reason}; fix or remove it") from None
 
     @property
     def clock(self) -> MarketClock:
@@ -239,7 +240,7 @@ class Settings(BaseSettings):
         return MarketClock(exchange=self.exchange, markets=self.markets, close_delay=delay)
 
     def airflow_run(self, dag_id: str, run_id: str) -> str | None:
-        """The address of a run's page in Airflow, None where nobody has said where Airflow is."""
+        """Return the address of a run's page in Airflow, None if the address of Airflow is not set."""
         if not self.airflow_link:
             return None
         return f"{self.airflow_link.rstrip('/')}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
@@ -251,19 +252,24 @@ class Settings(BaseSettings):
 
     @property
     def store(self) -> Storage:
-        """Where snapshots are kept, and what the steps of a run hand to each other."""
+        """The storage of snapshots and of the files that the steps of a run exchange."""
         return open_storage(self.store_uri or self.home, self.home / "cache", shared=bool(self.store_uri))
 
     @property
     def published(self) -> Storage:
-        """Where published forecasts are kept."""
+        """The storage of published forecasts."""
         address = self.publish_uri or self.home / "published"
         return open_storage(address, self.home / "cache", shared=bool(self.publish_uri))
 
     @property
     def tracking_uri(self) -> str:
-        """Where MLflow keeps its runs: a server, or the SQLite file that `make run`'s server shows."""
+        """The tracking URI of MLflow: a server, or the SQLite file that the server of `make run` uses."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+
+def env_file_values() -> dict[str, str]:
+    """Return the variables of `.env` that have a value, for processes that do not read the file themselves."""
+    return {name: value for name, value in dotenv_values(ENV_FILE, encoding="utf-8").items() if value}
 
 
 def variable(field: str) -> str:

@@ -1,34 +1,34 @@
-"""What can go wrong, as one small tree.
+"""The exceptions of the pipeline, as one tree.
 
     PipelineError
-    ├── UserError               the request cannot be met as asked: a retry changes nothing
-    │   ├── BadSetting            a setting or parameter is outside what is allowed
-    │   ├── BadSymbol             not a symbol at all, or one the source does not know
-    │   │   └── UnknownSymbol       well formed, but the vendor has never heard of it
+    ├── UserError               the request cannot be fulfilled; a retry changes nothing
+    │   ├── BadSetting            a setting or parameter has a value that is not allowed
+    │   ├── BadSymbol             not a symbol, or not known to the source
+    │   │   └── UnknownSymbol       well formed, but unknown to the vendor
     │   ├── BadSession            not a session of the exchange, in the future, or before the history
     │   ├── BadFile               a price file is missing, unreadable or lacks columns
     │   └── NothingToForecast     no symbol has enough history
-    ├── SourceError             the source of prices did not give what it was asked for
-    │   ├── NoData                it answered, and has no bar of the symbol for these sessions
-    │   ├── RateLimited           it wants to be left alone for a while: try late
-    │   └── BadUpstream           no answer, or none that makes sense: 500, HTML, cut off, another symbol
-    ├── SessionNotAvailable     the source ends before the session: nothing to do, no failure
+    ├── SourceError             the source of prices did not return what was requested
+    │   ├── NoData                it has no bar of the symbol for these sessions
+    │   ├── RateLimited           it limits the request rate: retry later
+    │   └── BadUpstream           no answer, or an invalid one: 500, HTML, truncated, another symbol
+    ├── SessionNotAvailable     the source ends before the session: nothing to do, not a failure
     ├── StoreError              the database or the published folder cannot be opened, read or written
-    │   ├── Overtaken             another process stored a symbol's history anew meanwhile: compare again
-    │   └── BucketFailed          a bucket is not there, cannot be reached, or refuses: an OSError too
+    │   ├── Overtaken             another process replaced a symbol's history in the meantime: compare again
+    │   └── BucketFailed          a bucket does not exist, is unreachable or denies access; also an OSError
     ├── CorruptFile             a file's SHA-256 is not the one recorded when it was written
-    │   └── MissingArtifact       MLflow has a record of the file, and the file is gone: not an outage
-    ├── MissingStep             an earlier step of the run has left nothing to go on with
-    ├── MissingInTracking       MLflow answers that a run, an experiment or a model was deleted
-    └── TrackingUnavailable     MLflow cannot be reached: what was computed is safe on disk
+    │   └── MissingArtifact       MLflow has a record of the file, but the file is gone: not an outage
+    ├── MissingStep             an earlier step of the run has not produced its result
+    ├── MissingInTracking       a run, an experiment or a model was deleted in MLflow
+    └── TrackingUnavailable     MLflow is unreachable; results are safe on disk
 
-Each message names the thing, the place and the next step, in one line.
+Each message states what failed, where, and the next step, in one line.
 """
 
 import re
 
-# A library's message is shown in one line, but with all its lines: the first is often only a heading ("… failed for the
-# following reasons:"). What is too long loses its middle, because a cause stands at the end as often as at the start.
+# A library's message is shown in one line with all of its lines: the first is often only a heading ("… failed for the
+# following reasons:"). A long message loses its middle, because the cause may be at the end or at the start.
 LONGEST = 300
 _HEAD = 180
 _NOISE = re.compile(
@@ -45,31 +45,31 @@ _URL_PASSWORD = re.compile(r"(://[^/@:\s]*):[^@\s]*@")
 
 
 class PipelineError(Exception):
-    """Whatever the pipeline itself reports; `retryable` says whether the same request may succeed later."""
+    """Base of all errors of the pipeline; `retryable` says whether the same request may succeed later."""
 
     retryable = True
 
 
 class UserError(PipelineError, ValueError):
-    """The request cannot be met as it was asked."""
+    """The request cannot be fulfilled; a retry changes nothing."""
 
     retryable = False
 
 
 class BadSetting(UserError):
-    """A setting or parameter is outside what is allowed."""
+    """A setting or parameter has a value that is not allowed."""
 
 
 class BadSymbol(UserError):
-    """Not a symbol at all, or one the source does not know."""
+    """Not a symbol, or not known to the source."""
 
 
 class UnknownSymbol(BadSymbol):
-    """A symbol that the vendor has never heard of."""
+    """A symbol that the vendor does not know."""
 
 
 class BadSession(UserError):
-    """A date that is no session of the exchange, lies in the future, or before the history."""
+    """A date that is not a session of the exchange, or is in the future or before the history."""
 
 
 class BadFile(UserError):
@@ -81,19 +81,19 @@ class NothingToForecast(UserError):
 
 
 class SourceError(PipelineError):
-    """The source of prices did not give what it was asked for."""
+    """The source of prices did not return what was requested."""
 
 
 class NoData(SourceError):
-    """The source answered, and has no bar of the symbol for these sessions: a holiday, a halt, a delisting."""
+    """The source has no bar of the symbol for these sessions: a holiday, a halt, a delisting."""
 
 
 class RateLimited(SourceError):
-    """The source wants to be left alone for a while."""
+    """The source limits the request rate."""
 
 
 class BadUpstream(SourceError):
-    """No answer, or none that makes sense: a time-out, 500, HTML, cut-off JSON, another symbol than asked for."""
+    """No answer, or an invalid one: a timeout, 500, HTML, truncated JSON, another symbol than requested."""
 
 
 class SessionNotAvailable(PipelineError):
@@ -107,11 +107,11 @@ class StoreError(PipelineError):
 
 
 class Overtaken(StoreError):
-    """Another process began a new generation of a symbol meanwhile: compare with that one, and append again."""
+    """Another process began a new generation of a symbol in the meantime: compare with it and append again."""
 
 
 class BucketFailed(StoreError, OSError):
-    """A bucket is not there, cannot be reached, or refuses what it is asked for."""
+    """A bucket does not exist, is unreachable or denies access."""
 
 
 class CorruptFile(PipelineError):
@@ -121,23 +121,23 @@ class CorruptFile(PipelineError):
 
 
 class MissingArtifact(CorruptFile):
-    """MLflow has a record of a file, answers, and no longer has the file."""
+    """MLflow is reachable and has a record of a file, but no longer the file."""
 
 
 class MissingStep(PipelineError):
-    """An earlier step of the run has left nothing to go on with."""
+    """An earlier step of the run has not produced its result."""
 
     retryable = False
 
 
 class MissingInTracking(PipelineError):
-    """MLflow answers that a run, an experiment or a model is not there, or was deleted."""
+    """A run, an experiment or a model does not exist in MLflow, or was deleted."""
 
     retryable = False
 
 
 class TrackingUnavailable(PipelineError):
-    """MLflow cannot be reached; what was computed is safe on disk."""
+    """MLflow is unreachable; results are safe on disk."""
 
 
 def cause_of(error: BaseException) -> str:
@@ -155,7 +155,7 @@ def one_line(text: str) -> str:
 
 
 def _text_of(error: BaseException) -> str:
-    """The exception's own words, those of its cause where it has none, its type where there are none at all."""
+    """Return the exception's message, or that of its cause if it has none, or the name of its type."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if isinstance(error, KeyError):  # its text is the key

@@ -1,4 +1,4 @@
-"""How memory is to be handled in a process that fills large buffers again and again."""
+"""Settings of the C allocator for processes that repeatedly fill large buffers."""
 
 import ctypes
 import sys
@@ -8,7 +8,7 @@ _KEEP = 1 << 30
 
 
 def keep_memory() -> None:
-    """Keep freed memory for the next buffer. Calling it again changes nothing.
+    """Keep freed memory for the next buffer. Idempotent.
 
     glibc otherwise returns each large buffer to the system and faults its pages in again for the next one: a third of
     the time of an LSTM step, a sixth of a bulk read.

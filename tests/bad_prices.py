@@ -43,7 +43,7 @@ def stopped(symbol: str, sessions: int) -> pd.DataFrame:
 
 # What is wrong with a symbol, and what a daily run says of it; None: it is forecast as any other.
 SHORT = "has 10 sessions, 21 are needed for a volatility"
-EMPTY = "an empty row: the session is there, its prices are not"
+EMPTY = "an empty row: the session has no prices"
 HELD, ZERO = "is in quarantine: open, high, low or close is missing or infinite", "a price is zero or negative"
 BAD: dict[str, tuple[pd.DataFrame, str | None]] = {
     "SHORT": (walk("SHORT", COUNT - 10), SHORT),
@@ -69,9 +69,9 @@ BAD: dict[str, tuple[pd.DataFrame, str | None]] = {
     "GAP": (spoilt("GAP", "open", -6, np.nan), None),
     "STOPPED": (stopped("STOPPED", 20), None),
 }
-# Those that only a baseline can speak for, with the reason why the network keeps quiet.
+# Symbols that only a baseline can forecast, with the reason why the network abstains.
 STANDS_IN = {
-    "NEW": "the network was not trained on it: its history is too short, or it is new",
+    "NEW": "the network was not trained on it (short history, or a new symbol)",
     "GAP": "fewer than 10 whole sessions in a row",
     "STOPPED": "its price has not moved for 5 sessions",
 }

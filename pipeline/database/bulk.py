@@ -1,4 +1,4 @@
-"""Many rows at once: reads as Arrow through ADBC, writes as columns through the driver's own bulk path.
+"""Bulk access: reads as Arrow through ADBC, writes by column through the bulk interface of the driver.
 
 A row of a plain fetch costs some microseconds of Python; by the million that is minutes.
 """
@@ -22,7 +22,7 @@ from pipeline.errors import cause_of
 from pipeline.malloc import keep_memory
 
 _BATCH_ROWS = 65_536
-# Reading leaves Python alone, so that two reads take half the time of one after the other; one more waits its turn.
+# Reading releases the GIL, so that two reads in parallel take half the time; a third waits.
 _READERS, _AHEAD = 2, 3
 
 
@@ -37,7 +37,7 @@ def read_table(engine: Engine, query: Select[Any]) -> pa.Table:
 
 
 def read_tables(engine: Engine, queries: Iterable[Select[Any]]) -> Iterator[pa.Table]:
-    """Yield what `read_table` gives for each query, in their order, while the next ones are being read already."""
+    """Yield what `read_table` gives for each query, in their order, while the next ones are already being read."""
     keep_memory()
     if _in_memory(engine):  # it belongs to one thread
         yield from (read_table(engine, query) for query in queries)
@@ -79,7 +79,7 @@ def fetch_numbers(connection: Connection, query: Select[Any]) -> NDArray[np.floa
 
 
 def as_sql(engine: Engine | Connection, query: Select[Any]) -> str:
-    """Return a query as text with its values in it; for numbers and dates only, which cannot carry SQL."""
+    """Return a query as text with literal values; for numbers and dates only, which cannot inject SQL."""
     return str(query.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
 
 

@@ -34,7 +34,7 @@ def open_database(url: str) -> Engine:
                 f"{_shown(parsed)}: {error.strerror or error}; check PIPELINE_DATABASE_URL and PIPELINE_HOME"
             ) from None
     in_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
-    # A pooled handle on a file would stay open beyond its turn: see `turns`.
+    # A pooled handle on a file would stay open beyond its turn: see `sqlite_turns`.
     engine = create_engine(parsed, poolclass=NullPool) if in_file else create_engine(parsed)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
@@ -45,7 +45,7 @@ def open_database(url: str) -> Engine:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that holds the write lock from its start: writers wait for each other, all of it lands or none."""
+    """Open a transaction that holds the write lock from its start: writers are serialised, and it is all or nothing."""
     with _connected(engine) as connection:
         if engine.dialect.name == "sqlite":
             connection.execute(text("BEGIN IMMEDIATE"))
@@ -57,7 +57,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection for queries."""
+    """Open a connection for queries."""
     with _connected(engine) as connection:
         yield connection
 
@@ -87,19 +87,19 @@ def _parse(url: str) -> URL:
 
 @contextmanager
 def clear_errors(engine: Engine) -> Iterator[None]:
-    """Turn what the driver raises into one line that names the database and the next step: StoreError."""
+    """Convert driver errors into StoreError, one line with the database and the next step."""
     try:
         yield
     except DBAPIError as error:
         raise store_error(engine, cause_of(error.orig or error)) from error
-    except engine.dialect.loaded_dbapi.Error as error:  # from a bulk write, which goes past SQLAlchemy
+    except engine.dialect.loaded_dbapi.Error as error:  # from a bulk write, which bypasses SQLAlchemy
         raise store_error(engine, cause_of(error)) from error
     except SQLAlchemyError as error:
         raise store_error(engine, cause_of(error)) from error
 
 
 def store_error(engine: Engine, reason: str) -> StoreError:
-    """Return the error for a database that did not do what it was asked."""
+    """Return the error for a failed database operation."""
     return StoreError(f"{_shown(engine.url)}: {reason}; {remedy(reason)}")
 
 
@@ -108,7 +108,7 @@ def _shown(url: URL) -> str:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
-    # The driver must not open transactions by itself: `writing` takes the lock at the start, which a later
+    # The driver must not open transactions implicitly: `writing` takes the lock at the start, which a later
     # upgrade from reading to writing could not do without failing.
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
@@ -136,7 +136,7 @@ def _migrate(engine: Engine) -> None:
             return
         known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
         if current is not None and current not in known:
-            raise StoreError(f"{_shown(engine.url)}: its schema {current} is newer than this code; update the code")
+            raise StoreError(f"{_shown(engine.url)}: its schema {current} is newer than this code; upgrade it")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -1,9 +1,9 @@
-"""What to do about a database that did not do what it was asked, by what its driver says."""
+"""The next step after a database error, chosen by the message of the driver."""
 
 import re
 
 _CHECK = "check PIPELINE_DATABASE_URL, or run `python -m pipeline doctor`"
-# The first pattern that the reason contains counts.
+# The first pattern found in the reason decides.
 _REMEDIES = (
     (
         r"readonly database|read-only (?:transaction|mode)|read-only file system",
@@ -20,7 +20,7 @@ _REMEDIES = (
         r"disk I/O error|input/output error",
         "file or journal cannot be read or written: check its folder and disk, or set PIPELINE_DATABASE_URL",
     ),
-    (r"disk is full|no space left|could not extend file", "make room on the database's disk"),
+    (r"disk is full|no space left|could not extend file", "free space on the disk of the database"),
     (
         r"database is locked|table is locked|lock timeout|deadlock detected",
         "another process is holding it: wait for it or end it (`make stop`)",
@@ -51,12 +51,12 @@ _REMEDIES = (
     ),
     (
         r"too many (?:clients|connections)|remaining connection slots",
-        "the server has no connection left: raise max_connections or run fewer workers",
+        "the server has no free connection: raise max_connections or run fewer workers",
     ),
     (r"permission denied", "grant the user of PIPELINE_DATABASE_URL the right to do this"),
 )
 
 
 def remedy(reason: str) -> str:
-    """Return the next step for a reason that SQLite, PostgreSQL or one of their drivers has given."""
+    """Return the next step for an error message of SQLite, PostgreSQL or one of their drivers."""
     return next((then for pattern, then in _REMEDIES if re.search(pattern, reason, re.IGNORECASE)), _CHECK)

@@ -1,4 +1,4 @@
-"""The tables. A change here needs a migration in `migrations/versions`; a test holds the two together."""
+"""The tables. A change here needs a migration in `migrations/versions`; a test compares the two."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -37,27 +37,27 @@ metadata = MetaData(
     }
 )
 
-_IDENTITY = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+_IDENTITY = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows automatically only for INTEGER
 
 _EPOCH = date(1970, 1, 1)
 
 
 class Day(TypeDecorator[date]):
-    """A date; SQLite, which has no type for it, keeps the days since 1970: a text is slow to read by the million."""
+    """A date. SQLite, which has no type for it, stores the days since 1970: text is slow to read by the million."""
 
     impl = Date
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the type that the database has for it."""
+        """Return the column type of the database."""
         return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else Date())
 
     def process_bind_param(self, value: date | None, dialect: Dialect) -> Any:
-        """Return the value as the database takes it, as a parameter or as a literal."""
+        """Return the value as stored, for a parameter or a literal."""
         return (value - _EPOCH).days if value is not None and dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> date | None:
-        """Return the date that the database gave."""
+        """Return a stored value as a date."""
         return _EPOCH + timedelta(days=value) if value is not None and dialect.name == "sqlite" else value
 
 
@@ -87,7 +87,7 @@ batches = Table(
     Column("known_at", DateTime, nullable=False, comment="UTC"),
     Column("rows", Integer, nullable=False),
     Index("ix_batches_source", "source", "known_at"),
-    comment="one row for each ingestion that brought something new",
+    comment="one row per ingestion that changed something",
 )
 
 # A series is one symbol's prices on one scale and in one currency. A split that rescales a whole history, or another
@@ -98,7 +98,7 @@ series = Table(
     Column("id", _IDENTITY, primary_key=True, autoincrement=True),
     Column("source", String(32), nullable=False),
     Column("symbol", String(20), nullable=False),
-    Column("generation", Integer, nullable=False, comment="1, and one more each time the history was rewritten"),
+    Column("generation", Integer, nullable=False, comment="1, incremented whenever the history was rewritten"),
     Column("basis", String(16), nullable=False, comment="raw, split_adjusted or as_given"),
     Column("currency", String(8), nullable=False),
     Column("batch_id", _IDENTITY, ForeignKey("batches.id"), nullable=False, comment="the batch it began with"),
@@ -124,11 +124,11 @@ bars = Table(
     Column("volume", Float, nullable=False),
     Column("dividend", Float, nullable=False, comment="paid per share on the ex-date, in the price's currency"),
     Column("split_ratio", Float, nullable=False, comment="new shares for one old; 1 on all other days"),
-    Column("warning", String(32), comment="the rule that asked a question; none for most"),
+    Column("warning", String(32), comment="the rule that raised a warning, if any"),
     PrimaryKeyConstraint("series_id", "session", "batch_id"),
     # Of the few bars with a warning: every audit reads them, and would read all bars otherwise.
     Index("ix_bars_warning", "series_id", "session", sqlite_where=_HAS_WARNING, postgresql_where=_HAS_WARNING),
-    comment="the prices the pipeline believes",
+    comment="accepted prices",
     sqlite_with_rowid=False,
 )
 
@@ -142,11 +142,11 @@ quarantine = Table(
     Column("verdict", String(16), nullable=False, comment="quarantine or reject"),
     Column("rule", String(32), nullable=False),
     Column("detail", Text, nullable=False),
-    Column("bar", Text, nullable=False, comment="the bar as it came, as JSON"),
+    Column("bar", Text, nullable=False, comment="the bar as received, as JSON"),
     Column("source", String(32), nullable=False),
     Column("batch_id", _IDENTITY, nullable=False, server_default="0", comment="the last batch before it was held"),
     Index("ix_quarantine_symbol", "symbol", "session"),
-    comment="bars that were held back, and why",
+    comment="bars that were held back, with the reason",
 )
 
 decisions = Table(
@@ -158,7 +158,7 @@ decisions = Table(
     Column("decided_at", DateTime, nullable=False, comment="UTC"),
     Column("note", Text, nullable=False),
     Index("ix_decisions_quarantine_id", "quarantine_id"),
-    comment="what a person said of a quarantined bar; the last word counts",
+    comment="decisions on quarantined bars; the last one counts",
 )
 
 coverage = Table(
@@ -167,25 +167,25 @@ coverage = Table(
     Column("source", String(32), nullable=False),
     Column("symbol", String(20), nullable=False),
     Column("asked_at", DateTime, nullable=False, comment="UTC"),
-    Column("through", Day, nullable=False, comment="the last session asked for"),
+    Column("through", Day, nullable=False, comment="the last session requested"),
     Column("outcome", String(16), nullable=False, comment="see pipeline.prices.store.request_log"),
     Column("detail", Text, nullable=False),
     PrimaryKeyConstraint("source", "symbol"),
     comment="how the last request for each symbol ended",
 )
 
-# Append-only: what a run went on without. A bar that came later was not there for that run, and is not for its replay.
+# Append-only: sessions missing when a run proceeded. A bar that came later is missing for that run and its replay.
 misses = Table(
     "misses",
     metadata,
     Column("source", String(32), nullable=False),
     Column("symbol", String(20), nullable=False),
-    Column("session", Day, nullable=False, comment="the last session asked for"),
+    Column("session", Day, nullable=False, comment="the last session requested"),
     Column("asked_at", DateTime, nullable=False, comment="UTC"),
     Column("outcome", String(16), nullable=False, comment="see pipeline.prices.store.request_log"),
     Column("detail", Text, nullable=False),
     PrimaryKeyConstraint("source", "symbol", "session", "asked_at"),
-    comment="sessions that a run went on without, symbol by symbol",
+    comment="sessions that were missing when a run proceeded, by symbol",
 )
 
 forecasts = Table(
@@ -196,7 +196,7 @@ forecasts = Table(
     Column("step", Integer, nullable=False),
     Column("model_version", String(64), nullable=False),
     Column("model", String(32), nullable=False),
-    Column("role", String(16), nullable=False, comment="published, or baseline beside it"),
+    Column("role", String(16), nullable=False, comment="published, or baseline"),
     Column("target_session", Date, nullable=False),
     Column("last_close", Float, nullable=False),
     Column("quantiles", Text, nullable=False, comment="level to price, as JSON"),
@@ -207,7 +207,7 @@ forecasts = Table(
     Column("series", String(16), nullable=False, server_default="", comment="of a trial; empty: the standing one"),
     PrimaryKeyConstraint("symbol", "as_of", "step", "model_version", "run_key"),
     Index("ix_forecasts_target_session", "target_session"),
-    comment="every forecast that was published, and the baseline beside it",
+    comment="every published forecast, and its baseline",
 )
 
 scores = Table(
@@ -219,11 +219,11 @@ scores = Table(
     Column("model_version", String(64), nullable=False),
     Column("run_key", String(250), nullable=False, comment="as in forecasts"),
     Column("scored_as_of", Date, nullable=False, comment="the session of the run that scored it"),
-    Column("close", Float, nullable=False, comment="what came, on the scale of last_close"),
+    Column("close", Float, nullable=False, comment="the outcome, on the scale of last_close"),
     Column("crps_bp", Float, nullable=False),
     Column("inside_50", Integer, nullable=False),
     Column("inside_80", Integer, nullable=False),
     Column("inside_90", Integer, nullable=False),
     PrimaryKeyConstraint("symbol", "as_of", "step", "model_version", "run_key"),
-    comment="published forecasts against what came",
+    comment="published forecasts and their outcome",
 )

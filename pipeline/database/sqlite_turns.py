@@ -1,4 +1,4 @@
-"""Two copies of SQLite in one process take turns.
+"""Turns for two copies of SQLite in one process.
 
 Python's and the ADBC driver's copy know nothing of each other. A file's locks belong to the process: when one copy
 closes its handle, the locks of the other are gone, and a writer elsewhere may change what is being read
@@ -23,7 +23,7 @@ class Turns:
 
     @contextmanager
     def take(self, kind: Kind) -> Iterator[None]:
-        """Hold a turn of this kind. Inside a turn of the other kind the same thread would wait for itself."""
+        """Hold a turn of this kind. Within a turn of the other kind the same thread would deadlock."""
         self.require(kind)
         other, held = _other(kind), self._held()
         with self._changed:

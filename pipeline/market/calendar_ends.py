@@ -1,4 +1,4 @@
-"""Warnings about calendars that end: what to say before, and after, the sessions of a market become estimates."""
+"""Warnings about calendars that end, before and after the sessions of a market become estimates."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta

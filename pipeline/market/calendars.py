@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FIRST_DAY, LAST_DAY = "1990-01-01", "2040-12-31"
 PACKAGE = "exchange_calendars"
-# Years that are recorded whole in every calendar, to say how many irregular holidays a year usually has.
+# Years that every calendar records completely, for the usual number of irregular holidays per year.
 _USUAL_YEARS = tuple(range(2015, 2025))
 _FEWEST_IRREGULAR = 3  # a year: with fewer, holidays follow rules that do not end
 
@@ -56,13 +56,13 @@ def known_calendars() -> frozenset[str]:
 
 
 def installed() -> str:
-    """Return the package that knows the calendars, with its version."""
+    """Return the package that has the calendars, with its version."""
     return f"{PACKAGE} {version(PACKAGE)}"
 
 
 @lru_cache(maxsize=64)
 def load(exchange: str) -> Recorded:
-    """Return the calendar with this code. Raises BadSetting where there is none."""
+    """Return the calendar with this code. Raises BadSetting if there is none."""
     import exchange_calendars
 
     try:
@@ -70,10 +70,10 @@ def load(exchange: str) -> Recorded:
     except exchange_calendars.errors.InvalidCalendarName:
         known = ", ".join(sorted(exchange_calendars.get_calendar_names(include_aliases=False))[:8])
         raise BadSetting(
-            f"PIPELINE_EXCHANGE={exchange!r} is no exchange calendar; use a code such as XNYS or XLON ({known}, …)"
+            f"PIPELINE_EXCHANGE={exchange!r} is not an exchange calendar; use a code such as XNYS or XLON ({known}, …)"
         ) from None
     except (ValueError, NotImplementedError):
-        pass  # it is recorded for fewer years, or cannot be built at all
+        pass  # it is recorded for fewer years, or cannot be built
     try:
         usual = exchange_calendars.get_calendar(exchange)
         return _between(exchange, *_within(usual.bound_min(), usual.bound_max()))
@@ -136,12 +136,10 @@ def _guessed(exchange: str) -> Recorded:
 
     kinds = calendar_utils.global_calendar_dispatcher._calendar_factories
     kind = kinds[exchange_calendars.resolve_alias(exchange)]
-    calendar = kind.__new__(kind)  # not built: what the class says of hours and week is all there is
+    calendar = kind.__new__(kind)  # not built: only hours and week of the class are needed
     every = np.arange(FIRST_DAY, np.datetime64(LAST_DAY) + 1, dtype="datetime64[D]")
     is_session = np.is_busday(every, weekmask=calendar.weekmask)
-    for first, last, weekmask in getattr(
-        calendar, "special_weekmasks", ()
-    ):  # Tel Aviv has traded on Sundays until 2026
+    for first, last, weekmask in getattr(calendar, "special_weekmasks", ()):  # Tel Aviv traded on Sundays until 2026
         then = np.ones(len(every), bool) if first is None else every >= first.to_datetime64()
         then &= every <= last.to_datetime64() if last is not None else True
         is_session[then] = np.is_busday(every[then], weekmask=weekmask)

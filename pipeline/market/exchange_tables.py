@@ -1,4 +1,4 @@
-"""The tables of `exchanges`: what Yahoo's suffixes and indices stand for, as far as a calendar exists."""
+"""Tables for `exchanges`: the markets of Yahoo's suffixes and indices for which a calendar exists."""
 
 from dataclasses import dataclass
 

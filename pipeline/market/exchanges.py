@@ -1,9 +1,9 @@
-"""Which market a symbol is traded on: its calendar and its currency, by Yahoo's conventions for symbols.
+"""Markets of symbols: calendar and currency, by Yahoo's conventions for symbols.
 
 A suffix after a dot names the exchange (`BP.L`, `7203.T`), `-USD` a crypto pair that never closes, `=X` a currency
 pair, `=F` a future, `^` an index. A symbol without any of these, and one whose suffix is a class of US shares
-(`BRK.B`), is traded where the settings say. Every other symbol is refused: a guessed calendar would give wrong dates
-without a warning.
+(`BRK.B`), is traded on the exchange of the settings. Every other symbol is refused: a guessed calendar would give
+wrong dates without a warning.
 The tables are in `pipeline.market.exchange_tables`.
 """
 
@@ -30,9 +30,9 @@ _KEY = re.compile(r"\^[A-Z0-9][A-Z0-9.\-]*|[A-Z0-9]{1,8}")
 
 
 def market_of(symbol: str, exchange: str, mapped: Mapped = ()) -> Market:
-    """Return the market of a symbol; one that names none is traded on `exchange`, a calendar code.
+    """Return the market of a symbol; one without a suffix is traded on `exchange`, a calendar code.
 
-    `mapped` is what the settings say of suffixes and indices; it takes precedence. Raises BadSymbol for a symbol whose
+    `mapped`, the calendars that the settings name, takes precedence. Raises BadSymbol for a symbol whose
     market is not known.
     """
     stem, _, suffix = symbol.rpartition(".")
@@ -68,7 +68,7 @@ def refusals(symbols: Iterable[str], exchange: str, mapped: Mapped = ()) -> dict
 
 
 def parse_mapped(value: str | Mapping[str, str] | Iterable[tuple[str, str]]) -> Mapped:
-    """Return what a setting such as `SR=XSAU,^TASI=XSAU` says: the calendar of each suffix or index, sorted.
+    """Return the calendar of each suffix or index in a setting such as `SR=XSAU,^TASI=XSAU`, sorted.
 
     Raises ValueError for anything else, and for a code that is not a calendar.
     """

@@ -1,4 +1,4 @@
-"""The exchange's clock: which sessions exist, when each has closed, and which one is the last complete one.
+"""Sessions of an exchange: which exist, when each is complete, and which one was completed last.
 
 A session is a `datetime.date`, a moment an aware `datetime`. Nothing here reads the time: `now` is an argument.
 
@@ -42,11 +42,11 @@ class Sessions:
 
     @property
     def recorded_until(self) -> date:
-        """The last day of which it is known whether it is a session."""
+        """The last day that the calendar records."""
         return self._recorded.certain
 
     def is_estimated(self, session: date) -> bool:
-        """Whether a session lies outside what is recorded: it may turn out to be a holiday."""
+        """Whether a session is outside the recorded years: it may turn out to be a holiday."""
         book = self._recorded
         return book.guessed or not book.since <= session <= book.certain
 
@@ -56,11 +56,11 @@ class Sessions:
         return str(self._recorded.calendar.tz)
 
     def is_session(self, day: date) -> bool:
-        """Whether `day` is a session, outside what is recorded an estimated one."""
+        """Whether `day` is a session, or an estimated one outside the recorded years."""
         return self.at_or_before(day) == day
 
     def require_session(self, day: date) -> date:
-        """Return `day`, or raise BadSession that names the sessions around it."""
+        """Return `day` if it is a session, else raise BadSession with the sessions around it."""
         if self.is_session(day):
             return day
         before = self.at_or_before(day)
@@ -121,7 +121,7 @@ class Sessions:
 
     def last_complete(self, now: datetime) -> date:
         """Return the last session that is complete at `now`."""
-        session = self.at_or_before(now.astimezone(UTC).date() + ONE_DAY)  # east of Greenwich it is a day later
+        session = self.at_or_before(now.astimezone(UTC).date() + ONE_DAY)  # east of Greenwich the date is a day ahead
         while self.complete_at(session) > now:
             session = self.shift(session, -1)
         return session
@@ -166,7 +166,7 @@ class Sessions:
         return [day for day in days if self._recorded.weekmask[day.weekday()] == "1"]
 
     def _trading_day(self, day: date, count: int) -> date:
-        """Return the day of the trading week `count` such days after `day`, or the one before it where it is none."""
+        """Return the day `count` days of the trading week after `day`, which is first rolled back into the week."""
         import numpy as np
 
         found: date = np.busday_offset(day, count, roll="backward", weekmask=self._recorded.weekmask).astype(object)
@@ -174,6 +174,6 @@ class Sessions:
 
 
 def _stamp(day: date) -> "pd.Timestamp":
-    import pandas as pd  # a third of a second, which who reads only the settings does not need to wait
+    import pandas as pd  # 0.3 s, which reading the settings alone does not need
 
     return pd.Timestamp(day)

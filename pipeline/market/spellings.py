@@ -1,6 +1,6 @@
-"""Yahoo's spelling of a symbol that somebody wrote as another vendor does: a suggestion for an error message.
+"""Yahoo's spelling of a symbol in the notation of another vendor: a suggestion for an error message.
 
-Nothing is corrected silently: one symbol can mean different listings. What is not recognized gets no suggestion.
+Nothing is corrected silently: one symbol can mean different listings. Unrecognized text gets no suggestion.
 """
 
 import re
@@ -48,7 +48,7 @@ _SUFFIX_OF = dict.fromkeys(_UNITED_STATES.split(), "") | {
     name: f".{suffix}" for suffix, names in _ELSEWHERE.items() for name in names.split()
 }
 _BLOOMBERG_CODES = frozenset(name for name in _SUFFIX_OF if len(name) == 2) | {"SS"}
-# Suffixes of Yahoo's own, which mean the same or something else above: a symbol with one is left as it is.
+# More suffixes of Yahoo, some with another meaning above: a symbol with one of these is not changed.
 _MORE_SUFFIXES = (
     "AE AT BA BC BD BE BK BM CA CL CN CR DU EG HA HM IC IL IR IS JK KL KQ KW MU MX NE NX PR PS QA RG RO SG SN SR TA TL "
     "TWO VN VS XA XC XD"
@@ -73,7 +73,7 @@ def suggestion(text: str) -> str:
     """Return "; Yahoo's spelling is BRK-B" for another vendor's spelling, or "" where none is recognized."""
     if found := yahoo_spelling(text):
         return f"; Yahoo's spelling is {found}"
-    if text in _BLOOMBERG_CODES:  # a list of symbols is parted at spaces, so this one stands alone
+    if text in _BLOOMBERG_CODES:  # a list of symbols is split at spaces, so this part stands alone
         return f"; an exchange code after a space is Bloomberg's: what is `VOD {text}` there is {_vod(text)} at Yahoo"
     return ""
 
@@ -83,7 +83,7 @@ def _vod(code: str) -> str:
 
 
 def yahoo_spelling(text: str) -> str | None:
-    """Return how Yahoo writes the symbol in `text`, None where it is written so already or not recognized."""
+    """Return Yahoo's spelling of the symbol in `text`, None if it is already that or not recognized."""
     written = " ".join(text.upper().split()).removeprefix("$")
     readings: tuple[Callable[[str], str | None], ...] = (
         _index, _pair, _prefixed, _bloomberg, _preferred, _suffixed, _share_class, _future, _plain,

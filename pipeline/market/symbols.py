@@ -1,4 +1,4 @@
-"""Symbols: which strings are one, and how a list of them is read. What a source knows is the source's matter."""
+"""Symbols: the valid spelling of one, and lists of them. Whether a source has a symbol is up to the source."""
 
 import re
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from pipeline.errors import BadSymbol
 from pipeline.market.spellings import suggestion
 
 # Yahoo's conventions: BRK-B, BP.L, 7203.T, EURUSD=X, ^GSPC. A symbol becomes part of URLs, file names and
-# spreadsheet cells, so the first character is a letter, a digit or ^, and no other punctuation passes.
+# spreadsheet cells, so the first character is a letter, a digit or ^, and no other punctuation is allowed.
 _SYMBOL = re.compile(r"\^?[A-Z0-9]+([.\-=][A-Z0-9]+)*")
 MAX_LENGTH = 20
 

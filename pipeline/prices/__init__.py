@@ -1,1 +1,1 @@
-"""Where prices come from, whether they can be believed, where they are kept."""
+"""Prices: sources, quality rules, ingestion, the bitemporal store and the audit of a snapshot."""

@@ -48,7 +48,7 @@ def actions_from_adjusted(close: Array, adjusted: Array) -> tuple[Array, Array]:
 
 
 def splits_already_applied(close: Array, split_ratio: Array) -> bool:
-    """Whether a close is adjusted for the splits listed beside it: then it does not jump on their days."""
+    """Whether a close is adjusted for the splits listed next to it: then it does not jump on their days."""
     days = np.flatnonzero(split_ratio[1:] != 1) + 1
     if not len(days):
         return False

@@ -1,7 +1,7 @@
 """Whether prices are already adjusted for the dividends listed next to them, as yfinance's `auto_adjust` writes them.
 
 Such prices do not fall on ex-dates: their price return is the total return, and adding the dividend counts it twice.
-Two kinds of evidence are added up as log odds. Ex-dates: did the price fall overnight by the dividend, measured in the
+Two kinds of evidence are added as log odds. Ex-dates: did the price fall overnight by the dividend, measured in the
 series' own overnight moves (Student's t, three degrees of freedom)? Price grid: traded prices have few decimals; those
 multiplied by a dividend factor have many, up to the last ex-date and not after it.
 
@@ -9,7 +9,7 @@ Only the rows given are used: the caller cuts them at the session, so a later ro
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -50,8 +50,8 @@ class Evidence:
 
 
 def without_applied(
-    bars: pd.DataFrame, dividend: Array, split_ratio: Array, evidence: dict[str, Any]
-) -> tuple[Array, dict[str, Any]]:
+    bars: pd.DataFrame, dividend: Array, split_ratio: Array, evidence: dict[str, Array]
+) -> tuple[Array, dict[str, Array]]:
     """Return the dividends that are still to be counted, and `evidence` with `listed_dividend` where there are none.
 
     `bars` are one symbol's, sorted by session, with `session`, `open` and `close`; `dividend`, `split_ratio` (N,).
@@ -61,7 +61,7 @@ def without_applied(
     )
     if found.answer != "applied":
         return dividend, evidence
-    return np.zeros(len(dividend)), evidence | {"listed_dividend": dividend}
+    return np.zeros(len(dividend)), {**evidence, "listed_dividend": dividend}
 
 
 def dividends_in_prices(
@@ -113,7 +113,7 @@ def _answer(fits: Array, of_day: Array, grid: float, events: int, paid: float) -
 
 
 def _several(odds: Array) -> bool:
-    """Whether there are enough dates, and more than one of them speaks for it."""
+    """Whether there are enough dates, and more than one of them supports it."""
     return len(odds) >= _EVENTS and bool(odds.sum() - odds.max() > 0)
 
 

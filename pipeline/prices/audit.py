@@ -16,9 +16,9 @@ from pipeline.prices.quality.findings import OF_SERIES
 from pipeline.prices.store import quarantine, request_log
 from pipeline.prices.store.asof import AsOf
 
-# How long a step in the scale of prices spoils what is made of them: the slow volatility remembers a year.
+# How long a step in the scale of prices affects forecasts: the slow volatility covers a year.
 SEAM_MATTERS = timedelta(days=365)
-# The smallest split that is held back where nobody lists it, 2:1, as a log.
+# The smallest unlisted split that is held back, 2:1, as a log.
 _SEAM_SIZE = 0.69
 _PROBLEMS_LISTED = 200  # in a run's audit; all of them are in the database
 _FINDING = ["symbol", "session", "verdict", "rule", "detail"]
@@ -56,9 +56,9 @@ def audit_snapshot(known: AsOf, bars: pd.DataFrame, *, now: datetime) -> Audit:
 
 
 def _notes(bars: pd.DataFrame, problems: pd.DataFrame, known: AsOf) -> list[Note]:
-    """Return what is to be said of whole series: from the bars stored, and from what the store has kept of findings.
+    """Return the notes about whole series, from the stored bars and from the stored findings.
 
-    Neither depends on when it is asked: a replay reads the same bars and findings and says the same.
+    Neither depends on the time: a replay reads the same bars and findings, and returns the same notes.
     """
     notes = series_notes(bars, known.clock.market, dividends_as_given=known.source == "files")
     said = problems[problems["rule"].isin(OF_SERIES)].drop_duplicates(["symbol", "rule"], keep="last")
@@ -90,7 +90,7 @@ def _reasons_of_bars(bars: pd.DataFrame, known: AsOf, held: pd.DataFrame, reason
 
 
 def _not_held(missing: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-    """Return the gaps without those whose bar came and was held back: it is not missing."""
+    """Return the gaps without those whose bar was received and held back."""
     if missing.empty or held.empty:
         return missing
     here = pd.MultiIndex.from_arrays([held["symbol"], pd.to_datetime(held["session"])])
@@ -107,18 +107,18 @@ def _doubtful(
 
 
 def _is_duplicate(held: pd.DataFrame) -> pd.Series:
-    """Where a series is another symbol's, and nobody has looked yet which of them is right."""
+    """Where a series is a copy of another symbol's, and no decision has been made."""
     return (held["rule"] == quarantine.IDENTICAL) & (held["status"] == "open")
 
 
 def _recent_seam(held: pd.DataFrame, last: date) -> pd.Series:
-    """Where a split that nobody lists has not been released as a real move: the past is on another scale."""
+    """Where an unlisted split has not been released as a real move: the past is on another scale."""
     since = pd.Timestamp(last - SEAM_MATTERS)
     return (held["rule"] == quarantine.SEAM) & (pd.to_datetime(held["session"]) > since)
 
 
 def _with_true_seams(held: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
-    """Return what is held back with the rule of a seam where there is one, and nowhere else.
+    """Return the held bars with the rule of a seam where there is a step in scale, and only there.
 
     Where the prices go on at the level they had, the bar that was held back was bad by itself, and nothing before it is
     on another scale. Where a split is listed on a bar that is held back, the prices step and nothing stored says why.
@@ -135,7 +135,7 @@ def _with_true_seams(held: pd.DataFrame, bars: pd.DataFrame) -> pd.DataFrame:
             rules[at] = "spike"
         elif is_step and not seams[at]:
             rules[at] = quarantine.SEAM
-            details[at] = f"a split is listed on its bar of {day}, which is held back: {details[at]}"
+            details[at] = f"its bar of {day} lists a split and is held back: {details[at]}"
     return held.assign(rule=rules, detail=details)
 
 
@@ -175,7 +175,7 @@ def _why_missing(here: date | None, last: date, held: pd.DataFrame, reason: str 
 
 
 def _held_back(known: AsOf) -> pd.DataFrame:
-    """Return what was held back, of live symbols as it stood at the cutoff: the audit is as old as the bars."""
+    """Return the held bars, for live symbols as of the cutoff: the audit is as old as the bars."""
     last = max(map(known.clock.last, known.symbols))
     live = tuple(symbol for symbol in known.symbols if symbol in known.live)
     others = tuple(symbol for symbol in known.symbols if symbol not in known.live)
@@ -185,14 +185,14 @@ def _held_back(known: AsOf) -> pd.DataFrame:
 
 
 def _reasons(known: AsOf) -> dict[str, str]:
-    """Return why the bar of a last session is missing, where a run has said so: for live symbols the run of then."""
+    """Return why the bar of a last session is missing, as recorded by a run; for live symbols, the run of that time."""
     others = {symbol: known.clock.last(symbol) for symbol in known.symbols if symbol not in known.live}
     with reading(known.engine) as connection:
         return request_log.missed(connection, known.source, others) | known.missed
 
 
 def _hold_duplicates(known: AsOf, bars: pd.DataFrame, now: datetime) -> None:
-    """Put the last bar of series that are another symbol's into quarantine, once, for a person to look at."""
+    """Put the last bar of identical series into quarantine, once, for a person to decide."""
     duplicates = identical_series(bars)
     if duplicates.empty:
         return
@@ -200,7 +200,7 @@ def _hold_duplicates(known: AsOf, bars: pd.DataFrame, now: datetime) -> None:
     held = before.loc[before["rule"] == quarantine.IDENTICAL, "symbol"]
     duplicates = duplicates[~duplicates["symbol"].isin(held)].drop_duplicates("symbol")
     rows = bars.drop_duplicates("symbol", keep="last").merge(duplicates.drop(columns="session"), on="symbol")
-    rows = rows.assign(verdict="quarantine")  # both stay stored; neither is forecast before somebody has looked
+    rows = rows.assign(verdict="quarantine")  # both stay stored; neither is forecast before a decision
     with writing(known.engine) as connection:
         quarantine.hold(connection, known.source, rows, now.astimezone(UTC).replace(tzinfo=None))
 

@@ -4,7 +4,7 @@ One row a symbol and session: `symbol`, `session` (midnight, no zone), `open`, `
 none is given), `dividend` (per share, on the ex-date), `split_ratio` (new shares for one old, else 1), `currency`.
 Prices are raw or split-adjusted, never adjusted for dividends.
 
-A source may add what speaks for or against a bar. `quality` reads it, the store does not keep it: `adjusted_close`
+A source may add evidence about a bar, which `quality` reads and the store does not keep: `adjusted_close`
 (for splits and dividends, as the vendor has it), `capital_gain` (per share, funds), `listed_split` and
 `listed_dividend` (that the vendor lists for prices which it has adjusted for it already), `unreadable` (text of the bar
 that is not a number, quoted; empty where there is none: such a bar is rejected, and its missing values are no evidence
@@ -23,7 +23,7 @@ UNREADABLE = "unreadable"
 
 _ABSENT = {"volume": 0.0, "dividend": 0.0, "split_ratio": 1.0}
 
-# The shape only: whether a value can be believed is for `quality` to say, bar by bar, with a reason.
+# The shape only: whether a value is plausible is decided by `quality`, bar by bar, with a reason.
 _SCHEMA = pa.DataFrameSchema(
     {
         "symbol": pa.Column(str),

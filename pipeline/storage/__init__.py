@@ -1,10 +1,10 @@
-"""Where files are kept that several machines read: a folder that all of them see, or a bucket.
+"""Storage of files that several machines read: a shared folder, or a bucket.
 
 Names are relative and have slashes: `runs/x/scores.json`. A folder shows what was there before or what came after, at
 every moment and after a crash. A bucket does so for each file by itself: of several files a reader may find some old
 and some new, so what belongs together carries digests.
 
-Errors are OSErrors: FileNotFoundError for a name that is not there, BucketFailed for whatever a bucket refuses.
+Errors are OSErrors: FileNotFoundError for a name that does not exist, BucketFailed for any other failure of a bucket.
 """
 
 from pathlib import Path
@@ -20,11 +20,11 @@ _ON_DISK = ("file", "local")
 
 
 def open_storage(address: str | Path, cache: Path, *, shared: bool = False) -> Storage:
-    """Return the storage at a path or URL; `cache` is a folder for what is fetched from a bucket.
+    """Return the storage at a path or URL; `cache` is a folder for files fetched from a bucket.
 
     A folder is `shared` where other users may read it: see `Folder`.
 
-    Raises BadSetting for a URL that no installed package can reach. Nothing is asked or made yet.
+    Raises BadSetting for a URL that no installed package can reach. Does not access it yet.
     """
     protocol, separator, rest = str(address).partition("://")
     if not separator or protocol in _ON_DISK:
@@ -35,7 +35,7 @@ def open_storage(address: str | Path, cache: Path, *, shared: bool = False) -> S
 
 
 def check_address(address: str) -> str:
-    """Return a path or URL as it came. Raises BadSetting for a URL that no installed package can reach."""
+    """Return a path or URL unchanged. Raises BadSetting for a URL that no installed package can reach."""
     protocol, separator, _ = address.partition("://")
     if separator and protocol not in _ON_DISK:
         from fsspec import get_filesystem_class

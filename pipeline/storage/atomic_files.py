@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written aside, forced to the disk, then moved into place in one step.
+"""Atomic files: written under a temporary name, forced to the disk, then moved into place in one step.
 
 What is being written carries a name that begins with a dot and ends with `ASIDE`. A process that is killed leaves
 such a name behind and nothing else; `remove_stale_files` removes it. Errors of the file system pass through as OSError.
@@ -61,7 +61,7 @@ def shared() -> Iterator[None]:
 
 
 def make_private(path: Path) -> None:
-    """Take every right of group and others from a file or folder; links and what is not ours are left alone."""
+    """Remove all rights of group and others from a file or folder; links and files of other users are skipped."""
     with suppress(FileNotFoundError, PermissionError):
         status = path.lstat()
         if status.st_mode & PRIVATE and not stat.S_ISLNK(status.st_mode):
@@ -69,7 +69,7 @@ def make_private(path: Path) -> None:
 
 
 def make_tree_private(path: Path) -> None:
-    """Do so for a folder and everything in it; what vanishes meanwhile is skipped, links are not followed."""
+    """Apply `make_private` to a folder and all of its content; files that vanish are skipped, links not followed."""
     make_private(path)
     for folder, folders, names in os.walk(path):
         for name in (*folders, *names):
@@ -88,7 +88,7 @@ def sha256_file(path: Path) -> str:
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
-    """Write a file so that its name shows the old content or the new, at every moment and after a crash."""
+    """Write a file atomically: at every moment and after a crash it has the old content or the new."""
     with name_aside(path) as aside:
         _write(aside, data.encode() if isinstance(data, str) else data)
         settle(aside, path)
@@ -96,7 +96,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
 
 @contextmanager
 def name_aside(path: Path) -> Iterator[Path]:
-    """Give a name beside `path` to write to before `settle`; what is still there at the end is removed."""
+    """Give a temporary name next to `path` to write to before `settle`; it is removed if it still exists at the end."""
     aside = _name_aside(path)
     try:
         yield aside
@@ -105,14 +105,14 @@ def name_aside(path: Path) -> Iterator[Path]:
 
 
 def settle(aside: Path, path: Path) -> None:
-    """Move a file that was written aside into place, once all of it is on the disk."""
+    """Move a temporary file into place once all of it is on the disk."""
     _sync(aside)
     aside.replace(path)
     _sync(path.parent)
 
 
 def replace_folder(folder: Path, contents: Mapping[str, bytes], *, swap: bool = True) -> None:
-    """Put a folder with exactly these files in the place of `folder`, or where nothing was.
+    """Replace or create `folder` with exactly these files.
 
     `contents` maps relative names to bytes. The old folder stays whole until the new one stands in its place.
     Without `swap`, or where the file system cannot swap two names, there is a moment with neither between two renames.
@@ -130,12 +130,12 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes], *, swap: bool = 
 
 
 def remove_stale_files(parent: Path) -> None:
-    """Remove what killed writers have left in `parent`; the caller must be the only writer there."""
+    """Remove stale temporary files of killed writers from `parent`; the caller must be the only writer there."""
     for replaced in parent.glob(f".*{_REPLACED}"):
         folder = parent / replaced.name.removeprefix(".").removesuffix(_REPLACED)
         if folder.exists():
             shutil.rmtree(replaced)
-        else:  # killed between two renames: the old state comes back
+        else:  # killed between two renames: restore the old state
             replaced.rename(folder)
     for aside in parent.glob(f".*{ASIDE}"):
         if aside.is_dir():
@@ -146,7 +146,7 @@ def remove_stale_files(parent: Path) -> None:
 
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Wait until this process is the only one inside the same `with` for `folder`; a killed holder lets go."""
+    """Hold an exclusive lock for `folder` across processes; it is released if its holder is killed."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -163,7 +163,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write and sync a tree. Every file is written before the first sync, so that the disk takes them in one go."""
+    """Write and sync a tree. Every file is written before the first sync, so that the disk takes them in one batch."""
     paths = {folder / name: data for name, data in contents.items()}
     folders = {folder} | {parent for path in paths for parent in path.parents if folder in parent.parents}
     for each in sorted(folders):

@@ -1,4 +1,4 @@
-"""What a storage is: files by name, in a folder or a bucket."""
+"""The interface of a storage: files by name, in a folder or a bucket."""
 
 import errno
 import os
@@ -10,43 +10,43 @@ from typing import ClassVar, Self
 
 
 class Storage(ABC):
-    """Files by name. `str` gives the place as people write it: a path, or a URL without its password."""
+    """Files by name. `str` gives the location for messages: a path, or a URL without its password."""
 
-    # Whether `replace` shows the old files or the new at every moment, never some of each.
+    # Whether `replace` is atomic: readers see the old files or the new, never some of each.
     swaps: ClassVar[bool]
 
     @abstractmethod
     def __truediv__(self, name: str) -> Self:
-        """Return the place below this one."""
+        """Return the storage at a path below this one."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """The last part of the place's own name."""
+        """The last part of the path."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Return a file's content."""
+        """Return the content of a file."""
 
     @abstractmethod
     def write(self, name: str, data: bytes) -> None:
-        """Write a file, so that its name shows the old content or the new."""
+        """Write a file atomically."""
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file if it exists."""
 
     @abstractmethod
     def exists(self, name: str) -> bool:
-        """Whether there is a file of this name."""
+        """Whether a file of this name exists."""
 
     @abstractmethod
     def names(self, pattern: str) -> list[str]:
-        """Return the names directly in this place that fit a pattern such as `as_of=*`, sorted."""
+        """Return the names directly below this path that match a pattern such as `as_of=*`, sorted."""
 
     @abstractmethod
     def replace(self, name: str, contents: Mapping[str, bytes]) -> None:
-        """Have exactly these files below `name`: relative names and their content, put there in this order."""
+        """Replace what is below `name` by exactly these files, by relative name, written in this order."""
 
     @abstractmethod
     def local(self, name: str, sha256: str) -> Path:
@@ -57,19 +57,19 @@ class Storage(ABC):
 
     @abstractmethod
     def reading(self, name: str) -> AbstractContextManager[Path]:
-        """Give a path to read a file or a folder from, as it is now: another worker may have made it anew."""
+        """Give a path to read a file or a folder from, in its current version: another worker may have replaced it."""
 
     @abstractmethod
     def making(self, name: str) -> AbstractContextManager[Path]:
         """Give a path to write a file or a folder to; what is there when the `with` ends well is kept.
 
-        The files of a folder are put beside those that are kept there, in the order in which they were written. Names
+        The files of a folder are added to those that exist there, in the order in which they were written. Names
         that begin with a dot are not kept.
         """
 
     @abstractmethod
     def alone(self) -> AbstractContextManager[None]:
-        """Wait until nobody else is inside the same `with`; in a bucket nobody can know."""
+        """Hold an exclusive lock; a bucket has none."""
 
 
 def not_found(place: Storage) -> FileNotFoundError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bucket(Storage):
-    """A prefix of an object store, where a file that is put is whole or not there.
+    """A prefix of an object store, where a file is written completely or not at all.
 
     `cache` is a folder on this machine's disk for what is on its way; nothing in it is ever needed again.
     """
@@ -65,7 +65,7 @@ class Bucket(Storage):
         try:
             with self._asked("listed") as system:
                 keys = system.ls(self.url.path, detail=False)
-        except FileNotFoundError:  # nothing was ever put here
+        except FileNotFoundError:  # nothing was ever written here
             return []
         found = (str(key).rstrip("/").rpartition("/")[2] for key in keys)
         return sorted(name for name in found if fnmatchcase(name, pattern))
@@ -75,7 +75,7 @@ class Bucket(Storage):
         *others, last = [(place._key(each), data) for each, data in contents.items()]
         with place._asked("written") as system:
             system.pipe(dict(others))
-            system.pipe_file(*last)  # after all that it tells of
+            system.pipe_file(*last)  # after everything that it refers to
             for each, key in place._keys(system).items():
                 if each not in contents:
                     system.rm_file(key)
@@ -89,7 +89,7 @@ class Bucket(Storage):
             with self._asked("read", name) as system:
                 system.get_file(self._key(name), str(aside))
             if atomic_files.sha256_file(aside) != sha256:
-                raise CorruptFile(f"{self / name} is not what was written (its SHA-256 differs); make it anew")
+                raise CorruptFile(f"{self / name} is damaged (its SHA-256 differs); create it again")
             atomic_files.settle(aside, kept)
         return kept
 
@@ -118,7 +118,7 @@ class Bucket(Storage):
 
     @contextmanager
     def _asked(self, done: str, name: str = "") -> Iterator[Any]:
-        """Give the file system; what it raises becomes FileNotFoundError or BucketFailed, in one line."""
+        """Give the file system; its errors become FileNotFoundError or BucketFailed, in one line."""
         try:
             system = self.url.fs
             system.invalidate_cache()  # other workers put files here too
@@ -127,9 +127,9 @@ class Bucket(Storage):
             place = self / name if name else self
             if isinstance(error, FileNotFoundError) and done != "written" and not _without_bucket(error):
                 raise not_found(place) from None
-            # Without the original error: its text may hold more than is fit for a log.
+            # Without the original error: its text may contain secrets.
             raise BucketFailed(
-                f"{place} cannot be {done}: {_cause(error)}; see that the bucket is there, and that the credentials in "
+                f"{place} cannot be {done}: {_cause(error)}; check that the bucket exists, and that the credentials in "
                 "the environment are right and allow it"
             ) from None
 
@@ -151,7 +151,7 @@ class Bucket(Storage):
 
 
 def _without_bucket(error: FileNotFoundError) -> bool:
-    """Whether S3 says that there is no such bucket; s3fs makes the same error of it as of a missing file."""
+    """Whether S3 reports a missing bucket; s3fs raises the same error for it as for a missing file."""
     answer = getattr(error.__cause__, "response", None) or {}
     return bool(answer.get("Error", {}).get("Code") == "NoSuchBucket")
 

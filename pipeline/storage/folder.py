@@ -14,7 +14,7 @@ from pipeline.storage.base import Storage, not_found
 class Folder(Storage):
     """A folder on a disk, or on a volume that several machines share.
 
-    In a `shared` one files get the rights that the umask of its caller allows; see `files.private`.
+    In a `shared` one, files get the rights that the umask of the caller allows; see `atomic_files.private`.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class Folder(Storage):
         with self._rights():
             atomic_files.replace_folder(self.path / name, contents)
 
-    def local(self, name: str, sha256: str) -> Path:  # noqa: ARG002  whoever reads it checks it
+    def local(self, name: str, sha256: str) -> Path:  # noqa: ARG002  the reader checks it
         return self._there(name)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""URLs fit for people: without passwords in messages, and links that are safe to render: http and https only."""
+"""URLs for display: without passwords in messages, and links that are safe to render: http and https only."""
 
 import re
 from urllib.parse import quote, urlsplit
@@ -21,7 +21,7 @@ def web_link(address: object) -> str | None:
         return None
     try:
         parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port  # a port that is no number raises
+        host, _ = parts.hostname, parts.port  # a port that is not a number raises
     except ValueError:
         return None
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
@@ -30,5 +30,5 @@ def web_link(address: object) -> str | None:
 
 
 def shown(text: str) -> str:
-    """Return a text without the passwords and queries of URLs in it, fit for a message."""
+    """Return a text without the passwords and queries of URLs in it, for a message."""
     return _PASSWORD.sub(r"\1:***@", _QUERY.sub(r"\1", text))

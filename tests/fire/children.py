@@ -1,4 +1,4 @@
-"""Processes beside the tests' own: one after the other, each killed a little later, or many at once."""
+"""Child processes of the tests: one after the other, each killed a little later, or many at once."""
 
 import itertools
 import multiprocessing

@@ -1,4 +1,4 @@
-"""The databases under fire: SQLite in a file, and a real PostgreSQL that lives as long as the tests."""
+"""The databases under fault injection: SQLite in a file, and a real PostgreSQL that lives as long as the tests."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def opened(address: str) -> Iterator[Callable[[], Engine]]:
-    """Open the database anew, as a process that has just started does; all is closed at the end."""
+    """Open the database as a new process does; everything is closed at the end."""
     engines: list[Engine] = []
 
     def open_again() -> Engine:

@@ -1,4 +1,4 @@
-"""Taking in from a scripted source whose truth the tests change, with no rule that has a say."""
+"""Ingestion from a scripted source that the tests change, with all quality rules off."""
 
 from datetime import date, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the store has to be, said in dictionaries; and the little that all tests of it need."""
+"""A reference model of the store in dictionaries, and helpers that its tests share."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -48,8 +48,8 @@ def frame_of(content: Bars, currency: dict[str, str] | str = "USD") -> pd.DataFr
 
 
 def checked(kept: pd.DataFrame, held: pd.DataFrame | None = None) -> Checked:
-    """A verdict by hand, so that no rule has a say."""
-    why = {"verdict": "quarantine", "rule": "by_hand", "detail": "held back by hand"}
+    """A fixed verdict, so that no rule applies."""
+    why = {"verdict": "quarantine", "rule": "manual", "detail": "held back manually"}
     none = frame_of({})
     held_back = (none if held is None else held).assign(**why)
     names = ["symbol", "session", "verdict", "rule", "detail"]
@@ -193,5 +193,5 @@ def _differ(one: Bar, other: Bar) -> bool:
 
 
 def accept_all(bars: pd.DataFrame, clock: object, known: pd.DataFrame | None = None) -> Checked:
-    """In the place of `check_bars`: no rule has a say."""
+    """Replace `check_bars`: accept every bar."""
     return checked(bars[COLUMNS].reset_index(drop=True))

@@ -1,4 +1,4 @@
-"""A disk that is full: one clear line, the old state as it was, no litter, and with space again all goes on."""
+"""A full disk: a one-line error, unchanged state, no stale temporary files, and recovery once there is space."""
 
 import os
 import subprocess

@@ -106,7 +106,7 @@ class IntakeMachine(RuleBasedStateMachine):
         self.remember(session, moment(self.minutes), went_on)
 
     def remember(self, session: date, cutoff: datetime, went_on: bool) -> None:
-        """Keep what is read of symbols that have the session or that a run goes on without: it is read for ever."""
+        """Remember what is read of symbols that have the session or that a run proceeds without: it never changes."""
         found = read(self.store.engine, self.store.source, NAMES, session, cutoff)
         for symbol in NAMES:
             mine = found[found["symbol"] == symbol].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""kill -9 at every point of a step: taking in, freezing a snapshot, migrating. Doing it again ends the same."""
+"""kill -9 at every point of ingestion, snapshot and migration: repeating the step gives the same result."""
 
 import json
 from collections.abc import Callable, Iterator

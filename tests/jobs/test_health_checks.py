@@ -67,7 +67,7 @@ def test_a_full_database_is_a_problem(settings: Settings, monkeypatch: pytest.Mo
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(health_checks, "require_writable", full)
-    assert "database or disk is full; make room" in problems()["database"]
+    assert "database or disk is full; free space" in problems()["database"]
 
 
 def test_a_database_that_another_process_writes_is_busy_and_no_problem(

@@ -188,7 +188,7 @@ def test_a_snapshot_that_is_gone_or_changed_is_refused(machines: Callable[[str],
     store = open_storage(os.environ["PIPELINE_STORE_URI"], mine.shared.parent / "look")
     name = json.loads(store.read(f"runs/{planned.run.key}/snapshot.json"))["name"]
     store.write(name, b"another")
-    with pytest.raises(CorruptFile, match=f"s3://bell/kept/{name} is not what was written"):
+    with pytest.raises(CorruptFile, match=f"s3://bell/kept/{name} is damaged"):
         mine.do(lambda: jobs.score(another_process(planned.run)))
     store.remove(name)
     with pytest.raises(MissingStep, match=f"s3://bell/kept/{name} is gone; run ingest and snapshot"):

@@ -214,5 +214,5 @@ def test_bf16_is_refused_where_it_is_not_supported(tmp_path: Path, monkeypatch: 
 def test_inputs_are_a_setting_in_any_order() -> None:
     assert Settings.load(inputs="market_return, return").inputs == ("return", "market_return")
     assert Settings.load(inputs="").inputs == Settings.load().inputs
-    with pytest.raises(BadSetting, match=r"PIPELINE_INPUTS='moon'.*there is no input moon; there are return"):
+    with pytest.raises(BadSetting, match=r"PIPELINE_INPUTS='moon'.*unknown input moon; choose from return"):
         Settings.load(inputs="moon")

@@ -21,7 +21,7 @@ def test_a_symbol_whose_past_is_on_another_scale_gets_no_forecast_until_somebody
     split_that_nobody_lists(desk, "AAA", DAYS[0])
     said = left_out(desk.run(DAYS[4]))
     assert list(said) == ["AAA"]
-    assert "split of 2:1" in said["AAA"]
+    assert "unlisted 2:1 split" in said["AAA"]
 
 
 @pytest.mark.parametrize(("decision", "forecast"), [("released", True), ("confirmed", False)])
@@ -69,4 +69,4 @@ def test_one_of_two_series_that_are_the_same_gets_no_forecast(desk: Desk) -> Non
     truth = desk.source.truth
     twin = truth[truth["symbol"] == "AAA"].assign(symbol="BBB")
     desk.source.truth = pd.concat([truth[truth["symbol"] != "BBB"], twin], ignore_index=True)
-    assert left_out(desk.run(DAYS[0])) == {"AAA": "moves exactly as BBB", "BBB": "moves exactly as AAA"}
+    assert left_out(desk.run(DAYS[0])) == {"AAA": "is identical to BBB", "BBB": "is identical to AAA"}

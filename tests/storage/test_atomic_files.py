@@ -1,4 +1,4 @@
-"""Files and folders show the old content or the new, whoever is killed at whatever moment."""
+"""Files and folders have the old content or the new, whichever process is killed at any moment."""
 
 import hashlib
 import subprocess

@@ -112,14 +112,14 @@ def test_a_file_and_a_folder_are_made_here_and_read_there(machine: Machine) -> N
         with one.making("run/model") as folder:
             folder.mkdir(exist_ok=True)
             (folder / "weights").write_bytes(content)
-        with other.reading("run/model") as folder:  # made anew, it is read anew
+        with other.reading("run/model") as folder:  # written again, it is read again
             assert (folder / "weights").read_bytes() == content
     with other.reading("run/frame.parquet") as path:
         assert path.read_bytes() == b"frame"
         assert path.name == "frame.parquet"
     with one.making("run/model") as folder:
         folder.mkdir(exist_ok=True)
-        (folder / "card").write_bytes(b"beside")
+        (folder / "card").write_bytes(b"next to it")
     with other.reading("run/model") as folder:
         assert {path.name for path in folder.iterdir()} == {"weights", "card"}
 
@@ -172,7 +172,7 @@ def test_a_copy_with_a_digest_is_fetched_once_and_checked(bucket: str, tmp_path:
     assert other.local("snapshot", digest(b"others")).read_bytes() == b"others"
     path.write_bytes(b"broken")
     assert other.local("snapshot", digest(b"others")).read_bytes() == b"others"
-    with pytest.raises(CorruptFile, match="s3://bell/kept/snapshot is not what was written"):
+    with pytest.raises(CorruptFile, match="s3://bell/kept/snapshot is damaged"):
         other.local("snapshot", digest(b"none of them"))
 
 

@@ -1,9 +1,9 @@
-"""Whether a bar can be believed: a verdict for each, with the rule and the detail. Nothing is repaired here.
+"""Quality rules: a verdict for each bar, with the rule and the detail. Nothing is repaired here.
 
 `accept` is stored; `warn` is stored and reported; `quarantine` is held back until a person or a later answer settles
-it; `reject` cannot be a price at all. One subject a file: `shape` (a bar alone), `calendar`, `volume`, `levels` (units,
-splits and spikes), `moves` (jumps), `dividends`, and `twins` across symbols. docs/quality.md gives the reasons and what
-was measured.
+it; `reject` is not a price at all. One subject per file: `ohlc` (a single bar), `calendar`, `volume`, `levels` (units,
+splits and spikes), `jumps`, `dividends`, and `duplicates` across symbols. docs/quality.md gives the reasons and
+measurements.
 """
 
 from pipeline.prices.quality.calendar import gaps

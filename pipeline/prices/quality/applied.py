@@ -1,4 +1,4 @@
-"""Dividends that the prices contain already: they are not counted, and that is said once for each symbol.
+"""Dividends that the prices already contain: they are not counted, with one note per symbol.
 
 The source decides it (see `pipeline.prices.applied_dividends`) and gives such a dividend as `listed_dividend`. Where it
 cannot be decided the dividends are counted, and where that may matter it is said as well.
@@ -31,7 +31,7 @@ def check_applied_dividends(panel: Panel, found: Findings) -> None:
 
 
 def note_unclear(panel: Panel, found: Findings) -> None:
-    """Note the symbols that may be adjusted for their dividends, where that cannot be told and makes a difference."""
+    """Note the symbols whose prices may contain their dividends, if it is unclear and makes a difference."""
     paid = panel["dividend"] > 0
     for first, last in zip(panel.starts[:-1], panel.starts[1:], strict=True):
         if not paid[first:last].any():
@@ -45,6 +45,8 @@ def note_unclear(panel: Panel, found: Findings) -> None:
         )
         if told.answer == "unclear" and told.odds > 0 and told.paid > _MATTERS:
             text = (
-                f"{told.events} dividends, {told.paid:.1%} of the price in all, hardly show in the prices on ex-dates"
+                f"{told.events} dividends, {told.paid:.1%} of the price in all, barely show in the prices on ex-dates"
             )
-            found.note(str(panel.symbol[first]), UNCLEAR, f"{text}: counted, but the prices may contain them already")
+            found.note(
+                str(panel.symbol[first]), UNCLEAR, f"{text}: counted, although the prices may already contain them"
+            )

@@ -1,7 +1,7 @@
 """Rules about the calendar: bars on days without a session, sessions without a bar, series that are not daily.
 
-A symbol that trades on many days its calendar does not have is on the wrong calendar, as a London share without its
-suffix would be. That is one fact about the symbol, said once; no bar and no gap of it is alarmed about.
+A symbol that trades on many days outside its calendar has the wrong calendar, such as a London share without its
+suffix. That is one fact about the symbol, noted once; its bars and gaps raise no alarm.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _EMPTY: Days = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, kw_only=True)
 class _Series:
-    """One symbol's days; `genuine` where something was traded, rather than copied."""
+    """One symbol's days; `genuine` marks bars that were traded rather than copied."""
 
     symbol: str
     days: Days
@@ -42,14 +42,14 @@ class _Series:
 
 
 class _Calendars:
-    """The sessions of every calendar that is asked for, between two days, read once."""
+    """The sessions of each calendar between two days, read once."""
 
     def __init__(self, clock: MarketClock, first: int, last: int) -> None:
         self._clock, self._first, self._last = clock, first, last
         self._days: dict[str, Days | None] = {}
 
     def of(self, symbol: str) -> tuple[str, Days | None]:
-        """Return the calendar's code and its sessions; None where the calendar cannot be made."""
+        """Return the calendar's code and its sessions; None if the calendar cannot be built."""
         try:
             sessions = self._clock.sessions_of(symbol)
         except BadSymbol:  # the spelling that is tried belongs to no market
@@ -64,12 +64,12 @@ class _Calendars:
 
 
 def check_calendar(bars: pd.DataFrame, panel: Panel, clock: MarketClock, found: Findings) -> frozenset[str]:
-    """Add what the calendar says against bars; return the symbols whose series is not daily."""
+    """Add findings about bars outside the calendar; return the symbols whose series is not daily."""
     if not len(bars):
         return frozenset()
     intraday = _intraday(bars)
     for symbol in sorted(intraday):
-        found.note(symbol, "not_daily", "several bars for one session again and again: intraday rows, not daily bars")
+        found.note(symbol, "not_daily", "many sessions have several bars: intraday rows, not daily bars")
     weekly = set()
     days = _days(bars["session"])
     every = np.concatenate([days, panel.day])  # what is known may reach further than what is new, either way
@@ -79,13 +79,13 @@ def check_calendar(bars: pd.DataFrame, panel: Panel, clock: MarketClock, found: 
     for symbol, first, last in _spans(bars["symbol"].to_numpy(dtype=object)):
         exchange, sessions = calendars.of(symbol)
         if sessions is None:
-            found.note(symbol, "no_calendar", f"there is no calendar {exchange}: not compared with it")
+            found.note(symbol, "no_calendar", f"the calendar {exchange} does not exist: sessions are not checked")
             continue
         off = np.flatnonzero(~_among(days[first:last], sessions)) + first
         rows = slice(*panel.starts[at[symbol] : at[symbol] + 2]) if symbol in at else slice(0, 0)
         if symbol not in intraday and _is_weekly(panel.day[rows]):
             weekly.add(symbol)
-            found.note(symbol, "not_daily", "a bar every week or so: not daily, and not compared with the calendar")
+            found.note(symbol, "not_daily", "about one bar a week: not daily, so not compared with the calendar")
             continue
         if not len(off):
             continue
@@ -102,7 +102,9 @@ def check_calendar(bars: pd.DataFrame, panel: Panel, clock: MarketClock, found: 
             if traded.get(place, False):
                 found.add([place], "quarantine", "no_session", f"traded on a day that is not a session of {exchange}")
             else:
-                found.add([place], "quarantine", "phantom", f"no session of {exchange}, and a copy of the bar before")
+                found.add(
+                    [place], "quarantine", "phantom", f"not a session of {exchange}, and a copy of the bar before"
+                )
     return frozenset(weekly | intraday)
 
 
@@ -110,7 +112,7 @@ def gaps(bars: pd.DataFrame, clock: SessionClock) -> pd.DataFrame:
     """Return the sessions of its market, from each symbol's first bar to `clock.last(symbol)`, for which it has no bar.
 
     One row each: symbol, session, verdict `warn`, rule `gap`, detail. None for a series that is not daily and for a
-    symbol on the wrong calendar: `check_bars` notes those.
+    symbol with the wrong calendar: `check_bars` notes those.
     """
     parts = []
     bars = bars[["symbol", "session", *PRICES, "volume"]].sort_values(["symbol", "session"], kind="stable")
@@ -144,7 +146,7 @@ def _recorded(days: Days, sessions: Sessions) -> Days:
 
 
 def _comparable(part: pd.DataFrame, symbol: str, calendars: _Calendars) -> bool:
-    """Whether a symbol's bars, sorted, are daily and on the calendar that it is said to have."""
+    """Whether a symbol's bars, sorted, are daily and fit its calendar."""
     days = _days(part["session"])
     if _intraday(part) or _is_weekly(days):
         return False
@@ -160,20 +162,20 @@ def _shift(series: _Series, calendars: _Calendars) -> Shift | None:
 
 
 def _wrong_calendar(series: _Series, calendars: _Calendars) -> str:
-    """Return why a series is on the wrong calendar, or nothing."""
+    """Return why a series has the wrong calendar, or an empty string."""
     exchange, sessions = calendars.of(series.symbol)
     if sessions is None:
         return ""
     odd = int((series.genuine & ~_among(series.days, sessions)).sum())
     if odd >= _WRONG_DAYS and odd >= _WRONG_SHARE * len(series.days):
-        text = f"traded on {odd} of {len(series.days)} days that are no session of {exchange}"
-        return f"{text}: on another exchange than is configured"
+        text = f"traded on {odd} of {len(series.days)} days that are not sessions of {exchange}"
+        return f"{text}: it is traded on another exchange than configured"
     # AET-L may be AET.L with a vendor's other spelling: where the calendar of that fits better, it is.
     stem, dash, suffix = series.symbol.rpartition("-")
     if dash and len(series.days):
         other, others = calendars.of(f"{stem}.{suffix}")
         if others is not None and other != exchange and _misfit(series.days, others) < _misfit(series.days, sessions):
-            return f"its days fit {other} better than {exchange}: {stem}.{suffix} in another spelling"
+            return f"its days fit {other} better than {exchange}: another spelling of {stem}.{suffix}"
     return ""
 
 
@@ -188,7 +190,7 @@ def _genuine(panel: Panel) -> Mask:
 
 
 def _not_copied(prices: NDArray[np.float64], volume: NDArray[np.float64], first: Mask) -> Mask:
-    """Whether a bar says something that the one before does not, and was traded where the series has volume."""
+    """Whether a bar differs from the one before, and was traded if the series has volume."""
     copied = np.zeros(len(prices), bool)
     if len(prices):
         same = (prices[1:] == prices[:-1]).all(axis=1)

@@ -1,4 +1,4 @@
-"""The one entry: every rule looks at every bar, and the severest finding decides."""
+"""Entry point of the quality rules: every rule checks every bar, and the severest finding decides."""
 
 import json
 from dataclasses import dataclass, field
@@ -28,10 +28,10 @@ _SYMBOLS_AT_ONCE = 500  # a copy of their bars is in memory at a time
 class Checked:
     """Bars by verdict. `verdicts` has one row for each finding; an accepted bar has none."""
 
-    kept: pd.DataFrame  # the columns of `frames` and `verdict` (accept or warn)
-    held_back: pd.DataFrame  # the columns of `frames`, verdict, rule, detail
+    kept: pd.DataFrame  # COLUMNS and `verdict` (accept or warn)
+    held_back: pd.DataFrame  # COLUMNS, verdict, rule, detail
     verdicts: pd.DataFrame  # symbol, session, verdict, rule, detail
-    notes: list[Note] = field(default_factory=list)  # what concerns a symbol as a whole: symbol, rule, detail
+    notes: list[Note] = field(default_factory=list)  # about whole symbols
 
     def counts(self) -> dict[str, int]:
         """Return how many bars got each verdict."""
@@ -44,10 +44,10 @@ class Checked:
 
 
 def check_bars(bars: pd.DataFrame, clock: MarketClock, *, known: pd.DataFrame | None = None) -> Checked:
-    """Return `bars`, of the shape of `frames` with or without evidence, by verdict; the order of rows changes nothing.
+    """Return `bars` by verdict, whatever the order of rows. Columns as in `prices.bars`, evidence optional.
 
-    `known` are bars of the same symbols that are believed already: context, never judged, and where both have a session
-    the one in `bars` counts.
+    `known` are accepted bars of the same symbols, used as context and not checked; where both have a session, the one
+    in `bars` counts.
     """
     bars = _sorted(bars)
     found = Findings(notes=list(bars.attrs.get("notes", [])))
@@ -64,11 +64,11 @@ def check_bars(bars: pd.DataFrame, clock: MarketClock, *, known: pd.DataFrame | 
 
 
 def series_notes(bars: pd.DataFrame, clock: MarketClock, *, dividends_as_given: bool) -> list[Note]:
-    """Return what is to be said of whole series, of bars as they are stored: the notes of `check_bars` made again.
+    """Return the notes about whole series of stored bars, as `check_bars` makes them.
 
     `bars` are sorted by symbol.
 
-    `dividends_as_given` is whether nobody knows if the prices contain their dividends, as of files.
+    `dividends_as_given` is true if the prices may contain their dividends, as those of files.
     """
     found = Findings()
     symbols = bars["symbol"].to_numpy(dtype=object)
@@ -86,13 +86,13 @@ def series_notes(bars: pd.DataFrame, clock: MarketClock, *, dividends_as_given: 
 
 
 def bar_as_json(row: pd.Series) -> str:
-    """Return a bar as it came, for the quarantine table."""
+    """Return a bar as received, as JSON for the quarantine table."""
     values = {name: (None if pd.isna(row[name]) else float(row[name])) for name in VALUES}
     return json.dumps({**values, "currency": row["currency"]})
 
 
 def _sorted(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return the bars in an order that depends on nothing but what they are; the same row twice is one row."""
+    """Return the bars in canonical order, without repeated rows."""
     notes = bars.attrs.get("notes", [])
     bars = bars.drop_duplicates([name for name in bars.columns if name in COLUMNS])
     session, symbol = bars["session"].to_numpy(), bars["symbol"].to_numpy(dtype=object)

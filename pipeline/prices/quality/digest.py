@@ -1,4 +1,4 @@
-"""What the findings come to, in a few rows and lines: for logs, the terminal, audit.json, the report and MLflow."""
+"""Summary of findings in a few rows and lines, for logs, the terminal, audit.json, the report and MLflow."""
 
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -33,7 +33,7 @@ def top_reasons(findings: pd.DataFrame) -> list[Reason]:
 
 
 def unique_notes(notes: Iterable[Note]) -> list[Note]:
-    """Return the notes by symbol and rule, the same one once."""
+    """Return the notes sorted by symbol and rule, without repetitions."""
     found = {(note.symbol, note.rule, note.detail): note for note in notes}
     return [found[key] for key in sorted(found)]
 

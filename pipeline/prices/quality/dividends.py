@@ -54,7 +54,7 @@ class _Dates:
 
     @cached_property
     def implied(self) -> Array:
-        """What the vendor adjusted by; NaN where it does not say."""
+        """The dividend implied by the adjusted close; NaN if there is none."""
         adjusted, close = self.panel["adjusted_close"], self.panel["close"]
         with np.errstate(divide="ignore", invalid="ignore"):
             factor = adjusted / close
@@ -63,7 +63,7 @@ class _Dates:
 
     @cached_property
     def slack(self) -> Array:
-        """How far the rounding of the adjusted close lets `implied` be off."""
+        """The tolerance of `implied` from the rounding of the adjusted close."""
         adjusted = self.panel["adjusted_close"]
         finite = adjusted[self.rows][np.isfinite(adjusted[self.rows])]
         half = 0.5 * 10.0 ** -decimals(finite) if len(finite) else 0.0
@@ -73,17 +73,17 @@ class _Dates:
 
     @cached_property
     def fall(self) -> Array:
-        """How far the price fell, by its open or by its close, whichever more."""
+        """The fall of the price, to the open or to the close, whichever is larger."""
         lowest = np.minimum(self.panel["open"][self.rows], self.panel["close"][self.rows])
         return np.asarray(1 - lowest / self.base)
 
     @cached_property
     def opened(self) -> Array:
-        """How far the price fell over night."""
+        """The overnight fall of the price."""
         return np.asarray(1 - self.panel["open"][self.rows] / self.base)
 
     def is_unseen(self, step: int) -> bool:
-        """Whether the price says that a large dividend was not paid."""
+        """Whether the price contradicts a large dividend."""
         share, fall = float(self.listed[step]), float(self.fall[step])
         if share >= 1:
             return True
@@ -95,7 +95,7 @@ class _Dates:
 
 
 def check_dividends(panel: Panel, wrong: Mask, not_daily: frozenset[str], found: Findings) -> None:
-    """Add what is wrong with dividends, on the session of each."""
+    """Add findings about dividends, on the session of each."""
     said = (panel["dividend"] > 0) | np.isfinite(panel["adjusted_close"])
     for first, last in zip(panel.starts[:-1], panel.starts[1:], strict=True):
         if last - first < 2 or not said[first:last].any() or not panel.is_new[first:last].any():
@@ -140,7 +140,7 @@ def _against_adjusted(dates: _Dates, unseen: set[int], not_daily: bool, found: F
             else _kind(float(listed[step]), float(implied[step]), float(dates.slack[step]))
         )
         verdict = "quarantine" if step in unseen else "warn"
-        words = f"dividend {listed[step]:.3%} of the price, the adjusted close says {implied[step]:.3%}"
+        words = f"dividend {listed[step]:.3%} of the price, the adjusted close implies {implied[step]:.3%}"
         found.add([dates.place(step)], verdict, rule, words)
 
 
@@ -153,7 +153,7 @@ def _kind(listed: float, implied: float, slack: float) -> str:
 
 
 def _gains_twice(dates: _Dates, odd: list[int]) -> dict[int, bool]:
-    """Return the steps adjusted by dividend and capital gain, and whether the falls say that this is once too many."""
+    """Return the steps adjusted by dividend and capital gain, and whether the falls contradict counting both."""
     steps = [
         step
         for step in odd
@@ -189,7 +189,7 @@ def _agrees(dates: _Dates, step: int, other: int) -> bool:
 
 
 def _twice(dates: _Dates, found: Findings) -> None:
-    """Find the same dividend on two days next to each other: the one that the price does not show is false."""
+    """Find the same dividend on two nearby days: the one that the price does not show is false."""
     paid = np.flatnonzero(dates.listed > 0)
     days, amount = dates.panel.day[dates.rows[paid]], dates.panel["dividend"][dates.rows[paid]]
     apart = np.diff(days)
@@ -210,7 +210,7 @@ def _twice(dates: _Dates, found: Findings) -> None:
 
 
 def _tiny(dates: _Dates, found: Findings) -> None:
-    """Find dividends a hundred times too small by what the price does on their days, all together."""
+    """Find dividends a hundred times too small, judged by all price falls on their days."""
     steps = np.flatnonzero((dates.listed > 0) & (dates.listed < _TINY) & dates.comparable)
     if len(steps) < _TINY_COUNT:
         return
@@ -221,5 +221,5 @@ def _tiny(dates: _Dates, found: Findings) -> None:
         odds += _odds(float(dates.opened[step]), 100 * share, share, sigma)
     if odds > _TINY_ODDS:
         for step in steps.tolist():
-            words = f"dividend {dates.listed[step]:.4%} of the price, which falls as for a hundred times as much"
+            words = f"dividend {dates.listed[step]:.4%} of the price, which falls as for 100 times that amount"
             found.add([dates.place(step)], "warn", "dividend_unit", words)

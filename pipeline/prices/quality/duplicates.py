@@ -1,4 +1,4 @@
-"""One rule across symbols: two symbols with the same series are one, or one of them is mixed up."""
+"""One rule across symbols: two symbols with the same series are the same, or one of them was mixed up."""
 
 import hashlib
 from collections import defaultdict
@@ -11,7 +11,7 @@ import pandas as pd
 # of one company (GOOG, GOOGL) differ on almost every day.
 _WINDOW = 60
 _DIGITS = 6
-# A window in which hardly anything moves (a halt, a peg) is like any other such window.
+# A window in which barely anything moves (a halt, a peg) is like any other such window.
 _MOVES = 30
 
 
@@ -57,7 +57,7 @@ def _table(symbols: np.ndarray, sessions: np.ndarray, groups: list[list[int]]) -
             at, others = last.get(name, (row, set()))
             last[name] = (max(at, row), others | (names - {name}))
     records = [
-        (name, sessions[row], "warn", "identical", f"moves exactly as {', '.join(sorted(others)[:5])}")
+        (name, sessions[row], "warn", "identical", f"is identical to {', '.join(sorted(others)[:5])}")
         for name, (row, others) in sorted(last.items())
         if others
     ]

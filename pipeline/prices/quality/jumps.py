@@ -1,4 +1,4 @@
-"""Rules about moves of one day: a question for a person, except where a split of a plain ratio is forgotten.
+"""Rules about one-day moves: a warning, except for an unlisted split of a simple ratio, which is held back.
 
 A spin-off or a special dividend that is not adjusted for looks like a fall over night on an otherwise ordinary day;
 news moves the range and the volume as well. Neither is proof, so both are let through with a warning.
@@ -22,7 +22,7 @@ _EVENT_SIGMAS, _EVENT_RANGE, _EVENT_VOLUME = 10.0, 4.0, 7.0
 _RATIOS = np.log([1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50])
 # The open after a split is within a day's opening move of the ratio.
 _RATIO_FIT = 0.03
-# A split is no news: its volume, in shares, grows by the ratio and hardly more. A rights issue's does.
+# A split is not news: its volume, in shares, grows by the ratio and barely more. A rights issue's does.
 _RATIO_RANGE, _RATIO_VOLUME = 5.0, 1.75
 # Nor does trading all but cease: that is a company that has failed.
 _RATIO_VOLUME_LEAST = 0.3
@@ -45,7 +45,7 @@ class _Step:
 
 
 def check_jumps(panel: Panel, wrong: Mask, found: Findings) -> None:
-    """Add a question for each move that is hard to believe between rows that are not wrong."""
+    """Add a warning for each implausible move between valid rows."""
     rows = np.flatnonzero(~wrong)
     before, rows = rows[:-1], rows[1:]
     same = (panel.symbol[before] == panel.symbol[rows]) & panel.is_new[rows]
@@ -68,7 +68,7 @@ def _check(panel: Panel, step: _Step, wrong: Mask, found: Findings) -> None:
     near = int(np.argmin(np.abs(_RATIOS - abs(opened))))
     ratio = float(np.exp(_RATIOS[near]))
     words = f"{np.exp(moved) - 1:+.1%}"
-    odd = f"a range {width:.1f} times and a volume {volume:.1f} times the usual"
+    odd = f"a range {width:.1f} times and a volume {volume:.1f} times the typical one"
     fits = abs(abs(opened) - _RATIOS[near]) < _RATIO_FIT and abs(opened) > _EVENT_SIGMAS * usual.sigma
     volume_goes_on = volume > _RATIO_VOLUME_LEAST * (1.0 if opened < 0 else 1.0 / ratio)
     plain = (
@@ -80,12 +80,12 @@ def _check(panel: Panel, step: _Step, wrong: Mask, found: Findings) -> None:
     odd_row = _odd_one(panel, step, wrong) if fits and plain else None
     if odd_row is not None:
         named = f"{ratio:g}:1" if opened < 0 else f"1:{ratio:g}"
-        text = f"{words}: as a split of {named} would that is not listed, with {odd}"
+        text = f"{words}: looks like an unlisted {named} split, with {odd}"
         verdict = "quarantine" if abs(opened) > np.log(1.9) else "warn"
         found.add([panel.at[odd_row]], verdict, "unlisted_split", text)
     elif opened < -_EVENT and -opened > _EVENT_SIGMAS * usual.sigma and width < _EVENT_RANGE and volume < _EVENT_VOLUME:
         found.add(
-            [panel.at[row]], "warn", "unadjusted", f"{words} over night, with {odd}: a spin-off or special dividend?"
+            [panel.at[row]], "warn", "unadjusted", f"{words} overnight, with {odd}: a spin-off or special dividend?"
         )
     elif abs(moved) > _JUMP:
         found.add([panel.at[row]], "warn", "jump", f"{words}, with {odd}")
@@ -109,7 +109,7 @@ def _odd_one(panel: Panel, step: _Step, wrong: Mask) -> int | None:
 
 
 def _net(panel: Panel, before: int, row: int) -> float:
-    """Return the log move between two rows of a symbol, seen through the splits between."""
+    """Return the log move between two rows of a symbol, adjusted for the splits between them."""
     split = float(panel.split_between(np.array([before]), np.array([row]))[0])
     return float(np.log(panel["close"][row] * split / panel["close"][before]))
 
@@ -118,5 +118,5 @@ def _distributions(panel: Panel, rows: Rows, before: Rows, found: Findings) -> N
     share: Array = panel["dividend"][rows] * panel["split_ratio"][rows] / panel["close"][before]
     told = np.isfinite(panel["adjusted_close"][rows])
     for place in np.flatnonzero((share > _DISTRIBUTION) & (share < 1) & ~told):
-        text = f"{share[place]:.0%} of the price paid out, by nothing but the adjusted close: a spin-off?"
+        text = f"{share[place]:.0%} of the price paid out, according to the adjusted close alone: a spin-off?"
         found.add([panel.at[rows[place]]], "warn", "distribution", text)

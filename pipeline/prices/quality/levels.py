@@ -113,7 +113,9 @@ def _fields(panel: Panel, wrong: Mask, found: Findings) -> None:
         far = float(np.abs(prices[row][off] - np.median(around)).max())
         rule = "unit" if _UNIT_LOW < far < _UNIT_HIGH else "field"
         names = " and ".join(np.array(["open", "high", "low", "close"])[off])
-        found.add([panel.at[row]], "quarantine", rule, f"{names} {np.exp(far):.3g} times off the rest of the bar")
+        found.add(
+            [panel.at[row]], "quarantine", rule, f"{names} {np.exp(far):.3g} times off the other values of the bar"
+        )
         wrong[row] = True
 
 
@@ -156,7 +158,7 @@ def _known_size(panel: Panel, steps: _Steps, step: int, span: tuple[int, int]) -
         fit = max(_SPLIT_FIT * abs(listed), _SPLIT_FIT_LEAST)
         for sign in (-1, 1):
             if min(abs(size - sign * listed) for size in sizes) < fit and abs(listed) > _SEAM:
-                text = f"the prices step by {np.exp(sizes[2]):.3g} beside a listed split of {np.exp(listed):.4g}"
+                text = f"the prices step by {np.exp(sizes[2]):.3g} next to a listed split of {np.exp(listed):.4g}"
                 return _Seam(row=row, size=sign * listed, kind="split", detail=text, is_listed=_lists_split(panel, row))
     if _UNIT_LOW < abs(sizes[0]) < _UNIT_HIGH:
         text = f"the prices step by {np.exp(sizes[2]):.4g}: another unit"
@@ -192,7 +194,7 @@ def _taken_back(panel: Panel, steps: _Steps, step: int, last: int, taken: set[in
         if not _is_no_market(panel, steps, step, back, min(abs(size), abs(other))):
             continue
         taken.update((step, back))
-        text = f"{np.exp(opened) - 1:+.0%} and back {back - step} bars later, on an ordinary day"
+        text = f"{np.exp(opened) - 1:+.0%} and back {back - step} bars later, on an otherwise ordinary day"
         rows = int(steps.rows[step]), int(steps.rows[back])
         return [
             _Seam(row=row, size=sign * opened, kind="spike", detail=text)
@@ -213,7 +215,7 @@ def _is_no_market(panel: Panel, steps: _Steps, step: int, back: int, size: float
 
 
 def _blocks(panel: Panel, seams: list[_Seam], span: tuple[int, int], wrong: Mask, found: Findings) -> None:
-    """Quarantine what lies on another basis than the series' own."""
+    """Quarantine the bars that are on another basis than the series."""
     first, last = span
     offset = np.zeros(last - first)
     for seam in seams:
@@ -234,9 +236,9 @@ def _blocks(panel: Panel, seams: list[_Seam], span: tuple[int, int], wrong: Mask
 
 
 def _anchor(panel: Panel, seams: list[_Seam], span: tuple[int, int], offset: Array) -> float:
-    """Return the offset of the basis that is the series' own.
+    """Return the offset of the basis of the series.
 
-    What is believed already; else behind a single step the newer side (a vendor rescales history and forgets a part),
+    What is accepted already; else behind a single step the newer side (a vendor rescales history and forgets a part),
     unless it has only just begun and no split is listed for that day: a bad bar at the end says nothing about those
     before it; else the basis on which most was traded.
     """
@@ -276,7 +278,7 @@ def _is_reused(panel: Panel, steps: _Steps, step: int) -> bool:
 
 
 def _reused(panel: Panel, steps: _Steps, step: int, span: tuple[int, int], wrong: Mask, found: Findings) -> None:
-    """Hold back what follows where the older part is believed already, else the first bar, and say it of the symbol."""
+    """Hold back what follows if the older part is accepted already, else the first bar, and note the symbol."""
     row, before = int(steps.rows[step]), int(steps.before[step])
     apart, times = panel.day[row] - panel.day[before], np.exp(steps.closed[step])
     text = f"{apart} days without a bar, then {times:.3g} times the price: another company?"

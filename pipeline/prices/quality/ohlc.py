@@ -1,4 +1,4 @@
-"""Rules about one bar alone: is it a bar at all, and do its four prices fit each other?"""
+"""Rules about a single bar: valid prices, and open, high, low and close that fit each other."""
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ def check_ohlc(bars: pd.DataFrame, found: Findings) -> tuple[Mask, Mask]:
     missing = np.asarray(~np.isfinite(prices).all(axis=1)) & ~unreadable
     empty = missing & ~np.isfinite(prices).any(axis=1)
     found.add(missing & ~empty, "quarantine", "missing_price", "open, high, low or close is missing or infinite")
-    found.add(empty, "quarantine", "missing_price", "an empty row: the session is there, its prices are not")
+    found.add(empty, "quarantine", "missing_price", "an empty row: the session has no prices")
     with np.errstate(invalid="ignore"):
         negative = np.asarray((prices <= 0).any(axis=1))
     found.add(negative, "reject", "not_positive", "a price is zero or negative")
@@ -42,7 +42,7 @@ def check_ohlc(bars: pd.DataFrame, found: Findings) -> tuple[Mask, Mask]:
 
 
 def _unreadable(bars: pd.DataFrame, found: Findings) -> Mask:
-    """Return the bars with text that is no number: they are rejected with that text, and for nothing else."""
+    """Return the bars with non-numeric text: they are rejected for that text alone."""
     if UNREADABLE not in bars:
         return np.zeros(len(bars), bool)
     texts = bars[UNREADABLE].fillna("").to_numpy(object)
@@ -84,7 +84,7 @@ def _habit(bars: pd.DataFrame, out: Mask, found: Findings) -> Mask:
     habit = per_symbol[(per_symbol["mean"] > _HABIT_SHARE) & (per_symbol["sum"] >= _HABIT_BARS)]
     for symbol, row in habit.iterrows():
         text = f"open or close outside low..high on {int(row['sum'])} bars"
-        found.note(str(symbol), "outside_range", f"{text}: taken at another moment, or a middle price")
+        found.note(str(symbol), "outside_range", f"{text}: taken at another time, or a mid price")
     return bars["symbol"].isin(habit.index).to_numpy()
 
 

@@ -1,4 +1,4 @@
-"""What the rules look at: new bars among known ones, sorted, one row a symbol and session, as plain arrays.
+"""The panel that the rules read: new bars among known ones, sorted, one row per symbol and session, as arrays.
 
 Legend: R rows of the panel, each a symbol's session whose four prices are positive numbers. `before` of a row is the
 row of the same symbol in front of it. Nothing here judges.
@@ -42,7 +42,7 @@ class Panel:
 
     @cached_property
     def is_new(self) -> Mask:
-        """Rows that are to be judged."""
+        """Rows that are to be checked."""
         return np.asarray(self.at >= 0)
 
     @cached_property

@@ -18,7 +18,7 @@ _WEEKDAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Satur
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday
 # Two bars off the calendar within a week of trading are the least that can show a shift; four, that of a part.
 _LEAST_BARS, _LEAST_OFF, _LEAST_OFF_IN_PART = 5, 2, 4
-# Moved by a day hardly any may be left: another exchange, which shares the weekends, leaves its holidays.
+# Moved by a day almost none may be left: another exchange, which shares the weekends, leaves its holidays.
 _LEFT_SHARE = 0.1
 # Holidays that the moved bars leave out as well prove it; without them next to no session may lack a bar.
 _LEAST_HOLIDAYS, _MISSING_SHARE = 3, 0.03
@@ -26,7 +26,7 @@ _LEAST_HOLIDAYS, _MISSING_SHARE = 3, 0.03
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """By how many days the bars are to be moved (+1: they are a day early), and what was counted."""
+    """The number of days to move the bars by (+1: they are a day early), and the evidence in words."""
 
     by: int
     detail: str
@@ -77,7 +77,7 @@ def _spans(gain: Days) -> list[tuple[int, int]]:
 
 
 def _fits(days: Days, sessions: Days) -> bool:
-    """Whether bars that hardly ever miss the calendar are also as dense as it is, or leave out its holidays."""
+    """Whether bars that almost never miss the calendar are also as dense as it is, or leave out its holidays."""
     inside = sessions[(sessions >= days[0]) & (sessions <= days[-1])]
     every = np.arange(days[0], days[-1] + 1)
     holidays = (~_among(every, sessions) & ((every + _EPOCH_WEEKDAY) % 7 < 5)).sum()
@@ -93,8 +93,8 @@ def _in_words(which: str, by: int, days: Days, off: Mask, exchange: str) -> str:
     late = "early" if by > 0 else "late"
     return (
         f"{which} seems to be one day {late}: {count} of {len(days)} fall on {_WEEKDAYS[odd]}{none}; moved by one day "
-        f"they fit {exchange}. Local midnights stored as "
-        "UTC dates, or a market with another week? Correct the dates or the exchange"
+        f"they fit {exchange}. Local midnights stored as UTC dates, or a market with another trading week? "
+        "Correct the dates or the exchange"
     )
 
 

@@ -1,4 +1,4 @@
-"""What is usual for a symbol before a row: how much it moves, how wide its bars are, how much of it trades."""
+"""Typical moves, ranges and volumes of a symbol before a row."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _MEDIAN_TO_SIGMA = 1.4826
 _SIGMA, _RANGE = 0.02, 0.02
 # The largest move of the window counts as well: prices rounded to whole numbers stand still, then double.
 _LARGEST = 0.25
-# A price that hardly ever moves has no usual move: a tenth of a per cent at least.
+# A price that almost never moves has no typical move: at least 0.1 %.
 _LEAST = 1e-3
 
 
@@ -28,17 +28,17 @@ class Typical:
     volume: float
 
     def range_ratio(self, panel: Panel, row: int) -> float:
-        """Return how much wider than usual a bar is."""
+        """Return the range of a bar relative to the typical one."""
         return float(np.log(panel["high"][row] / panel["low"][row])) / self.range
 
     def volume_ratio(self, panel: Panel, row: int) -> float:
-        """Return how much more than usual was traded; 0 where there is no volume to compare."""
+        """Return the volume of a bar relative to the typical one; 0 if there is none to compare with."""
         volume = float(np.nan_to_num(panel["volume"][row]))
         return volume / self.volume if self.volume > 0 else 0.0
 
 
 def typical_at(panel: Panel, row: int, bars: int = _BARS) -> Typical:
-    """Return what was usual up to and with `row`."""
+    """Return the typical values up to and including `row`."""
     first = max(panel.span(row)[0], row - bars)
     if row - first < _FEW:
         return Typical(sigma=_SIGMA, range=_RANGE, volume=_median_volume(panel, first, row))

@@ -1,4 +1,4 @@
-"""Bars without volume: a halt is kept and said once; a series that never or rarely trades is said once as well."""
+"""Bars without volume: one warning per halt, and one note for a series that never or rarely trades."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ _FEW = 20
 
 
 def check_volume(panel: Panel, found: Findings) -> None:
-    """Warn on the first bar of each run without volume; note a symbol of which that is the nature."""
+    """Warn on the first bar of each run without volume; note a symbol that never or rarely has volume."""
     none = ~(np.nan_to_num(panel["volume"]) > 0)
     if not none.any():
         return
@@ -35,4 +35,4 @@ def check_volume(panel: Panel, found: Findings) -> None:
             new = np.flatnonzero(panel.is_new[first + run : first + end + 1])
             if len(new) and new[0] == 0:  # a run that began among known bars was reported then
                 words = f"no volume on {end - run + 1} bars from here" if end > run else "no volume"
-                found.add([panel.at[first + run]], "warn", "no_volume", f"{words}: suspended, or the vendor gives none")
+                found.add([panel.at[first + run]], "warn", "no_volume", f"{words}: suspended, or not reported")

@@ -8,46 +8,46 @@ import pandas as pd
 from pipeline.config import Settings
 from pipeline.errors import BadSymbol
 
-# What a series' prices are: as traded, divided by later splits, or the vendor does not say.
+# The basis of prices: as traded, divided by later splits, or not stated by the vendor.
 Basis = Literal["raw", "split_adjusted", "as_given"]
 
 
 class Source(Protocol):
-    """Where prices come from. Each method may raise a PipelineError that names the symbol or the file."""
+    """A source of prices. Each method may raise a PipelineError that names the symbol or the file."""
 
     name: str
-    # Whether its answers may change by themselves, so that asking again later makes sense.
+    # Whether its answers may change over time, so that a later request may succeed.
     live: bool
-    # Sessions asked for again in front of the new ones, to see what has changed; None: the whole history each time.
+    # Stored sessions requested again before the new ones, to find revisions; None: the whole history each time.
     overlap: int | None
 
     def symbols(self) -> tuple[str, ...]:
-        """Return the symbols that are used when nobody names any."""
+        """Return the symbols that are used if none are named."""
 
     def require(self, symbols: tuple[str, ...]) -> None:
         """Raise BadSymbol for symbols that the source is known not to have."""
 
     def first_session(self) -> date | None:
-        """Return the session before which the source has nothing; None where that is not known."""
+        """Return the first session that the source may have; None if unknown."""
 
     def last_session(self) -> date | None:
-        """Return the session after which the source will never have anything; None where it goes on."""
+        """Return the last session that the source will ever have; None if it continues."""
 
     def basis(self, symbol: str) -> Basis:
-        """Return what the prices of a symbol are."""
+        """Return the basis of the prices of a symbol."""
 
     def description(self, last: date | None = None) -> str:
-        """Return in one line how the source's prices are understood, counted up to `last`."""
+        """Return in one line how the prices are interpreted, with counts up to `last`."""
 
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
-        """Return the bars of `symbols` from `first` (or their beginning) to `last`, in the shape of `frames`.
+        """Return the bars of `symbols` from `first` (or their beginning) to `last`, columns as in `prices.bars`.
 
         Raises UnknownSymbol, NoData, RateLimited or BadUpstream.
         """
 
 
 def open_source(settings: Settings, *, today: date | None = None) -> Source:
-    """Return the source that the settings name; given `today`, a date beyond tomorrow is a fault of its row."""
+    """Return the source that the settings name; given `today`, rows dated after tomorrow are rejected."""
     if settings.source == "yahoo":
         from pipeline.prices.sources.yahoo.yahoo_source import YahooSource
 
@@ -70,7 +70,7 @@ def open_source(settings: Settings, *, today: date | None = None) -> Source:
 
 
 def require_known(symbols: tuple[str, ...], known: tuple[str, ...], where: str) -> None:
-    """Raise BadSymbol that names the symbols that are not among the known ones, and some that are."""
+    """Raise BadSymbol for symbols that are not among the known ones; the message lists some that are."""
     unknown = [symbol for symbol in symbols if symbol not in known]
     if unknown:
         some = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")

@@ -15,7 +15,7 @@ from pipeline.prices.sources import Basis, require_known
 
 
 class SampleSource:
-    """Real prices that need no network."""
+    """Real prices without a network."""
 
     name = "sample"
     live = False
@@ -26,7 +26,7 @@ class SampleSource:
         return tuple(sorted(_sample()["symbol"].unique()))
 
     def require(self, symbols: tuple[str, ...]) -> None:
-        """Raise BadSymbol for any but the five."""
+        """Raise BadSymbol for any other symbol."""
         require_known(symbols, self.symbols(), "the sample")
 
     def first_session(self) -> date:
@@ -40,11 +40,11 @@ class SampleSource:
         return last.date()
 
     def basis(self, symbol: str) -> Basis:  # noqa: ARG002  it is the same for all
-        """Return `raw`: as traded, the splits beside them."""
+        """Return `raw`: as traded, with the splits listed."""
         return "raw"
 
     def description(self, last: date | None = None) -> str:  # noqa: ARG002  it never changes
-        """Return how its prices are understood."""
+        """Return how the prices are interpreted."""
         return "packaged sample, raw prices, dividends and splits from the adjusted close"
 
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:

@@ -1,9 +1,9 @@
-"""Reading bars as known on a day: for each symbol one generation of its series, for each session one revision of it.
+"""As-of reads: for each symbol one generation of its series, for each session one revision of its bar.
 
-A symbol is `live` where its last session had come by the cutoff, or a run had gone on without it: of such a symbol
-nothing counts that became known later, so that a replay reads what the run read. For any other, nobody had asked in
-time: what was really known on that day cannot be found out any more, and where nothing had become known by the cutoff
-the newest there is stands in. `AsOf.reconstructed` counts these.
+A symbol is `live` if its last session was stored by the cutoff, or a run had proceeded without it. For a live symbol
+nothing counts that became known later, so that a replay reads what the run read. Other symbols were not requested in
+time, and what was known on that day cannot be determined: where nothing was known by the cutoff, the newest revision
+is used instead. `AsOf.reconstructed` counts these.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,16 +56,15 @@ class AsOf:
         self._last_of = {symbol: clock.last(symbol) for symbol in symbols}
         self._last = max(self._last_of.values(), default=date.min)
         self.rows = 0
-        self.reconstructed = 0  # of `rows`, those that were not known by the cutoff
+        self.reconstructed = 0  # bars that were not known by the cutoff
         moment = cutoff.astimezone(UTC).replace(tzinfo=None)
         mine = batches.c.source == source
         with reading(engine) as connection:
-            # Batches are numbered in the order of writing, so that one number says what was there, another what
-            # was known.
+            # Batches are numbered in the order of writing: one number bounds what exists, another what was known.
             top = select(func.max(batches.c.id)).where(mine)
             self._top: int = connection.execute(top).scalar() or 0
             self._known: int = connection.execute(top.where(batches.c.known_at <= moment)).scalar() or 0
-            # Why the bar for its last session was not there, of the symbols that a run went on without.
+            # Why the bar of its last session was missing, for each symbol that a run proceeded without.
             self.missed = request_log.missed(connection, source, self._last_of, by=cutoff)
             generations = self._generations(connection, source)
             self.live = frozenset(self.missed) | self._had_arrived(connection, generations)
@@ -84,13 +83,13 @@ class AsOf:
             yield self._read(part, table.combine_chunks())
 
     def bars(self) -> pd.DataFrame:
-        """Return the bars as `frames` has them."""
+        """Return the bars, columns as in `pipeline.prices.bars`."""
         found = list(self.tables()) or [SCHEMA.empty_table()]
         frame: pd.DataFrame = pa.concat_tables(found).to_pandas(date_as_object=False)
         return frame.assign(session=frame["session"].astype("datetime64[s]"))
 
     def warnings(self) -> pd.DataFrame:
-        """Return the bars that a rule asked a question about: symbol, session, rule."""
+        """Return the bars with a warning: symbol, session, rule."""
         found = []
         with reading(self.engine) as connection:
             for part in in_parts(list(self._series)):
@@ -161,7 +160,7 @@ class AsOf:
         return sorted(found, key=lambda one: one.symbol)
 
     def _had_arrived(self, connection: Connection, generations: list[_Generation]) -> frozenset[str]:
-        """Return the symbols whose last session was there by the cutoff."""
+        """Return the symbols whose last session was stored by the cutoff."""
         found: set[str] = set()
         columns = bars.c
         for day in set(self._last_of.values()):
@@ -174,11 +173,11 @@ class AsOf:
         return frozenset(found)
 
     def _chosen_of(self, connection: Connection, generations: list[_Generation]) -> list[_Generation]:
-        """Return the generation to read of each symbol, none of one of which nothing counts.
+        """Return the generation to read of each symbol, if there is one.
 
-        Of a live symbol the newest of those that by the cutoff reached furthest; of another the newest of those that
-        reach furthest now, if possible one begun by the cutoff: a rewritten history takes in the sessions that its
-        forerunner never saw, missed while nothing ran.
+        For a live symbol the newest of those that reached furthest by the cutoff; for another the newest of those that
+        reach furthest now, preferably one begun by the cutoff: a rewritten history includes sessions that its
+        predecessor lacks because nothing ran.
         """
         candidates: dict[str, list[_Generation]] = {}
         for one in generations:
@@ -210,7 +209,7 @@ class AsOf:
 
 
 def _one_revision(keys_N: Ints, was_known_N: Mask) -> Mask:
-    """Return where each bar's last revision known by then is, or the last there is."""
+    """Return a mask of each bar's last revision known by the cutoff, or else its last one."""
     stays_N = np.ones(len(keys_N), bool)
     same_N = keys_N[1:] == keys_N[:-1]
     at_R = np.flatnonzero(np.append(same_N, False) | np.append(False, same_N))  # of bars with more than one
@@ -229,7 +228,7 @@ def _last_known(keys_R: Ints, was_known_R: Mask) -> Mask:
 
 
 def _as_table(table: pa.Table, days_N: Ints, which_N: NDArray[np.int32], names: Sequence[tuple[str, str]]) -> pa.Table:
-    """Return the values with symbol, session and currency beside them; `which_N` is the place of a bar's names."""
+    """Return the values with symbol, session and currency; `which_N` is the index of a bar in `names`."""
     symbol, currency = (
         pa.DictionaryArray.from_arrays(which_N, pa.array([one[at] for one in names], pa.string())).cast(pa.string())
         for at in (0, 1)

@@ -1,7 +1,7 @@
-"""What was held back, and what a person said of it: nothing is lost, and the last word counts.
+"""Quarantine: the bars that were held back, and the decisions of people about them. The last decision counts.
 
-A bar is held once, however often it comes. `released` means: it was right, believe it from now on. `confirmed` means:
-it was wrong, do not ask again. One that a later answer has replaced is `settled` by itself.
+A bar is held once, however often it is received. `released`: it is correct and accepted from now on. `confirmed`: it is
+wrong and stays out. `settled`: a later answer has replaced it.
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,15 @@ from pipeline.prices.quality import bar_as_json
 from pipeline.prices.store.rows import in_parts
 
 Decision = Literal["released", "confirmed"]
-# The one rule about a symbol rather than a bar: its bars are believed, each for itself.
+# The one rule about a symbol rather than a bar: its bars as such are accepted.
 IDENTICAL = "identical"
-# The one rule about what lies before a bar as well: on another scale, until the move is released as a real one.
+# The one rule that also affects the bars before: they are on another scale until the move is released as real.
 SEAM = "unlisted_split"
 COLUMNS = ["id", "symbol", "session", "verdict", "rule", "detail", "status", "note", "bar"]
 
 
 def hold(connection: Connection, source: str, held_back: pd.DataFrame, moment: datetime) -> int:
-    """Keep the bars that are not held yet, with the reason; return how many they are."""
+    """Store the bars that are not held yet, with the reason; return their number."""
     if held_back.empty:
         return 0
     rows = held_back.assign(bar=[bar_as_json(row) for _, row in held_back.iterrows()])
@@ -49,9 +49,9 @@ def hold(connection: Connection, source: str, held_back: pd.DataFrame, moment: d
 def held_back(
     engine: Engine, source: str, symbols: tuple[str, ...], session: date, *, by: datetime | None = None
 ) -> pd.DataFrame:
-    """Return what was held back up to `session`, of all symbols where none are named: `COLUMNS`.
+    """Return the held bars up to `session`, of all symbols if none are named; columns `COLUMNS`.
 
-    `status` is `open`, `released`, `confirmed` or `settled`; with `by` (aware) all of it as it was at that moment.
+    `status` is `open`, `released`, `confirmed` or `settled`; with `by` (aware), as of that moment.
     """
     moment = datetime.max if by is None else by.astimezone(UTC).replace(tzinfo=None)
     query = _with_status(moment).where(quarantine.c.source == source, quarantine.c.session <= session)
@@ -67,7 +67,7 @@ def held_back(
 
 
 def decide(engine: Engine, source: str, ids: Sequence[int], decision: Decision, *, now: datetime, note: str) -> int:
-    """Record what a person says of held bars; return how many. Raises BadSetting for an id the source does not have."""
+    """Record a decision on held bars; return their number. Raises BadSetting for an id the source does not have."""
     moment = now.astimezone(UTC).replace(tzinfo=None)
     with writing(engine) as connection:
         columns = quarantine.c
@@ -76,7 +76,7 @@ def decide(engine: Engine, source: str, ids: Sequence[int], decision: Decision, 
         )
         if unknown := [str(one) for one in ids if one not in found]:
             raise BadSetting(
-                f"no bar of the source `{source}` is held back under {', '.join(unknown)}; "
+                f"the source `{source}` has no held bar {', '.join(unknown)}; "
                 "`python -m pipeline quarantine` lists them with their numbers"
             )
         rows = [{"quarantine_id": one, "decision": decision, "decided_at": moment, "note": note} for one in ids]
@@ -85,9 +85,9 @@ def decide(engine: Engine, source: str, ids: Sequence[int], decision: Decision, 
 
 
 def still_held(engine: Engine, source: str, bars: pd.DataFrame) -> pd.DataFrame:
-    """Return those of `bars` that are in quarantine as they are, with verdict, rule and detail; each once.
+    """Return those of `bars` that are in quarantine with the same values, with verdict, rule and detail; each once.
 
-    A bar is judged when it first comes. In other company, without the bars beside it, it might look better.
+    A bar is checked when it is first received. Without the bars around it, it might pass.
     """
     symbols = tuple(bars["symbol"].unique())
     held = held_back(engine, source, symbols, date.max) if symbols else pd.DataFrame(columns=COLUMNS)
@@ -104,7 +104,7 @@ def still_held(engine: Engine, source: str, bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def released(engine: Engine, source: str, symbols: tuple[str, ...]) -> set[tuple[str, date, str]]:
-    """Return symbol, session and bar (as JSON) of what a person has let through."""
+    """Return symbol, session and bar (as JSON) of the released bars."""
     if not symbols:
         return set()
     held = held_back(engine, source, symbols, date.max)
@@ -134,7 +134,7 @@ def _with_status(moment: datetime) -> Select[tuple[object, ...]]:
 
 
 def _replaced(moment: datetime) -> ColumnElement[bool]:
-    """Whether by `moment` a bar for the same session was believed after this one was held back."""
+    """Whether by `moment` a bar for the same session was accepted after this one was held back."""
     held = quarantine.c
     return (
         select(bars.c.series_id)

@@ -1,5 +1,5 @@
-"""How requests ended: the last one for each symbol, which lets an interrupted load go on, and what a run went on
-without, which tells why a bar is missing, then and in every replay.
+"""Request log: how the last request for each symbol ended, so that an interrupted load resumes, and the sessions that
+were missing when a run proceeded, so that the run and its replays report the same reason.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,14 +15,14 @@ from pipeline.database.engine import reading, writing
 from pipeline.database.schema import coverage, misses
 from pipeline.prices.store.rows import in_parts
 
-# complete: its last session has come · incomplete: it has not, yet · stale, delisted: it has not for long ·
-# unknown: the vendor has never heard of it · held: it came and is in quarantine · failed: no answer that makes sense
+# complete: the last session is stored · incomplete: not yet · stale, delisted: not for several sessions ·
+# unknown: the vendor does not know the symbol · held: in quarantine · failed: no valid answer
 Outcome = Literal["complete", "incomplete", "held", "stale", "delisted", "unknown", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestOutcome:
-    """The last request for one symbol."""
+    """How the last request for a symbol ended."""
 
     symbol: str
     through: date  # the last session asked for
@@ -32,7 +32,7 @@ class RequestOutcome:
 
 
 def record(engine: Engine, source: str, requests: list[RequestOutcome], now: datetime) -> None:
-    """Keep how requests ended, each in the place of the symbol's request before."""
+    """Record how requests ended, replacing the previous request of each symbol."""
     if not requests:
         return
     moment = now.astimezone(UTC).replace(tzinfo=None)
@@ -54,7 +54,7 @@ def record(engine: Engine, source: str, requests: list[RequestOutcome], now: dat
 
 
 def last_requests(engine: Engine, source: str, symbols: tuple[str, ...]) -> dict[str, RequestOutcome]:
-    """Return the last request for each of the symbols that were ever asked for."""
+    """Return the last request for each of the symbols that were ever requested."""
     columns = coverage.c
     found = {}
     with reading(engine) as connection:
@@ -74,7 +74,7 @@ def last_requests(engine: Engine, source: str, symbols: tuple[str, ...]) -> dict
 
 
 def record_missing(engine: Engine, source: str, requests: Iterable[RequestOutcome], now: datetime) -> None:
-    """Keep which sessions a run goes on without: those of the requests that are not complete."""
+    """Record the sessions that a run proceeds without: those of the incomplete requests."""
     moment = now.astimezone(UTC).replace(tzinfo=None)
     rows = [
         {
@@ -96,7 +96,7 @@ def record_missing(engine: Engine, source: str, requests: Iterable[RequestOutcom
 def missed(
     connection: Connection, source: str, last_of: Mapping[str, date], by: datetime | None = None
 ) -> dict[str, str]:
-    """Return the reason for each of the symbols whose last session a run went on without, up to `by` (aware)."""
+    """Return the reason for each symbol whose last session was missing when a run proceeded, up to `by` (aware)."""
     columns = misses.c
     query = select(columns.symbol, columns.session, columns.detail).where(columns.source == source)
     if by is not None:

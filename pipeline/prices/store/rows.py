@@ -1,4 +1,4 @@
-"""Bars as the database has them: numbers by series, day and batch, in order. What `store` and `asof` have in common.
+"""Bars in the form of the database: numbers by series, day and batch, sorted. Shared by `writer` and `asof`.
 
 Legend: N rows, V values of a bar.
 """
@@ -96,13 +96,13 @@ def from_numbers(numbers: Floats) -> Rows:
 
 
 def heads_of(table: pa.Table) -> tuple[Ints, Ints, Ints]:
-    """Return series, days and batches of a table that came of `query_of`, (N,) each."""
+    """Return series, days and batches of a table read by `query_of`, (N,) each."""
     series_N, days_N, batch_N = (table.column(at).to_numpy().astype(np.int64, copy=False) for at in range(3))
     return series_N, days_N, batch_N
 
 
 def from_table(table: pa.Table) -> Rows:
-    """Return the rows of a table that came of `query_of`."""
+    """Return the rows of a table read by `query_of`."""
     heads = heads_of(table)
     values_VN = np.empty((len(VALUES), table.num_rows))
     for at in range(len(VALUES)):
@@ -111,7 +111,7 @@ def from_table(table: pa.Table) -> Rows:
 
 
 def framed(parts: Sequence[Rows], names: Mapping[int, tuple[str, str]]) -> pd.DataFrame:
-    """Return rows as `frames` has them; `names` gives symbol and currency of each series."""
+    """Return rows with columns as in `pipeline.prices.bars`; `names` gives symbol and currency of each series."""
     series_N = np.concatenate([part.series_N for part in parts]) if parts else np.empty(0, np.int64)
     days_N = np.concatenate([part.days_N for part in parts]) if parts else np.empty(0, np.int64)
     values_NV = np.concatenate([part.values_NV for part in parts]) if parts else np.empty((0, len(VALUES)))

@@ -17,7 +17,7 @@ from pipeline.prices.store.rows import SCHEMA
 from pipeline.storage.atomic_files import name_aside, only_writer, remove_stale_files, settle, sha256_file
 
 _ROWS_IN_GROUP = 1 << 20
-# Prices hardly ever repeat, so that a dictionary of them is work for nothing; the bytes of many floats put together by
+# Prices almost never repeat, so a dictionary would not pay off; the bytes of many floats grouped by
 # their place compress better, in half the time.
 _FLOATS = ["open", "high", "low", "close", "volume"]
 _ENCODING = {
@@ -31,7 +31,7 @@ _ENCODING = {
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """Where a snapshot can be read and the SHA-256 of its bytes."""
+    """The location of a snapshot and its SHA-256."""
 
     path: Path
     digest: str
@@ -39,7 +39,7 @@ class Snapshot:
 
 
 def write_snapshot(tables: Iterable[pa.Table], as_of: date, folder: Path) -> Snapshot:
-    """Write bars below `folder` and return where. The same bars a second time write nothing.
+    """Write bars below `folder` and return where. Idempotent.
 
     `tables` have the columns of `frames`, sorted by symbol and session from the first to the last; each is let go
     before the next is taken. Raises StoreError where the disk does not take it; what was there stays.
@@ -69,13 +69,15 @@ def _write(tables: Iterable[pa.Table], place: Path) -> Snapshot:
 
 
 def read_snapshot(snapshot: Snapshot) -> pd.DataFrame:
-    """Return the bars of a snapshot, as in `frames`.
+    """Return the bars of a snapshot, columns as in `pipeline.prices.bars`.
 
     Raises MissingStep where the file is gone, CorruptFile where it is not what was written.
     """
     if not snapshot.path.is_file():
         raise MissingStep(f"the snapshot {snapshot.path} is gone; run ingest and snapshot for its session again")
     if sha256_file(snapshot.path) != snapshot.digest:
-        raise CorruptFile(f"the snapshot {snapshot.path} is not what was written; delete it and run its session again")
+        raise CorruptFile(
+            f"the snapshot {snapshot.path} is damaged (its SHA-256 differs); delete it and run its session again"
+        )
     bars: pd.DataFrame = pq.read_table(snapshot.path).to_pandas()
     return bars.assign(session=pd.to_datetime(bars["session"]).astype("datetime64[s]"))

@@ -1,4 +1,4 @@
-"""Writing bars: append-only and bitemporal. A correction is a new row of a later batch, never an update.
+"""Writes of bars: append-only and bitemporal. A correction is a new row of a later batch, never an update.
 
 A symbol's prices on one scale and in one currency are a series. Where a vendor rewrites a whole history (a split), or
 changes the currency, the symbol begins a new generation of its series in one transaction; `asof` reads one generation
@@ -27,7 +27,7 @@ from pipeline.prices.store.rows import date_of, days_of, framed, from_numbers, f
 
 Mask = NDArray[np.bool_]
 
-# Adjusted floats jitter at 1e-7 from one download to the next; a revision is more than that.
+# Adjusted floats jitter by 1e-7 between downloads; a revision is larger.
 SAME = 1e-6
 _CLOSE_TO_NOTHING = 1e-9
 
@@ -54,7 +54,7 @@ class Series:
 
 
 class PriceStore:
-    """The bars of one source. Several processes may use it at once: a writer waits for the one before it."""
+    """The bars of one source. Several processes may use it concurrently; writers are serialised."""
 
     def __init__(self, engine: Engine, source: str) -> None:
         self.engine = engine
@@ -69,7 +69,7 @@ class PriceStore:
         rewritten: frozenset[str] = frozenset(),
         seen: Mapping[str, Series] | None = None,
     ) -> Appended:
-        """Store what `checked` says that is not stored yet, all of it or nothing. Doing it again changes nothing.
+        """Store the new and changed bars of `checked`, all or nothing. Idempotent.
 
         `known_at` is aware: when the bars became known here. The symbols of `rewritten` begin a new generation; what
         `checked` keeps of them is their whole history. `bases` says what a symbol's prices are. `seen` are the
@@ -147,7 +147,7 @@ class PriceStore:
         return found
 
     def _not_before_the_last(self, connection: Connection, known_at: datetime) -> datetime:
-        """A revision never becomes known before what it revises, whatever the clocks say."""
+        """Return `known_at`, or the time of the last batch if that is later: clocks may disagree."""
         moment = known_at.astimezone(UTC).replace(tzinfo=None)
         last = connection.execute(select(func.max(batches.c.known_at)).where(batches.c.source == self.source)).scalar()
         return moment if last is None else max(moment, last)
@@ -160,7 +160,7 @@ class PriceStore:
             return
         for symbol, one in current.items():
             if symbol not in rewritten and seen.get(symbol) != one:
-                raise Overtaken(f"{symbol}: another process stored its history anew meanwhile; take it in again")
+                raise Overtaken(f"{symbol}: another process replaced its history in the meantime; ingest it again")
 
     def _really_rewritten(
         self, connection: Connection, kept: pd.DataFrame, current: Mapping[str, Series], rewritten: frozenset[str]
@@ -206,7 +206,7 @@ class PriceStore:
 
 
 def differs(values_NV: NDArray[np.float64], stored_NV: NDArray[np.float64]) -> Mask:
-    """Return where one bar says something else than another, beyond the jitter of adjusted floats."""
+    """Return where bars differ by more than the jitter of adjusted floats."""
     same = np.asarray(np.isclose(values_NV, stored_NV, rtol=SAME, atol=_CLOSE_TO_NOTHING)).all(axis=1)
     return np.asarray(~same)
 
@@ -232,7 +232,7 @@ def _news(connection: Connection, kept: pd.DataFrame, current: Mapping[str, Seri
 
 
 def _with_warnings(checked: Checked) -> pd.DataFrame:
-    """Return the bars to keep, each with the first rule that asked a question about it."""
+    """Return the accepted bars, each with the first rule that raised a warning about it."""
     asked = checked.verdicts[checked.verdicts["verdict"] == "warn"].drop_duplicates(["symbol", "session"])
     if asked.empty:
         return checked.kept.assign(warning=None)

@@ -1,4 +1,4 @@
-"""Taking prices in: what is asked for, what the overlap decides, what is believed, how an interrupted load goes on."""
+"""Ingestion: what is requested, how the overlap is reconciled, what is accepted, how an interrupted load resumes."""
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -194,7 +194,7 @@ def test_a_rate_limit_stops_asking_and_keeps_what_came(store: PriceStore, source
     with pytest.raises(RateLimited, match="1 of 2"):
         ask(store, source, MONDAY, last_try=False)
     pd.testing.assert_frame_equal(known(store, MONDAY), truth(source, MONDAY))
-    taken = ask(store, source, MONDAY)  # the last try goes on without it
+    taken = ask(store, source, MONDAY)  # the last try proceeds without it
     assert [one.outcome for one in taken.requests] == ["failed"]
 
 

@@ -1,4 +1,4 @@
-"""What stands beside a bar: known bars, other symbols, the order of rows."""
+"""The context of a bar: known bars, other symbols, the order of rows."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""One bad bar is held back alone: the good bars before and after it are believed, wherever it stands."""
+"""One bad bar is held back alone: the good bars before and after it are accepted, wherever it is."""
 
 from collections.abc import Callable
 from functools import cache

@@ -1,4 +1,4 @@
-"""Quality, store and snapshot: what is believed, what was known when, and the digest that says so."""
+"""Quality, store and snapshot: what is accepted, what was known when, and the digest of a snapshot."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path

@@ -17,7 +17,7 @@ def upgrade() -> None:
         sa.Column("known_at", sa.DateTime(), nullable=False, comment="UTC"),
         sa.Column("rows", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
-        comment="one row for each ingestion that brought something new",
+        comment="one row per ingestion that changed something",
     )
     op.create_table(
         "forecasts",
@@ -26,13 +26,13 @@ def upgrade() -> None:
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("model_version", sa.String(length=64), nullable=False),
         sa.Column("model", sa.String(length=32), nullable=False),
-        sa.Column("role", sa.String(length=16), nullable=False, comment="published, or baseline beside it"),
+        sa.Column("role", sa.String(length=16), nullable=False, comment="published, or baseline"),
         sa.Column("target_session", sa.Date(), nullable=False),
         sa.Column("last_close", sa.Float(), nullable=False),
         sa.Column("quantiles", sa.Text(), nullable=False, comment="level to price, as JSON"),
         sa.Column("run_key", sa.String(length=250), nullable=False),
         sa.PrimaryKeyConstraint("symbol", "as_of", "step", "model_version", name=op.f("pk_forecasts")),
-        comment="every forecast that was published, and the baseline beside it",
+        comment="every published forecast, and its baseline",
     )
     op.create_index("ix_forecasts_target_session", "forecasts", ["target_session"], unique=False)
     op.create_table(
@@ -44,10 +44,10 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String(length=16), nullable=False, comment="quarantine or reject"),
         sa.Column("rule", sa.String(length=32), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("bar", sa.Text(), nullable=False, comment="the bar as it came, as JSON"),
+        sa.Column("bar", sa.Text(), nullable=False, comment="the bar as received, as JSON"),
         sa.Column("source", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
-        comment="bars that were held back, and why",
+        comment="bars that were held back, with the reason",
     )
     op.create_index("ix_quarantine_symbol", "quarantine", ["symbol", "session"], unique=False)
     op.create_table(
@@ -57,13 +57,13 @@ def upgrade() -> None:
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("model_version", sa.String(length=64), nullable=False),
         sa.Column("scored_as_of", sa.Date(), nullable=False, comment="the session of the run that scored it"),
-        sa.Column("close", sa.Float(), nullable=False, comment="what came, on the scale of last_close"),
+        sa.Column("close", sa.Float(), nullable=False, comment="the outcome, on the scale of last_close"),
         sa.Column("crps_bp", sa.Float(), nullable=False),
         sa.Column("inside_50", sa.Integer(), nullable=False),
         sa.Column("inside_80", sa.Integer(), nullable=False),
         sa.Column("inside_90", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("symbol", "as_of", "step", "model_version", name=op.f("pk_scores")),
-        comment="published forecasts against what came",
+        comment="published forecasts and their outcome",
     )
     op.create_table(
         "bars",
@@ -87,7 +87,7 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String(length=16), nullable=False, comment="accept or warn"),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_bars_batch_id")),
         sa.PrimaryKeyConstraint("source", "symbol", "session", "known_at", name=op.f("pk_bars")),
-        comment="the prices the pipeline believes",
+        comment="accepted prices",
     )
 
 

@@ -28,7 +28,7 @@ def _make_series() -> None:
         sa.Column("source", sa.String(length=32), nullable=False),
         sa.Column("symbol", sa.String(length=20), nullable=False),
         sa.Column(
-            "generation", sa.Integer(), nullable=False, comment="1, and one more each time the history was rewritten"
+            "generation", sa.Integer(), nullable=False, comment="1, incremented whenever the history was rewritten"
         ),
         sa.Column("basis", sa.String(length=16), nullable=False, comment="raw, split_adjusted or as_given"),
         sa.Column("currency", sa.String(length=8), nullable=False),
@@ -63,9 +63,9 @@ def _make_bars() -> None:
             "dividend", sa.Float(), nullable=False, comment="paid per share on the ex-date, in the price's currency"
         ),
         sa.Column("split_ratio", sa.Float(), nullable=False, comment="new shares for one old; 1 on all other days"),
-        sa.Column("warning", sa.String(length=32), comment="the rule that asked a question; none for most"),
+        sa.Column("warning", sa.String(length=32), comment="the rule that raised a warning, if any"),
         sa.PrimaryKeyConstraint("series_id", "session", "batch_id", name=op.f("pk_bars")),
-        comment="the prices the pipeline believes",
+        comment="accepted prices",
         sqlite_with_rowid=False,
     )
     day = _as_day("b.session")
@@ -99,10 +99,10 @@ def _remake_quarantine() -> None:
         sa.Column("verdict", sa.String(length=16), nullable=False, comment="quarantine or reject"),
         sa.Column("rule", sa.String(length=32), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("bar", sa.Text(), nullable=False, comment="the bar as it came, as JSON"),
+        sa.Column("bar", sa.Text(), nullable=False, comment="the bar as received, as JSON"),
         sa.Column("source", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
-        comment="bars that were held back, and why",
+        comment="bars that were held back, with the reason",
     )
     names = "symbol, known_at, verdict, rule, detail, bar, source"
     op.execute(f"INSERT INTO quarantine ({names}, session) SELECT {names}, {_as_day('session')} FROM quarantine_0001")
@@ -120,7 +120,7 @@ def _make_decisions() -> None:
         sa.Column("note", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["quarantine_id"], ["quarantine.id"], name=op.f("fk_decisions_quarantine_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decisions")),
-        comment="what a person said of a quarantined bar; the last word counts",
+        comment="decisions on quarantined bars; the last one counts",
     )
     op.create_index("ix_decisions_quarantine_id", "decisions", ["quarantine_id"])
 
@@ -131,7 +131,7 @@ def _make_coverage() -> None:
         sa.Column("source", sa.String(length=32), nullable=False),
         sa.Column("symbol", sa.String(length=20), nullable=False),
         sa.Column("asked_at", sa.DateTime(), nullable=False, comment="UTC"),
-        sa.Column("through", DAY, nullable=False, comment="the last session asked for"),
+        sa.Column("through", DAY, nullable=False, comment="the last session requested"),
         sa.Column("outcome", sa.String(length=16), nullable=False, comment="see pipeline.prices.store.request_log"),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("source", "symbol", name=op.f("pk_coverage")),

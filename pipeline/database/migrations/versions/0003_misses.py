@@ -1,4 +1,4 @@
-"""What a run went on without, the batch before a bar was held back, and an index of the bars with a warning."""
+"""Sessions missing when a run proceeded, the batch before a bar was held back, and an index of bars with a warning."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,12 +17,12 @@ def upgrade() -> None:
         "misses",
         sa.Column("source", sa.String(length=32), nullable=False),
         sa.Column("symbol", sa.String(length=20), nullable=False),
-        sa.Column("session", DAY, nullable=False, comment="the last session asked for"),
+        sa.Column("session", DAY, nullable=False, comment="the last session requested"),
         sa.Column("asked_at", sa.DateTime(), nullable=False, comment="UTC"),
         sa.Column("outcome", sa.String(length=16), nullable=False, comment="see pipeline.prices.store.request_log"),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("source", "symbol", "session", "asked_at", name=op.f("pk_misses")),
-        comment="sessions that a run went on without, symbol by symbol",
+        comment="sessions that were missing when a run proceeded, by symbol",
     )
     column = sa.Column("batch_id", ID, nullable=False, server_default="0", comment="the last batch before it was held")
     op.add_column("quarantine", column)

@@ -36,7 +36,7 @@ def _make_forecasts() -> None:
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("model_version", sa.String(length=64), nullable=False),
         sa.Column("model", sa.String(length=32), nullable=False),
-        sa.Column("role", sa.String(length=16), nullable=False, comment="published, or baseline beside it"),
+        sa.Column("role", sa.String(length=16), nullable=False, comment="published, or baseline"),
         sa.Column("target_session", sa.Date(), nullable=False),
         sa.Column("last_close", sa.Float(), nullable=False),
         sa.Column("quantiles", sa.Text(), nullable=False, comment="level to price, as JSON"),
@@ -64,7 +64,7 @@ def _make_forecasts() -> None:
             comment="of a trial; empty: the standing one",
         ),
         sa.PrimaryKeyConstraint(*KEY, "run_key", name=op.f("pk_forecasts")),
-        comment="every forecast that was published, and the baseline beside it",
+        comment="every published forecast, and its baseline",
     )
     names = ", ".join(
         (*KEY, "model", "role", "target_session", "last_close", "quantiles", "run_key", "source", "published_at")
@@ -81,13 +81,13 @@ def _make_scores() -> None:
         sa.Column("model_version", sa.String(length=64), nullable=False),
         sa.Column("run_key", sa.String(length=250), nullable=False, comment="as in forecasts"),
         sa.Column("scored_as_of", sa.Date(), nullable=False, comment="the session of the run that scored it"),
-        sa.Column("close", sa.Float(), nullable=False, comment="what came, on the scale of last_close"),
+        sa.Column("close", sa.Float(), nullable=False, comment="the outcome, on the scale of last_close"),
         sa.Column("crps_bp", sa.Float(), nullable=False),
         sa.Column("inside_50", sa.Integer(), nullable=False),
         sa.Column("inside_80", sa.Integer(), nullable=False),
         sa.Column("inside_90", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint(*KEY, "run_key", name=op.f("pk_scores")),
-        comment="published forecasts against what came",
+        comment="published forecasts and their outcome",
     )
     kept = ("scored_as_of", "close", "crps_bp", "inside_50", "inside_80", "inside_90")
     names = ", ".join((*KEY, *kept))

@@ -14,7 +14,7 @@ refused. Nothing is guessed cell by cell. One subject a file:
     date_formats.py the formats, and the text each of them reads
     stamps.py       time zones: from a moment to the market's date
     years.py        mistyped years
-    numbers.py      columns of numbers, each by one decimal sign
+    numbers.py      columns of numbers, each by one decimal separator
     evidence.py     what the cells of a column tell about that sign
     cells.py        one cell: separators, currency, suffix
     wide.py         symbols side by side, as yfinance writes them

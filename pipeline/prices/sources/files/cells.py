@@ -1,4 +1,4 @@
-"""One cell as a number, where the decimal sign is known or the cell itself shows it."""
+"""One cell as a number, where the decimal separator is known or the cell itself shows it."""
 
 import re
 
@@ -21,7 +21,7 @@ _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 
 
 def number_of(text: str, sign: str) -> float | None:
-    """Return the number that a cell is where `sign` is the decimal sign, None where it is none.
+    """Return the number that a cell is where `sign` is the decimal separator, None where it is none.
 
     Without a sign only cells are read in which `.` and `,` can be nothing else.
     """
@@ -82,7 +82,7 @@ def _power(text: str) -> int:
 
 
 def own_sign(number: str) -> str:
-    """Return the decimal sign that a number without a suffix shows by itself, or nothing where it does not."""
+    """Return the decimal separator that a number without a suffix shows by itself, or nothing where it does not."""
     points, commas = number.count("."), number.count(",")
     if not points + commas:
         return "."

@@ -57,7 +57,8 @@ def apply_actions(part: pd.DataFrame) -> pd.DataFrame:
     """
     part = part.sort_values("session", kind="stable")
     close = part["close"].to_numpy(float)
-    split_ratio, evidence = np.ones(len(part)), {}
+    split_ratio = np.ones(len(part))
+    evidence: dict[str, NDArray[np.float64]] = {}
     if "splits" in part:
         split_ratio = listed_splits(part)
         if splits_already_applied(close, split_ratio):

@@ -1,4 +1,4 @@
-"""What the cells of a column tell about its decimal sign."""
+"""What the cells of a column tell about its decimal separator."""
 
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ class Evidence:
 
     @property
     def sign(self) -> str | None:
-        """The decimal sign; None where no cell shows any, empty where they contradict each other."""
+        """The decimal separator; None where no cell shows any, empty where they contradict each other."""
         points, commas = self.told["."], self.told[","]
         if not points + commas:
             return None

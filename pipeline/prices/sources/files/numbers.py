@@ -1,6 +1,6 @@
 """Columns of numbers as people and vendors write them, read by one convention for the column or not at all.
 
-Which of `.` and `,` is the decimal sign is told by the cells in which it can be only one of them: first of the column,
+Which of `.` and `,` is the decimal separator follows from the cells that allow only one of them: first of the column,
 then of the file. Where nothing tells, the file is refused: `1.234` is either of two numbers.
 """
 
@@ -42,7 +42,7 @@ class _Column:
 def parse_numbers(
     name: str, columns: Mapping[str, pa.ChunkedArray], decimal: Decimal, *, points_are_decimal: bool = False
 ) -> Numbers:
-    """Return the columns as numbers. Raises BadFile where the decimal sign of one cannot be told."""
+    """Return the columns as numbers. Raises BadFile where the decimal separator of one cannot be told."""
     read = {title: _column(name, title, column) for title, column in columns.items()}
     file = Evidence()
     for one in read.values():
@@ -101,7 +101,7 @@ def _typed(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
 
 
 def _decimal_sign(name: str, title: str, own: Evidence, file: Evidence, decimal: Decimal) -> str:
-    """Return the decimal sign of a column, or nothing where only cells that tell by themselves can be read."""
+    """Return the decimal separator of a column, or nothing where only cells that tell by themselves can be read."""
     if decimal:
         return "." if decimal == "point" else ","
     for sign in (own.sign, file.sign):
@@ -109,13 +109,13 @@ def _decimal_sign(name: str, title: str, own: Evidence, file: Evidence, decimal:
             return sign
     if not own.doubtful:
         return "."
-    if own.ungrouped or file.ungrouped:  # thousands are not separated, so the one sign there is the decimal sign
+    if own.ungrouped or file.ungrouped:  # thousands are not separated, so the one sign there is the decimal separator
         return "," if "," in own.doubtful else "."
     sign = "," if "," in own.doubtful else "."
     digits = re.sub(r"\D", "", own.doubtful)
     raise BadFile(
         f"{name}: column {title}: {own.doubtful!r} is {own.doubtful.replace(',', '.')} or {digits}, and no cell tells "
-        f"whether {sign!r} is the decimal sign; set {SETTING} to point or comma"
+        f"whether {sign!r} is the decimal separator; set {SETTING} to point or comma"
     )
 
 

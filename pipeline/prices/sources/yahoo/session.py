@@ -1,7 +1,7 @@
-"""The wire to Yahoo: the session that yfinance is given, and the folder that it may write to.
+"""The HTTP session that yfinance is given, and the folder that it may write to.
 
-yfinance tells an outage, a delisting and a typing error apart only in part, so the session keeps the last exchange
-about prices for whoever has to judge. What it means is decided in `yahoo`.
+yfinance only partly distinguishes an outage, a delisting and a misspelt symbol, so the session keeps the last exchange
+about prices. `yahoo_source` decides what it means.
 """
 
 import atexit
@@ -30,13 +30,13 @@ _ODD = re.compile(r"[\x00-\x20\x7f\\]")
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request about prices and what came back: a status and a text, the failure in words, or a refused redirect."""
+    """One request for prices and its outcome: a status and a text, a failure in words, or a refused redirect."""
 
     status: int = 0
     text: str = ""
     retry_after: float = 0.0
     failure: str = ""
-    redirect: str = ""  # where it would have led, on a host that prices are not taken from
+    redirect: str = ""  # its target, on a host that is not trusted
 
     @cached_property
     def chart(self) -> dict[str, Any]:
@@ -58,20 +58,20 @@ class Exchange:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The one series that was asked for; empty if there is none."""
+        """The requested series; empty if there is none."""
         results = self.chart.get("result")
         first = results[0] if isinstance(results, list) and results else None
         return first if isinstance(first, dict) else {}
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What Yahoo says about the series: symbol, currency, time zone."""
+        """The metadata of the series: symbol, currency, time zone."""
         meta = self.result.get("meta")
         return meta if isinstance(meta, dict) else {}
 
 
 class ForeignRedirect(Exception):
-    """An answer leads to a host that prices are not taken from; it was not followed."""
+    """A redirect to a host that is not trusted for prices; it was not followed."""
 
 
 NOTHING = Exchange(failure="nothing was asked")
@@ -90,11 +90,11 @@ class YahooSession(requests.Session[requests.Response]):
         self.last = NOTHING
 
     def forget(self) -> None:
-        """Forget the last exchange, before the next question."""
+        """Forget the last exchange, before the next request."""
         self.last = NOTHING
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
-        """Send a request as the session would, and keep it if it was about prices."""
+        """Send a request, and keep the exchange if it was for prices."""
         given = kwargs.get("timeout")
         kwargs["timeout"] = min(given, self.limit) if isinstance(given, (int, float)) else self.limit
         about_prices = urlsplit(url).path.startswith(CHART_PATH)
@@ -112,7 +112,7 @@ class YahooSession(requests.Session[requests.Response]):
         return response
 
     def _follow(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
-        """Send a request and those that its answer leads to, as a browser would; raises ForeignRedirect."""
+        """Send a request and follow its redirects; raises ForeignRedirect."""
         follows = kwargs.get("allow_redirects") is not False
         kwargs["allow_redirects"] = False
         for _ in range(MOST_REDIRECTS + 1):
@@ -130,7 +130,7 @@ class YahooSession(requests.Session[requests.Response]):
         raise requests.exceptions.TooManyRedirects(f"more than {MOST_REDIRECTS} redirects")
 
     def _is_ours(self, came_from: str, url: str) -> bool:
-        """Whether a redirect stays where prices are taken from; an upgrade to HTTPS does."""
+        """Whether a redirect stays on the trusted host; an upgrade to HTTPS does."""
         if _ODD.search(url) or "@" in urlsplit(url).netloc:  # which two parsers may read as two hosts
             return False
         if not self.base_url:
@@ -170,24 +170,24 @@ def _seconds_to_wait(headers: Any) -> float:
 
 
 def own_cache(home: Path) -> Path:
-    """Return this process's own folder for yfinance's files, which do not bear two writers; it goes when we do."""
-    return _own_cache(home / "yfinance", os.getpid())  # the id is an argument: a forked child needs one of its own
+    """Return a folder of this process for the files of yfinance, which allow one writer; it is removed at exit."""
+    return _own_cache(home / "yfinance", os.getpid())  # the id is an argument: a forked child needs another folder
 
 
 @cache
 def _own_cache(parent: Path, pid: int) -> Path:
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())  # a shared home is used by several machines
-    for litter in parent.glob(f"worker-{host}-*"):
-        number = litter.name.rpartition("-")[2]
+    for stale in parent.glob(f"worker-{host}-*"):
+        number = stale.name.rpartition("-")[2]
         if number.isdigit() and (int(number) == pid or not _is_alive(int(number))):
-            shutil.rmtree(litter, ignore_errors=True)
+            shutil.rmtree(stale, ignore_errors=True)
     folder = parent / f"worker-{host}-{pid}"
     atexit.register(_remove, folder, pid)
     return folder
 
 
 def _remove(folder: Path, pid: int) -> None:
-    if os.getpid() == pid:  # a child that inherited this must leave its parent's folder
+    if os.getpid() == pid:  # a forked child must not remove the folder of its parent
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -196,6 +196,6 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's, so it lives
+    except PermissionError:  # a process of another user, so it is alive
         return True
     return True

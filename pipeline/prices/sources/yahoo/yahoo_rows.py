@@ -1,4 +1,4 @@
-"""What yfinance returns, as rows of `frames`, with what it silently drops or moves put right from the raw answer."""
+"""Rows from the output of yfinance, with what it silently drops or moves restored from the raw answer."""
 
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,12 @@ _NAMES = {
     "Adj Close": "adjusted_close",
     "Capital Gains": "capital_gain",
 }
-# Columns, their events in Yahoo's answer, and what stands where there is none.
+# Columns, their events in Yahoo's answer, and the value where there is none.
 _EVENTS = (("dividend", "dividends", 0.0), ("listed_split", "splits", 1.0), ("capital_gain", "capitalGains", 0.0))
 
 
 def rows_of(history: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
-    """Return yfinance's table with the columns of `frames`: the session is the date where the exchange stands."""
+    """Return yfinance's table with the columns of `prices.bars`; the session is the local date of the exchange."""
     rows = history.rename(columns=_NAMES)
     rows = rows[[name for name in _NAMES.values() if name in rows]]
     sessions = pd.DatetimeIndex(history.index).tz_localize(None).normalize().astype("datetime64[s]")
@@ -35,7 +35,7 @@ def rows_of(history: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
 
 
 def _on_their_days(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
-    """Return `rows` with each event on its own day, or nowhere: yfinance moves those whose session has no bar."""
+    """Return `rows` with each event on its own day or dropped: yfinance moves those whose session has no bar."""
     events = exchange.result.get("events") or {}
     for name, kind, nothing in _EVENTS:
         stamps = [event["date"] for event in (events.get(kind) or {}).values()]
@@ -46,7 +46,7 @@ def _on_their_days(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
 
 
 def _contradicted(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
-    """Return the rows that yfinance dropped because their session had one already, with other prices.
+    """Return the rows that yfinance dropped because their session already had one, with other prices.
 
     The last session is left out: while a day is young Yahoo lists it twice, and yfinance keeps the later row.
     """
@@ -62,16 +62,16 @@ def _contradicted(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
 
 
 def _local_days(stamps: list[int], exchange: "Exchange") -> pd.DatetimeIndex:
-    """Return the days, where the exchange stands, of stamps in seconds."""
+    """Return the local days of the exchange for timestamps in seconds."""
     local = pd.to_datetime(stamps, unit="s", utc=True).tz_convert(exchange.meta["exchangeTimezoneName"])
     local = local.tz_localize(None)
-    late = (local.minute == 0) & (local.hour >= 22)  # midnight, by an old rule for summer time: yfinance mends it too
+    late = (local.minute == 0) & (local.hour >= 22)  # midnight under an old daylight-saving rule
     days = (local + pd.to_timedelta(late * 2, unit="h")).normalize()
     return pd.DatetimeIndex(days.astype("datetime64[s]"))
 
 
 def without_padding(rows: pd.DataFrame, sessions: Sessions) -> pd.DataFrame:
-    """Return `rows` without those that have no price and fall on no session: Yahoo pads some holidays with nulls."""
+    """Return `rows` without those that have no price and are not on a session: Yahoo pads some holidays with nulls."""
     empty = rows[PRICES].isna().all(axis=1)
     off = [not sessions.is_session(stamp.date()) for stamp in rows.loc[empty, "session"]]
     return rows.drop(index=rows.index[empty][off])

@@ -30,11 +30,11 @@ from pipeline.prices.sources.yahoo.yahoo_rows import rows_of, without_padding
 if TYPE_CHECKING:
     from pipeline.prices.sources.yahoo.session import Exchange, YahooSession
 
-# No calendar goes further back, and what no calendar knows cannot be checked for gaps.
+# No calendar goes further back, and earlier bars could not be checked for gaps.
 _BEGINNING = date.fromisoformat(FIRST_DAY)
-# yfinance takes these for an ISIN, searches for it, and goes on with whatever symbol it finds.
+# yfinance treats these as an ISIN, searches for it, and uses any symbol that it finds.
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
-# 999 is what Yahoo's front servers answer to clients that ask too much.
+# 999 is the status of Yahoo's front servers for clients that send too many requests.
 _TOO_MANY = (429, 999)
 
 
@@ -71,7 +71,7 @@ class YahooSource:
         raise BadSetting("the source `yahoo` needs PIPELINE_SYMBOLS (or --symbols), such as AAPL,MSFT,BP.L,^GSPC")
 
     def require(self, symbols: tuple[str, ...]) -> None:
-        """Raise BadSymbol for what cannot be a symbol of Yahoo's; whether Yahoo has one is known once it is asked."""
+        """Raise BadSymbol for what cannot be a symbol of Yahoo; whether Yahoo has it is only known after a request."""
         for symbol in symbols:
             _checked(symbol)
 
@@ -80,7 +80,7 @@ class YahooSource:
         return None
 
     def last_session(self) -> date | None:
-        """Return None: it goes on."""
+        """Return None: it continues."""
         return None
 
     def basis(self, symbol: str) -> Basis:  # noqa: ARG002 - it is the same for all
@@ -88,15 +88,15 @@ class YahooSource:
         return "split_adjusted"
 
     def description(self, last: date | None = None) -> str:  # noqa: ARG002  it never changes
-        """Return how its prices are understood."""
+        """Return how the prices are interpreted."""
         return "Yahoo, split-adjusted prices, dividends and splits as listed"
 
     def bars(self, symbols: tuple[str, ...], last: date, first: date | None = None) -> pd.DataFrame:
         """Return the bars of `symbols` from `first` (or 1990) to `last`, none of a session that is not complete.
 
-        Prices may be NaN, sessions may be missing, and two rows may share one: that is for `quality` to judge. Notes,
+        Prices may be NaN, sessions may be missing, and two rows may share one: `quality` checks that. Notes,
         in `attrs`, name the symbols whose currency is not what is usual in their market.
-        Raises BadSymbol before anything is asked; then, for the first symbol that fails, UnknownSymbol, NoData,
+        Raises BadSymbol before the first request; then, for the first symbol that fails, UnknownSymbol, NoData,
         RateLimited or BadUpstream.
         """
         names = [_checked(symbol) for symbol in symbols]
@@ -109,7 +109,7 @@ class YahooSource:
         return bars
 
     def _odd_currency(self, symbol: str, currency: str) -> Note | None:
-        """A fund in London may well be in dollars: said, since a switch between pence and pounds looks the same."""
+        """Return a note on an unusual currency: a dollar fund in London, or pence and pounds swapped."""
         usual = self.settings.clock.market_of(symbol).currency
         if not usual or currency == usual:
             return None
@@ -128,14 +128,14 @@ class YahooSource:
         return rows.assign(symbol=symbol)
 
     def _ask(self, symbol: str, first: date, last: date) -> pd.DataFrame:
-        """Return one symbol's rows from one question; raises Failed, UnknownSymbol or NoData."""
+        """Return one symbol's rows from one request; raises Failed, UnknownSymbol or NoData."""
         yf = _yfinance(self.settings)
         session = self._open_session()
-        yf.data.YfData.cache_get.cache_clear()  # else a bad answer about past days is given again, without asking
+        yf.data.YfData.cache_get.cache_clear()  # otherwise a bad answer about past days is repeated without a request
         session.forget()
         try:
             rows = rows_of(_history(yf, session, symbol, first, last), session.last)
-        except Exception as error:  # yfinance raises whatever its parts raise: KeyError, CurlError, …
+        except Exception as error:  # yfinance lets any error of its parts pass: KeyError, CurlError, …
             raise _verdict(symbol, first, last, session.last, error) from error
         if misfit := _misfit(symbol, session.last):
             raise Failed(BadUpstream(misfit))
@@ -154,12 +154,12 @@ class YahooSource:
 
 def _history(yf: Any, session: "YahooSession", symbol: str, first: date, last: date) -> pd.DataFrame:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some twenty deprecations a call, none of them ours
+        warnings.simplefilter("ignore")  # about twenty deprecations per call, none of them ours
         history: pd.DataFrame = yf.Ticker(symbol, session=session).history(
             start=first,
             end=last + timedelta(days=1),  # exclusive
             interval="1d",
-            # Defaults have changed before, so each is said.
+            # Defaults have changed before, so each is explicit.
             auto_adjust=False,
             back_adjust=False,
             actions=True,
@@ -182,7 +182,7 @@ def _checked(text: str) -> str:
 
 
 def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: Exception) -> Exception:
-    """Return what a failure means, by the last exchange on the session: Failed where asking again may help."""
+    """Return the error for a failure, from the last exchange of the session: Failed if a retry may help."""
     if exchange.redirect:
         return BadUpstream(
             f"{symbol}: the answer is a redirect to {exchange.redirect}, which is not followed: prices are taken from "
@@ -196,7 +196,7 @@ def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: 
         too_many = f"{symbol}: Yahoo answers {exchange.status}, too many requests"
         return Failed(RateLimited(too_many), exchange.retry_after)
     code, description = exchange.complaint
-    if exchange.status < 500 and (code or description):  # a failing server's word on what exists is not taken
+    if exchange.status < 500 and (code or description):  # a failing server is not trusted about what exists
         return _complaint(symbol, first, last, exchange, code, description)
     if exchange.status == 200 and exchange.meta:
         if misfit := _misfit(symbol, exchange):
@@ -208,7 +208,7 @@ def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: 
 
 
 def _complaint(symbol: str, first: date, last: date, exchange: "Exchange", code: str, description: str) -> Exception:
-    if "doesn't exist for startDate" in description:  # it knows the symbol, and the days lie outside its listing
+    if "doesn't exist for startDate" in description:  # the symbol is known, and the days are outside its listing
         return NoData(_nothing(symbol, first, last))
     if code == "Not Found":
         said = one_line(description or code).rstrip(".")
@@ -218,11 +218,11 @@ def _complaint(symbol: str, first: date, last: date, exchange: "Exchange", code:
 
 
 def _misfit(symbol: str, exchange: "Exchange") -> str:
-    """Return what is wrong with an answer that is not about the symbol, its days, its zone and currency; else ""."""
+    """Return what is wrong with an answer about another symbol or interval, or without zone or currency; else ""."""
     meta = exchange.meta
     if meta.get("symbol") != symbol:
         return f"asked Yahoo for {symbol}, and was answered with {meta.get('symbol')!r}"
-    if meta.get("dataGranularity", "1d") != "1d":  # very long ranges have come back by the month
+    if meta.get("dataGranularity", "1d") != "1d":  # very long ranges have been answered by month
         return f"{symbol}: asked Yahoo for days, and was answered by {meta['dataGranularity']!r}"
     if not isinstance(meta.get("currency"), str) or not meta["currency"]:
         return f"{symbol}: Yahoo does not say in which currency its prices are"
@@ -253,14 +253,14 @@ def _remedy(cause: str) -> str:
 
 
 def _yfinance(settings: Settings) -> Any:
-    """Return yfinance, set up to raise what it meets, to say nothing, and to write where no other process does."""
+    """Return yfinance, configured to raise errors, to print nothing, and to write to a folder of this process."""
     from pipeline.prices.sources.yahoo.session import own_cache
 
     folder = own_cache(settings.home)  # before the import: at exit it goes after yfinance has closed its files
     import yfinance as yf
 
     yf.config.debug.hide_exceptions = False
-    yf.config.network.retries = 0  # one budget, ours
+    yf.config.network.retries = 0  # the retry budget is ours
     logging.getLogger("yfinance").setLevel(logging.CRITICAL)
     _write_to(str(folder))
     return yf
@@ -271,6 +271,6 @@ def _write_to(folder: str) -> None:
     import yfinance as yf
 
     yf.set_tz_cache_location(folder)
-    # What is open already, in a process that was forked from a user of yfinance, would go on in the old folder.
+    # Caches that are open already, in a fork of a process that used yfinance, would stay in the old folder.
     yf.cache._TzCacheManager._tz_cache = None
     yf.cache._CookieCacheManager._Cookie_cache = None

@@ -127,7 +127,7 @@ def _padding(chart: Chart, book: Book, symbol: str, today: date, day: str) -> Ch
 
 
 def _split_today(chart: Chart, book: Book, symbol: str, today: date, ratio: float = 2.0) -> Chart:
-    """Let the last session be the first after a split: the whole history is written anew."""
+    """Let the last session be the first after a split: the whole history is rewritten."""
     names = ["open", "high", "low", "close", "adjclose"]
     bars = chart.bars.assign(**{name: chart.bars[name] / ratio for name in names}, volume=chart.bars["volume"] * ratio)
     split = pd.DataFrame({"stamp": [int(bars["stamp"].iloc[-1])], "ratio": [ratio]})

@@ -50,7 +50,7 @@ class Asked:
 
 @dataclass
 class Fault:
-    """How one symbol (or `*`, each) fails, and for how many more requests; None is for ever."""
+    """How one symbol (or `*`, each) fails, and for how many more requests; None is indefinitely."""
 
     symbol: str
     kind: str
