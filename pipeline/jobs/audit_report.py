@@ -1,4 +1,4 @@
-"""Looking at prices without running anything: the verdicts for a source, what was held back, and a person's say."""
+"""Data quality on request: the verdicts for a source, the quarantined bars, and decisions about them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ from pipeline.storage.documents import to_document
 def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) -> dict[str, Any]:
     """Return the verdicts for a source up to a session, storing nothing.
 
-    `verdicts` lists symbol, session, verdict, rule and detail of every finding; bars without one are accepted and
+    `verdicts` lists symbol, session, verdict, rule and detail of every finding; bars without findings are accepted and
     only counted in `summary`. Rows of a file that belong to no bar have no session. `read_as` in `summary` says in one
-    line how the source was understood.
+    line how the source was read.
     """
     run = plan_run(
         key="audit", now=now, as_of=as_of, interval_end=None, manual=True, overrides=overrides, provenance={}
@@ -51,7 +51,7 @@ def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) ->
 
 
 def held_back(overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what the store holds back of the source: id, symbol, session, verdict, rule, detail, status, note, bar."""
+    """Return the source's bars that are held back: id, symbol, session, verdict, rule, detail, status, note, bar."""
     settings = Settings.load(**overrides)
     held = quarantine.held_back(open_database(settings.database), settings.source, settings.symbols, date.max)
     return _as_rows(held.assign(bar=[json.loads(bar) for bar in held["bar"]]))
@@ -60,9 +60,9 @@ def held_back(overrides: Mapping[str, Any]) -> list[dict[str, Any]]:
 def decide(
     overrides: Mapping[str, Any], ids: Sequence[int], decision: Decision, *, now: datetime, note: str
 ) -> list[dict[str, Any]]:
-    """Record what a person says of held bars and return them; a released one is believed from now on.
+    """Record a decision about held bars and return them; released bars are accepted from now on.
 
-    Raises BadSetting for a number that the source has nothing under.
+    Raises BadSetting for an id that the source does not have.
     """
     settings = Settings.load(**overrides)
     engine = open_database(settings.database)
@@ -70,12 +70,12 @@ def decide(
     held = quarantine.held_back(engine, settings.source, (), date.max)
     mine = held[held["id"].isin(ids)]
     if decision == "released":
-        _believe(PriceStore(engine, settings.source), mine, now)
+        _accept(PriceStore(engine, settings.source), mine, now)
     return _as_rows(mine)
 
 
-def _believe(store: PriceStore, held: pd.DataFrame, now: datetime) -> None:
-    """Store released bars. A symbol with nothing stored gets its released bars with its next ingestion."""
+def _accept(store: PriceStore, held: pd.DataFrame, now: datetime) -> None:
+    """Store released bars. A symbol without stored bars gets them with its next ingestion."""
     known = store.current(tuple(held["symbol"].unique()))
     mine = held[held["symbol"].isin(known)]
     if mine.empty:

@@ -70,7 +70,7 @@ def test_a_cell_that_becomes_unreadable_does_not_replace_what_is_stored(prices: 
     written(prices)
     result = taken_in()
     assert (result["new"], result["revised"], result["held_back"]) == (0, 0, 1)
-    assert jobs.snapshot(result["run"], known_at=NOW).doubtful == []
+    assert jobs.snapshot(result["run"], known_at=NOW).doubtful == ()
 
 
 def test_rows_of_no_bar_are_named_in_audit_and_ingestion(prices: Path) -> None:
