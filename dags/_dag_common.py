@@ -1,6 +1,6 @@
-"""What the DAGs share: the decorator of their tasks, the fields of their forms, and the name of a run.
+"""Shared by the DAGs: the task decorator, the common form fields, and the name of a run.
 
-Nothing of the pipeline is imported while a DAG file is read: a task imports what it needs when it runs.
+Nothing of the pipeline is imported while a DAG file is parsed: a task imports what it needs when it runs.
 """
 
 import functools
@@ -11,14 +11,18 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _endings import ending_with_reason
 from airflow.sdk import ExceptionRetryPolicy, Param, RetryRule, task
 from form_checks import FIELDS, format_of
 
-# A task waits 30 s, 1, 2 … minutes between its tries; what a retry cannot fix fails at once (see `_endings`).
+if TYPE_CHECKING:
+    from pipeline.jobs.results import Plan
+
+# A task waits 30 s, 1, 2 … minutes between tries; an error that no retry can fix fails at once (see `_endings`).
 DEFAULT_ARGS = {
     "owner": "closing-bell",
     "retries": 3,
@@ -27,11 +31,12 @@ DEFAULT_ARGS = {
     "max_retry_delay": timedelta(minutes=15),
 }
 
-# How many tasks may ask the source for prices at once. `make run` makes it; elsewhere: `airflow pools set prices 2 ''`.
+# Limits how many tasks send requests to the source at once. `make run` creates it; elsewhere:
+# `airflow pools set prices 2 ''`.
 PRICE_POOL = "prices"
-# Where tasks that train wait for a worker, so that one with a GPU can be theirs. Without Celery a queue means nothing.
+# The queue of training tasks, so that workers with a GPU can serve them. Only Celery uses queues.
 TRAIN_QUEUE = "train"
-# A vendor that asks to be left alone gets a long rest, one whose prices are late a shorter one.
+# After a rate limit the next try waits longer than for prices that are late.
 LATER = ExceptionRetryPolicy(
     rules=[
         RetryRule(exception="pipeline.errors.RateLimited", retry_delay=timedelta(minutes=20)),
@@ -39,7 +44,7 @@ LATER = ExceptionRetryPolicy(
     ]
 )
 
-# What a task that asks the source for one batch of symbols is given.
+# Options of a task that requests the prices of one batch of symbols.
 INGESTING = {
     "execution_timeout": timedelta(hours=2),
     "map_index_template": "{{ task.op_kwargs['batch'][0] }} … {{ task.op_kwargs['batch'][-1] }}",
@@ -47,11 +52,11 @@ INGESTING = {
     "retry_policy": LATER,
 }
 
-AS_SET = {"null": "as set in the settings"}
+AS_SET = {"null": "from the settings"}
 
 
 def checked(form: Mapping[str, Param]) -> dict[str, Param]:
-    """Return a form whose fields Airflow checks by `pipeline.jobs.trigger_form`, whoever makes the run."""
+    """Return a form whose fields Airflow validates by `pipeline.jobs.trigger_form`, however a run is created."""
     for name, param in form.items():
         if name in FIELDS:
             param.schema["allOf"] = [{"format": format_of(name)}]
@@ -59,25 +64,25 @@ def checked(form: Mapping[str, Param]) -> dict[str, Param]:
 
 
 def shared_params() -> dict[str, Param]:
-    """Return the fields that more than one form has; each DAG gets its own, since a run leaves its values in them.
+    """Return the fields that several forms have, new for each DAG, since a run leaves its values in them.
 
-    Their limits are in the descriptions only: the form would change a number silently to the nearest one that a schema
-    allows, and show a pattern to whoever did not match it. `checked` has `pipeline.jobs.trigger_form` refuse in words.
+    Their limits are in the descriptions only: with limits in the schema the form would silently change a number to the
+    nearest allowed one, and show users a regular expression. `checked` adds validation with readable messages.
     """
     return {
         "symbols": Param(
             None,
             type=["null", "string"],
             title="Symbols",
-            description="Comma-separated, such as AAPL, IBM; at most 20,000. Empty: as set in the settings, or all "
-            "that the source has.",
+            description="Comma-separated, such as AAPL, IBM; at most 20,000. Empty: those of the settings, or all "
+            "symbols of the source.",
             section="What to forecast",
         ),
         "horizon": Param(
             None,
             type=["null", "integer"],
             title="Horizon",
-            description="How many sessions to forecast, 1 to 60. Empty: as set in the settings.",
+            description="Number of sessions to forecast, 1 to 60. Empty: the value of the settings.",
             section="What to forecast",
         ),
         "source": Param(
@@ -86,12 +91,12 @@ def shared_params() -> dict[str, Param]:
             enum=[None, "sample", "yahoo", "files"],
             values_display=AS_SET
             | {
-                "sample": "sample: real prices of five shares, 2000 to 2013",
-                "yahoo": "yahoo: live prices, for the symbols named",
-                "files": "files: your own, PIPELINE_FILES",
+                "sample": "sample: real prices of five stocks, 2000 to 2013",
+                "yahoo": "yahoo: live prices of the symbols above",
+                "files": "files: your own price files, PIPELINE_FILES",
             },
             title="Source",
-            description="Where prices come from.",
+            description="The source of prices.",
             section="How",
         ),
         "network": Param(
@@ -100,55 +105,84 @@ def shared_params() -> dict[str, Param]:
             enum=[None, "lstm", "rnn", "mlp"],
             values_display=AS_SET,
             title="Network",
-            description="Which network to train.",
+            description="The type of network to train.",
             section="How",
         ),
         "training_steps": Param(
             None,
             type=["null", "integer"],
             title="Training steps",
-            description="The training budget, 1 to 100000 steps of the optimizer. Empty: as set in the settings.",
+            description="Training budget in optimizer steps, 1 to 100000. Empty: the value of the settings.",
             section="How",
         ),
     }
 
 
 def job(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return the decorator of a task that calls the pipeline; its docstring becomes the task's page in the UI."""
+    """Return the decorator of a task that calls the pipeline; its docstring becomes the task's page in the UI.
+
+    The function gets the XComs of the plan as the pipeline's types, and what it returns is logged and becomes an XCom.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        own = ending_with_reason(timed()(told(function)))
-        # The docstring is named here, since a mapped task does not take its own; what is returned is told in words.
-        named = {"multiple_outputs": False, "doc_md": inspect.getdoc(function), "show_return_value_in_logs": False}
-        return task(**named, **options)(own)
+        own = ending_with_reason(timed()(exchanging_documents(function)))
+        # The docstring is passed explicitly, since a mapped task does not use its own; the log has the result in words.
+        page = inspect.getdoc(function)
+        return task(multiple_outputs=False, doc_md=page, show_return_value_in_logs=False, **options)(own)
 
     return decorate
 
 
-def told(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a task's function, one that also tells the task's log what it did."""
+def exchanging_documents(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a task's function that takes and returns XComs where `function` takes and returns the pipeline's types.
+
+    The arguments `run`, `fold` and `folds` are converted here and nowhere else. A result of the pipeline is logged in a
+    few lines and returned as its document; any other value is returned as it is.
+    """
+    signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def telling(*args: Any, **options: Any) -> Any:
-        result = function(*args, **options)
-        if isinstance(result, Mapping):
-            tell(function.__name__, result)
-        return result
+    def wrapped(*args: Any, **options: Any) -> Any:
+        from pipeline.storage.documents import to_document
 
-    return telling
+        arguments = signature.bind(*args, **options).arguments
+        result = function(**{name: _from_xcom(name, value) for name, value in arguments.items()})
+        if not is_dataclass(result):
+            return result
+        log_result(result)
+        return to_document(result)
+
+    return wrapped
 
 
-def tell(step: str, result: Mapping[str, Any]) -> None:
-    """Tell the task's log in a few lines what a step of the pipeline did."""
+def _from_xcom(name: str, value: Any) -> Any:
+    from pipeline.evaluation.backtest_results import FoldPlan
+    from pipeline.jobs.run import Run
+    from pipeline.storage.documents import from_document
+
+    def read(kind: type[Any], document: Any) -> Any:
+        return from_document(kind, document, where=f"the XCom `{name}`", remedy="clear the task `plan`")
+
+    if name == "run":
+        return read(Run, value)
+    if name == "fold":
+        return read(FoldPlan, value)
+    if name == "folds":
+        return [read(FoldPlan, document) for document in value]
+    return value
+
+
+def log_result(result: object) -> None:
+    """Log in a few lines what a step of the pipeline did."""
     from pipeline.jobs import task_log
 
-    for line in task_log.lines(step, result):
+    for line in task_log.lines(result):
         logging.getLogger(__name__).info(line)
 
 
 @contextmanager
 def timed() -> Iterator[None]:
-    """Tell the task's log how long the pipeline had it; the rest of a task's time is Airflow's."""
+    """Log how long the pipeline worked; the rest of a task's duration is Airflow's."""
     began = time.monotonic()
     try:
         yield
@@ -157,23 +191,23 @@ def timed() -> Iterator[None]:
 
 
 def log_progress(done: int, total: int, symbol: str) -> None:
-    """Tell the task's log now and then how many symbols have been asked for."""
+    """Log every 25 symbols how many have been requested."""
     if done and (done % 25 == 0 or done == total):
         logging.getLogger(__name__).info(
-            "asked for %d of %d symbols%s", done, total, f", now {symbol}" if symbol else ""
+            "requested %d of %d symbols%s", done, total, f", next {symbol}" if symbol else ""
         )
 
 
 def log_training(step: int, loss: float) -> None:
-    """Tell the task's log now and then how far the training is."""
+    """Log the progress of the training every 250 steps."""
     if step % 250 == 0:
         logging.getLogger(__name__).info("step %d, loss %.4f", step, loss)
 
 
 def filled_in(params: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the form that were filled in.
+    """Return the fields of the form that have a value.
 
-    Raises BadSetting for a name the form does not have: Airflow lets it pass, and a slip of the pen would be ignored.
+    Raises BadSetting for an unknown field: Airflow accepts it, and a misspelled name would be ignored.
     """
     from pipeline.errors import BadSetting
 
@@ -183,7 +217,7 @@ def filled_in(params: Mapping[str, Any], form: Mapping[str, Any]) -> dict[str, A
 
 
 def request_of(dag_run: Any) -> dict[str, Any]:
-    """Return what a request means that an Airflow run makes now: the run's key, the moment, and where it comes from."""
+    """Return the arguments of a plan that come from the Airflow run: its key, the current time, its provenance."""
     return {
         "key": run_key(dag_run.dag_id, dag_run.run_id),
         "now": datetime.now(UTC),
@@ -196,20 +230,22 @@ def request_of(dag_run: Any) -> dict[str, Any]:
     }
 
 
-def handed_on(planned: Mapping[str, Any], ti: Any) -> list[list[str]]:
-    """Return the batches of symbols of a plan; all else of it becomes XComs of the same names for the later tasks."""
-    tell("plan", planned)
-    for name, value in planned.items():
-        if name != "batches":
-            ti.xcom_push(key=name, value=value)
-    batches: list[list[str]] = planned["batches"]
+def hand_on(planned: "Plan", ti: Any) -> list[list[str]]:
+    """Log a plan and return its batches of symbols; its other fields become XComs of the same names."""
+    from pipeline.storage.documents import to_document
+
+    log_result(planned)
+    document = to_document(planned)
+    batches: list[list[str]] = document.pop("batches")
+    for name, value in document.items():
+        ti.xcom_push(key=name, value=value)
     return batches
 
 
 def run_key(dag_id: str, run_id: str) -> str:
-    """Return a name for files of this run: safe on every file system, readable, and no other run's.
+    """Return a name for files of this run: readable, unique, and valid on every file system.
 
-    The digest tells apart run ids that read alike once `:` and `+` are gone, or differ only in capitals.
+    The digest distinguishes run ids that differ only in special characters or in case.
     """
     readable = re.sub(r"[^A-Za-z0-9.]+", "-", run_id)[:80].strip("-.")
     return f"{dag_id}__{readable}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"

@@ -1,7 +1,7 @@
-"""How a task ends: in a state that Airflow understands, with the reason as the last line of its log and as an XCom.
+"""The end of a task: its state in Airflow, and the reason as the last line of its log and as an XCom.
 
-The XCom `reason` is what the scheduler reads for the note on the run (`plugins/run_notes.py`). It reaches it through
-the task's own API, so the executor makes no difference. Airflow removes it when the task is tried again.
+The scheduler reads the XCom `reason` for the note on the run (`plugins/run_notes.py`). It is sent through the task API,
+so it works with every executor. Airflow removes it when the task is tried again.
 """
 
 import functools
@@ -20,14 +20,14 @@ _LONGEST = 4000
 _UNEXPECTED = "not an error that the pipeline expects; the task's log has the traceback"
 Entry = MutableMapping[str, Any]
 
-# What Airflow logs at the end of a task, in its words.
+# Messages that Airflow logs at the end of a task.
 _FAILED, _SKIPPED = "Task failed with exception", "Skipping task."
 _GROUP, _END_OF_GROUP = "::group::Post Execute", "::endgroup::"
 _POLICY = "Retry policy decision"
 
 
 def ending_with_reason(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a task's function that ends in Airflow's terms, logs a failure as its reason, and leaves the reason."""
+    """Return a task's function that raises Airflow's exceptions, and logs and leaves the reason of a failure."""
 
     @functools.wraps(function)
     def ending(*args: Any, **options: Any) -> Any:
@@ -62,7 +62,7 @@ def in_airflow_words() -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what an exception says, on one line: its message if the pipeline worded it, else with its type."""
+    """Return an exception as one line: its message if it is an expected error, otherwise with its type."""
     from pipeline.errors import PipelineError
     from pipeline.storage.urls import shown
 
@@ -70,26 +70,24 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, AirflowFailException | AirflowSkipException) and words:
         return words
     if isinstance(error, AirflowTaskTimeout):
-        return (
-            f"{type(error).__name__}: the task took longer than its time limit; ask for less, or clear it to try again"
-        )
+        return f"{type(error).__name__}: the task exceeded its time limit; reduce the request, or clear it to try again"
     named = f"{type(error).__name__}: {words}" if words else type(error).__name__
     expected = isinstance(error, PipelineError | AirflowException)
     return named if expected else f"{shown(named)} ({_UNEXPECTED})"
 
 
 def leave_reason(reason: str) -> None:
-    """Leave the reason as an XCom of the running task; a task that cannot is not worse off for it."""
+    """Leave the reason as an XCom of the running task. If that fails, the task goes on and only the note lacks it."""
     try:
         get_current_context()["ti"].xcom_push(key=REASON, value=reason[:_LONGEST])
     except Exception as error:  # noqa: BLE001  the reason is still logged, and must not be hidden by this error
-        logging.getLogger(__name__).warning("the run's note will lack the reason: %s", error)
+        logging.getLogger(__name__).warning("the note on the run will not show the reason: %s", error)
 
 
 def log_ending_as_reason() -> None:
-    """Have Airflow log the end of the running task as its reason: not as a general line with a traceback.
+    """Make Airflow log the end of the running task as its reason instead of a general line with a traceback.
 
-    Airflow offers no setting for it; its log's processors are those of structlog in the task's own process.
+    Airflow has no setting for it; its log processors are those of structlog in the task's own process.
     """
     processors = get_config()["processors"]
     if not any(isinstance(one, ReasonLast) for one in processors):
@@ -97,17 +95,17 @@ def log_ending_as_reason() -> None:
 
 
 class ReasonLast:
-    """A processor of log entries that makes the reason the last line of a task that fails or is skipped.
+    """A log processor that makes the reason the last line of a task that fails or is skipped.
 
-    Airflow's lines around it go: the heading of a group that would hide a skip's reason, what closes the group, and the
-    name of the rule that says how long to wait. A traceback stays only for an error that the pipeline did not expect.
+    It drops Airflow's lines around it: the log group that would hide a skip's reason, and the name of the retry rule. A
+    traceback stays only for an unexpected error.
     """
 
     def __init__(self) -> None:
         self._told = False
 
     def __call__(self, _logger: Any, _method: str, entry: Entry) -> Entry:
-        """Return the entry, rewritten where it is Airflow's word on the end of the task."""
+        """Return the entry, rewritten if it is Airflow's message about the end of the task."""
         error, event = sys.exc_info()[1], entry.get("event")
         if event == _GROUP and error is not None:
             self._told = True

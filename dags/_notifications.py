@@ -1,7 +1,7 @@
-"""Telling people about a run, through Airflow's own notifiers: e-mail, Slack, a web address of theirs.
+"""Notifications about runs through Airflow's notifiers: e-mail, Slack, webhook.
 
-Off until one is set. Where they listen, and with what password, is a connection of Airflow's; that is never a setting
-of ours. Nothing of the pipeline is imported while a DAG file is read.
+Off until a channel is set. Addresses and passwords are Airflow connections, never settings of the pipeline. Nothing of
+the pipeline is imported while a DAG file is parsed.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from _endings import REASON
 from airflow.configuration import conf
-from airflow.sdk import DeadlineAlert, SyncCallback
+from airflow.sdk import DeadlineAlert, SyncCallback  # type: ignore[attr-defined]  # exported lazily
 from next_open_deadline import NextOpen, next_open
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def channels() -> list[str]:
 
 
 def deadline(exchange: str) -> DeadlineAlert | None:
-    """Return whom a scheduled run that is not done by the exchange's next open is told to; None where that is nobody.
+    """Return the alert for a scheduled run that is not done by the exchange's next open; None without a channel.
 
-    Airflow has a worker do it. The KubernetesExecutor has none that could: its scheduler would end at the attempt.
+    Airflow runs the callback in a worker. The KubernetesExecutor cannot: its scheduler would stop at the attempt.
     """
     if not channels() or conf.get("core", "executor").split(",")[0].strip().endswith("KubernetesExecutor"):
         return None
@@ -42,10 +42,10 @@ def deadline(exchange: str) -> DeadlineAlert | None:
     )
 
 
-def tell(channel: str, context: Mapping[str, Any]) -> "Notice | None":
-    """Tell one channel what came of the run that is ending; None where there is nothing to tell.
+def notify(channel: str, context: Mapping[str, Any]) -> "Notice | None":
+    """Send the outcome of the run that is ending over one channel. Return None without a message.
 
-    A run that found nothing to do has skipped everything and is not worth a message.
+    A run that found nothing to do has skipped everything and sends none.
     """
     from pipeline.config import Settings
     from pipeline.publishing import notification
@@ -56,26 +56,26 @@ def tell(channel: str, context: Mapping[str, Any]) -> "Notice | None":
     failed = sorted({_task_of(name, context) for name, state in states.items() if state == "failed"})
     if failed:
         planned = ti.xcom_pull(task_ids="plan", key="run") or {}
-        told = notification.stopped(planned.get("as_of"), failed, run=run, reasons=_reasons(failed, ti))
+        notice = notification.stopped(planned.get("as_of"), failed, run=run, reasons=_reasons(failed, ti))
     elif result := ti.xcom_pull(task_ids="publish"):
-        told = notification.published(result, run=run, airflow=settings.airflow_link)
+        notice = notification.published(result, run=run, airflow=settings.airflow_link)
     else:
         return None
-    send(channel, told, settings)
-    return told
+    send(channel, notice, settings)
+    return notice
 
 
 def missed(exchange: str, context: Mapping[str, Any]) -> None:
-    """Tell every channel that the exchange has opened and there is no forecast; Airflow calls this in a worker.
+    """Notify every channel that the exchange has opened and there is no forecast; Airflow calls this in a worker.
 
-    A channel that cannot be reached keeps no other from being told. Raises the last error at the end, for the log.
+    An unreachable channel does not stop the others. Raises the last error at the end, for the log.
     """
     from pipeline.config import Settings
     from pipeline.publishing import notification
 
     settings, run = Settings.load(), context["dag_run"]
     began = datetime.fromisoformat(str(run["data_interval_start"]))
-    told = notification.late(
+    notice = notification.late(
         began.date().isoformat(),
         next_open(exchange, began).date(),
         run=settings.airflow_run(run["dag_id"], run["dag_run_id"]),
@@ -83,7 +83,7 @@ def missed(exchange: str, context: Mapping[str, Any]) -> None:
     problem: Exception | None = None
     for channel in channels():
         try:
-            send(channel, told, settings)
+            send(channel, notice, settings)
         except Exception as error:  # noqa: BLE001  each provider has errors of its own
             problem = error
     if problem is not None:
@@ -102,34 +102,34 @@ def _reasons(failed: list[str], ti: Any) -> list[str]:
 
 
 def _task_of(name: str, context: Mapping[str, Any]) -> str:
-    """Return the task that Airflow lists by this name: that of a mapped one ends in the number of the instance."""
+    """Return the task id of an instance by the name that Airflow lists: for a mapped task it ends in the map index."""
     return name if name in context["dag"].task_ids else name.rpartition("_")[0]
 
 
-def send(channel: str, told: "Notice", settings: "Settings") -> None:
+def send(channel: str, notice: "Notice", settings: "Settings") -> None:
     """Send a message over one channel. Raises what its provider raises.
 
-    The notifier is asked directly, and not called: a call takes the message for a template, and it may hold braces.
+    `notify` is called directly: calling the notifier itself would render the message as a template.
     """
-    _NOTIFIERS[channel](told, settings).notify({})
+    _NOTIFIERS[channel](notice, settings).notify({})
 
 
-def _email(told: "Notice", settings: "Settings") -> Any:
+def _email(notice: "Notice", settings: "Settings") -> Any:
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
-    return SmtpNotifier(to=list(settings.notify_email), subject=told.subject, html_content=told.html)
+    return SmtpNotifier(to=list(settings.notify_email), subject=notice.subject, html_content=notice.html)
 
 
-def _slack(told: "Notice", settings: "Settings") -> Any:
+def _slack(notice: "Notice", settings: "Settings") -> Any:
     from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 
-    return SlackWebhookNotifier(slack_webhook_conn_id=settings.notify_slack, text=told.slack, unfurl_links=False)
+    return SlackWebhookNotifier(slack_webhook_conn_id=settings.notify_slack, text=notice.slack, unfurl_links=False)
 
 
-def _webhook(told: "Notice", settings: "Settings") -> Any:
+def _webhook(notice: "Notice", settings: "Settings") -> Any:
     from airflow.providers.http.notifications.http import HttpNotifier
 
-    return HttpNotifier(http_conn_id=settings.notify_webhook, json=told.to_dict())
+    return HttpNotifier(http_conn_id=settings.notify_webhook, json=notice.to_dict())
 
 
 _NOTIFIERS: dict[str, Callable[["Notice", "Settings"], Any]] = {"email": _email, "slack": _slack, "webhook": _webhook}

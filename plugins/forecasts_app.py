@@ -1,10 +1,10 @@
-"""The pages behind the entry "Forecasts": what is published, read from the shelf, behind Airflow's own sign-in.
+"""The application behind the navigation entry "Forecasts": the published forecasts, protected by Airflow's sign-in.
 
-Whoever may read the DAG `daily_forecast` may read these pages: Airflow's own check says who that is, by its cookie or a
-bearer token. A browser that is not signed in is sent to the sign-in, everybody else gets 401.
+Users who may read the DAG `daily_forecast` may read these pages; Airflow checks its cookie or a bearer token. A browser
+that is not signed in is redirected to the sign-in, other clients get 401.
 
-Only the API server imports this file; `.airflowignore` keeps it from being loaded with the plugins. The pages are
-`pipeline.publishing.site`, which is loaded when somebody first asks for one.
+Only the API server imports this file; `.airflowignore` keeps it from being loaded as a plugin. The pages are made by
+`pipeline.publishing.site`, which is imported on the first request.
 """
 
 import mimetypes
@@ -21,13 +21,13 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 if TYPE_CHECKING:
     from pipeline.storage import Storage
 
-# A published file is shown as it is, but may do nothing: the report has a policy of its own on top of this one.
+# Published files are served unchanged and may load nothing; the report adds a stricter policy of its own.
 _FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'"
 _SHOWN = {".html": "text/html; charset=utf-8", ".png": "image/png"}
 
 app = FastAPI(
     title="Forecasts",
-    openapi_url=None,  # nothing here is for programs: they read the published files
+    openapi_url=None,  # not an API: programs read the published files
     dependencies=[Depends(requires_access_dag("GET", param_dag_id="daily_forecast"))],
 )
 
@@ -52,7 +52,7 @@ def session(request: Request, as_of: date) -> Response:
 
 @app.get("/sessions/{as_of}/{edition}")
 def one_edition(request: Request, as_of: date, edition: str) -> Response:
-    """The report of one of a session's other editions: a trial, or one that was replaced."""
+    """The report of another edition of a session: a trial, or a replaced edition."""
     return _page(request, lambda site, root, base: site.report_page(root, base, as_of, edition))
 
 
@@ -64,7 +64,7 @@ def record(request: Request, source: str = "") -> Response:
 
 @app.get("/symbols")
 def symbols(request: Request, symbol: str = "") -> Response:
-    """Every symbol, or the way to the one that was typed in."""
+    """All symbols, or a redirect to the symbol that was entered."""
     if name := symbol.strip().upper():
         return RedirectResponse(f"{_base(request)}/symbols/{quote(name, safe='')}", status.HTTP_303_SEE_OTHER)
     return _page(request, lambda site, root, base: site.symbols_page(root, base))
@@ -72,19 +72,19 @@ def symbols(request: Request, symbol: str = "") -> Response:
 
 @app.get("/symbols/{symbol:path}")
 def one_symbol(request: Request, symbol: str) -> Response:
-    """One symbol's newest range, and what came of those before it."""
+    """The newest range of one symbol, and its track record."""
     return _page(request, lambda site, root, base: site.symbol_page(root, base, symbol))
 
 
 @app.get("/files/{as_of}/editions/{edition}/{name:path}")
 def file_of_edition(as_of: date, edition: str, name: str) -> Response:
-    """One file of one of a session's other editions, as it lies there."""
+    """One file of another edition of a session."""
     return _file(as_of, edition, name)
 
 
 @app.get("/files/{as_of}/{name:path}")
 def file(as_of: date, name: str) -> Response:
-    """One published file, as it lies there."""
+    """One published file."""
     return _file(as_of, None, name)
 
 
@@ -94,7 +94,7 @@ def _file(as_of: date, edition: str | None, name: str) -> Response:
 
     try:
         folder = reader.edition_of(_published(), as_of, edition)
-        if name not in reader.read_manifest(folder)["files"]:  # so no name leads anywhere else
+        if name not in reader.read_manifest(folder)["files"]:  # no other path can be read
             raise HTTPException(status.HTTP_404_NOT_FOUND, f"{name} is not among the files of {as_of}")
         content = folder.read(name)
     except (PipelineError, OSError) as error:
@@ -109,18 +109,18 @@ def _file(as_of: date, edition: str | None, name: str) -> Response:
 
 @app.exception_handler(HTTPException)
 def refused(request: Request, error: HTTPException) -> Response:
-    """Send a browser that is not signed in to the sign-in, and back here afterwards; everybody else is told."""
+    """Redirect a browser that is not signed in to the sign-in and back; answer other clients with the status."""
     if error.status_code == status.HTTP_401_UNAUTHORIZED and _is_browser(request):
-        beside = _base(request).rpartition("/")[0]
+        root = _base(request).rpartition("/")[0]
         back = quote(str(request.url), safe="")
-        return RedirectResponse(f"{beside}/api/v2/auth/login?next={back}", status.HTTP_303_SEE_OTHER)
-    return _told(request, error.status_code, str(error.detail))
+        return RedirectResponse(f"{root}/api/v2/auth/login?next={back}", status.HTTP_303_SEE_OTHER)
+    return _answer(request, error.status_code, str(error.detail))
 
 
 @app.exception_handler(RequestValidationError)
 def not_understood(request: Request, _error: RequestValidationError) -> Response:
-    """An address with something in it that is no day."""
-    return _told(request, status.HTTP_404_NOT_FOUND, "There is no such page: a session is a day such as 2013-03-01.")
+    """Answer an address that names no valid date with 404."""
+    return _answer(request, status.HTTP_404_NOT_FOUND, "There is no such page: a session is a date such as 2013-03-01.")
 
 
 def _page(request: Request, make: "Callable[[Any, Storage, str], str]") -> Response:
@@ -131,9 +131,9 @@ def _page(request: Request, make: "Callable[[Any, Storage, str], str]") -> Respo
     try:
         html, code = make(pages, _published(), base), status.HTTP_200_OK
     except MissingStep as error:
-        html, code = pages.message_page(base, "Nothing is published here yet", str(error)), status.HTTP_404_NOT_FOUND
+        html, code = pages.message_page(base, "Nothing has been published yet", str(error)), status.HTTP_404_NOT_FOUND
     except (PipelineError, OSError) as error:
-        html = pages.message_page(base, "What is published cannot be read", str(error))
+        html = pages.message_page(base, "The published forecasts cannot be read", str(error))
         code = status.HTTP_503_SERVICE_UNAVAILABLE
     return _html(html, code)
 
@@ -149,12 +149,12 @@ def _html(html: str, code: int) -> Response:
     return HTMLResponse(html, code, headers=headers)
 
 
-def _told(request: Request, code: int, detail: str) -> Response:
+def _answer(request: Request, code: int, detail: str) -> Response:
     if not _is_browser(request):
         return JSONResponse({"detail": detail}, code)
     from pipeline.publishing.site import pages
 
-    return _html(pages.message_page(_base(request), "Not to be had", detail), code)
+    return _html(pages.message_page(_base(request), "Not found", detail), code)
 
 
 def _published() -> "Storage":

@@ -1,28 +1,25 @@
-"""The trigger form's checks, before a run exists: one sentence instead of a JSON schema's complaint.
+"""Validation of trigger forms before a run exists: one sentence instead of a JSON schema error.
 
-Two ways lead there. `TriggerChecks` looks at requests to the REST API, which the UI uses too: it knows the names of a
-form's fields and refuses others. The formats named `closing-bell …` belong to the fields' JSON schemas: Airflow itself
-applies them to whatever makes a run, the command line and a backfill included. `pipeline.jobs.trigger_form` words both.
+There are two ways. `TriggerChecks` inspects requests to the REST API, which the UI uses too: it knows the names of a
+form's fields and refuses others. The formats named `closing-bell …` are part of the fields' JSON schemas: Airflow
+applies them however a run is created, by the command line and backfills too. The messages of both are those of
+`pipeline.jobs.trigger_form`.
 """
 
 import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 from jsonschema import FormatChecker
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from request_body import App, Message, Receive, Send, read_body, replay
 
 DAGS = ("daily_forecast", "backtest")
-# Those of pipeline.jobs.trigger_form, written out so that reading a DAG stays cheap; a test compares.
+# Those of pipeline.jobs.trigger_form, repeated here so that parsing a DAG stays cheap; a test compares them.
 FIELDS = (
     *("symbols", "as_of", "from", "to", "horizon", "training_steps", "retrain_every", "refit_every"),
     *("source", "network", "whole_history", "make_latest"),
@@ -41,23 +38,24 @@ def format_of(name: str) -> str:
 
 
 def _passes(name: str, value: Any) -> bool:
-    """Check a field's value for Airflow. Raises a UserError, whose words Airflow then shows."""
+    """Validate a field's value for Airflow. Raises a UserError, whose message Airflow shows."""
     if value is None:
-        return True  # nothing of the pipeline is imported while a DAG file is read
+        return True  # nothing of the pipeline is imported while a DAG file is parsed
     from pipeline.jobs.trigger_form import check_field
 
     check_field(name, value, now=datetime.now(UTC))
     return True
 
 
-# jsonschema knows no other way to reach the checker that Airflow makes for itself.
+# Airflow creates a FormatChecker without arguments for each validation, and there is no way to pass it another one.
+# Such a checker takes its formats from this attribute of the class, so ours are added here, once per process.
 FormatChecker.checkers = FormatChecker.checkers | {format_of(name): (partial(_passes, name), ()) for name in FIELDS}
 
 
 class TriggerChecks:
-    """Answers 400 with one sentence to a request for a run that could not be met; lets everything else pass."""
+    """Answers 400 with one sentence to a request for an impossible run; passes everything else on."""
 
-    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
+    def __init__(self, app: App) -> None:
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -65,17 +63,17 @@ class TriggerChecks:
         if not _asks_for_a_run(scope):
             await self.app(scope, receive, send)
             return
-        messages, body = await _read(receive)
+        messages, body = await read_body(receive, most=MAX_BODY)
         if body is None:
             await _refuse(send, 413, f"the request is longer than {MAX_BODY:,} bytes; name fewer symbols")
         elif refusal := await asyncio.to_thread(_refusal, scope["path"], body):
             await _refuse(send, 400, refusal)
         else:
-            await self.app(scope, _again(messages, receive), send)
+            await self.app(scope, replay(messages, receive), send)
 
 
 def _asks_for_a_run(scope: Message) -> bool:
-    """Whether this is a request for a run of ours by somebody who has signed in, as far as that shows here."""
+    """Whether this is a request for a run of these DAGs that carries credentials."""
     if scope["type"] != "http" or scope["method"] != "POST":
         return False
     run = _RUNS.fullmatch(scope["path"])
@@ -85,7 +83,7 @@ def _asks_for_a_run(scope: Message) -> bool:
 
 
 def _refusal(path: str, body: bytes) -> str | None:
-    """Return why a run cannot be made as asked for; None where it can, or where Airflow should answer itself."""
+    """Return why the requested run is impossible; None if it is possible, or if Airflow itself should answer."""
     from pipeline.errors import UserError
     from pipeline.jobs.trigger_form import check_form
 
@@ -100,7 +98,7 @@ def _refusal(path: str, body: bytes) -> str | None:
     except UserError as error:
         return str(error)
     except Exception:
-        log.warning("a request for a run was not checked", exc_info=True)
+        log.warning("a trigger request was not validated", exc_info=True)
     return None
 
 
@@ -110,32 +108,9 @@ def _fields(dag_id: str) -> list[str]:
     from airflow.utils.session import create_session
 
     with create_session(scoped=False) as session:
-        stored = session.scalar(SerializedDagModel.latest_item_select_object(dag_id))
+        query = SerializedDagModel.latest_item_select_object(dag_id)  # type: ignore[no-untyped-call]
+        stored = session.scalar(query)
         return [] if stored is None else list(stored.dag.params)
-
-
-async def _read(receive: Receive) -> tuple[list[Message], bytes | None]:
-    """Return a request's messages and its body; None in place of one that is too long."""
-    messages, body = [], b""
-    while True:
-        messages.append(message := await receive())
-        body += message.get("body", b"")
-        if len(body) > MAX_BODY:
-            return messages, None
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return messages, body
-
-
-def _again(messages: list[Message], receive: Receive) -> Receive:
-    """Return what gives the messages again, and then whatever the client sends after them."""
-    waiting = iter(messages)
-
-    async def next_message() -> Message:
-        for message in waiting:
-            return message
-        return await receive()
-
-    return next_message
 
 
 async def _refuse(send: Send, status: int, detail: str) -> None:
@@ -146,7 +121,7 @@ async def _refuse(send: Send, status: int, detail: str) -> None:
 
 
 class FormChecksPlugin(AirflowPlugin):
-    """Registers the middleware around all of the API server."""
+    """Registers the middleware around the whole API server."""
 
     name = "form_checks"
-    fastapi_root_middlewares: ClassVar[list[Any]] = [{"name": "form checks", "middleware": TriggerChecks}]
+    fastapi_root_middlewares: list[Any] = [{"name": "form checks", "middleware": TriggerChecks}]

@@ -1,11 +1,10 @@
 """The button "MLflow run" on the page of a task.
 
-Airflow shows what a task holds as the XCom `mlflow_run`. A training does not know its MLflow run yet, which is made
-when everything is uploaded: whoever makes it leaves the address with the training too.
+Airflow shows the XCom `mlflow_run` of a task. The MLflow run of a training is created only by the upload, which
+therefore sets the XCom of the training tasks too.
 """
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import attrs
 from airflow.plugins_manager import AirflowPlugin
@@ -16,35 +15,35 @@ KEY = "mlflow_run"
 
 @attrs.define()
 class MlflowRunLink(BaseOperatorLink):
-    """The link of one task, as that task left it, or the one named."""
+    """The link of a task: the address that the task itself has left, or the task `made_by`."""
 
     made_by: str | None = None
 
     @property
     def name(self) -> str:
-        """What the button says."""
+        """The label of the button."""
         return "MLflow run"
 
     @property
     def xcom_key(self) -> str:
-        """Where Airflow looks for the address."""
+        """The key of the XCom with the address."""
         return KEY
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """Return the address for a task that ends now, empty where nobody knows it yet; called in its worker."""
+        """Return the address for a task that is ending, empty if it is not known yet; called in its worker."""
         from pipeline.storage.urls import web_link
 
         return web_link(ti_key.xcom_pull(task_ids=self.made_by or operator.task_id, key=KEY)) or ""
 
 
 def with_mlflow_run(task: Any, *, made_by: str | None = None) -> Any:
-    """Return the task of a DAG, with the button."""
+    """Add the button to a task of a DAG and return the task."""
     task.operator.operator_extra_links = (MlflowRunLink(made_by=made_by),)
     return task
 
 
 def leave_mlflow_run(address: str | None, ti: Any, *others: str) -> None:
-    """Have the running task, and other tasks of its run that have ended, show this address."""
+    """Set the address for the running task, and for other tasks of its run that have ended."""
     from airflow.sdk.execution_time.xcom import XCom
 
     if address is None:
@@ -55,7 +54,7 @@ def leave_mlflow_run(address: str | None, ti: Any, *others: str) -> None:
 
 
 class MlflowRunLinkPlugin(AirflowPlugin):
-    """Lists the link among Airflow's plugins; a DAG puts it where it belongs."""
+    """Registers the link; a DAG adds it to its tasks."""
 
     name = "mlflow_run_link"
-    operator_extra_links: ClassVar[Iterable[Any]] = [MlflowRunLink()]
+    operator_extra_links: list[Any] = [MlflowRunLink()]

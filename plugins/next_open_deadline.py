@@ -1,7 +1,7 @@
-"""The deadline of a scheduled run: the exchange's next open, by which its forecasts are of use.
+"""The deadline of a scheduled run: the exchange's next open, after which its forecasts are of no use.
 
-Airflow works it out when the run is made and tells whoever the DAG names if the run has not ended well by then. A
-backfill and a run by hand have none: the sessions they forecast may be long over.
+Airflow computes it when the run is created, and calls back if the run has not succeeded by then. Backfills and manual
+runs have no deadline: the sessions that they forecast may be long over.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class NextOpen(BaseDeadlineReference):
         return cls(exchange=reference_data["exchange"])
 
     def _evaluate_with(self, *, session: Any, dag_id: str, run_id: str) -> datetime | None:
-        """Return the moment for a scheduled run, None for every other; Airflow calls it with its own session."""
+        """Return the deadline of a scheduled run, None for other runs; Airflow passes its database session."""
         from airflow.models.dagrun import DagRun
         from sqlalchemy import select
 
@@ -41,7 +41,7 @@ class NextOpen(BaseDeadlineReference):
 
 
 def next_open(exchange: str, interval_start: datetime) -> datetime:
-    """Return when the exchange opens after the session that an interval of the timetable begins with."""
+    """Return when the exchange opens after the session that a data interval of the timetable starts with."""
     from pipeline.market.sessions import Sessions
 
     sessions = Sessions(exchange)
@@ -50,7 +50,7 @@ def next_open(exchange: str, interval_start: datetime) -> datetime:
 
 
 class NextOpenDeadlinePlugin(AirflowPlugin):
-    """Makes the reference known to the scheduler, which works deadlines out."""
+    """Registers the reference with the scheduler, which computes deadlines."""
 
     name = "next_open_deadline"
-    deadline_references: ClassVar[list[Any]] = [NextOpen]
+    deadline_references: list[Any] = [NextOpen]

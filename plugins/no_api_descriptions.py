@@ -1,12 +1,12 @@
-"""An API server that does not describe itself to whoever asks: Airflow's descriptions want no sign-in.
+"""Hides the API descriptions of the API server, which Airflow serves without a sign-in.
 
-They are the same for every Airflow and lie on its own site; what a stranger learns here is where to try.
-Airflow's setting `[api] enable_swagger_ui` leaves `/openapi.json`, and those of the sign-in and of the tasks' API.
+They are the same for every Airflow and published on its site; here they only help an attacker. Airflow's setting
+`[api] enable_swagger_ui` does not cover `/openapi.json` and the descriptions of the sign-in and of the task API.
 """
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -17,7 +17,7 @@ _DESCRIPTION = re.compile(r"(/auth|/execution)?/(docs|redoc|changelog|openapi\.j
 
 
 class NoDescriptions:
-    """Answers 404 where a description would be, and lets everything else pass."""
+    """Answers 404 for descriptions, and passes everything else on."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
         self.app = app
@@ -32,7 +32,7 @@ class NoDescriptions:
 
 
 class NoDescriptionsPlugin(AirflowPlugin):
-    """Registers it around all of the API server."""
+    """Registers the middleware around the whole API server."""
 
     name = "no_api_descriptions"
-    fastapi_root_middlewares: ClassVar[list[Any]] = [{"name": "no descriptions", "middleware": NoDescriptions}]
+    fastapi_root_middlewares: list[Any] = [{"name": "no descriptions", "middleware": NoDescriptions}]

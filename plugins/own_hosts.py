@@ -1,12 +1,12 @@
-"""An API server that answers to its own names only, where `CLOSING_BELL_AIRFLOW_HOSTS` lists them.
+"""Restricts the API server to the host names in `CLOSING_BELL_AIRFLOW_HOSTS`.
 
-Airflow accepts any Host header. A page whose name was bound to this machine's address (DNS rebinding) then counts as
-the same origin to the browser. What it could read without signing in is little, and is nothing with this. Without the
-variable (behind a proxy, in a cluster) every name is answered: the proxy knows which ones there are.
+Airflow accepts any Host header. With DNS rebinding, a page of another site that resolves to this machine's address is
+the same origin to the browser, and can read what needs no sign-in. Without the variable (behind a proxy, in a cluster)
+every name is accepted: the proxy checks it.
 """
 
 import os
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -14,7 +14,7 @@ _VARIABLE = "CLOSING_BELL_AIRFLOW_HOSTS"
 
 
 def middlewares() -> list[dict[str, Any]]:
-    """Return the check around the API server; none where no name is listed."""
+    """Return the middleware that checks host names; none if the variable is empty."""
     names = [name.strip() for name in os.environ.get(_VARIABLE, "").split(",") if name.strip()]
     if not names:
         return []
@@ -25,7 +25,7 @@ def middlewares() -> list[dict[str, Any]]:
 
 
 class OwnHostsPlugin(AirflowPlugin):
-    """Registers the check around all of the API server."""
+    """Registers the middleware around the whole API server."""
 
     name = "own_hosts"
-    fastapi_root_middlewares: ClassVar[list[Any]] = middlewares()
+    fastapi_root_middlewares: list[Any] = middlewares()

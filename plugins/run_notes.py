@@ -1,34 +1,34 @@
 """A note on each run: what it published, or which task stopped it and why.
 
-The scheduler writes it when the run ends, from what the tasks left as XComs: `reason` where one failed or was skipped
-(`dags/_endings.py`), otherwise what the last task returned. A note that a person has written is left alone.
+The scheduler writes it when the run ends, from XComs of the tasks: `reason` of tasks that failed or were skipped
+(`dags/_endings.py`), otherwise the result of the last task. A note that a user has written is not changed.
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from airflow.configuration import conf
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
 
-# The task of each DAG whose result the note is about.
+# The task of each DAG whose result the note reports.
 _LAST = {"daily_forecast": "publish", "backtest": "summary"}
 _PUBLISHED, _DONE, _SKIPPED, _STOPPED = "**Published.**", "**Done.**", "**Skipped.**", "**Stopped.**"
 _REASON = "reason"
-_NO_REASON = "no reason was recorded: it was killed, perhaps for want of memory, or never began; see the end of its log"
+_NO_REASON = "no reason was recorded: the task was killed, possibly out of memory, or never started; see its log"
 _LONGEST = 1000  # Airflow's own limit
 _ELLIPSIS = " …"
 
 
 class RunNotes:
-    """Listens to the ends of runs."""
+    """Listens to runs that end."""
 
     @hookimpl
     def on_dag_run_success(self, dag_run: Any) -> None:
-        """Write what the run published, or why it skipped everything."""
+        """Write what the run published, or why it was skipped."""
         if dag_run.dag_id not in _LAST:
             return
         with _attached(dag_run) as (run, session):
@@ -39,22 +39,22 @@ class RunNotes:
 
     @hookimpl
     def on_dag_run_failed(self, dag_run: Any, msg: str) -> None:
-        """Write which tasks failed and why; `msg` is how Airflow came to call the run failed."""
+        """Write which tasks failed and why; `msg` says how Airflow determined that the run failed."""
         if dag_run.dag_id not in _LAST:
             return
         with _attached(dag_run) as (run, session):
             killed = "" if "manually" in str(msg) else _NO_REASON
             reasons = _reasons(run, "failed", session, without=killed)
-            _write(run, _STOPPED, "; ".join(reasons) or "The run was ended by hand.", "")
+            _write(run, _STOPPED, "; ".join(reasons) or "The run was marked as failed manually.", "")
 
 
 def _of_result(dag_id: str, result: dict[str, Any]) -> tuple[str, str, str]:
     if dag_id == "daily_forecast":
-        return _PUBLISHED, _said(result), _links(result)
+        return _PUBLISHED, _summary(result), _links(result)
     return _DONE, f"{result['rows']:,} rows in {result['file']}.", _mlflow(result)
 
 
-def _said(published: dict[str, Any]) -> str:
+def _summary(published: dict[str, Any]) -> str:
     warnings = "".join(f" Warning: {text}." for text in published.get("warnings", ()))
     return f"{published['headline']}. {published['verdict']}.{warnings}"
 
@@ -67,7 +67,7 @@ def _write(run: Any, mark: str, text: str, links: str) -> None:
 
 
 def _fitted(text: str, room: int) -> str:
-    """Escape `text` for Markdown; where that is too long for the room, leave out its end, never half an escape."""
+    """Escape `text` for Markdown; if that exceeds `room`, cut its end, never within an escape sequence."""
     from pipeline.tracking.markdown import escape
 
     if len(escape(text)) <= room:
@@ -92,10 +92,10 @@ def _mlflow(result: dict[str, Any]) -> str:
 
 
 def _reasons(run: Any, state: str, session: Any, *, without: str = "") -> list[str]:
-    """Return `task: reason` for each task in the state that says why, in the order in which they ended.
+    """Return `task: reason` for each task in the state that has left a reason, in the order in which they ended.
 
-    Instances of a mapped task with the same reason are one line. `without` stands for the reason of a task that left
-    none; empty, such a task is left out.
+    Instances of a mapped task with the same reason are one line. `without` is the reason of tasks that left none; if
+    it is empty, they are omitted.
     """
     left = _left(run, _REASON, session)
     ended = sorted(run.get_task_instances([state], session=session), key=lambda one: (str(one.end_date), one.map_index))
@@ -108,7 +108,7 @@ def _reasons(run: Any, state: str, session: Any, *, without: str = "") -> list[s
 
 
 def _returned(run: Any, task_id: str, session: Any) -> dict[str, Any] | None:
-    """Return what a task of the run returned; None where it did not come to that."""
+    """Return the result of a task of the run; None if it has none."""
     value = _left(run, "return_value", session, task_id).get((task_id, -1))
     return value if isinstance(value, dict) else None
 
@@ -123,7 +123,7 @@ def _left(run: Any, key: str, session: Any, task_id: str | None = None) -> dict[
 
 
 def _read(value: Any) -> Any:
-    """Return an XCom's value; PostgreSQL gives it read, SQLite as text."""
+    """Return an XCom's value; PostgreSQL returns it decoded, SQLite as text."""
     try:
         return json.loads(value) if isinstance(value, str) else value
     except ValueError:
@@ -132,7 +132,7 @@ def _read(value: Any) -> Any:
 
 @contextmanager
 def _attached(dag_run: Any) -> Iterator[tuple[Any, Any]]:
-    """Give the run and a session that knows it: the scheduler's, which is its alone to commit, or one of our own."""
+    """Give the run and the database session that it belongs to: the scheduler's, which commits it, or a new one."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from sqlalchemy.orm import object_session
@@ -145,7 +145,7 @@ def _attached(dag_run: Any) -> Iterator[tuple[Any, Any]]:
 
 
 class RunNotesPlugin(AirflowPlugin):
-    """Has the scheduler listen."""
+    """Registers the listener with the scheduler."""
 
     name = "run_notes"
-    listeners: ClassVar[list[Any]] = [RunNotes()]
+    listeners: list[Any] = [RunNotes()]

@@ -1,20 +1,20 @@
-"""The schedule of an exchange: one run for each session, due when the session is complete, never on a holiday.
+"""The timetable of an exchange: one run per session, due when the session is complete, never on a holiday.
 
 The run of session D
 - has D at midnight UTC as its logical date and start of its data interval, so `{{ ds }}` is the session and a
   backfill `--from-date 2013-02-25 --to-date 2013-02-28` means the sessions of those four days;
 - is due, and its data interval ends, when D is complete: at the close (the early one on half days) plus the delay.
 
-A run by hand gets the interval of the last session complete at that moment.
+A manual run gets the interval of the last session that is complete at that moment.
 
-No clock but the exchange's own (`pipeline.market.sessions`) and no calendar in here; it is loaded when the scheduler
-first asks, never when a DAG file is read.
+Sessions come from `pipeline.market.sessions`, which is imported when the scheduler needs it, never when a DAG file is
+parsed.
 """
 
 import logging
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pendulum
 from airflow.exceptions import AirflowTimetableInvalid
@@ -39,7 +39,7 @@ class ExchangeSessionTimetable(Timetable):
 
     @property
     def summary(self) -> str:
-        """What the list of DAGs shows as the schedule."""
+        """The schedule as the list of DAGs shows it."""
         return f"{self.exchange} close + {self.close_delay_minutes} min"
 
     def serialize(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class ExchangeSessionTimetable(Timetable):
         return cls(**data)
 
     def validate(self) -> None:
-        """Raise AirflowTimetableInvalid for arguments that can be no schedule; the exchange itself is not looked up."""
+        """Raise AirflowTimetableInvalid for invalid arguments; the exchange itself is not looked up."""
         if not self.exchange.strip():
             raise AirflowTimetableInvalid("the exchange is empty: use a calendar code such as XNYS")
         if not 0 <= self.close_delay_minutes <= 720:
@@ -67,12 +67,12 @@ class ExchangeSessionTimetable(Timetable):
     ) -> DagRunInfo | None:
         """Return the first session after the last run's that `restriction` allows; None where there is none.
 
-        Without catchup, sessions before the last complete one are missed; that one still runs, whenever the DAG is
-        switched on.
+        Without catchup, sessions before the last complete one are skipped; that one still runs when the DAG is
+        unpaused.
         """
         days: list[date] = []
         if last_automated_data_interval is not None:
-            # By its start: the same session must not come twice when the exchange or the delay is set anew.
+            # By its start: the same session must not run twice after a change of exchange or delay.
             days.append(_utc(last_automated_data_interval.start).date() + ONE_DAY)
         if restriction.earliest is not None:
             days.append(_first_midnight(restriction.earliest))
@@ -132,7 +132,7 @@ def _first_midnight(moment: datetime) -> date:
 
 
 class SessionTimetablePlugin(AirflowPlugin):
-    """Makes the timetable known to every component of Airflow."""
+    """Registers the timetable with every Airflow component."""
 
     name = "session_timetable"
-    timetables: ClassVar[list[Any]] = [ExchangeSessionTimetable]
+    timetables: list[Any] = [ExchangeSessionTimetable]

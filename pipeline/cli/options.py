@@ -1,6 +1,8 @@
 """The options that commands share, and what they mean as settings."""
 
-from collections.abc import Callable
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,7 +64,7 @@ FilesDecimal = Annotated[
     typer.Option(help="point or comma  [PIPELINE_FILES_DECIMAL]", autocompletion=_one_of("point", "comma")),
 ]
 Symbols = Annotated[
-    str | None, typer.Option(help="symbols, by comma  [PIPELINE_SYMBOLS]", autocompletion=published_symbols)
+    str | None, typer.Option(help="comma-separated symbols  [PIPELINE_SYMBOLS]", autocompletion=published_symbols)
 ]
 AsOf = Annotated[
     str | None,
@@ -77,6 +79,7 @@ Network = Annotated[
 Horizon = Annotated[int | None, typer.Option(help="sessions to forecast  [PIPELINE_HORIZON]")]
 Steps = Annotated[int | None, typer.Option(help="training budget in optimizer steps  [PIPELINE_TRAINING_STEPS]")]
 Retrain = Annotated[int | None, typer.Option(help="sessions a champion serves; 1: train now  [PIPELINE_RETRAIN_EVERY]")]
+Refit = Annotated[int | None, typer.Option(help="sessions that one model forecasts  [PIPELINE_REFIT_EVERY]")]
 Exchange = Annotated[str | None, typer.Option(help="calendar code, such as XNYS  [PIPELINE_EXCHANGE]")]
 Markets = Annotated[
     str | None,
@@ -90,12 +93,58 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")]
 
 
-def overrides_of(source: str | None, files: Path | None, symbols: str | None, **others: Any) -> dict[str, Any]:
-    """Return the settings that the options of a command change."""
-    # A file named on the command line is the source, unless another was named too.
-    named = source or ("files" if files is not None else None)
-    given = {"source": named, "files": str(files) if files else None, "symbols": symbols, **others}
-    return {name: value for name, value in given.items() if value is not None}
+# The options that are settings, by the names of these.
+_SETTINGS: dict[str, Any] = {
+    "source": Source,
+    "files": Files,
+    "files_dates": FilesDates,
+    "files_decimal": FilesDecimal,
+    "symbols": Symbols,
+    "network": Network,
+    "horizon": Horizon,
+    "training_steps": Steps,
+    "retrain_every": Retrain,
+    "refit_every": Refit,
+    "exchange": Exchange,
+    "markets": Markets,
+}
+PRICES = ("source", "files", "files_dates", "files_decimal", "symbols", "exchange", "markets")
+TRAINING = ("network", "horizon", "training_steps")
+
+
+def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that replaces a command's parameter `overrides` by the options of these settings.
+
+    The command gets the settings that were given, by name.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def wrapped(**values: Any) -> None:
+            given = {name: values.pop(name) for name in names}
+            command(overrides=_overrides(given), **values)
+
+        added = [_parameter(name) for name in names]
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        parameters = [new for old in own for new in (added if old.name == "overrides" else [old])]
+        keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+        wrapped.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]  # what Typer reads
+        wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in keyword_only}
+        return wrapped
+
+    return decorate
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_SETTINGS[name])
+
+
+def _overrides(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that were given. A file without a source means the source `files`."""
+    values = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+    if values.get("files") and not values.get("source"):
+        values["source"] = "files"
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def date_of(text: str | None, option: str = "--as-of") -> date | None:

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import sys
+from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,7 +54,11 @@ def fail(error: BaseException | str, status: int) -> int:
 
 
 def _finite(value: Any) -> Any:
-    """Return a value with null for the numbers that JSON does not have."""
+    """Return a value, dataclasses as their documents, with null for the numbers that JSON does not have."""
+    if is_dataclass(value) and not isinstance(value, type):
+        from pipeline.storage.documents import to_document
+
+        return _finite(to_document(value))
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,6 +10,9 @@ from rich.text import Text
 
 from pipeline.prices.audit_types import Note, Reason
 from pipeline.prices.quality.digest import note_lines, reason_lines
+
+if TYPE_CHECKING:
+    from pipeline.jobs.results import SnapshotResult
 
 _COLUMNS = ("symbol", "session", "verdict", "rule", "detail")
 _ALIKE = 4  # this many findings that differ only in their session are one row
@@ -19,28 +22,27 @@ _MOST_LINES = 10
 def audit_table(result: Mapping[str, Any]) -> RenderableType:
     """Return what `audits.audit` found: the notes about symbols, the reasons by number of bars, then every finding."""
     summary = result["summary"]
+    notes = [Note(**note) for note in summary["notes"]]
+    reasons = [Reason(**reason) for reason in summary["reasons"]]
     told = [Text(summary["read_as"]), Text(" · ".join(_counts(summary)))]
     table = Table(*_COLUMNS)
     for row in _collapsed(result["verdicts"]):
         table.add_row(*(Text(row[name]) for name in _COLUMNS))
-    return Group(*told, *_blocks(summary["notes"], summary["reasons"]), *([table] if result["verdicts"] else []))
+    return Group(*told, *_blocks(notes, reasons), *([table] if result["verdicts"] else []))
 
 
-def with_quality(answer: RenderableType, snapshot: Mapping[str, Any]) -> RenderableType:
+def with_quality(answer: RenderableType, snapshot: "SnapshotResult") -> RenderableType:
     """Return the answer of a run followed by what its prices were held back or noted for."""
-    return Group(answer, *_blocks(snapshot["notes"], snapshot["reasons"]))
+    return Group(answer, *_blocks(snapshot.notes, snapshot.reasons))
 
 
-def quality_text(snapshot: Mapping[str, Any]) -> list[str]:
+def quality_text(snapshot: "SnapshotResult") -> list[str]:
     """Return the same as lines of plain text."""
-    return [block.plain for block in _blocks(snapshot["notes"], snapshot["reasons"])]
+    return [block.plain for block in _blocks(snapshot.notes, snapshot.reasons)]
 
 
-def _blocks(notes: Sequence[dict[str, str]], reasons: Sequence[Mapping[str, Any]]) -> list[Text]:
-    parts = {
-        "Data quality, by symbol": note_lines([Note(**note) for note in notes]),
-        "Data quality, by reason": reason_lines([Reason(**reason) for reason in reasons]),
-    }
+def _blocks(notes: Sequence[Note], reasons: Sequence[Reason]) -> list[Text]:
+    parts = {"Data quality, by symbol": note_lines(notes), "Data quality, by reason": reason_lines(reasons)}
     return [Text("\n".join([title, *_some(lines)])) for title, lines in parts.items() if lines]
 
 

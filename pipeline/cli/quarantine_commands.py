@@ -12,50 +12,51 @@ if TYPE_CHECKING:
     from pipeline.prices.store.quarantine import Decision
 
 
-quarantine_app = typer.Typer(help="List the bars that were held back, with the reason; release or confirm them.")
+quarantine_app = typer.Typer(help="List quarantined and rejected bars with the reason; release or confirm them.")
 
-
-Numbers = Annotated[list[int], typer.Argument(help="numbers of held bars, as `quarantine` lists them")]
-
-
-Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
+Numbers = Annotated[list[int], typer.Argument(help="ids of bars, as `quarantine` lists them")]
+Note = Annotated[str, typer.Option(help="the reason for the decision, kept with the bars")]
 
 
 @quarantine_app.callback(invoke_without_command=True)
+@option.with_settings("source", "symbols")
 def quarantine(
     context: typer.Context,
-    source: option.Source = None,
-    symbols: option.Symbols = None,
-    everything: Annotated[bool, typer.Option("--all", help="also what was decided, or settled by itself")] = False,
+    overrides: dict[str, Any],
+    everything: Annotated[
+        bool, typer.Option("--all", help="also bars that were decided, by a person or by later prices")
+    ] = False,
     as_json: option.AsJson = False,
 ) -> None:
-    """List the bars that were held back, with the reason; release or confirm them."""
+    """List quarantined and rejected bars with the reason; release or confirm them."""
     from pipeline.jobs import audit_report
 
     if context.invoked_subcommand is not None:
         return
-    rows = audit_report.held_back(option.overrides_of(source, None, symbols))
+    rows = audit_report.held_back(overrides)
     if not everything:
         rows = [row for row in rows if row["status"] == "open"]
     _held(rows, as_json)
 
 
 @quarantine_app.command()
-def release(ids: Numbers, note: Note = "", source: option.Source = None, as_json: option.AsJson = False) -> None:
-    """Say that held bars were right: they are believed from now on."""
-    _decide(ids, "released", note, source, as_json)
+@option.with_settings("source")
+def release(ids: Numbers, overrides: dict[str, Any], note: Note = "", as_json: option.AsJson = False) -> None:
+    """Approve quarantined bars: they are accepted from now on."""
+    _decide(ids, "released", note, overrides, as_json)
 
 
 @quarantine_app.command()
-def confirm(ids: Numbers, note: Note = "", source: option.Source = None, as_json: option.AsJson = False) -> None:
-    """Say that held bars were wrong: they stay out, and nobody is asked again."""
-    _decide(ids, "confirmed", note, source, as_json)
+@option.with_settings("source")
+def confirm(ids: Numbers, overrides: dict[str, Any], note: Note = "", as_json: option.AsJson = False) -> None:
+    """Confirm that quarantined bars are wrong: they stay rejected and are no longer listed as open."""
+    _decide(ids, "confirmed", note, overrides, as_json)
 
 
-def _decide(ids: list[int], decision: "Decision", note: str, source: str | None, as_json: bool) -> None:
+def _decide(ids: list[int], decision: "Decision", note: str, overrides: dict[str, Any], as_json: bool) -> None:
     from pipeline.jobs import audit_report
 
-    _held(audit_report.decide(option.overrides_of(source, None, None), ids, decision, now=now(), note=note), as_json)
+    _held(audit_report.decide(overrides, ids, decision, now=now(), note=note), as_json)
 
 
 def _held(rows: list[dict[str, Any]], as_json: bool) -> None:

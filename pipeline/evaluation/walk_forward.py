@@ -5,12 +5,12 @@ Legend: S symbols, M markets, N windows, H horizon, Q quantile levels.
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.evaluation.backtest_results import FoldPlan
 from pipeline.evaluation.holdout import Heldout
 from pipeline.evaluation.metrics import Array, crps_bp
 from pipeline.forecast_schema import quantile_column
@@ -23,13 +23,13 @@ _WINDOW = ["as_of", "symbol"]
 Outcomes = Callable[[NDArray[np.str_], NDArray[np.datetime64]], Array]  # symbols (N,), as_of (N,) -> returns (N, H)
 
 
-def walk(sessions: Sequence[date], refit_every: int) -> list[dict[str, Any]]:
-    """Return the folds over `sessions`, ready for JSON: `number` from 1, `first` and `last` session forecast from.
+def walk(sessions: Sequence[date], refit_every: int) -> list[FoldPlan]:
+    """Return the folds over `sessions`.
 
     A model forecasts `refit_every` sessions, the last one what is left.
     """
     parts = [sessions[at : at + refit_every] for at in range(0, len(sessions), refit_every)]
-    return [{"number": n, "first": str(part[0]), "last": str(part[-1])} for n, part in enumerate(parts, start=1)]
+    return [FoldPlan(number=n, first=str(part[0]), last=str(part[-1])) for n, part in enumerate(parts, start=1)]
 
 
 def fold_before(origins: Origins, panel: Panel, *, first: date, horizon: int, validation: int) -> Fold:

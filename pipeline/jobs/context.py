@@ -1,7 +1,7 @@
 """What the steps share: the run's snapshot, the features made from it, and how this machine is to train on them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -20,26 +20,20 @@ if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
     from pipeline.modeling.data.panel import Panel
     from pipeline.modeling.training.training_record import Precision
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pipeline.modeling.data.panel import Panel
 
 _PRECISIONS = "precision.json"
-Summary = dict[str, Any]
 Asked = Callable[[int, int, str], None]  # told the symbols done, how many there are, and which is asked for now
 Progress = Callable[[int, float], None]  # told the training step and its loss
 
 
-def digest_of(this: Run) -> str:
+def digest_of(run: Run) -> str:
     """Return the SHA-256 of the snapshot that the run was frozen on."""
-    return this.load(SNAPSHOT).digest
+    return run.load(SNAPSHOT).digest
 
 
-def snapshot_of(this: Run) -> Snapshot:
+def snapshot_of(run: Run) -> Snapshot:
     """Return the snapshot that the run was frozen on, to be read on this machine. Raises MissingStep if it is gone."""
-    known, store = this.load(SNAPSHOT), this.settings.store
+    known, store = run.load(SNAPSHOT), run.settings.store
     address = str(store / known.name)
     try:
         path = store.local(known.name, known.digest)
@@ -48,29 +42,29 @@ def snapshot_of(this: Run) -> Snapshot:
     return Snapshot(path=path, digest=known.digest, address=address)
 
 
-def features_of(this: Run) -> "Features":
+def features_of(run: Run) -> "Features":
     """Return the features of the run's snapshot."""
     from pipeline.modeling.data.features import make_features
 
-    return make_features(panel_of(read_snapshot(snapshot_of(this)), this.settings, this.as_of))
+    return make_features(panel_of(read_snapshot(snapshot_of(run)), run.settings, run.as_of))
 
 
-def own_record(this: Run) -> pd.DataFrame:
+def own_record(run: Run) -> pd.DataFrame:
     """Return the track record of the run's symbols up to its session that its edition shows: a trial has its own."""
-    return _record(this, series_of(this))
+    return _record(run, series_of(run))
 
 
-def standing_record(this: Run) -> pd.DataFrame:
+def standing_record(run: Run) -> pd.DataFrame:
     """Return the track record of the run's symbols up to its session that decisions are made from, never a trial's."""
-    return _record(this, "")
+    return _record(run, "")
 
 
-def _record(this: Run, series: str) -> pd.DataFrame:
+def _record(run: Run, series: str) -> pd.DataFrame:
     from pipeline.evaluation.forecast_log import live_record
 
-    settings = this.settings
+    settings = run.settings
     database = open_database(settings.database)
-    return live_record(database, settings.source, this.symbols, this.as_of, series=series)
+    return live_record(database, settings.source, run.symbols, run.as_of, series=series)
 
 
 def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
@@ -114,8 +108,8 @@ def training_precision(settings: Settings) -> "Precision":
     return answer
 
 
-def reasons_by_symbol(rows: Sequence[Mapping[str, Any]], most: int = 5) -> str:
-    """Return the newest reason of each symbol in one line, of `most` symbols."""
-    newest = {row["symbol"]: row["reason"] for row in rows}
+def reasons_by_symbol(rows: Iterable[tuple[str, str]], most: int = 5) -> str:
+    """Return the last reason of each symbol in one line, of `most` symbols; a row is a symbol and a reason."""
+    newest = dict(rows)
     told = [f"{symbol} {reason}" for symbol, reason in list(newest.items())[:most]]
     return "; ".join([*told, f"and {len(newest) - most} more"] if len(newest) > most else told)

@@ -1,10 +1,10 @@
 """The forecast step: what the gate chose and every baseline, for each symbol that can be forecast."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import date
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,15 +12,20 @@ import pandas as pd
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
 from pipeline.evaluation.decision import Decision
 from pipeline.forecast_schema import LEVELS
-from pipeline.jobs.context import (
-    Summary,
-    digest_of,
-    features_of,
-    reasons_by_symbol,
-    standing_record,
-)
+from pipeline.jobs.context import digest_of, features_of, reasons_by_symbol, standing_record
+from pipeline.jobs.results import ForecastResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import AUDIT, DECISION
+from pipeline.jobs.run_artifacts import (
+    AUDIT,
+    CHAMPION,
+    DECISION,
+    FORECAST,
+    FORECASTS,
+    MODEL,
+    ForecastOutcome,
+    baseline_forecasts,
+)
+from pipeline.publishing.published_files import SymbolReason
 
 if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
     from pipeline.modeling.forecaster import Forecaster
 
 
-def forecast(run: Mapping[str, Any]) -> Summary:
+def forecast(run: Run) -> ForecastResult:
     """Forecast every symbol with the model that the gate chose, and with each baseline beside it.
 
     A symbol too short for the network gets the best baseline, labelled so; one that nothing can be said of is withheld
@@ -38,18 +43,18 @@ def forecast(run: Mapping[str, Any]) -> Summary:
     from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
     from pipeline.publishing.formatting import named
 
-    this = Run.from_dict(run)
-    settings = this.settings
-    decision = this.load(DECISION)
-    features = features_of(this)
-    version = digest_of(this)[:12]
-    withheld = _withheld(features, this)
-    origins = _without(features, forecastable(features), withheld)
+    settings = run.settings
+    decision = run.load(DECISION)
+    features = features_of(run)
+    version = digest_of(run)[:12]
+    withheld = _withheld(features, run)
+    origins = _without(features, forecastable(features), [row.symbol for row in withheld])
     if not len(origins):
-        raise NothingToForecast(f"no symbol can be forecast as of {this.as_of}: {reasons_by_symbol(withheld)}")
+        why = reasons_by_symbol((row.symbol, row.reason) for row in withheld)
+        raise NothingToForecast(f"no symbol can be forecast as of {run.as_of}: {why}")
     beside = {
         name: _frame(
-            this,
+            run,
             features,
             origins,
             baseline(features, origins, horizon=settings.horizon, levels=LEVELS).quantiles_NHQ,
@@ -58,24 +63,27 @@ def forecast(run: Mapping[str, Any]) -> Summary:
         )
         for name, baseline in BASELINE_MODELS.items()
     }
-    frame, fallbacks = beside[str(decision.best_baseline)], []
+    frame, fallbacks = beside[str(decision.best_baseline)], list[SymbolReason]()
     if not decision.is_baseline:
-        chosen, reasons = _by_network(this, features, decision, withheld)
+        chosen, reasons = _by_network(run, features, decision, withheld)
         left = sorted(set(frame["symbol"]) - set(chosen["symbol"]))
         stand_in = frame[frame["symbol"].isin(left)]
         frame = pd.concat([chosen, stand_in]).sort_values(["symbol", "step"], kind="stable", ignore_index=True)
         short = f"fewer than {settings.context_length} whole sessions in a row"
         stands_in = f"the {named(decision.best_baseline)} stands in"
-        fallbacks = [{"symbol": symbol, "reason": f"{reasons.get(symbol, short)}: {stands_in}"} for symbol in left]
-    for name, rows in {"forecasts": frame, **{f"baseline-{name}": rows for name, rows in beside.items()}}.items():
-        with this.kept.making(f"{name}.parquet") as path:
+        fallbacks = [SymbolReason(symbol=name, reason=f"{reasons.get(name, short)}: {stands_in}") for name in left]
+    for artifact, rows in {
+        FORECASTS: frame,
+        **{baseline_forecasts(name): rows for name, rows in beside.items()},
+    }.items():
+        with run.making(artifact) as path:
             rows.to_parquet(path, index=False)
-    this.write("forecast", {"withheld": withheld, "fallbacks": fallbacks})
-    return {"symbols": int(frame["symbol"].nunique()), "withheld": withheld, "fallbacks": fallbacks}
+    run.save(FORECAST, ForecastOutcome(withheld=withheld, fallbacks=fallbacks))
+    return ForecastResult(symbols=int(frame["symbol"].nunique()), withheld=withheld, fallbacks=fallbacks)
 
 
 def _by_network(
-    this: Run, features: "Features", decision: Decision, withheld: list[dict[str, str]]
+    run: Run, features: "Features", decision: Decision, withheld: Sequence[SymbolReason]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the forecasts of the network that won, and the reasons where it should keep quiet about a symbol."""
     from pipeline.evaluation.abstention import abstentions
@@ -83,20 +91,20 @@ def _by_network(
     from pipeline.modeling.forecaster import Forecaster
 
     if decision.champion_stays:
-        forecaster = _champion(this, str(decision.model_version))
+        forecaster = _champion(run, str(decision.model_version))
     else:
-        with this.reading("model", made_by="train") as folder:
+        with run.reading(MODEL) as folder:
             forecaster = Forecaster.load(folder)
-    settings = this.settings
-    record = standing_record(this)
+    settings = run.settings
+    record = standing_record(run)
     quiet = abstentions(features, forecaster.card.symbols, record)
     origins = usable_origins(features, forecaster.card.context_length).at(features.panel.last)
-    origins = _without(features, origins, [*withheld, *({"symbol": symbol} for symbol in quiet)])
+    origins = _without(features, origins, [*(row.symbol for row in withheld), *quiet])
     quantiles_NHQ = forecaster.quantiles(features, origins)[:, : settings.horizon]
-    return _frame(this, features, origins, quantiles_NHQ, decision.model, str(decision.model_version)), quiet
+    return _frame(run, features, origins, quantiles_NHQ, decision.model, str(decision.model_version)), quiet
 
 
-def _champion(this: Run, version: str) -> "Forecaster":
+def _champion(run: Run, version: str) -> "Forecaster":
     """Return the champion as the gate has left it with the run, fetched from MLflow again if that copy is damaged.
 
     Raises MissingStep where MLflow has lost it too: the gate then finds the champion before it.
@@ -105,30 +113,29 @@ def _champion(this: Run, version: str) -> "Forecaster":
     from pipeline.tracking import registry
     from pipeline.tracking.model_files import download
 
-    with suppress(MissingStep, CorruptFile), this.reading("champion", made_by="judge") as folder:
+    with suppress(MissingStep, CorruptFile), run.reading(CHAMPION) as folder:
         return Forecaster.load(folder)
     try:
-        with this.kept.making("champion") as folder:
-            registered = registry.version_of(this.settings, version)
-            return Forecaster.load(download(this.settings, registered, folder))
+        with run.making(CHAMPION) as folder:
+            registered = registry.version_of(run.settings, version)
+            return Forecaster.load(download(run.settings, registered, folder))
     except (MissingInTracking, CorruptFile) as error:
         raise MissingStep(
-            f"the champion of run {this.key} cannot be used ({error}); repeat `judge`, which continues with the "
+            f"the champion of run {run.key} cannot be used ({error}); repeat `judge`, which continues with the "
             "previous champion or a baseline"
         ) from None
 
 
-def _without(features: "Features", origins: "Origins", withheld: list[dict[str, str]]) -> "Origins":
-    left_out = [row["symbol"] for row in withheld]
-    return origins.where(~np.isin(features.panel.symbols_array[origins.s_N], left_out))
+def _without(features: "Features", origins: "Origins", left_out: Iterable[str]) -> "Origins":
+    return origins.where(~np.isin(features.panel.symbols_array[origins.s_N], list(left_out)))
 
 
 def _frame(
-    this: Run, features: "Features", origins: "Origins", quantiles_NHQ: "Array", model: str, version: str
+    run: Run, features: "Features", origins: "Origins", quantiles_NHQ: "Array", model: str, version: str
 ) -> pd.DataFrame:
     from pipeline.modeling.forecast_frame import forecast_frame
 
-    panel, settings = features.panel, this.settings
+    panel, settings = features.panel, run.settings
     symbols = [panel.symbols[s] for s in origins.s_N]
 
     last_N = panel.days(origins.s_N, origins.t_N).tolist()
@@ -146,7 +153,7 @@ def _frame(
         symbols,
         panel.close_ST[origins.s_N, origins.t_N],
         quantiles_NHQ,
-        as_of=this.as_of,
+        as_of=run.as_of,
         targets=[days for days, _ in targets_N],
         levels=LEVELS,
         model=model,
@@ -157,13 +164,12 @@ def _frame(
     return frame
 
 
-def _withheld(features: "Features", this: Run) -> list[dict[str, str]]:
+def _withheld(features: "Features", run: Run) -> list[SymbolReason]:
     """The symbols without a forecast, each with the reason: its present is doubtful, or nothing can be said of it."""
     from pipeline.modeling.baselines import why_not
 
-    doubtful = {one.symbol: one.reason for one in this.load(AUDIT).doubtful}
-    reasons = why_not(features, this.symbols) | doubtful
-    reasons |= this.refused
-    return [
-        {"symbol": symbol, "reason": reasons[symbol]} for symbol in sorted({*this.symbols, *this.refused} & {*reasons})
-    ]
+    doubtful = {one.symbol: one.reason for one in run.load(AUDIT).doubtful}
+    reasons = why_not(features, run.symbols) | doubtful
+    reasons |= run.refused
+    left_out = sorted({*run.symbols, *run.refused} & {*reasons})
+    return [SymbolReason(symbol=symbol, reason=reasons[symbol]) for symbol in left_out]

@@ -1,19 +1,20 @@
 """The step of the gate: challenger, champion and baselines on the same held-out sessions, and who is published."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from pipeline.evaluation.decision import Champion, Decision, Evidence
 from pipeline.evaluation.model_scores import CHAMPION, ModelScores
 from pipeline.forecast_schema import BASELINES, INPUTS, LEVELS
-from pipeline.jobs.context import Summary, digest_of, features_of
+from pipeline.jobs.context import digest_of, features_of
 from pipeline.jobs.incumbent import usable_champion
+from pipeline.jobs.results import JudgeResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import DECISION, SCORES, TRAINING
+from pipeline.jobs.run_artifacts import CHAMPION as CHAMPION_MODEL
+from pipeline.jobs.run_artifacts import DECISION, HELDOUT, SCORES, TRAINING, UPLOAD
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -23,22 +24,20 @@ if TYPE_CHECKING:
     from pipeline.tracking.registry import Registered
 
 
-def judge(run: Mapping[str, Any]) -> Summary:
+def judge(run: Run) -> JudgeResult:
     """Put challenger, champion and baselines through the gate on the same held-out sessions; promote if it says so."""
     from pipeline.evaluation import gate
     from pipeline.evaluation.holdout import Heldout
     from pipeline.tracking import registry, runs
     from pipeline.tracking.mlflow_run import MlflowRun
 
-    this = Run.from_dict(run)
-    settings = this.settings
-    uploaded = this.read("upload", made_by="train")
-    training = this.load(TRAINING)
-    digest = digest_of(this)
-    with this.reading("heldout.npz", made_by="train") as path:
+    settings = run.settings
+    uploaded, training = run.load(UPLOAD), run.load(TRAINING)
+    digest = digest_of(run)
+    with run.reading(HELDOUT) as path:
         heldout = Heldout.load(path)
-    heldout, champion, no_champion, skipped = _with_champion(this, heldout)
-    none_before = _none_before(this) if champion is None else ""
+    heldout, champion, no_champion, skipped = _with_champion(run, heldout)
+    none_before = _none_before(run) if champion is None else ""
     scores = heldout.scores(LEVELS)
 
     def contender(name: str, version: str, scored: ModelScores, expired: str | None = None) -> gate.Contender:
@@ -49,8 +48,8 @@ def judge(run: Mapping[str, Any]) -> Summary:
     best = gate.best_baseline(scores.models, BASELINES)
     if best is not None:
         challenger, trained = None, scores.models.get(settings.network)
-        if trained is not None and uploaded["model_version"] is not None:
-            challenger = contender(settings.network, uploaded["model_version"], trained)
+        if trained is not None and uploaded.model_version is not None:
+            challenger = contender(settings.network, uploaded.model_version, trained)
             evidence = Evidence(
                 level=settings.gate_level,
                 against_baseline=heldout.better(settings.network, best, LEVELS),
@@ -58,7 +57,7 @@ def judge(run: Mapping[str, Any]) -> Summary:
             )
         incumbent = None
         if champion and scores.champion:
-            incumbent = contender(champion.network, champion.version, scores.champion, _expired(this, champion))
+            incumbent = contender(champion.network, champion.version, scores.champion, _expired(run, champion))
         decision = gate.decide(
             challenger,
             incumbent,
@@ -82,22 +81,27 @@ def judge(run: Mapping[str, Any]) -> Summary:
         no_champion = "nothing is held out to compare a champion on"
     decision = replace(
         decision,
-        reason=_with_trial(this, decision.reason, promoted=decision.promoted),
+        reason=_with_trial(run, decision.reason, promoted=decision.promoted),
         champion=_reference(champion),
         no_champion=None if champion else no_champion or none_before,
-        trial=this.trial,
-        registered=decision.promoted and this.standing,
+        trial=run.trial,
+        registered=decision.promoted and run.standing,
         best_baseline=best,
         evidence=evidence,
         suspect=scores.suspects,
     )
-    this.save(SCORES, scores)
-    this.save(DECISION, decision)
+    run.save(SCORES, scores)
+    run.save(DECISION, decision)
     if decision.registered:
-        registry.promote(settings, str(decision.model_version), this.as_of)
-    logged = MlflowRun(settings=settings, run_id=uploaded["mlflow_run_id"])
+        registry.promote(settings, str(decision.model_version), run.as_of)
+    logged = MlflowRun(settings=settings, run_id=uploaded.mlflow_run_id)
     runs.log_decision(logged, scores=scores, decision=decision)
-    return {name: getattr(decision, name) for name in ("model", "model_version", "promoted", "reason")}
+    return JudgeResult(
+        model=decision.model,
+        model_version=str(decision.model_version),
+        promoted=decision.promoted,
+        reason=decision.reason,
+    )
 
 
 def _reference(champion: "Registered | None") -> Champion | None:
@@ -106,52 +110,52 @@ def _reference(champion: "Registered | None") -> Champion | None:
     return Champion(version=champion.version, as_of=champion.as_of, network=champion.network)
 
 
-def _with_trial(this: Run, reason: str, *, promoted: bool) -> str:
+def _with_trial(run: Run, reason: str, *, promoted: bool) -> str:
     """Return the reason, and for a trial whose network passed that the champion stays."""
-    if not promoted or this.standing:
+    if not promoted or run.standing:
         return reason
     return f"{reason} This run is a trial: its network is published in this edition and does not become champion."
 
 
-def _none_before(this: Run) -> str:
+def _none_before(run: Run) -> str:
     """Return in words that the run's source has no champion from before its session.
 
     What was promoted since says nothing of it: a run that is repeated gives the same reason.
     """
     from pipeline.tracking import registry
 
-    settings = this.settings
-    if registry.withdrawn_before(settings, this.as_of):
-        return f"every champion of the source {settings.source} from before {this.as_of} was withdrawn"
-    return f"the source {settings.source} has no champion from before {this.as_of}"
+    settings = run.settings
+    if registry.withdrawn_before(settings, run.as_of):
+        return f"every champion of the source {settings.source} from before {run.as_of} was withdrawn"
+    return f"the source {settings.source} has no champion from before {run.as_of}"
 
 
-def _expired(this: Run, champion: "Registered") -> str | None:
+def _expired(run: Run, champion: "Registered") -> str | None:
     """Return in words why a champion is too old to be published."""
-    age = len(this.settings.clock.sessions.between(champion.as_of, this.as_of)) - 1
-    limit = this.settings.champion_expires_after
+    age = len(run.settings.clock.sessions.between(champion.as_of, run.as_of)) - 1
+    limit = run.settings.champion_expires_after
     return f"it is {age} sessions old and has expired after {limit}" if age > limit else None
 
 
-def _with_champion(this: Run, heldout: "Heldout") -> tuple["Heldout", "Registered | None", str | None, list[str]]:
+def _with_champion(run: Run, heldout: "Heldout") -> tuple["Heldout", "Registered | None", str | None, list[str]]:
     """Return the windows with the champion's quantiles, the champion, why there is none, and who was passed over.
 
     The champion is the last one whose files are what was registered: earlier ones stand in for one without them.
     """
-    champion, forecaster, skipped = usable_champion(this, lambda: this.kept.making("champion"))
+    champion, forecaster, skipped = usable_champion(run, lambda: run.making(CHAMPION_MODEL))
     if champion is None or forecaster is None:
         return heldout, None, "no champion can be used" if skipped else None, skipped
-    heldout, problem = _with_quantiles(this, heldout, forecaster)
+    heldout, problem = _with_quantiles(run, heldout, forecaster)
     return heldout, None if problem else champion, problem, skipped
 
 
-def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> tuple["Heldout", str | None]:
+def _with_quantiles(run: Run, heldout: "Heldout", forecaster: "Forecaster") -> tuple["Heldout", str | None]:
     """Return the windows with the champion's quantiles, or as they were and the reason why it cannot be compared."""
     card = forecaster.card
-    if card.horizon < this.settings.horizon or card.levels != LEVELS:
+    if card.horizon < run.settings.horizon or card.levels != LEVELS:
         return (
             heldout,
-            f"the champion forecasts {card.horizon} sessions and cannot be compared over {this.settings.horizon}",
+            f"the champion forecasts {card.horizon} sessions and cannot be compared over {run.settings.horizon}",
         )
     if gone := sorted(set(card.features) - set(INPUTS)):
         return heldout, f"the champion reads {', '.join(gone)}, which is no input any more"
@@ -159,18 +163,18 @@ def _with_quantiles(this: Run, heldout: "Heldout", forecaster: "Forecaster") -> 
     if card.targets_last:
         seen = date.fromisoformat(card.targets_last) + timedelta(days=1)
     else:  # a model from before this was written down
-        sessions = this.settings.clock.sessions
+        sessions = run.settings.clock.sessions
         seen = sessions.shift(sessions.at_or_before(date.fromisoformat(card.train_last)), card.horizon + 1)
     fair = heldout.since(pd.Timestamp(seen))
     if not len(fair.actual_NH):
         return heldout, "the champion has trained on the held-out sessions and cannot be compared on them"
-    features = features_of(this)
+    features = features_of(run)
     origins = _origins_of(features, fair)
     whole = _whole_context(features, origins, card.context_length)
     if not whole:
         return heldout, f"the champion reads {card.context_length} sessions, more than the held-out windows have"
     quantiles_NHQ = forecaster.quantiles(features, origins)
-    return fair.also(CHAMPION, quantiles_NHQ[:, : this.settings.horizon]), None
+    return fair.also(CHAMPION, quantiles_NHQ[:, : run.settings.horizon]), None
 
 
 def _origins_of(features: "Features", heldout: "Heldout") -> "Origins":

@@ -21,7 +21,7 @@ class Incumbent(NamedTuple):
     skipped: list[str]
 
 
-def usable_champion(this: Run, folder_for: Callable[[], AbstractContextManager[Path]]) -> Incumbent:
+def usable_champion(run: Run, folder_for: Callable[[], AbstractContextManager[Path]]) -> Incumbent:
     """Return the last champion before the run's session whose files MLflow has, unchanged.
 
     `folder_for` gives the folder that its files go to. Raises TrackingUnavailable where MLflow does not answer: only
@@ -32,10 +32,10 @@ def usable_champion(this: Run, folder_for: Callable[[], AbstractContextManager[P
     from pipeline.tracking.model_files import download
 
     skipped: list[str] = []
-    for champion in registry.champions_before(this.settings, this.as_of):
+    for champion in registry.champions_before(run.settings, run.as_of):
         try:
             with folder_for() as folder:
-                forecaster = Forecaster.load(download(this.settings, champion, folder))
+                forecaster = Forecaster.load(download(run.settings, champion, folder))
         except CorruptFile as error:
             skipped.append(f"champion version {champion.version} of {champion.as_of} cannot be used ({error})")
             continue

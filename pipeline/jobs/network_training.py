@@ -4,27 +4,25 @@ The network and the baselines know nothing of each other, so that several worker
 quantiles of the held-out windows; `compare` puts them together.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import CorruptFile, TrackingUnavailable
 from pipeline.forecast_schema import BASELINES, LEVELS
-from pipeline.jobs.context import Progress, Summary, digest_of, features_of, training_precision
+from pipeline.jobs.context import Progress, digest_of, features_of, training_precision
 from pipeline.jobs.incumbent import usable_champion
+from pipeline.jobs.results import BaselineResult, CompareResult, TrainAllResult, TrainResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import SCORES, TRAINING
-from pipeline.storage.documents import to_document
+from pipeline.jobs.run_artifacts import HELDOUT, LIVE, MODEL, NETWORK, SCORES, TRAINING, baseline_notes, heldout_by
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
     from pipeline.modeling.data.features import Features
     from pipeline.modeling.data.splits import Fold
-
-_NETWORK = "network"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,64 +34,63 @@ class _Windows:
     heldout: "Heldout"  # no contender is in it yet
 
 
-def baseline(run: Mapping[str, Any], name: str) -> Summary:
+def baseline(run: Run, name: str) -> BaselineResult:
     """Forecast the held-out sessions with one baseline, and keep what it has to say of itself."""
-    this = Run.from_dict(run)
-    return _forecast_by(this, _windows(this), name)
+    return _forecast_by(run, _windows(run), name)
 
 
-def train(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
+def train(run: Run, *, progress: Progress | None = None) -> TrainResult:
     """Train the network and forecast the held-out sessions with it; MLflow is told nothing of it yet.
 
     With too little history, or while the champion is young enough (`retrain_every`), nothing is trained and the reason
     is kept.
     """
-    this = Run.from_dict(run)
-    return _train(this, _windows(this), progress)
+    return _train(run, _windows(run), progress)
 
 
-def compare(run: Mapping[str, Any]) -> Summary:
+def compare(run: Run) -> CompareResult:
     """Score the network and every baseline on the same held-out sessions.
 
     Raises MissingStep where one of them is not there yet, CorruptFile where they are not of the same windows.
     """
-    this = Run.from_dict(run)
-    network = _kept(this, _NETWORK)
+    network = _kept(run, NETWORK)
     heldout = network.without_contenders()
     for name in BASELINES:
-        beside = _kept(this, name)
+        beside = _kept(run, name)
         if not beside.same_windows(network):
             raise CorruptFile(
-                f"the baseline {name} of the run {this.key} was made on other windows than its network; "
+                f"the baseline {name} of the run {run.key} was made on other windows than its network; "
                 "run `train` again"
             )
         heldout = heldout.also(name, beside.quantiles[name])
     for name, quantiles_NHQ in network.quantiles.items():
         heldout = heldout.also(name, quantiles_NHQ)
-    with this.kept.making("heldout.npz") as path:
+    with run.making(HELDOUT) as path:
         heldout.save(path)
     scores = heldout.scores(LEVELS)
-    this.save(SCORES, scores)
-    return {"crps_bp": {name: round(values.crps_bp, 2) for name, values in scores.by_label.items()}}
+    run.save(SCORES, scores)
+    return CompareResult(crps_bp={name: round(values.crps_bp, 2) for name, values in scores.by_label.items()})
 
 
-def train_all(run: Mapping[str, Any], *, progress: Progress | None = None) -> Summary:
+def train_all(run: Run, *, progress: Progress | None = None) -> TrainAllResult:
     """Do all of this in this process, one after the other."""
-    this = Run.from_dict(run)
-    windows = _windows(this)
+    windows = _windows(run)
     for name in BASELINES:
-        _forecast_by(this, windows, name)
-    return {**_train(this, windows, progress), **compare(run)}
+        _forecast_by(run, windows, name)
+    trained, compared = _train(run, windows, progress), compare(run)
+    return TrainAllResult(
+        trained=trained.trained, reason=trained.reason, seconds=trained.seconds, crps_bp=compared.crps_bp
+    )
 
 
-def _windows(this: Run) -> _Windows:
+def _windows(run: Run) -> _Windows:
     from pipeline.evaluation.holdout import Heldout
     from pipeline.modeling.data import splits
     from pipeline.modeling.data.features import future_returns
     from pipeline.modeling.data.windows import usable_origins, with_targets
 
-    settings = this.settings
-    features = features_of(this)
+    settings = run.settings
+    features = features_of(run)
     panel = features.panel
     future_STH = future_returns(panel.return_ST, settings.horizon)
     fold = splits.split(
@@ -113,58 +110,58 @@ def _windows(this: Run) -> _Windows:
     return _Windows(features=features, fold=fold, heldout=heldout)
 
 
-def _forecast_by(this: Run, windows: _Windows, name: str) -> Summary:
+def _forecast_by(run: Run, windows: _Windows, name: str) -> BaselineResult:
     from pipeline.modeling.baselines import BASELINE_MODELS
 
     features, test = windows.features, windows.fold.test
-    made = BASELINE_MODELS[name](features, test, horizon=this.settings.horizon, levels=LEVELS)
-    _keep(this, name, windows.heldout.also(name, made.quantiles_NHQ))
-    notes = {key: value for key, value in to_document(made.notes).items() if value is not None}
-    this.write(f"baseline-{name}", notes)
-    return {"baseline": name, "windows": len(windows.heldout.actual_NH), **notes}
+    made = BASELINE_MODELS[name](features, test, horizon=run.settings.horizon, levels=LEVELS)
+    _keep(run, name, windows.heldout.also(name, made.quantiles_NHQ))
+    run.save(baseline_notes(name), made.notes)
+    notes = {field.name: getattr(made.notes, field.name) for field in fields(made.notes)}
+    return BaselineResult(baseline=name, windows=len(windows.heldout.actual_NH), **notes)
 
 
-def _train(this: Run, windows: _Windows, progress: Progress | None) -> Summary:
+def _train(run: Run, windows: _Windows, progress: Progress | None) -> TrainResult:
     from pipeline.modeling.data import splits
     from pipeline.modeling.diagnostics.drift import input_drift
     from pipeline.modeling.diagnostics.gradient_memory import gradient_memory_of
     from pipeline.modeling.training.train_model import retrain
     from pipeline.modeling.training.training_record import TrainingRecord
 
-    settings = this.settings
+    settings = run.settings
     features, fold, heldout = windows.features, windows.fold, windows.heldout
-    not_trained = splits.too_little(fold) or _not_due(this)
+    not_trained = splits.too_little(fold) or _not_due(run)
     if not_trained is None:
         trained = retrain(
             features,
             fold,
             settings,
-            as_of=this.as_of,
-            data_digest=digest_of(this),
+            as_of=run.as_of,
+            data_digest=digest_of(run),
             precision=training_precision(settings),
             progress=progress,
         )
-        with this.kept.making("model") as folder:
+        with run.making(MODEL) as folder:
             trained.forecaster.save(folder)
         record = replace(trained.record, gradient_memory=gradient_memory_of(trained.forecaster, features, fold.test))
         heldout = heldout.also(settings.network, trained.forecaster.quantiles(features, fold.test))
     else:
         record = TrainingRecord.without_network(settings, not_trained)
     record = replace(record, drift=input_drift(features, fold.train))
-    _keep(this, _NETWORK, heldout)
-    this.save(TRAINING, record)
-    return {"trained": record.trained, "reason": not_trained, "seconds": record.seconds}
+    _keep(run, NETWORK, heldout)
+    run.save(TRAINING, record)
+    return TrainResult(trained=record.trained, reason=not_trained, seconds=record.seconds)
 
 
-def _keep(this: Run, name: str, heldout: "Heldout") -> None:
-    with this.kept.making(f"heldout-{name}.npz") as path:
+def _keep(run: Run, name: str, heldout: "Heldout") -> None:
+    with run.making(heldout_by(name)) as path:
         heldout.save(path)
 
 
-def _kept(this: Run, name: str) -> "Heldout":
+def _kept(run: Run, name: str) -> "Heldout":
     from pipeline.evaluation.holdout import Heldout
 
-    with this.reading(f"heldout-{name}.npz", made_by="train") as path:
+    with run.reading(heldout_by(name)) as path:
         return Heldout.load(path)
 
 
@@ -174,23 +171,23 @@ def _scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _not_due(this: Run) -> str | None:
+def _not_due(run: Run) -> str | None:
     """Return in words why no network is trained in this run: the champion is young enough, and its ranges hold.
 
     Where MLflow cannot be asked a network is trained: the gate will know more. So it is where the champion's files are
     missing or damaged: the one that counts is the last that can be used.
     """
-    settings = this.settings
-    breach = this.read("live", made_by="score").get("live", {}).get("breach")
-    if settings.retrain_every == 1 or breach:
+    settings = run.settings
+    live = run.load(LIVE).live
+    if settings.retrain_every == 1 or (live and live.get("breach")):
         return None
     try:
-        champion = usable_champion(this, _scratch).champion
+        champion = usable_champion(run, _scratch).champion
     except TrackingUnavailable:
         return None
     if champion is None or champion.network != settings.network:
         return None
-    age = len(settings.clock.sessions.between(champion.as_of, this.as_of)) - 1
+    age = len(settings.clock.sessions.between(champion.as_of, run.as_of)) - 1
     if age >= settings.retrain_every:
         return None
     return (

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.config import Settings
 from pipeline.errors import BadSession, BadSymbol, SessionNotAvailable
-from pipeline.jobs.context import Summary
+from pipeline.jobs.results import Plan
 from pipeline.jobs.run import Run
 from pipeline.jobs.trials import departures
 from pipeline.jobs.trigger_form import require_complete
@@ -104,8 +104,8 @@ def plan(
     overrides: Mapping[str, Any],
     provenance: Mapping[str, str],
     make_latest: bool = False,
-) -> Summary:
-    """Settle what a request means; see `pipeline.jobs.planning.plan_run`. Returns the run and the batches to ingest."""
+) -> Plan:
+    """Return the run for a request and the batches of symbols to ingest. Arguments and errors: see `plan_run`."""
     run = plan_run(
         key=key,
         now=now,
@@ -117,6 +117,6 @@ def plan(
         make_latest=make_latest,
     )
     size = run.settings.ingest_batch
-    batches = [list(run.symbols[at : at + size]) for at in range(0, len(run.symbols), size)]
+    batches = tuple(run.symbols[at : at + size] for at in range(0, len(run.symbols), size))
     warnings = run.settings.clock.calendar_warnings(run.symbols, run.as_of)
-    return {"run": run.to_dict(), "batches": batches, "warnings": warnings}
+    return Plan(run=run, batches=batches, warnings=tuple(warnings))

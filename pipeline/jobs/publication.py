@@ -1,22 +1,28 @@
 """The publication step: the edition of a session, its files, the track record, and the same files in MLflow."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from pipeline.database.engine import open_database
 from pipeline.errors import MissingStep
 from pipeline.forecast_schema import BASELINES
-from pipeline.jobs.context import (
-    Summary,
-    own_record,
-    snapshot_of,
+from pipeline.jobs.context import own_record, snapshot_of
+from pipeline.jobs.results import PublishResult, UploadResult
+from pipeline.jobs.run import FileArtifact, Run
+from pipeline.jobs.run_artifacts import (
+    AUDIT,
+    DECISION,
+    FORECAST,
+    FORECASTS,
+    SCORES,
+    SOURCE,
+    TRAINING,
+    UPLOAD,
+    baseline_forecasts,
 )
-from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import AUDIT, DECISION, SCORES, TRAINING
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
 
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
     from pipeline.publishing.edition import Edition
 
 
-def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
+def publish(run: Run, *, now: datetime) -> PublishResult:
     """Publish: the files in one move, the rows of the record, and the same files in MLflow.
 
     A forecast whose session has closed by `now` is kept as a replay.
@@ -34,9 +40,8 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
     from pipeline.tracking import runs
     from pipeline.tracking.mlflow_run import MlflowRun
 
-    this = Run.from_dict(run)
-    settings = this.settings
-    edition = _edition(this)
+    settings = run.settings
+    edition = _edition(run)
     published = publisher.publish(edition, settings.published)
     beside = edition.baselines[str(edition.best_baseline)]
 
@@ -52,109 +57,116 @@ def publish(run: Mapping[str, Any], *, now: datetime) -> Summary:
         settings.source,
         edition.forecasts,
         beside,
-        this.key,
+        run.key,
         now=now,
         complete_at=complete_at,
-        series=series_of(this),
+        series=series_of(run),
     )
-    _write_track_record(this)
-    uploaded = this.read("upload", made_by="train")
-    logged = MlflowRun(settings=settings, run_id=uploaded["mlflow_run_id"])
+    _write_track_record(run)
+    uploaded = run.load(UPLOAD)
+    logged = MlflowRun(settings=settings, run_id=uploaded.mlflow_run_id)
     with settings.published.reading(published.place) as folder:
         runs.log_published(logged, folder)
     logged.finish()
-    return {
-        "as_of": this.as_of.isoformat(),
-        "folder": str(published.folder),
-        "place": published.place,
-        "changed": published.changed,
-        "trial": list(this.trial),
-        "standing": this.standing,
-        "edition": "" if this.standing else published.folder.name,
-        "headline": verdict.headline(edition),
-        "verdict": verdict.verdict(edition).title,
-        "warnings": list(edition.warnings),
-        "mlflow_url": uploaded.get("mlflow_url"),
-    }
+    return PublishResult(
+        as_of=run.as_of.isoformat(),
+        folder=str(published.folder),
+        place=published.place,
+        changed=published.changed,
+        trial=run.trial,
+        standing=run.standing,
+        edition="" if run.standing else published.folder.name,
+        headline=verdict.headline(edition),
+        verdict=verdict.verdict(edition).title,
+        warnings=list(edition.warnings),
+        mlflow_url=uploaded.mlflow_url,
+    )
 
 
-def _write_track_record(this: Run) -> None:
+def _write_track_record(run: Run) -> None:
     """Write the track record of the run's source over all its symbols, editions and trials."""
     from pipeline.evaluation.forecast_log import live_record
     from pipeline.evaluation.track_record import one_ahead
     from pipeline.publishing import track_record_files
 
-    settings = this.settings
-    since = track_record_files.first_day(this.as_of)
+    settings = run.settings
+    since = track_record_files.first_day(run.as_of)
     rows = live_record(open_database(settings.database), settings.source, None, None, series=None, since=since)
     if len(ahead := one_ahead(rows)):
         track_record_files.write(settings.published, settings.source, ahead)
 
 
-def _frame_of(this: Run, name: str) -> pd.DataFrame:
-    with this.reading(f"{name}.parquet", made_by="forecast") as path:
+def _frame_of(run: Run, artifact: FileArtifact) -> pd.DataFrame:
+    with run.reading(artifact) as path:
         return pd.read_parquet(path)
 
 
-def _airflow_url(this: Run) -> dict[str, str]:
+def _airflow_url(run: Run) -> dict[str, str]:
     """Where Airflow shows the run, if it was Airflow's and somebody has said where that is."""
-    made_by = this.provenance
-    url = this.settings.airflow_run(made_by["dag_id"], made_by["run_id"]) if "run_id" in made_by else None
+    made_by = run.provenance
+    url = run.settings.airflow_run(made_by["dag_id"], made_by["run_id"]) if "run_id" in made_by else None
     return {"airflow_url": url} if url else {}
 
 
-def _read_as(this: Run) -> dict[str, str]:
+def _read_as(run: Run) -> dict[str, str]:
     """How the source's prices were understood, where the run's ingestion has said so."""
     try:
-        return {"prices_read_as": str(this.read("source", made_by="ingest")["read_as"])}
+        return {"prices_read_as": run.load(SOURCE).read_as}
     except MissingStep:
         return {}
 
 
-def _edition(this: Run) -> "Edition":
+def _where_uploaded(uploaded: UploadResult) -> dict[str, str]:
+    values = {
+        "mlflow_run_id": uploaded.mlflow_run_id,
+        "mlflow_url": uploaded.mlflow_url,
+        "git_commit": uploaded.git_commit,
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def _edition(run: Run) -> "Edition":
     from pipeline.evaluation import track_record
     from pipeline.prices.adjustments import recent_closes
     from pipeline.publishing.edition import Edition
-    from pipeline.publishing.published_files import SymbolReason
 
-    settings = this.settings
-    outcome = this.read("forecast", made_by="forecast")
-    uploaded, training = this.read("upload", made_by="train"), this.load(TRAINING)
-    frozen = snapshot_of(this)
+    settings = run.settings
+    outcome, uploaded, training = run.load(FORECAST), run.load(UPLOAD), run.load(TRAINING)
+    frozen = snapshot_of(run)
     bars = read_snapshot(frozen)
-    record = own_record(this)
+    record = own_record(run)
     kinds = track_record.by_kind(record)
     return Edition(
-        as_of=this.as_of,
+        as_of=run.as_of,
         exchange=settings.exchange,
-        forecasts=_frame_of(this, "forecasts"),
-        baselines={name: _frame_of(this, f"baseline-{name}") for name in BASELINES},
+        forecasts=_frame_of(run, FORECASTS),
+        baselines={name: _frame_of(run, baseline_forecasts(name)) for name in BASELINES},
         history=recent_closes(bars, 120),
-        scores=this.load(SCORES),
-        decision=this.load(DECISION),
-        fallbacks=[SymbolReason(**row) for row in outcome["fallbacks"]],
+        scores=run.load(SCORES),
+        decision=run.load(DECISION),
+        fallbacks=outcome.fallbacks,
         live=record,
         recent=track_record.next_session(record),
         live_by_symbol={kind: track_record.by_symbol(part) for kind, part in kinds.items()},
         out_of_bounds=tuple(track_record.out_of_bounds(kinds["live"])) if "live" in kinds else (),
-        audit=this.load(AUDIT),
+        audit=run.load(AUDIT),
         drift=training.drift,
         gradient_memory=training.gradient_memory,
-        withheld=[SymbolReason(**row) for row in outcome["withheld"]],
-        trial=this.trial,
-        make_latest=this.make_latest,
-        warnings=settings.clock.calendar_warnings(this.symbols, this.as_of),
+        withheld=outcome.withheld,
+        trial=run.trial,
+        make_latest=run.make_latest,
+        warnings=settings.clock.calendar_warnings(run.symbols, run.as_of),
         provenance={
             "source": settings.source,
-            **_read_as(this),
+            **_read_as(run),
             "data_digest": frozen.digest,
             "bars": len(bars),
             "first_session": str(bars["session"].min().date()),
             "last_session": str(bars["session"].max().date()),
-            "run_key": this.key,
-            "settings": dict(this.frozen),
-            **this.provenance,
-            **_airflow_url(this),
-            **{name: uploaded[name] for name in ("mlflow_run_id", "mlflow_url", "git_commit") if uploaded.get(name)},
+            "run_key": run.key,
+            "settings": dict(run.frozen),
+            **run.provenance,
+            **_airflow_url(run),
+            **_where_uploaded(uploaded),
         },
     )

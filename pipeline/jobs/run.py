@@ -1,21 +1,21 @@
-"""A run: what is to be done for one session, and the place in which its steps leave what the next ones need.
+"""A run: a request for one session, resolved, and the folder in which its steps leave their artifacts.
 
-That place and the run itself are all that passes between tasks, so each step can be repeated alone, and on another
-machine. A run carries every setting that affects its numbers or labels, frozen when it was planned: a later task does
-not read them from its own environment.
+Nothing else passes between tasks, so each step can be repeated alone and on another machine. A run carries every
+setting that affects its numbers or labels, frozen when it was planned: later tasks do not read them from their own
+environment.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pipeline.config import Settings
-from pipeline.errors import MissingStep
+from pipeline.errors import CorruptFile, MissingStep
 from pipeline.storage import Storage
 from pipeline.storage.documents import dump, from_document
 
@@ -24,39 +24,36 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Artifact(Generic[T]):
-    """What one step leaves for others as a JSON document: its name, its type, and the step that makes it."""
+    """A JSON document that one step leaves for others: its name, its type, and the step that makes it."""
 
     name: str
     kind: type[T]
     step: str
 
 
+@dataclass(frozen=True)
+class FileArtifact:
+    """A file or folder that one step leaves for others: its name in the run's folder, and the step that makes it."""
+
+    name: str
+    step: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run, settled once at its beginning. It travels between tasks as a plain dict."""
+    """One run, resolved once at its beginning. Between tasks it travels as a document (`storage.documents`)."""
 
-    # Names the request and, by a digest, all that it was resolved to: another session, symbol or setting is another
-    # run, even under the same Airflow run id. Safe as a file name.
+    # Identifies the request and, by a digest, what it was resolved to: with another session, symbol or setting it is
+    # another run, even under the same Airflow run id. Valid as a file name.
     key: str
     as_of: date
     symbols: tuple[str, ...]
-    refused: Mapping[str, str] = field(default_factory=dict)  # symbols asked for whose market is not known, and why
-    overrides: Mapping[str, Any] = field(default_factory=dict)  # settings that the request changed, for people to read
-    frozen: Mapping[str, Any] = field(default_factory=dict)  # all settings of `Settings.frozen`, the request's included
+    refused: Mapping[str, str] = field(default_factory=dict)  # symbols of an unknown market, with the reason
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # settings of the request, for display
+    frozen: Mapping[str, Any] = field(default_factory=dict)  # all of `Settings.frozen`, the request's included
     provenance: Mapping[str, str] = field(default_factory=dict)  # Airflow's dag_id, run_id …
-    trial: tuple[str, ...] = ()  # how it differs from the standing configuration, in words; see pipeline.jobs.trials
-    make_latest: bool = False  # the request asks that a trial is published as the session's standing edition
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the run as JSON has it."""
-        values = {**asdict(self), "as_of": self.as_of.isoformat(), "symbols": list(self.symbols)}
-        return {**values, "trial": list(self.trial)}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the run that `to_dict` gave."""
-        texts = {name: tuple(values.get(name, ())) for name in ("symbols", "trial")}
-        return cls(**{**values, "as_of": date.fromisoformat(values["as_of"]), **texts})
+    trial: tuple[str, ...] = ()  # how it differs from the standing configuration; see pipeline.jobs.trials
+    make_latest: bool = False  # publish a trial as the session's standing edition
 
     @property
     def standing(self) -> bool:
@@ -71,48 +68,44 @@ class Run:
         return Settings.thaw(self.frozen, symbols=self.symbols)
 
     @cached_property
-    def kept(self) -> Storage:
-        """Where the run's steps leave their results, and find those of others."""
+    def folder(self) -> Storage:
+        """The folder in the store in which the run's steps leave their artifacts."""
         return self.settings.store / f"runs/{self.key}"
 
-    def write(self, name: str, content: Mapping[str, Any]) -> None:
-        """Keep a step's result as `name`.json."""
-        text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        self.kept.write(f"{name}.json", text.encode())
-
-    def read(self, name: str, *, made_by: str) -> dict[str, Any]:
-        """Return a step's result. Raises MissingStep, naming the step that makes it."""
-        try:
-            content: dict[str, Any] = json.loads(self.kept.read(f"{name}.json"))
-        except FileNotFoundError:
-            raise self._missing(name, made_by) from None
-        return content
-
     def save(self, artifact: Artifact[T], value: T) -> None:
-        """Keep what a step has made as a JSON document."""
-        self.kept.write(f"{artifact.name}.json", dump(value))
+        """Write a step's artifact as a JSON document."""
+        self.folder.write(f"{artifact.name}.json", dump(value))
 
     def load(self, artifact: Artifact[T]) -> T:
-        """Return what a step has made.
+        """Return a step's artifact.
 
-        Raises MissingStep that names the step where there is nothing yet, CorruptFile for a document that cannot be
-        read.
+        Raises MissingStep that names the step if there is none yet, CorruptFile for a document that cannot be read.
         """
-        document = self.read(artifact.name, made_by=artifact.step)
-        where = str(self.kept / f"{artifact.name}.json")
-        return from_document(
-            artifact.kind, document, where=where, remedy=f"run `{artifact.step}` for {self.as_of} again"
-        )
+        name = f"{artifact.name}.json"
+        try:
+            document = json.loads(self.folder.read(name))
+        except FileNotFoundError:
+            raise self._missing(artifact.name, artifact.step) from None
+        except ValueError:
+            raise CorruptFile(f"{self.folder / name} is not JSON; {self._remedy(artifact.step)}") from None
+        return from_document(artifact.kind, document, where=str(self.folder / name), remedy=self._remedy(artifact.step))
 
     @contextmanager
-    def reading(self, name: str, *, made_by: str) -> Iterator[Path]:
-        """Give a path to read a step's file or folder from. Raises MissingStep, naming the step that makes it."""
+    def reading(self, artifact: FileArtifact) -> Iterator[Path]:
+        """Give a path to read a step's file or folder. Raises MissingStep that names the step that makes it."""
         with ExitStack() as copies:
             try:
-                path = copies.enter_context(self.kept.reading(name))
+                path = copies.enter_context(self.folder.reading(artifact.name))
             except FileNotFoundError:
-                raise self._missing(name, made_by) from None
+                raise self._missing(artifact.name, artifact.step) from None
             yield path
 
-    def _missing(self, name: str, made_by: str) -> MissingStep:
-        return MissingStep(f"the run {self.key} has no {name} yet; run `{made_by}` for {self.as_of} first")
+    def making(self, artifact: FileArtifact) -> AbstractContextManager[Path]:
+        """Give a path to make a step's file or folder at; it is in the run's folder once the block has ended."""
+        return self.folder.making(artifact.name)
+
+    def _missing(self, name: str, step: str) -> MissingStep:
+        return MissingStep(f"the run {self.key} has no {name} yet; run `{step}` for {self.as_of} first")
+
+    def _remedy(self, step: str) -> str:
+        return f"run `{step}` for {self.as_of} again"

@@ -1,16 +1,16 @@
 """The step that takes a training to MLflow, with all that is to be known of its run."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from pipeline.evaluation.model_scores import Scores
-from pipeline.jobs.context import Summary, own_record, snapshot_of
+from pipeline.jobs.context import own_record, snapshot_of
+from pipeline.jobs.results import UploadResult
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import AUDIT, MODEL_CARD, SCORES, TRAINING
+from pipeline.jobs.run_artifacts import AUDIT, FIGURES, LIVE, MODEL, MODEL_CARD, SCORES, TRAINING, UPLOAD
 from pipeline.prices.store.snapshot import read_snapshot
 
 if TYPE_CHECKING:
@@ -18,56 +18,52 @@ if TYPE_CHECKING:
     from pipeline.tracking.mlflow_run import MlflowRun
 
 
-def upload(run: Mapping[str, Any], *, try_number: int = 1) -> Summary:
+def upload(run: Run, *, try_number: int = 1) -> UploadResult:
     """Take what training left to MLflow: one run there for this run, and the model as the challenger."""
     from pipeline.tracking import experiments, provenance, runs
     from pipeline.tracking.mlflow_run import MlflowRun
     from pipeline.tracking.registration import register
 
-    this = Run.from_dict(run)
-    settings = this.settings
-    training, scores = this.load(TRAINING), this.load(SCORES)
-    frozen = snapshot_of(this)
-    card = this.load(MODEL_CARD) if training.trained else None
+    settings = run.settings
+    training, scores = run.load(TRAINING), run.load(SCORES)
+    frozen = snapshot_of(run)
+    card = run.load(MODEL_CARD) if training.trained else None
     tags = provenance.run_tags(
         settings,
-        as_of=this.as_of,
-        symbols=this.symbols,
+        as_of=run.as_of,
+        symbols=run.symbols,
         commit=provenance.git_commit(Path(__file__).parent),
-        provenance=this.provenance,
+        provenance=run.provenance,
         try_number=try_number,
     )
     if card is not None:
         tags["weights_sha256"] = card.weights_sha256
-    if this.trial:
-        tags["trial"] = "; ".join(this.trial)
+    if run.trial:
+        tags["trial"] = "; ".join(run.trial)
     logged = MlflowRun.open(
-        settings, experiment=experiments.DAILY, key=this.key, name=f"{this.as_of} {settings.network}", tags=tags
+        settings, experiment=experiments.DAILY, key=run.key, name=f"{run.as_of} {settings.network}", tags=tags
     )
-    with this.kept.making("figures") as folder:
+    with run.making(FIGURES) as folder:
         figures = _draw(training, scores, folder)
         runs.log_training(
             logged, training=training, scores=scores, card=card, snapshot=frozen, figures=figures.values()
         )
-    runs.log_audit(logged, this.load(AUDIT))
+    runs.log_audit(logged, run.load(AUDIT))
     logged.log_numbers({f"drift/psi_{name}": value for name, value in training.drift.items()})
     if memory := training.gradient_memory:
         logged.log_numbers({f"memory/{name}": value for name, value in asdict(memory.numbers).items()})
-    _log_record(this, logged)
+    _log_record(run, logged)
     version = None
     if card is not None:
-        trial = {"trial": tags["trial"]} if this.trial else {}
+        trial = {"trial": tags["trial"]} if run.trial else {}
         tags = {"data_digest": frozen.digest, "git_commit": tags["git_commit"], **trial}
         example = _example(read_snapshot(frozen), settings.context_length)
-        with this.reading("model", made_by="train") as folder:
-            version = register(logged, model_dir=folder, example=example, tags=tags, challenger=this.standing).version
-    result = {
-        "mlflow_run_id": logged.run_id,
-        "mlflow_url": logged.url(),
-        "model_version": version,
-        "git_commit": tags["git_commit"],
-    }
-    this.write("upload", result)
+        with run.reading(MODEL) as folder:
+            version = register(logged, model_dir=folder, example=example, tags=tags, challenger=run.standing).version
+    result = UploadResult(
+        mlflow_run_id=logged.run_id, mlflow_url=logged.url(), model_version=version, git_commit=tags["git_commit"]
+    )
+    run.save(UPLOAD, result)
     return result
 
 
@@ -85,17 +81,17 @@ def _draw(training: "TrainingRecord", scores: Scores, folder: Path) -> dict[str,
     return figures
 
 
-def _log_record(this: Run, logged: "MlflowRun") -> None:
+def _log_record(run: Run, logged: "MlflowRun") -> None:
     """Record how earlier forecasts did: in short with the run, and session by session in an experiment of its own."""
     from pipeline.evaluation import track_record
     from pipeline.tracking.live_metrics import log_record
 
-    if not this.standing:  # numbers and curves of the track record are those of the standing configuration
+    if not run.standing:  # numbers and curves of the track record are those of the standing configuration
         return
-    settings, kept = this.settings, this.read("live", made_by="score")
-    shown = {f"{kind}/{name}": value for kind in track_record.NOTES for name, value in kept.get(kind, {}).items()}
+    settings, kinds = run.settings, run.load(LIVE).kinds()
+    shown = {f"{kind}/{name}": value for kind, rates in kinds.items() for name, value in rates.items()}
     logged.log_numbers({name: value for name, value in shown.items() if not isinstance(value, str)})
-    for kind, part in track_record.by_kind(own_record(this)).items():
+    for kind, part in track_record.by_kind(own_record(run)).items():
         log_record(
             settings, kind, track_record.by_session(part), track_record.by_symbol(part), track_record.NOTES[kind]
         )

@@ -9,11 +9,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from pipeline.errors import CorruptFile
 
 T = TypeVar("T")
+# For a field of an optional type: Annotated[X | None, OMIT_NONE]. Its key is absent from the document if it is None.
+OMIT_NONE = Field(exclude_if=lambda value: value is None)
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}  # building one takes a millisecond
 
 

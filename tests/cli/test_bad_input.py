@@ -4,7 +4,7 @@ import io
 import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,11 @@ from pipeline import jobs
 from pipeline.cli import app
 from pipeline.errors import BadSetting, NothingToForecast
 from pipeline.forecast_schema import BASELINES, QUANTILES
+from pipeline.jobs import daily_run
+from pipeline.jobs.results import JudgeResult, Plan, RunResults
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import DECISION, UPLOAD
+from pipeline.storage.documents import to_document
 from tests.bad_prices import BAD, COUNT, LAST, MIDDLE, NEVER, SESSIONS, SOUND, STANDS_IN, tables
 from tests.small import set_as_standing
 
@@ -50,18 +54,18 @@ class Place:
     def overrides(self, **overrides: Any) -> dict[str, Any]:
         return {**SMALL, "files": str(self.home.parent / "prices.csv"), **overrides}
 
-    def plan(self, **overrides: Any) -> dict[str, Any]:
+    def plan(self, **overrides: Any) -> Plan:
         given = self.overrides(**overrides)
         return jobs.plan(key=None, now=NOW, as_of=LAST, overrides=given, provenance={}, make_latest=True)
 
-    def daily(self, **overrides: Any) -> dict[str, Any]:
+    def daily(self, **overrides: Any) -> RunResults:
         return jobs.run_all(self.plan(**overrides), known_at=NOW)
 
     def backtest(self, first: date = BACKTEST_FROM, last: date = LAST, **overrides: Any) -> dict[str, Any]:
         planned = jobs.plan_backtest(
             key=None, now=NOW, first=first, last=last, overrides=self.overrides(**overrides), provenance={}
         )
-        return jobs.backtest_all(planned, known_at=NOW)
+        return to_document(jobs.backtest_all(planned, known_at=NOW))
 
     @property
     def published(self) -> Path:
@@ -81,15 +85,13 @@ def let_the_network_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """Publish the network of three steps, whatever the gate says of it."""
     judge = jobs.judge
 
-    def judged(run: dict[str, Any]) -> Any:
-        said, this = judge(run), Run.from_dict(run)
-        version = this.read("upload", made_by="train")["model_version"]
-        decision = this.read("decision", made_by="judge")
-        through = {"model": this.settings.network, "model_version": version, "promoted": True}
-        this.write("decision", {**decision, **through})
-        return said
+    def judged(run: Run) -> JudgeResult:
+        result, version = judge(run), run.load(UPLOAD).model_version
+        decision = replace(run.load(DECISION), model=run.settings.network, model_version=version, promoted=True)
+        run.save(DECISION, decision)
+        return result
 
-    monkeypatch.setattr(jobs, "judge", judged)
+    monkeypatch.setattr(daily_run, "judge", judged)
 
 
 def are_prices(frame: pd.DataFrame) -> bool:
@@ -112,7 +114,7 @@ def test_a_daily_run_forecasts_each_symbol_or_names_it_with_the_reason(
     place.holds(tables((*SOUND, *BAD)))
     let_the_network_through(monkeypatch)
     results = place.daily(network=network)
-    assert results["train"]["trained"]
+    assert results.train.trained
     frame = pd.read_csv(io.BytesIO((place.published / "forecasts.csv").read_bytes()))
     assert are_prices(frame)
     assert are_prices(pd.read_parquet(place.published / "forecasts.parquet"))
@@ -125,7 +127,7 @@ def test_a_daily_run_forecasts_each_symbol_or_names_it_with_the_reason(
     for name, reason in expected.items():
         assert reason in withheld[name]
     assert set(frame["symbol"]) == {*SOUND, *BAD} - set(expected)
-    stand_ins = reasons_of(results["forecast"]["fallbacks"])
+    stand_ins = reasons_of(to_document(results.forecast)["fallbacks"])
     assert set(stand_ins) == set(STANDS_IN)
     for name, reason in STANDS_IN.items():
         assert stand_ins[name].startswith(f"{reason}: ")
@@ -216,7 +218,7 @@ def test_a_fold_before_the_first_bar_of_every_symbol_names_them(place: Place) ->
 def test_a_symbol_alone_gets_the_baseline_and_the_reason(place: Place, name: str) -> None:
     place.holds(tables((name,)))
     results = place.daily(network="mlp")
-    assert "No network was trained: too little history to train on" in results["judge"]["reason"]
+    assert "No network was trained: too little history to train on" in results.judge.reason
     frame = pd.read_parquet(place.published / "forecasts.parquet")
     assert set(frame["symbol"]) == {name}
     assert set(frame["model"]) <= set(BASELINES)
@@ -226,8 +228,8 @@ def test_a_symbol_alone_gets_the_baseline_and_the_reason(place: Place, name: str
 def test_fewer_sessions_than_the_network_reads_leave_the_baseline_unjudged_and_say_so(place: Place) -> None:
     place.holds(tables(SOUND))
     results = place.daily(network="lstm", context_length=300)
-    assert "No network was trained: too little history to train on: 0 windows" in results["judge"]["reason"]
-    assert "no held-out sessions to judge on yet" in results["judge"]["reason"]
+    assert "No network was trained: too little history to train on: 0 windows" in results.judge.reason
+    assert "no held-out sessions to judge on yet" in results.judge.reason
     assert are_prices(pd.read_parquet(place.published / "forecasts.parquet"))
     result = place.backtest(network="lstm", context_length=300)
     assert "0 windows" in result["folds"][0]["reason"]
@@ -262,7 +264,7 @@ def test_an_adjusted_close_that_is_none_says_nothing_of_dividends(place: Place, 
     table.loc[[5, COUNT - 5, COUNT + 30], "adj_close"] = value
     place.holds(table)
     results = place.daily(network="mlp")
-    assert results["forecast"]["withheld"] == []
+    assert not results.forecast.withheld
     assert are_prices(pd.read_parquet(place.published / "forecasts.parquet"))
 
 

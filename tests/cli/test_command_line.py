@@ -109,7 +109,7 @@ def test_show_as_json_has_what_was_asked_for(here: Callable[..., Done], publishe
 @pytest.mark.parametrize(
     ("words", "about"),
     [
-        (["show", "--bogus"], "pipeline show --help"),
+        (["show", "--bogus"], "show --help"),
         (["nonsense"], "nonsense"),
         (["show", "--sort", "beauty"], "width"),
         (["backtest"], "--from"),

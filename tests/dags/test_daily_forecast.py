@@ -173,7 +173,7 @@ def test_a_mistake_fails_at_once_and_says_what_is_wrong(start: Start, said, aske
 def test_an_error_that_nobody_expected_is_named_with_its_cause_in_the_note(start: Start, monkeypatch):
     from pipeline import jobs
 
-    def fail(_run: dict[str, object]) -> None:
+    def fail(_run: object) -> None:
         raise KeyError("no such column: 'close'\nin <frame> *1*")
 
     monkeypatch.setattr(jobs, "score", fail)
@@ -190,10 +190,12 @@ def test_an_error_that_nobody_expected_is_named_with_its_cause_in_the_note(start
 @pytest.mark.slow
 def test_what_may_pass_is_tried_again_and_the_run_goes_on(start: Start, monkeypatch):
     from pipeline import jobs
+    from pipeline.jobs.results import ScoreResult
+    from pipeline.jobs.run import Run
 
     score, failures = jobs.score, [StoreError("the database is locked")]
 
-    def score_at_the_second_try(run: dict[str, object]) -> dict[str, object]:
+    def score_at_the_second_try(run: Run) -> ScoreResult:
         if failures:
             raise failures.pop()
         return score(run)

@@ -88,7 +88,7 @@ def test_other_lines_and_the_groups_of_a_task_that_succeeds_stay_as_they_are(end
         (KeyError("x"), f"KeyError: 'x' {UNEXPECTED}"),
         (
             AirflowTaskTimeout("Timeout, PID: 12"),
-            "AirflowTaskTimeout: the task took longer than its time limit; ask for less, or clear it to try again",
+            "AirflowTaskTimeout: the task exceeded its time limit; reduce the request, or clear it to try again",
         ),
         (MemoryError(), f"MemoryError {UNEXPECTED}"),
     ],

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from pipeline.evaluation.holdout import Heldout
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs import gating, incumbent
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import TRAINING
+from pipeline.jobs.run_artifacts import DECISION, TRAINING, UPLOAD
 from pipeline.prices.sources.sample import SampleSource
+from pipeline.storage.documents import to_document
 from pipeline.tracking import registry
 from tests.small import set_as_standing
 
@@ -41,13 +43,13 @@ NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 def judged(as_of: date, **overrides: Any) -> Any:
     """Run everything up to the gate; return its decision as it is kept."""
     planned = jobs.plan(key=None, now=NOW, as_of=as_of, overrides={**SMALL, **overrides}, provenance={})
-    run, batches = planned["run"], planned["batches"]
+    run, batches = planned.run, planned.batches
     for batch in batches:
         jobs.ingest(run, batch, known_at=NOW)
     jobs.snapshot(run, known_at=NOW)
     for step in (jobs.score, jobs.train_all, jobs.upload):
         step(run)
-    return run, jobs.judge(run)
+    return run, to_document(jobs.judge(run))
 
 
 @pytest.fixture(scope="module")
@@ -166,22 +168,22 @@ def test_where_mlflow_does_not_answer_no_earlier_champion_stands_in(
 def test_a_network_is_trained_when_the_champion_is_young_and_its_files_are_gone(damaged: Callable[..., None]) -> None:
     damaged("2", "1", how="folder deleted")
     run, decision = judged(DAYS[2], retrain_every=5)
-    assert Run.from_dict(run).load(TRAINING).trained
+    assert run.load(TRAINING).trained
     assert "is missing" in decision["reason"]
 
 
 def test_the_forecast_fetches_the_champion_again_if_the_runs_copy_is_gone(damaged: Callable[..., None]) -> None:
     damaged()
     run, _ = judged(DAYS[2], retrain_every=5)
-    this = Run.from_dict(run)
-    champion = _kept(run)["champion"]
-    this.write("decision", {**_kept(run), "model": "lstm", "model_version": champion["version"], "promoted": False})
-    shutil.rmtree(this.settings.home / "runs" / this.key / "champion")
-    assert jobs.forecast(run)["symbols"] == 2
-    (this.settings.home / "runs" / this.key / "champion" / "weights.safetensors").write_bytes(b"torn")
-    assert jobs.forecast(run)["symbols"] == 2
-    shutil.rmtree(this.settings.home / "runs" / this.key / "champion")
-    damage_everything(this.settings.home)
+    decision = run.load(DECISION)
+    assert decision.champion is not None
+    run.save(DECISION, replace(decision, model="lstm", model_version=decision.champion.version, promoted=False))
+    shutil.rmtree(run.settings.home / "runs" / run.key / "champion")
+    assert jobs.forecast(run).symbols == 2
+    (run.settings.home / "runs" / run.key / "champion" / "weights.safetensors").write_bytes(b"torn")
+    assert jobs.forecast(run).symbols == 2
+    shutil.rmtree(run.settings.home / "runs" / run.key / "champion")
+    damage_everything(run.settings.home)
     with pytest.raises(MissingStep, match=r"cannot be used \(.*is missing.*repeat `judge`"):
         jobs.forecast(run)
 
@@ -199,9 +201,9 @@ def test_a_moved_home_goes_on_with_its_champion_and_leaves_nothing_at_the_old_pl
     run, decision = judged(DAYS[2])
     assert _kept(run)["champion"]["version"] == "2"
     assert "cannot be used" not in decision["reason"]
-    uploaded = Run.from_dict(run).read("upload", made_by="train")
+    uploaded = run.load(UPLOAD)
     client = MlflowClient(Settings.load().tracking_uri)
-    assert client.get_run(uploaded["mlflow_run_id"]).info.artifact_uri.startswith(str(after))
+    assert client.get_run(uploaded.mlflow_run_id).info.artifact_uri.startswith(str(after))
     assert not before.exists()
 
 
@@ -227,7 +229,7 @@ def test_a_champion_may_read_other_inputs_but_none_that_are_gone(
     run, _ = judged(DAYS[2], inputs="return, market_return")
     assert _kept(run)["champion"]["version"] == "2"  # it reads all there are
     monkeypatch.setattr(gating, "INPUTS", ("return", "market_return"))
-    decision = jobs.judge(run)
+    decision = to_document(jobs.judge(run))
     assert _kept(run)["champion"] is None
     assert "high_above_close, low_below_close" in decision["reason"]
     assert "which is no input any more" in decision["reason"]
@@ -236,23 +238,23 @@ def test_a_champion_may_read_other_inputs_but_none_that_are_gone(
 def test_a_network_that_knows_the_future_is_stopped_and_the_run_is_marked(damaged: Callable[..., None]) -> None:
     damaged()
     run, honest = judged(DAYS[2])
-    kept = Run.from_dict(run).kept
+    kept = run.folder
     with kept.reading("heldout.npz") as path:
         heldout = Heldout.load(path)
     spread = np.linspace(-0.01, 0.01, len(LEVELS))
     with kept.making("heldout.npz") as path:
         heldout.also("lstm", heldout.actual_NH[..., None] + spread).save(path)
-    decision = jobs.judge(run)
+    decision = to_document(jobs.judge(run))
     assert not decision["promoted"]
     assert decision["model"] == honest["model"]
     assert "is suspect" in decision["reason"]
     client = MlflowClient(Settings.load().tracking_uri)
-    uploaded = Run.from_dict(run).read("upload", made_by="train")
-    assert client.get_run(uploaded["mlflow_run_id"]).data.tags["gate"].startswith("suspect: ")
+    uploaded = run.load(UPLOAD)
+    assert client.get_run(uploaded.mlflow_run_id).data.tags["gate"].startswith("suspect: ")
 
 
 def _kept(run: Any) -> Any:
-    return Run.from_dict(run).read("decision", made_by="judge")
+    return to_document(run.load(DECISION))
 
 
 @pytest.mark.parametrize(("broken", "expired"), [("1", False), ("2", True)])

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from pipeline.config import PER_PROCESS, Settings, variable
 from pipeline.errors import MissingStep
 from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.backtest.steps import plan_backtest
+from pipeline.jobs.results import Plan
 from pipeline.jobs.run import Run
+from pipeline.storage.documents import from_document, to_document
 from tests.small import SMALL, set_as_standing
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -64,26 +67,28 @@ def plan(key: str | None = "by-airflow", **overrides: Any) -> Any:
     return jobs.plan(key=key, now=NOW, as_of=AS_OF, overrides={**SMALL, **overrides}, provenance={})
 
 
-def travelled(planned: dict[str, Any]) -> dict[str, Any]:
-    """What a task of another process gets: the run as JSON carried it."""
-    carried: dict[str, Any] = json.loads(json.dumps(planned))
-    return carried
+def travelled(planned: Plan) -> Plan:
+    """Return what a task of another process gets: the plan as JSON carried it."""
+    document = json.loads(json.dumps(to_document(planned)))
+    return from_document(type(planned), document, where="the XCom", remedy="plan again")
 
 
-def tasks(planned: dict[str, Any]) -> Iterator[Callable[[], Any]]:
+def tasks(planned: Plan) -> Iterator[Callable[[], Any]]:
     """Every task of the DAG after `plan`, in its order, each as another process would call it."""
-    run = planned["run"]
-    yield lambda: [jobs.ingest(run, batch, known_at=NOW) for batch in planned["batches"]]
-    yield lambda: jobs.snapshot(run, known_at=NOW)
-    yield lambda: jobs.score(run)
-    yield lambda: jobs.train(run)
-    for name in BASELINES:
-        yield lambda name=name: jobs.baseline(run, name)
-    yield lambda: jobs.compare(run)
-    yield lambda: jobs.upload(run)
-    yield lambda: jobs.judge(run)
-    yield lambda: jobs.forecast(run)
-    yield lambda: jobs.publish(run, now=NOW)
+    steps: list[Callable[[Run], Any]] = [
+        lambda run: [jobs.ingest(run, batch, known_at=NOW) for batch in planned.batches],
+        lambda run: jobs.snapshot(run, known_at=NOW),
+        jobs.score,
+        jobs.train,
+        *(partial(jobs.baseline, name=name) for name in BASELINES),
+        jobs.compare,
+        jobs.upload,
+        jobs.judge,
+        jobs.forecast,
+        lambda run: jobs.publish(run, now=NOW),
+    ]
+    for step in steps:
+        yield lambda step=step: step(travelled(planned).run)
 
 
 def published(home: Path) -> dict[str, bytes]:
@@ -107,16 +112,16 @@ def test_every_setting_is_either_frozen_or_named_as_one_that_may_differ() -> Non
 @pytest.mark.parametrize("name", sorted(CHANGED))
 def test_a_planned_run_keeps_each_setting(new_home: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     planned = travelled(plan())
-    before = getattr(Run.from_dict(planned["run"]).settings, name)
+    before = getattr(planned.run.settings, name)
     monkeypatch.setenv(variable(name), CHANGED[name])
     assert str(getattr(Settings.model_construct(), name)) != CHANGED[name]
-    assert getattr(Run.from_dict(planned["run"]).settings, name) == before
+    assert getattr(travelled(planned).run.settings, name) == before
 
 
 def test_a_run_without_a_file_does_not_get_one_later(new_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned = travelled(plan())
     monkeypatch.setenv("PIPELINE_FILES", "/elsewhere/prices.csv")
-    assert Run.from_dict(planned["run"]).settings.files is None
+    assert planned.run.settings.files is None
 
 
 def test_tasks_in_changed_environments_make_one_run(
@@ -146,26 +151,27 @@ def test_a_run_planned_again_under_other_settings_is_another_run(
     """Clearing `plan` after an edit of `.env` must not mix what two plans made."""
     first, same = plan(), plan()
     jobs.ingest_all(first, known_at=NOW)
-    jobs.snapshot(first["run"], known_at=NOW)
+    jobs.snapshot(first.run, known_at=NOW)
     monkeypatch.setenv("PIPELINE_SEED", "8")
     second = plan()
-    assert first["run"]["key"] == same["run"]["key"] != second["run"]["key"]
+    assert first.run.key == same.run.key != second.run.key
     with pytest.raises(MissingStep):
-        jobs.train(second["run"])
+        jobs.train(second.run)
 
 
 def test_places_and_threads_are_those_of_each_process(new_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned = travelled(plan())
     monkeypatch.setenv("PIPELINE_THREADS", "2")
     monkeypatch.setenv("PIPELINE_PUBLISH_URI", str(new_home / "elsewhere"))
-    settings = Run.from_dict(planned["run"]).settings
+    settings = planned.run.settings
     assert (settings.threads, settings.publish_uri) == (2, str(new_home / "elsewhere"))
 
 
 def test_a_run_planned_before_settings_were_frozen_still_runs(new_home: Path) -> None:
-    planned = travelled(plan())
-    old = {name: value for name, value in planned["run"].items() if name != "frozen"}
-    assert Run.from_dict(old).settings.training_steps == SMALL["training_steps"]
+    document = to_document(plan().run)
+    del document["frozen"]
+    old = from_document(Run, document, where="the XCom", remedy="plan again")
+    assert old.settings.training_steps == SMALL["training_steps"]
 
 
 def test_a_backtest_keeps_its_settings(new_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,5 +182,5 @@ def test_a_backtest_keeps_its_settings(new_home: Path, monkeypatch: pytest.Monke
     )
     monkeypatch.setenv("PIPELINE_SEED", "8")
     monkeypatch.setenv("PIPELINE_REFIT_EVERY", "5")
-    settings = Run.from_dict(planned["run"]).settings
+    settings = planned.run.settings
     assert (settings.horizon, settings.seed, settings.refit_every) == (2, 7, 63)

@@ -74,7 +74,7 @@ def versions(home: Path) -> list[Any]:
 
 def test_a_run_publishes_what_it_promises(new_home: Path) -> None:
     results = run()
-    folder = Path(results["publish"]["folder"])
+    folder = Path(results.publish.folder)
     frame = pd.read_parquet(folder / "forecasts.parquet")
     assert frame.groupby("symbol")["step"].apply(list).to_dict() == {s: [1, 2, 3, 4, 5] for s in ("AAPL", "FB", "IBM")}
     assert [str(day)[:10] for day in frame["target_session"].iloc[:2]] == ["2013-02-27", "2013-02-28"]
@@ -85,7 +85,7 @@ def test_a_run_publishes_what_it_promises(new_home: Path) -> None:
     (notes,) = (new_home / "runs").glob("*/baseline-garch.json")
     assert json.loads(notes.read_text())["by_ewma"]["fewer than 250 returns"]["symbols"] == 1
     assert metrics["drift/psi_return"] >= 0
-    assert tags["data_sha256"] == results["snapshot"]["digest"]
+    assert tags["data_sha256"] == results.snapshot.digest
     assert (tags["as_of"], mlflow_run.info.status) == ("2013-02-26", "FINISHED")
 
 
@@ -94,8 +94,8 @@ def test_every_step_twice_equals_once(new_home: Path) -> None:
     jobs.run_all(planned, known_at=TODAY)
     before = everything(new_home / "published")
     again = jobs.run_all(planned, known_at=TODAY + timedelta(hours=1))
-    assert again["ingest"]["batches"][0]["new"] == 0
-    assert again["publish"]["changed"] is False
+    assert again.ingest.batches[0].new == 0
+    assert again.publish.changed is False
     assert everything(new_home / "published") == before
     assert len(list(mlflow_runs(new_home))) == 1
     assert len(versions(new_home)) == 1
@@ -152,12 +152,12 @@ def test_a_backfill_gives_the_bytes_of_the_live_runs_and_in_any_order_sees_no_la
 
 def test_earlier_forecasts_are_scored_when_their_session_comes(new_home: Path) -> None:
     run(DAYS[0])
-    scored = run(DAYS[1])["score"]
+    scored = run(DAYS[1]).score
     # one step of three symbols, of the published model and of the baseline beside it (the same where it was published)
-    assert scored["in_the_record"] == 3
-    assert "live" not in scored  # 2013 is over: what is made of it now is a replay
+    assert scored.in_the_record == 3
+    assert scored.live is None  # 2013 is over: what is made of it now is a replay
     latest = next(one for one in mlflow_runs(new_home) if one.data.tags["as_of"] == str(DAYS[1]))
-    assert latest.data.metrics["replayed/crps_bp"] == pytest.approx(scored["replayed"]["crps_bp"])
+    assert latest.data.metrics["replayed/crps_bp"] == pytest.approx(scored.replayed["crps_bp"])
 
 
 @pytest.mark.slow
@@ -198,14 +198,14 @@ def test_a_young_champion_serves_until_the_next_is_due_or_its_ranges_no_longer_h
     run(DAYS[0])
     registry.promote(Settings.load(), versions(new_home)[0].version, DAYS[0])
     set_as_standing(monkeypatch, {"retrain_every": 3})
-    trained = run(DAYS[2], retrain_every=3)["train"]
-    assert trained["trained"] is False
-    assert trained["reason"] == f"the champion of {DAYS[0]} is 2 sessions old, and the next is due after 3"
-    assert run(DAYS[2], retrain_every=2)["train"]["trained"]
-    assert run(DAYS[2], retrain_every=3, network="mlp")["train"]["trained"]  # there is no champion of this kind
+    trained = run(DAYS[2], retrain_every=3).train
+    assert trained.trained is False
+    assert trained.reason == f"the champion of {DAYS[0]} is 2 sessions old, and the next is due after 3"
+    assert run(DAYS[2], retrain_every=2).train.trained
+    assert run(DAYS[2], retrain_every=3, network="mlp").train.trained  # there is no champion of this kind
     monkeypatch.setattr(track_record, "lately", lambda _record: {"crps_bp": 1.0, "breach": "its 90 % ranges held 50 %"})
     monkeypatch.setattr(track_record, "by_kind", lambda record: {"live": record} if len(record) else {})
-    assert run(DAYS[2], retrain_every=3)["train"]["trained"]
+    assert run(DAYS[2], retrain_every=3).train.trained
 
 
 def test_without_mlflow_nothing_is_lost_and_the_upload_alone_completes(
@@ -213,35 +213,36 @@ def test_without_mlflow_nothing_is_lost_and_the_upload_alone_completes(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     planned = plan(key="scheduled")
-    this = planned["run"]
-    jobs.ingest(this, planned["batches"][0], known_at=TODAY)
+    this = planned.run
+    jobs.ingest(this, planned.batches[0], known_at=TODAY)
     jobs.snapshot(this, known_at=TODAY)
     jobs.score(this)
     jobs.train_all(this)
     with pytest.raises(TrackingUnavailable, match=r"127\.0\.0\.1:9"):
         jobs.upload(this)
-    weights = (new_home / "runs" / this["key"] / "model" / "weights.safetensors").read_bytes()
+    weights = (new_home / "runs" / this.key / "model" / "weights.safetensors").read_bytes()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    this = replace(this)  # as another process reads it: with the address of now
     for step in (jobs.upload, jobs.judge, jobs.forecast):
         step(this)
     jobs.publish(this, now=TODAY)
-    assert (new_home / "runs" / this["key"] / "model" / "weights.safetensors").read_bytes() == weights
+    assert (new_home / "runs" / this.key / "model" / "weights.safetensors").read_bytes() == weights
     assert len(versions(new_home)) == 1
 
 
 def test_a_symbol_too_short_to_train_on_gets_the_baseline_and_the_reason(new_home: Path) -> None:
     results = run(symbols="FB", context_length=60, holdout_sessions=40, validation_sessions=40)
-    assert results["train"]["trained"] is False
-    assert "too little history" in results["judge"]["reason"]
-    frame = pd.read_parquet(Path(results["publish"]["folder"]) / "forecasts.parquet")
+    assert results.train.trained is False
+    assert "too little history" in results.judge.reason
+    frame = pd.read_parquet(Path(results.publish.folder) / "forecasts.parquet")
     assert set(frame["model"]) <= set(BASELINES)
     assert len(frame) == 5
 
 
 def test_a_symbol_with_hardly_any_history_is_withheld_with_the_reason(new_home: Path) -> None:
     results = run(date(2012, 5, 30))
-    assert [row["symbol"] for row in results["forecast"]["withheld"]] == ["FB"]
-    published = json.loads((Path(results["publish"]["folder"]) / "forecasts.json").read_text())
+    assert [row.symbol for row in results.forecast.withheld] == ["FB"]
+    published = json.loads((Path(results.publish.folder) / "forecasts.json").read_text())
     assert published["withheld"][0]["symbol"] == "FB"
     assert {row["symbol"] for row in published["forecasts"]} == {"AAPL", "IBM"}
 
@@ -282,24 +283,24 @@ def test_a_scheduled_session_after_the_end_of_the_sample_is_nothing_to_do() -> N
 @pytest.mark.parametrize("interval_end", [None, TODAY])
 def test_a_run_by_hand_without_a_session_takes_the_last_of_the_sample(interval_end: datetime | None) -> None:
     planned = jobs.plan(key="k", now=TODAY, interval_end=interval_end, manual=True, overrides=SMALL, provenance={})
-    assert planned["run"]["as_of"] == "2013-03-01"
+    assert planned.run.as_of == date(2013, 3, 1)
 
 
 def test_a_scheduled_run_takes_the_session_its_interval_ends_with() -> None:
     end = NEW_YORK.complete_at(DAYS[1])
     planned = jobs.plan(key="k", now=TODAY, interval_end=end, manual=False, overrides=SMALL, provenance={})
-    assert planned["run"]["as_of"] == str(DAYS[1])
+    assert planned.run.as_of == DAYS[1]
 
 
 def test_a_step_before_its_time_names_the_one_to_run() -> None:
     planned = plan()
     with pytest.raises(PipelineError, match="run `ingest`"):
-        jobs.train_all(planned["run"])
+        jobs.train_all(planned.run)
 
 
 def test_contenders_made_on_other_windows_are_not_compared(new_home: Path) -> None:
     planned = plan()
-    this = planned["run"]
+    this = planned.run
     jobs.ingest_all(planned, known_at=TODAY)
     jobs.snapshot(this, known_at=TODAY)
     jobs.score(this)
@@ -328,9 +329,9 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     trial = run(DAYS[0], symbols="IBM", training_steps=1)
     after = everything(new_home / "published")
     assert {name: after[name] for name in before} == before
-    assert trial["publish"]["trial"] == ["1 of 3 symbols", "1 training step instead of 20"]
-    assert trial["publish"]["place"].startswith(f"editions/as_of={DAYS[0]}/0001-")
-    assert "(trial: 1 of 3 symbols, 1 training step instead of 20)" in trial["publish"]["headline"]
+    assert list(trial.publish.trial) == ["1 of 3 symbols", "1 training step instead of 20"]
+    assert trial.publish.place.startswith(f"editions/as_of={DAYS[0]}/0001-")
+    assert "(trial: 1 of 3 symbols, 1 training step instead of 20)" in trial.publish.headline
     decision = json.loads((new_home / "runs" / run_of(trial) / "decision.json").read_text())
     assert "does not become champion" in decision["reason"]
     assert registry.champion_before(Settings.load(), DAYS[2]) == champion
@@ -339,7 +340,7 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     assert "**Trial:** 1 of 3 symbols" in told.tags["mlflow.note.content"]
 
     second = run(DAYS[1])
-    assert second["score"]["in_the_record"] == 3
+    assert second.score.in_the_record == 3
     record = track_record_files.read(Settings.load().published, "sample").to_pandas()
     counts = record.groupby(record["series"] != "")["symbol"].agg(list).to_dict()
     assert counts == {False: ["AAPL", "FB", "IBM"], True: ["IBM"]}
@@ -347,8 +348,8 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     latest = jobs.plan(
         key=None, now=TODAY, as_of=DAYS[1], overrides={**SMALL, "symbols": "IBM"}, provenance={}, make_latest=True
     )
-    published = jobs.run_all(latest, known_at=TODAY)["publish"]
-    assert (published["place"], published["standing"]) == (f"as_of={DAYS[1]}", True)
+    published = jobs.run_all(latest, known_at=TODAY).publish
+    assert (published.place, published.standing) == (f"as_of={DAYS[1]}", True)
     assert registry.champion_before(Settings.load(), DAYS[2]) != champion
     (kept,) = reader.other_editions(Settings.load().published, DAYS[1])
     manifest = reader.read_manifest(Settings.load().published / kept.place)
@@ -356,5 +357,5 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
 
 
 def run_of(results: Any) -> str:
-    manifest = json.loads((Path(results["publish"]["folder"]) / "manifest.json").read_text())
+    manifest = json.loads((Path(results.publish.folder) / "manifest.json").read_text())
     return str(manifest["provenance"]["run_key"])

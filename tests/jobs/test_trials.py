@@ -10,6 +10,7 @@ from pipeline.config import Settings
 from pipeline.jobs.planning import plan_run
 from pipeline.jobs.run import Run
 from pipeline.jobs.trials import series_of
+from pipeline.storage.documents import from_document, to_document
 
 INPUTS = Settings.model_fields["inputs"].default
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -87,8 +88,12 @@ def test_two_trials_share_a_track_record_only_if_they_are_the_same(home: Path) -
     assert len({series_of(one), series_of(other), series_of(planned(symbols="AAPL", training_steps=1)), ""}) == 4
 
 
+def read(document: dict[str, Any]) -> Run:
+    return from_document(Run, document, where="the XCom", remedy="plan again")
+
+
 def test_a_run_goes_through_json_and_one_from_before_is_no_trial(home: Path) -> None:
     run = planned(symbols="AAPL", make_latest=True)
-    assert Run.from_dict(run.to_dict()) == run
-    old = {name: value for name, value in run.to_dict().items() if name not in ("trial", "make_latest")}
-    assert Run.from_dict(old).standing
+    assert read(to_document(run)) == run
+    old = {name: value for name, value in to_document(run).items() if name not in ("trial", "make_latest")}
+    assert read(old).standing

@@ -4,7 +4,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from pipeline.errors import CorruptFile, MissingStep
 from pipeline.evaluation import gate
 from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import HELDOUT
 from pipeline.storage import Storage, open_storage
+from pipeline.storage.documents import from_document, to_document
 from tests.small import SMALL, set_as_standing
 
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
@@ -27,6 +31,12 @@ SHARED = {
     "MLFLOW_TRACKING_URI": "sqlite:///{}/var/mlflow/mlflow.db",
 }
 Step = Callable[[], Any]
+
+
+def another_process(run: Run) -> Run:
+    """Return a run as another process gets it: by its document, with the settings of that process."""
+    document = json.loads(json.dumps(to_document(run)))
+    return from_document(Run, document, where="the XCom", remedy="plan again")
 
 
 class Machines:
@@ -61,18 +71,18 @@ class Machines:
     def daily(self, as_of: date) -> dict[str, Any]:
         """Do a daily run, each step on another machine."""
         planned = self.do(lambda: jobs.plan(key=None, now=NOW, as_of=as_of, overrides=SMALL, provenance={}))
-        run = json.loads(json.dumps(planned["run"]))
+        run = partial(another_process, planned.run)
         steps: dict[str, Step] = {
-            "ingest": lambda: jobs.ingest_all(planned, known_at=NOW),
-            "snapshot": lambda: jobs.snapshot(run, known_at=NOW),
-            "score": lambda: jobs.score(run),
-            **{f"baseline {name}": lambda name=name: jobs.baseline(run, name) for name in BASELINES},
-            "train": lambda: jobs.train(run),
-            "compare": lambda: jobs.compare(run),
-            "upload": lambda: jobs.upload(run),
-            "judge": lambda: jobs.judge(run),
-            "forecast": lambda: jobs.forecast(run),
-            "publish": lambda: jobs.publish(run, now=NOW),
+            "ingest": lambda: jobs.ingest_all(replace(planned, run=run()), known_at=NOW),
+            "snapshot": lambda: jobs.snapshot(run(), known_at=NOW),
+            "score": lambda: jobs.score(run()),
+            **{f"baseline {name}": lambda name=name: jobs.baseline(run(), name) for name in BASELINES},
+            "train": lambda: jobs.train(run()),
+            "compare": lambda: jobs.compare(run()),
+            "upload": lambda: jobs.upload(run()),
+            "judge": lambda: jobs.judge(run()),
+            "forecast": lambda: jobs.forecast(run()),
+            "publish": lambda: jobs.publish(run(), now=NOW),
         }
         return {name: self.do(step) for name, step in steps.items()}
 
@@ -81,14 +91,13 @@ class Machines:
         given = {**SMALL, "refit_every": 3, "network": "mlp", "horizon": 3}
         asked = {"key": None, "now": NOW, "first": date(2012, 12, 3), "last": date(2012, 12, 7)}
         planned = self.do(lambda: jobs.plan_backtest(**asked, overrides=given, provenance={}))
-        run, folds = planned["run"], planned["folds"]
-        self.do(lambda: jobs.ingest_all(planned, known_at=NOW))
-        self.do(lambda: jobs.backtest_snapshot(run, known_at=NOW))
+        run, folds = partial(another_process, planned.run), planned.folds
+        self.do(lambda: jobs.ingest_all(replace(planned, run=run()), known_at=NOW))
+        self.do(lambda: jobs.backtest_snapshot(run(), known_at=NOW))
         for fold in folds:
-            assert self.do(lambda fold=fold: jobs.backtest_fold(run, fold))["anew"]
-            assert not self.do(lambda fold=fold: jobs.backtest_fold(run, fold))["anew"]
-        result: dict[str, Any] = self.do(lambda: jobs.backtest_summary(run, folds, out=out))
-        return result
+            assert not self.do(lambda fold=fold: jobs.backtest_fold(run(), fold)).reused
+            assert self.do(lambda fold=fold: jobs.backtest_fold(run(), fold)).reused
+        return to_document(self.do(lambda: jobs.backtest_summary(run(), folds, out=out)))
 
 
 @pytest.fixture
@@ -132,18 +141,16 @@ def test_machines_that_hold_nothing_publish_the_same_bytes_by_a_bucket_as_by_a_f
     for kind in ("folder", "bucket"):
         mine = machines(kind)
         first, second = (mine.daily(as_of) for as_of in DAYS)
-        assert (first["judge"]["promoted"], second["judge"]["promoted"]) == (True, False)
-        assert second["judge"]["model"] == "lstm"  # of the day before, fetched by one machine and used by another
+        assert (first["judge"].promoted, second["judge"].promoted) == (True, False)
+        assert second["judge"].model == "lstm"  # of the day before, fetched by one machine and used by another
         editions[kind] = [published(mine.published, as_of) for as_of in DAYS]
         told[kind] = {name: second[name] for name in ("ingest", "snapshot", "score", "forecast")}
         left = {path.name for path in mine.shared.iterdir()}
         assert left == {"artifacts", "prices.db", "var"}
     assert editions["bucket"] == editions["folder"]
     assert told["bucket"] == told["folder"]
-    assert second["publish"]["folder"] == f"s3://bell/kept-too/as_of={DAYS[1]}"
-    assert source_of(mine) == {
-        "uri": f"s3://bell/kept/snapshots/as_of={DAYS[1]}/{second['snapshot']['digest']}.parquet"
-    }
+    assert second["publish"].folder == f"s3://bell/kept-too/as_of={DAYS[1]}"
+    assert source_of(mine) == {"uri": f"s3://bell/kept/snapshots/as_of={DAYS[1]}/{second['snapshot'].digest}.parquet"}
 
 
 def source_of(mine: Machines) -> Any:
@@ -176,18 +183,18 @@ def test_what_is_in_a_bucket_is_shown_and_damage_to_it_refused(
 def test_a_snapshot_that_is_gone_or_changed_is_refused(machines: Callable[[str], Machines]) -> None:
     mine = machines("bucket")
     planned = mine.do(lambda: jobs.plan(key="k", now=NOW, as_of=DAYS[0], overrides=SMALL, provenance={}))
-    mine.do(lambda: jobs.ingest_all(planned, known_at=NOW))
-    mine.do(lambda: jobs.snapshot(planned["run"], known_at=NOW))
+    mine.do(lambda: jobs.ingest_all(replace(planned, run=another_process(planned.run)), known_at=NOW))
+    mine.do(lambda: jobs.snapshot(another_process(planned.run), known_at=NOW))
     store = open_storage(os.environ["PIPELINE_STORE_URI"], mine.shared.parent / "look")
-    name = json.loads(store.read(f"runs/{planned['run']['key']}/snapshot.json"))["name"]
+    name = json.loads(store.read(f"runs/{planned.run.key}/snapshot.json"))["name"]
     store.write(name, b"another")
     with pytest.raises(CorruptFile, match=f"s3://bell/kept/{name} is damaged"):
-        mine.do(lambda: jobs.score(planned["run"]))
+        mine.do(lambda: jobs.score(another_process(planned.run)))
     store.remove(name)
     with pytest.raises(MissingStep, match=f"s3://bell/kept/{name} is gone; run ingest and snapshot"):
-        mine.do(lambda: jobs.score(planned["run"]))
+        mine.do(lambda: jobs.score(another_process(planned.run)))
     with pytest.raises(MissingStep, match=r"the run k__[0-9a-f]{8}__lstm has no heldout\.npz yet; run `train`"):
-        mine.do(lambda: Run.from_dict(planned["run"]).reading("heldout.npz", made_by="train").__enter__())
+        mine.do(lambda: another_process(planned.run).reading(HELDOUT).__enter__())
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from pipeline.market.sessions import Sessions
 from pipeline.publishing import reader
 from pipeline.publishing.terminal.overview import Overview
 from pipeline.publishing.terminal.symbol_text import Detail
+from pipeline.storage.documents import to_document
 from tests.small import SMALL
 
 BOMBAY, RIYADH = Sessions("XBOM"), Sessions("XSAU")
@@ -129,10 +130,10 @@ def prices(last: date, symbols: tuple[str, ...], folder: Path) -> Path:
 def run(now: datetime, path: Path, **overrides: object) -> tuple[dict, reader.Published, pd.DataFrame]:
     given = {**SMALL, "symbols": "", "source": "files", "files": str(path), **overrides}
     planned = jobs.plan(key=None, now=now, overrides=given, provenance={})
-    results = jobs.run_all(planned, known_at=now)
+    results = to_document(jobs.run_all(planned, known_at=now))
     folder = Settings.load().published / results["publish"]["place"]
     frame = pd.read_parquet(Path(results["publish"]["folder"]) / "forecasts.parquet")
-    return {"plan": planned, **results}, reader.read_published(folder), frame
+    return {"plan": to_document(planned), **results}, reader.read_published(folder), frame
 
 
 @pytest.mark.parametrize(

@@ -218,8 +218,8 @@ def test_one_run_forecasts_five_markets(tmp_path: Path, home: Path) -> None:
         "horizon": 2,
     }
     planned = jobs.plan(key=None, now=NOW, as_of=AS_OF, overrides=overrides, provenance={})
-    published = jobs.run_all(planned, known_at=NOW)["publish"]
-    frame = pd.read_parquet(Path(published["folder"]) / "forecasts.parquet")
+    published = jobs.run_all(planned, known_at=NOW).publish
+    frame = pd.read_parquet(Path(published.folder) / "forecasts.parquet")
     targets = {symbol: [str(day)[:10] for day in part["target_session"]] for symbol, part in frame.groupby("symbol")}
     assert targets == {
         "AAA": ["2021-07-06", "2021-07-07"],  # Monday is Independence Day, observed

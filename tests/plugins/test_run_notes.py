@@ -71,7 +71,7 @@ def test_each_failed_task_is_named_with_its_reason(
     ("msg", "left", "note"),
     [
         ("task_failure", {}, f"train: {run_notes._NO_REASON}"),
-        ("Dag Run's state was manually set to `failed`.", {}, "The run was ended by hand."),
+        ("Dag Run's state was manually set to `failed`.", {}, "The run was marked as failed manually."),
         (
             "Dag Run's state was manually set to `failed`.",
             {("train", -1): "StoreError: full"},

@@ -26,7 +26,7 @@ from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.run import Run
 from pipeline.modeling.serving import forecast_from_prices
 from pipeline.storage.atomic_files import sha256_file
-from pipeline.tracking import registry
+from pipeline.tracking import model_files, registry
 
 EARLIER = Path(__file__).parents[1] / "data" / "earlier_model"
 PROMOTED, AFTERWARDS = date(2013, 2, 28), date(2013, 3, 1)
@@ -114,11 +114,11 @@ def test_it_is_served_with_its_own_code_where_there_is_no_checkout(
     command = [sys.executable, "-W", "ignore", "-c", OUTSIDE, str(EARLIER / "history.csv")]
     answered = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=False)
     assert answered.returncode == 0, answered.stderr[-2000:]
-    told = json.loads(answered.stdout.splitlines()[-1])
-    assert "pipeline.learning.forecaster" in told["modules"]
-    assert not [name for name in told["modules"] if name.startswith("pipeline.modeling")]
-    assert told["refused"] == 400
-    for rows in (told["rows"], told["served"]):
+    answer = json.loads(answered.stdout.splitlines()[-1])
+    assert "pipeline.learning.forecaster" in answer["modules"]
+    assert not [name for name in answer["modules"] if name.startswith("pipeline.modeling")]
+    assert answer["refused"] == 400
+    for rows in (answer["rows"], answer["served"]):
         pd.testing.assert_frame_equal(pd.DataFrame(rows), forecast, rtol=RELATIVE, atol=0)
 
 
@@ -134,7 +134,7 @@ def test_as_champion_it_is_downloaded_and_forecasts_what_it_did(
     assert champion is not None
     assert forecaster is not None
     assert (champion.version, champion.champion_since, skipped) == (version, PROMOTED, [])
-    assert registry.problem_with(settings, champion) == ""
+    assert model_files.problem_with(settings, champion) == ""
 
     today = forecast_from_prices(forecaster, history, model_version=forecaster.card.weights_sha256[:12])
     for column in ("symbol", "step", "target_session", "model", "model_version"):

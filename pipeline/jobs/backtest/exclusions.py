@@ -8,6 +8,7 @@ Legend: N windows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.evaluation.backtest_results import Exclusion
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import AUDIT
 from pipeline.prices.audit import SEAM_MATTERS
@@ -25,18 +27,17 @@ if TYPE_CHECKING:
     from pipeline.modeling.data.windows import Origins
 
 _KEYS = ["symbol", "reason"]
-Row = dict[str, Any]  # symbol, reason, first and last session, sessions
 
 
-def seams_of(this: Run, last: date) -> list[Seam]:
+def seams_of(run: Run, last: date) -> list[Seam]:
     """Return the steps in scale up to the session `last` that nobody has released."""
-    return [seam for seam in this.load(AUDIT).seams if seam.session <= last]
+    return [seam for seam in run.load(AUDIT).seams if seam.session <= last]
 
 
-def doubts_of(this: Run, bars: pd.DataFrame) -> dict[str, str]:
+def doubts_of(run: Run, bars: pd.DataFrame) -> dict[str, str]:
     """Return why there is not one bar of a symbol in the snapshot, for each of which that is so."""
     there = set(bars["symbol"])
-    return {one.symbol: one.reason for one in this.load(AUDIT).doubtful if one.symbol not in there}
+    return {one.symbol: one.reason for one in run.load(AUDIT).doubtful if one.symbol not in there}
 
 
 def spoilt_by(panel: "Panel", origins: "Origins", seams: Iterable[Seam]) -> NDArray[Any]:
@@ -49,25 +50,29 @@ def spoilt_by(panel: "Panel", origins: "Origins", seams: Iterable[Seam]) -> NDAr
     return reason_N
 
 
-def rows_of(symbols_N: NDArray[np.str_], as_of_N: NDArray[np.datetime64], reason_N: NDArray[Any]) -> list[Row]:
+def rows_of(symbols_N: NDArray[np.str_], as_of_N: NDArray[np.datetime64], reason_N: NDArray[Any]) -> list[Exclusion]:
     """Return one row for each symbol and reason of the origins that are left out."""
     day_N = as_of_N.astype("datetime64[D]").astype(str)
     rows = {"symbol": symbols_N, "reason": reason_N, "first": day_N, "last": day_N, "sessions": 1}
     return _joined(pd.DataFrame(rows)[reason_N != ""])
 
 
-def rows_of_symbols(reasons: Mapping[str, str], sessions: Sequence[date]) -> list[Row]:
+def rows_of_symbols(reasons: Mapping[str, str], sessions: Sequence[date]) -> list[Exclusion]:
     """Return one row for each symbol of which no session can be forecast."""
-    span = {"first": str(sessions[0]), "last": str(sessions[-1]), "sessions": len(sessions)}
-    return [{"symbol": symbol, "reason": reason, **span} for symbol, reason in reasons.items()]
+    return [
+        Exclusion(symbol=symbol, reason=reason, first=str(sessions[0]), last=str(sessions[-1]), sessions=len(sessions))
+        for symbol, reason in reasons.items()
+    ]
 
 
-def joined(rows: Iterable[Row]) -> list[Row]:
+def joined(rows: Iterable[Exclusion]) -> list[Exclusion]:
     """Return the rows of several folds with those of one symbol and reason put together."""
-    return _joined(pd.DataFrame.from_records(list(rows), columns=[*_KEYS, "first", "last", "sessions"]))
+    return _joined(
+        pd.DataFrame.from_records([asdict(row) for row in rows], columns=[*_KEYS, "first", "last", "sessions"])
+    )
 
 
-def _joined(rows: pd.DataFrame) -> list[Row]:
+def _joined(rows: pd.DataFrame) -> list[Exclusion]:
     spans = rows.groupby(_KEYS, sort=False).agg({"first": "min", "last": "max", "sessions": "sum"}).reset_index()
     ordered = spans.sort_values(["symbol", "first"], kind="stable").to_dict("records")
-    return [{str(name): value for name, value in row.items()} | {"sessions": int(row["sessions"])} for row in ordered]
+    return [Exclusion(**{str(name): value for name, value in row.items()}) for row in ordered]

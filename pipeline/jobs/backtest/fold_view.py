@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.config import Settings
+from pipeline.evaluation.backtest_results import Exclusion, FoldPlan
 from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.context import panel_of
 from pipeline.jobs.run import Run
@@ -56,7 +57,7 @@ class View:
         """The session that each of `origins` is forecast from, by the exchange of the settings."""
         return np.asarray(self._reached_from_N[self._spoilt_by_N == ""])
 
-    def withheld(self, symbols: Sequence[str], doubts: Mapping[str, str]) -> list[exclusions.Row]:
+    def withheld(self, symbols: Sequence[str], doubts: Mapping[str, str]) -> list[Exclusion]:
         """Return what is not forecast, and why: origins left out, and symbols with none at all.
 
         `doubts` are the reasons of symbols without one bar.
@@ -94,12 +95,12 @@ class View:
         return [origins_on(self.features, [*map(clock.at(day).last, one_of_M)]) for day in self.sessions]
 
 
-def view_of(this: Run, bars: pd.DataFrame, fold: Mapping[str, Any]) -> View:
+def view_of(run: Run, bars: pd.DataFrame, fold: FoldPlan) -> View:
     """Return what a fold may see of the run's bars: those up to its own last session."""
-    settings = this.settings
-    sessions = settings.clock.sessions.between(*(date.fromisoformat(fold[name]) for name in ("first", "last")))
+    settings = run.settings
+    sessions = settings.clock.sessions.between(*map(date.fromisoformat, (fold.first, fold.last)))
     clock = settings.clock.at(sessions[-1])
     last = {symbol: pd.Timestamp(clock.last(symbol)) for symbol in bars["symbol"].unique()}
     seen = bars[bars["session"] <= bars["symbol"].map(last)].reset_index(drop=True)
-    seams = exclusions.seams_of(this, date.fromisoformat(fold["last"]))
+    seams = exclusions.seams_of(run, date.fromisoformat(fold.last))
     return View(settings=settings, sessions=sessions, bars=seen, seams=seams)

@@ -7,26 +7,28 @@ are looked up afterwards, and only to score. It leaves `folds/<first session>/`:
 Legend: N windows, H horizon, Q quantile levels.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from contextlib import suppress
 from datetime import date
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.errors import CorruptFile
+from pipeline.evaluation.backtest_results import FoldPlan, FoldRecord
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.backtest import exclusions
+from pipeline.jobs.backtest.fold_inputs import inputs_of
 from pipeline.jobs.backtest.fold_view import View, view_of
-from pipeline.jobs.context import Progress, Summary, digest_of, panel_of, snapshot_of, training_precision
-from pipeline.jobs.run import Run
+from pipeline.jobs.context import Progress, panel_of, snapshot_of, training_precision
+from pipeline.jobs.run import Artifact, FileArtifact, Run
+from pipeline.modeling.model_card import ModelCard
+from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.prices.store.snapshot import read_snapshot
-from pipeline.storage.atomic_files import sha256_bytes, sha256_file
+from pipeline.storage.atomic_files import sha256_bytes
 from pipeline.storage.documents import to_document
-from pipeline.tracking.source_files import needed_by
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
@@ -34,85 +36,85 @@ if TYPE_CHECKING:
     from pipeline.modeling.data.windows import Origins
     from pipeline.modeling.training.train_model import Retrained
 
-_PART, _STORY = "part.parquet", "fold"
+_PART = "part.parquet"
 _VERSION = 12  # digits of a SHA-256 that name a version, as in daily runs
 
 
-def make(this: Run, fold: Mapping[str, Any], progress: Progress | None) -> Summary:
+def make(run: Run, fold: FoldPlan, progress: Progress | None) -> FoldRecord:
     """Train, forecast and score a fold; return what fold.json holds."""
-    from pipeline.modeling.training.training_record import TrainingRecord
     from pipeline.publishing.edition import check_prices
     from pipeline.publishing.tables import backtest_tables
 
-    settings = this.settings
-    bars = read_snapshot(snapshot_of(this))
-    view = view_of(this, bars, fold)
-    place = this.kept / _place(fold)
-    place.remove(f"{_STORY}.json")
+    settings = run.settings
+    bars = read_snapshot(snapshot_of(run))
+    view = view_of(run, bars, fold)
+    place = run.folder / _place(fold)
+    place.remove("fold.json")
     frames = _by_baselines(view)
     trained, reason = _trained(view, progress)
-    model: Summary = {"network": settings.network}
-    record = TrainingRecord.without_network(settings, reason or "")
+    model: ModelCard | None = None
+    training = TrainingRecord.without_network(settings, reason or "")
     if trained is not None:
         with place.making("model") as folder:
-            card = trained.forecaster.save(folder)
-        model = asdict(card)
-        record = trained.record
-        frames.append(_by_network(view, trained, card.weights_sha256))
+            model = trained.forecaster.save(folder)
+        training = trained.record
+        frames.append(_by_network(view, trained, model.weights_sha256))
     frame = backtest_tables.in_order(frames)
-    check_prices(frame, f"forecasts of the fold from {fold['first']} on")
+    check_prices(frame, f"forecasts of the fold from {fold.first} on")
     part = backtest_tables.as_parquet(frame)
     place.write(_PART, part)
-    made = {
-        "made_from": _made_from(this, fold),
-        "sha256": sha256_bytes(part),
-        "data_digest": view.digest,
-        "rows": len(frame),
-        "trained": trained is not None,
-        "reason": reason,
-        "withheld": [
-            *view.withheld(this.symbols, exclusions.doubts_of(this, bars)),
-            *exclusions.rows_of_symbols(this.refused, view.sessions),
+    record = FoldRecord(
+        made_from=inputs_of(run, fold),
+        sha256=sha256_bytes(part),
+        data_digest=view.digest,
+        rows=len(frame),
+        trained=trained is not None,
+        reason=reason,
+        withheld=[
+            *view.withheld(run.symbols, exclusions.doubts_of(run, bars)),
+            *exclusions.rows_of_symbols(run.refused, view.sessions),
         ],
-        "training": to_document(record),
-        "model": model,
-        "scores": to_document(judged(this, bars, frame).scores(LEVELS)),
-    }
-    this.write(f"{_place(fold)}/{_STORY}", made)
-    return made
+        training=training,
+        model=model,
+        scores=judged(run, bars, frame).scores(LEVELS),
+    )
+    run.save(_record(fold), record)
+    return record
 
 
-def kept(this: Run, fold: Mapping[str, Any]) -> Summary | None:
-    """Return what an earlier try left, if it is whole and was made by the same code from the same; else None."""
-    place = this.kept / _place(fold)
-    if not place.exists(f"{_STORY}.json") or not place.exists(_PART):
+def reusable(run: Run, fold: FoldPlan) -> FoldRecord | None:
+    """Return the record of an earlier try if that is complete and was made from the same inputs, else None."""
+    place = run.folder / _place(fold)
+    if not place.exists("fold.json") or not place.exists(_PART):
         return None
-    made = made_of(this, fold)
-    same = made["made_from"] == _made_from(this, fold) and made["sha256"] == sha256_bytes(place.read(_PART))
-    return made if same else None
+    with suppress(CorruptFile):  # a record of an older version, or a damaged one
+        record = made_of(run, fold)
+        same = to_document(record.made_from) == to_document(inputs_of(run, fold))
+        return record if same and record.sha256 == sha256_bytes(place.read(_PART)) else None
+    return None
 
 
-def made_of(this: Run, fold: Mapping[str, Any]) -> Summary:
+def made_of(run: Run, fold: FoldPlan) -> FoldRecord:
     """Return what fold.json holds. Raises MissingStep where the fold is not done."""
-    return this.read(f"{_place(fold)}/{_STORY}", made_by="backtest")
+    return run.load(_record(fold))
 
 
-def part_of(this: Run, fold: Mapping[str, Any]) -> pd.DataFrame:
+def part_of(run: Run, fold: FoldPlan) -> pd.DataFrame:
     """Return a fold's forecasts. Raises MissingStep where it is not done, CorruptFile where a byte has changed."""
     from pipeline.publishing.tables import backtest_tables
 
-    digest = made_of(this, fold)["sha256"]
-    with this.reading(f"{_place(fold)}/{_PART}", made_by="backtest") as path:
+    digest = made_of(run, fold).sha256
+    with run.reading(FileArtifact(f"{_place(fold)}/{_PART}", step="backtest")) as path:
         return backtest_tables.read_parquet(path, digest)
 
 
-def judged(this: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
+def judged(run: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
     """Return the forecasts of `frame` beside what came, by `bars` up to the run's session."""
     from pipeline.evaluation.walk_forward import heldout_of
     from pipeline.modeling.data.features import future_returns
 
-    settings = this.settings
-    panel = panel_of(bars, settings, this.as_of)
+    settings = run.settings
+    panel = panel_of(bars, settings, run.as_of)
     future_STH = future_returns(panel.return_ST, settings.horizon)
     clock_at = cache(settings.clock.at)
 
@@ -210,26 +212,9 @@ def _frame(
     return frame.assign(as_of=np.repeat(as_of_N, settings.horizon))
 
 
-def _made_from(this: Run, fold: Mapping[str, Any]) -> dict[str, Any]:
-    """What a fold depends on: where one of these differs, it is made again."""
-    from pipeline.modeling.training.training_record import TrainingParameters
-
-    return {
-        "snapshot": digest_of(this),
-        "seams": [to_document(seam) for seam in exclusions.seams_of(this, date.fromisoformat(fold["last"]))],
-        "parameters": to_document(TrainingParameters.from_settings(this.settings)),
-        "code": _code(),
-    }
+def _record(fold: FoldPlan) -> Artifact[FoldRecord]:
+    return Artifact(f"{_place(fold)}/fold", FoldRecord, step="backtest")
 
 
-@cache
-def _code() -> str:
-    """SHA-256 of the code that makes a fold, as this process found it.
-
-    A commit says less: it stands still while somebody works on the code.
-    """
-    return sha256_bytes("".join(sha256_file(path) for path in needed_by(Path(__file__))).encode())
-
-
-def _place(fold: Mapping[str, Any]) -> str:
-    return f"folds/{fold['first']}"
+def _place(fold: FoldPlan) -> str:
+    return f"folds/{fold.first}"

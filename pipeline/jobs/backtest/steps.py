@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,25 @@ import pandas as pd
 
 from pipeline.config import Settings
 from pipeline.errors import BadSession, BadSetting, NothingToForecast
-from pipeline.evaluation.model_scores import scores_of
+from pipeline.evaluation.backtest_results import BacktestSummary, FoldOutcome, FoldPlan, FoldRecord
 from pipeline.forecast_schema import BASELINES, LEVELS
 from pipeline.jobs import context
 from pipeline.jobs.backtest import exclusions
-from pipeline.jobs.backtest import folds as one_fold
-from pipeline.jobs.context import Asked, Progress, Summary, digest_of, snapshot_of
+from pipeline.jobs.backtest import folds as folds_of
+from pipeline.jobs.context import Asked, Progress, digest_of, snapshot_of
 from pipeline.jobs.planning import plan
 from pipeline.jobs.price_ingestion import ingest_all
-from pipeline.jobs.run import Run
+from pipeline.jobs.results import BacktestPlan, BacktestResult, FoldResult
+from pipeline.jobs.run import Artifact, FileArtifact, Run
+from pipeline.jobs.run_artifacts import FIGURES, SNAPSHOT, SnapshotReference
 from pipeline.jobs.snapshots import snapshot
 from pipeline.prices.sources import open_source
 from pipeline.prices.store.snapshot import read_snapshot
 from pipeline.storage.atomic_files import sha256_bytes
 from pipeline.storage.documents import to_document
 
-_FRAME = "forecasts.parquet"
+BACKTEST = Artifact("backtest", BacktestSummary, step="backtest")
+FRAME = FileArtifact("forecasts.parquet", step="backtest")
 MOST_FOLDS = 1000  # Airflow maps a task over no more than 1024
 
 
@@ -38,8 +41,8 @@ def plan_backtest(
     last: date,
     overrides: Mapping[str, Any],
     provenance: Mapping[str, str],
-) -> Summary:
-    """Settle what a request means. Returns the run (as of the last session), the batches to ingest, and the folds.
+) -> BacktestPlan:
+    """Return the run (as of the last session), the batches to ingest, and the folds.
 
     Raises BadSession where there is no session from `first` to `last` or no history for one of them, BadSetting for too
     many folds, and what `plan` raises.
@@ -63,49 +66,51 @@ def plan_backtest(
         )
     planned = plan(key=key, now=now, as_of=sessions[-1], overrides=overrides, provenance=provenance)
     if key is None:  # the same sessions with another beginning or interval are another backtest
-        run = Run.from_dict(planned["run"])
-        name = f"backtest__{sessions[0]}__{settings.refit_every}__{run.key}"
-        planned["run"] = replace(run, key=name).to_dict()
-    return {**planned, "folds": folds}
+        planned = replace(planned, run=_named(planned.run, sessions[0]))
+    return BacktestPlan(run=planned.run, batches=planned.batches, warnings=planned.warnings, folds=tuple(folds))
 
 
-def backtest_snapshot(run: Mapping[str, Any], *, known_at: datetime) -> Summary:
-    """Freeze the prices of all folds. Doubt about the last session is no reason to stop here."""
+def _named(run: Run, first: date) -> Run:
+    return replace(run, key=f"backtest__{first}__{run.settings.refit_every}__{run.key}")
+
+
+def backtest_snapshot(run: Run, *, known_at: datetime) -> SnapshotReference:
+    """Freeze the prices of all folds. Doubt about the last session does not stop a backtest."""
     with suppress(NothingToForecast):
-        return snapshot(run, known_at=known_at)
-    this = Run.from_dict(run)
-    return this.read("snapshot", made_by="ingest")
+        snapshot(run, known_at=known_at)
+    return run.load(SNAPSHOT)
 
 
-def backtest_fold(
-    run: Mapping[str, Any], fold: Mapping[str, Any], *, progress: Progress | None = None, try_number: int = 1
-) -> Summary:
+def backtest_fold(run: Run, fold: FoldPlan, *, progress: Progress | None = None, try_number: int = 1) -> FoldResult:
     """Train the fold's model, forecast from each of its sessions with it and the baselines, and log it to MLflow.
 
-    A fold that is kept whole, made by the same code from the same prices and settings, is not made again.
+    An earlier try that is complete is reused if code, prices, settings, precision and numeric libraries are the same.
     """
     from pipeline.tracking.backtests import log_fold
 
-    this = Run.from_dict(run)
-    kept = one_fold.kept(this, fold)
-    made = kept or one_fold.make(this, fold, progress)
+    earlier = folds_of.reusable(run, fold)
+    record = earlier or folds_of.make(run, fold, progress)
     logged = log_fold(
-        this.settings,
-        this.key,
-        fold,
-        made,
-        tags=_tags(this, fold, try_number=try_number),
-        parent_tags=_tags(this),
-        snapshot=snapshot_of(this),
+        run.settings,
+        run.key,
+        to_document(fold),
+        to_document(record),
+        tags=_tags(run, fold, try_number=try_number),
+        parent_tags=_tags(run),
+        snapshot=snapshot_of(run),
     )
-    crps = {name: round(values.crps_bp, 2) for name, values in scores_of(made["scores"]).models.items()}
-    told = {"trained": made["trained"], "reason": made["reason"], "anew": kept is None, "crps_bp": crps}
-    return {**told, "mlflow_url": logged.url()}
+    return FoldResult(
+        trained=record.trained,
+        reason=record.reason,
+        reused=earlier is not None,
+        crps_bp={name: round(values.crps_bp, 2) for name, values in record.scores.models.items()},
+        mlflow_url=logged.url(),
+    )
 
 
 def backtest_summary(
-    run: Mapping[str, Any], folds: Sequence[Mapping[str, Any]], *, out: Path | None = None, try_number: int = 1
-) -> Summary:
+    run: Run, folds: Sequence[FoldPlan], *, out: Path | None = None, try_number: int = 1
+) -> BacktestResult:
     """Put the folds together: one frame, one table of scores, two pictures, one MLflow run above those of the folds.
 
     Raises MissingStep where a fold is not done, NothingToForecast where none had a symbol to forecast.
@@ -114,108 +119,110 @@ def backtest_summary(
     from pipeline.publishing.tables import backtest_tables
     from pipeline.tracking.backtests import log_summary
 
-    this = Run.from_dict(run)
-    made = [one_fold.made_of(this, fold) for fold in folds]
-    frame = backtest_tables.in_order([one_fold.part_of(this, fold) for fold in folds])
+    made = [folds_of.made_of(run, fold) for fold in folds]
+    frame = backtest_tables.in_order([folds_of.part_of(run, fold) for fold in folds])
     if frame.empty:
-        span, rows = f"{folds[0]['first']} to {folds[-1]['last']}", [row for one in made for row in one["withheld"]]
-        raise NothingToForecast(f"no symbol can be forecast from {span}: {context.reasons_by_symbol(rows)}")
+        reasons = context.reasons_by_symbol((row.symbol, row.reason) for record in made for row in record.withheld)
+        raise NothingToForecast(f"no symbol can be forecast from {folds[0].first} to {folds[-1].last}: {reasons}")
     data = backtest_tables.as_parquet(frame)
-    this.kept.write(_FRAME, data)
+    with run.making(FRAME) as path:
+        path.write_bytes(data)
     if out is not None:
         backtest_tables.write(frame, out)
-    result = {**_result(this, folds, made, frame), "sha256": sha256_bytes(data)}
-    this.write("backtest", result)
-    tags = _tags(this, try_number=try_number)
-    with this.kept.making("figures") as folder, this.reading(_FRAME, made_by="backtest") as path:
-        figures = backtest_png.draw(result, folder)
-        logged = log_summary(this.settings, this.key, result, tags=tags, figures=figures, frame=path)
-    file = str(out or this.kept / _FRAME)
-    return {
-        **result,
-        "file": file,
-        "folder": str(this.kept),
-        "mlflow_run_id": logged.run_id,
-        "mlflow_url": logged.url(),
-    }
+    summary = _summary(run, folds, made, frame, sha256=sha256_bytes(data))
+    run.save(BACKTEST, summary)
+    tags = _tags(run, try_number=try_number)
+    with run.making(FIGURES) as folder, run.reading(FRAME) as path:
+        figures = backtest_png.draw(to_document(summary), folder)
+        logged = log_summary(run.settings, run.key, to_document(summary), tags=tags, figures=figures, frame=path)
+    return BacktestResult(
+        **{field.name: getattr(summary, field.name) for field in fields(summary)},
+        file=str(out or run.folder / FRAME.name),
+        folder=str(run.folder),
+        mlflow_run_id=logged.run_id,
+        mlflow_url=logged.url(),
+    )
 
 
 def backtest_all(
-    planned: Mapping[str, Any],
+    planned: BacktestPlan,
     *,
     known_at: datetime,
     out: Path | None = None,
     on_step: Callable[[str], None] | None = None,
     asked: Asked | None = None,
     progress: Progress | None = None,
-) -> Summary:
+) -> BacktestResult:
     """Do every step of a planned backtest in this process, one fold after the other.
 
     `on_step` is told the name of each before it begins, `asked` how far the ingestion is, `progress` each training.
     """
-    run, folds = planned["run"], planned["folds"]
+    run, folds = planned.run, planned.folds
     tell = on_step or (lambda _name: None)
     tell("ingest")
     ingest_all(planned, known_at=known_at, progress=asked)
     tell("snapshot")
     backtest_snapshot(run, known_at=known_at)
     for fold in folds:
-        tell(f"fold {fold['number']} of {len(folds)}")
+        tell(f"fold {fold.number} of {len(folds)}")
         backtest_fold(run, fold, progress=progress)
     tell("summary")
     return backtest_summary(run, folds, out=out)
 
 
-def _result(
-    this: Run, folds: Sequence[Mapping[str, Any]], made: Sequence[Mapping[str, Any]], frame: pd.DataFrame
-) -> Summary:
-    """Return what backtest.json holds: the scores, CRPS session by session, the folds, who was left out."""
+def _summary(
+    run: Run, folds: Sequence[FoldPlan], made: Sequence[FoldRecord], frame: pd.DataFrame, *, sha256: str
+) -> BacktestSummary:
     from pipeline.evaluation.gate import best_baseline
     from pipeline.evaluation.walk_forward import by_session, gained
 
-    network = this.settings.network
-    heldout = one_fold.judged(this, read_snapshot(snapshot_of(this)), frame)
+    network = run.settings.network
+    heldout = folds_of.judged(run, read_snapshot(snapshot_of(run)), frame)
     scores, sessions = heldout.scores(LEVELS), by_session(heldout, LEVELS)
     best = best_baseline(scores.models, BASELINES)
     against = gained(sessions, network, best) if best is not None and network in sessions else None
     there = set(frame["symbol"])
     windows = frame.loc[frame["step"] == 1, ["symbol", "as_of"]].drop_duplicates()
-    return {
-        "first": folds[0]["first"],
-        "last": folds[-1]["last"],
-        "refit_every": this.settings.refit_every,
-        "network": network,
-        "best_baseline": best,
-        "data_digest": digest_of(this),
-        "rows": len(frame),
-        "windows": {"forecast": len(windows), "scored": len(heldout.actual_NH)},
-        "without_forecast": [symbol for symbol in this.symbols if symbol not in there],
-        "withheld": exclusions.joined(row for one in made for row in one["withheld"]),
-        "folds": [
-            {**fold, **{name: one[name] for name in ("trained", "reason", "sha256")}}
-            for fold, one in zip(folds, made, strict=True)
+    return BacktestSummary(
+        first=folds[0].first,
+        last=folds[-1].last,
+        refit_every=run.settings.refit_every,
+        network=network,
+        best_baseline=best,
+        data_digest=digest_of(run),
+        rows=len(frame),
+        windows={"forecast": len(windows), "scored": len(heldout.actual_NH)},
+        without_forecast=[symbol for symbol in run.symbols if symbol not in there],
+        withheld=exclusions.joined(row for record in made for row in record.withheld),
+        folds=[
+            FoldOutcome(
+                number=fold.number, first=fold.first, last=fold.last,
+                trained=record.trained, reason=record.reason, sha256=record.sha256,
+            )
+            for fold, record in zip(folds, made, strict=True)
         ],
-        "scores": to_document(scores),
-        "sessions": [str(session)[:10] for session in sessions.index],
-        "crps_bp": {name: values.tolist() for name, values in sessions.items()},
-        "gained_bp": against.tolist() if against is not None else [],
-    }
+        scores=scores,
+        sessions=[str(session)[:10] for session in sessions.index],
+        crps_bp={str(name): values.tolist() for name, values in sessions.items()},
+        gained_bp=against.tolist() if against is not None else [],
+        sha256=sha256,
+    )  # fmt: skip
 
 
-def _tags(this: Run, fold: Mapping[str, Any] | None = None, *, try_number: int | None = None) -> dict[str, str]:
+def _tags(run: Run, fold: FoldPlan | None = None, *, try_number: int | None = None) -> dict[str, str]:
     from pipeline.tracking.provenance import git_commit, run_tags
 
-    settings = this.settings
+    settings = run.settings
     tags = run_tags(
         settings,
-        as_of=date.fromisoformat(fold["first"]) if fold else this.as_of,
-        symbols=this.symbols,
+        as_of=date.fromisoformat(fold.first) if fold else run.as_of,
+        symbols=run.symbols,
         commit=git_commit(Path(__file__).parent),
-        provenance=this.provenance,
+        provenance=run.provenance,
         try_number=try_number or 1,
     )
     if try_number is None:  # of a run that several tasks open
         tags.pop("airflow.try", None)
-    if this.trial:
-        tags["trial"] = "; ".join(this.trial)
+    if run.trial:
+        tags["trial"] = "; ".join(run.trial)
     return tags | {"refit_every": str(settings.refit_every)}

@@ -5,13 +5,14 @@ Legend: N origins, H horizon, Q quantile levels.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Annotated, Protocol, Self
 
 import numpy as np
 
 from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Array
 from pipeline.modeling.data.windows import Index, Origins
+from pipeline.storage.documents import OMIT_NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +32,9 @@ class Count:
 class BaselineNotes:
     """What a reader should know about the forecasts; None for what does not apply."""
 
-    borrowed: Count | None = None  # with the outcomes of the symbol's market instead of its own
-    fits: int | None = None  # models fitted
-    by_ewma: Mapping[str, Count] | None = None  # without a model, by reason
+    borrowed: Annotated[Count | None, OMIT_NONE] = None  # with the outcomes of the symbol's market instead of its own
+    fits: Annotated[int | None, OMIT_NONE] = None  # models fitted
+    by_ewma: Annotated[Mapping[str, Count] | None, OMIT_NONE] = None  # without a model, by reason
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """One backtest, done once for all tests that only look at it, and the same run in homes of its own."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,4 +36,4 @@ def again(done: Done, home: Path) -> Run:
     for name in ("snapshot.json", "audit.json"):
         shutil.copyfile(done.folder / name, folder / name)
     shutil.copytree(done.home / "snapshots", home / "snapshots")
-    return Run.from_dict(done.planned["run"])
+    return replace(done.planned.run)  # reads its settings again: the other home

@@ -12,9 +12,10 @@ import pytest
 from pipeline import jobs
 from pipeline.jobs import audit_report
 from pipeline.jobs.backtest import folds
-from pipeline.jobs.run import Run
+from pipeline.jobs.results import BacktestPlan
 from pipeline.jobs.run_artifacts import AUDIT
 from pipeline.prices.sources.sample import SampleSource
+from pipeline.storage.documents import to_document
 from tests.jobs.backtest.walked import FIRST, LAST, NOW, folder_of, part, plan
 
 STEP = date(2012, 12, 11)  # the second session of the second fold
@@ -33,9 +34,9 @@ def prices(folder: Path, *, step: date | None) -> dict[str, Any]:
     return {"source": "files", "files": str(path), "symbols": ""}
 
 
-def backtest(overrides: dict[str, Any], out: Path) -> tuple[dict[str, Any], dict[str, Any], pd.DataFrame]:
+def backtest(overrides: dict[str, Any], out: Path) -> tuple[BacktestPlan, dict[str, Any], pd.DataFrame]:
     planned = plan(FIRST, LAST, **overrides)
-    result = jobs.backtest_all(planned, known_at=NOW, out=out)
+    result = to_document(jobs.backtest_all(planned, known_at=NOW, out=out))
     return planned, result, pd.read_parquet(out)
 
 
@@ -57,8 +58,8 @@ def test_a_split_that_nobody_lists_is_withheld_from_its_session_on_and_named(new
     assert "split of 2:1" in row["reason"]
     assert result["without_forecast"] == []
     kept = {
-        fold["first"]: json.loads((Path(result["folder"]) / "folds" / fold["first"] / "fold.json").read_text())
-        for fold in planned["folds"]
+        fold.first: json.loads((Path(result["folder"]) / "folds" / fold.first / "fold.json").read_text())
+        for fold in planned.folds
     }
     assert [sum(row["sessions"] for row in kept[first]["withheld"]) for first in sorted(kept)] == [0, 3, 3]
 
@@ -72,7 +73,7 @@ def test_the_daily_run_of_the_same_session_leaves_out_the_same_symbols(
     jobs.ingest_all(planned, known_at=NOW)
     daily = jobs.plan(key=None, now=NOW, as_of=as_of, overrides=overrides, provenance={})
     jobs.ingest_all(daily, known_at=NOW)
-    assert [row["symbol"] for row in jobs.snapshot(daily["run"], known_at=NOW)["doubtful"]] == withheld
+    assert [row.symbol for row in jobs.snapshot(daily.run, known_at=NOW).doubtful] == withheld
 
 
 def test_a_step_moves_no_byte_of_the_folds_before_it(new_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,10 +84,10 @@ def test_a_step_moves_no_byte_of_the_folds_before_it(new_home: Path, monkeypatch
         monkeypatch.setenv("PIPELINE_HOME", str(home))
         planned = plan(FIRST, LAST, **prices(home.parent, step=step))
         jobs.ingest_all(planned, known_at=NOW)
-        jobs.backtest_snapshot(planned["run"], known_at=NOW)
-        this = Run.from_dict(planned["run"])
-        folds.make(this, planned["folds"][0], None)
-        parts.append(part(folder_of(this), planned["folds"][0]))
+        jobs.backtest_snapshot(planned.run, known_at=NOW)
+        this = planned.run
+        folds.make(this, planned.folds[0], None)
+        parts.append(part(folder_of(this), planned.folds[0]))
     assert parts[0] == parts[1]
 
 
@@ -104,9 +105,9 @@ def test_a_fold_made_before_somebody_had_looked_does_not_count_as_done(new_home:
     overrides = prices(new_home.parent, step=STEP)
     planned = plan(FIRST, LAST, **overrides)
     jobs.ingest_all(planned, known_at=NOW)
-    jobs.backtest_snapshot(planned["run"], known_at=NOW)
-    this, fold = Run.from_dict(planned["run"]), planned["folds"][1]
+    jobs.backtest_snapshot(planned.run, known_at=NOW)
+    this, fold = planned.run, planned.folds[1]
     folds.make(this, fold, None)
-    assert folds.kept(this, fold) is not None
+    assert folds.reusable(this, fold) is not None
     this.save(AUDIT, replace(this.load(AUDIT), seams=()))
-    assert folds.kept(this, fold) is None
+    assert folds.reusable(this, fold) is None

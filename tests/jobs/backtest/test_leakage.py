@@ -11,8 +11,8 @@ from tests.jobs.backtest.walked import COLUMNS, PRICES, Done, folder_of, part, p
 
 
 def test_nothing_after_a_fold_moves_a_byte_of_it_or_of_those_before(done: Done, again: Run) -> None:
-    one, two, three = done.planned["folds"]
-    poison(again, done.bars, pd.Timestamp(three["first"]))
+    one, two, three = done.planned.folds
+    poison(again, done.bars, pd.Timestamp(three.first))
     for fold in (one, two, three):
         folds.make(again, fold, None)
     assert part(folder_of(again), one) == part(done.folder, one)
@@ -21,12 +21,12 @@ def test_nothing_after_a_fold_moves_a_byte_of_it_or_of_those_before(done: Done, 
 
 
 def test_a_model_has_seen_nothing_of_its_own_fold_and_an_origin_nothing_after_itself(done: Done, again: Run) -> None:
-    fold = done.planned["folds"][1]
+    fold = done.planned.folds[1]
     poison(again, done.bars, pd.Timestamp("2012-12-12"))  # the fold's first sessions are 10 and 11 December
     folds.make(again, fold, None)
     assert weights(folder_of(again), fold) == weights(done.folder, fold)
     before, after = (
-        pd.read_parquet(folder / "folds" / fold["first"] / "part.parquet") for folder in (done.folder, folder_of(again))
+        pd.read_parquet(folder / "folds" / fold.first / "part.parquet") for folder in (done.folder, folder_of(again))
     )
     early = before["as_of"] < date(2012, 12, 12)
     assert early.sum() == 2 * 2 * 3 * (1 + len(BASELINES))

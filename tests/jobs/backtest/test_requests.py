@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from pipeline import jobs
 from pipeline.cli.app import app
 from pipeline.errors import BadFile, PipelineError, UserError
+from pipeline.evaluation.backtest_results import FoldPlan
 from tests.jobs.backtest.walked import FIRST, LAST, Done, plan
 
 
@@ -39,16 +40,16 @@ def test_what_cannot_be_met_is_one_line_and_leaves_nothing(
 
 def test_another_beginning_or_interval_is_another_backtest(home: Path) -> None:
     asked = [plan(), plan(first=date(2012, 12, 4)), plan(refit_every=6), plan(horizon=2), plan(network="rnn")]
-    keys = [planned["run"]["key"] for planned in asked]
+    keys = [planned.run.key for planned in asked]
     assert len(set(keys)) == len(keys)
-    assert keys[0] == plan()["run"]["key"]
+    assert keys[0] == plan().run.key
 
 
 def test_days_on_which_nothing_was_traded_may_begin_and_end_it(home: Path) -> None:
-    assert plan(date(2012, 12, 1), date(2012, 12, 16))["folds"] == [
-        {"number": 1, "first": "2012-12-03", "last": "2012-12-07"},
-        {"number": 2, "first": "2012-12-10", "last": "2012-12-14"},
-    ]
+    assert plan(date(2012, 12, 1), date(2012, 12, 16)).folds == (
+        FoldPlan(number=1, first="2012-12-03", last="2012-12-07"),
+        FoldPlan(number=2, first="2012-12-10", last="2012-12-14"),
+    )
 
 
 def call(*words: str | Path) -> Any:
@@ -57,7 +58,7 @@ def call(*words: str | Path) -> Any:
 
 def test_the_command_prints_the_table_and_json(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "plan_backtest", lambda **_: done.planned)
-    monkeypatch.setattr(jobs, "backtest_all", lambda *_, **__: {**done.result, "file": "x.parquet"})
+    monkeypatch.setattr(jobs, "backtest_all", lambda *_, **__: done.outcome)
     shown = call("--from", FIRST, "--to", LAST)
     assert shown.exit_code == 0, shown.output
     assert "MLP" in shown.stdout

@@ -11,12 +11,13 @@ from pipeline.config import Settings
 from pipeline.errors import NothingToForecast
 from pipeline.forecast_schema import BASELINES
 from pipeline.prices.sources.sample import SampleSource
+from pipeline.storage.documents import to_document
 from tests.jobs.backtest.walked import COLUMNS, LAST, NOW, plan
 
 
 def test_with_too_little_history_the_baselines_are_judged_alone_and_the_reason_is_kept(new_home: Path) -> None:
     planned = plan(last=date(2012, 12, 14), symbols="FB", refit_every=63)
-    result = jobs.backtest_all(planned, known_at=NOW, out=new_home.parent / "out.csv")
+    result = to_document(jobs.backtest_all(planned, known_at=NOW, out=new_home.parent / "out.csv"))
     assert set(result["scores"]["models"]) == set(BASELINES)
     assert "too little history" in result["folds"][0]["reason"]
     assert result["gained_bp"] == []
@@ -58,7 +59,7 @@ def test_doubt_about_the_last_session_does_not_take_the_past_away(new_home: Path
     planned = plan(date(2012, 12, 10), LAST, symbols="IBM", source="files", files=str(new_home.parent / "prices.csv"))
     jobs.ingest_all(planned, known_at=NOW)
     with pytest.raises(NothingToForecast):
-        jobs.snapshot(planned["run"], known_at=NOW)
-    result = jobs.backtest_all(planned, known_at=NOW)
+        jobs.snapshot(planned.run, known_at=NOW)
+    result = to_document(jobs.backtest_all(planned, known_at=NOW))
     assert result["scores"]["sessions"] == 4  # 10 to 13 December: the targets of later ones touch the missing session
     assert result["windows"]["forecast"] == 7  # and from 19 December itself there is none

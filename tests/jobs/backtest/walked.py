@@ -11,9 +11,13 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline import jobs
+from pipeline.evaluation.backtest_results import FoldPlan
 from pipeline.forecast_schema import LEVELS, quantile_column
+from pipeline.jobs.results import BacktestPlan, BacktestResult
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import SNAPSHOT, SnapshotReference
 from pipeline.prices.store.snapshot import write_snapshot
+from pipeline.storage.documents import to_document
 
 SMALL = {
     "training_steps": 5,
@@ -37,12 +41,17 @@ class Done:
     """A backtest that has been run, and where."""
 
     home: Path
-    planned: dict[str, Any]
-    result: dict[str, Any]
+    planned: BacktestPlan
+    outcome: BacktestResult
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The result as JSON has it."""
+        return to_document(self.outcome)
 
     @property
     def key(self) -> str:
-        return str(self.planned["run"]["key"])
+        return self.planned.run.key
 
     @property
     def folder(self) -> Path:
@@ -61,7 +70,7 @@ class Done:
         return self.home / json.loads((self.folder / "snapshot.json").read_text())["name"]
 
 
-def plan(first: date = FIRST, last: date = LAST, **overrides: Any) -> dict[str, Any]:
+def plan(first: date = FIRST, last: date = LAST, **overrides: Any) -> BacktestPlan:
     given = {**SMALL, **overrides}
     return jobs.plan_backtest(key=None, now=NOW, first=first, last=last, overrides=given, provenance={})
 
@@ -71,12 +80,12 @@ def folder_of(run: Run) -> Path:
     return run.settings.home / "runs" / run.key
 
 
-def part(folder: Path, fold: dict[str, Any]) -> bytes:
-    return (folder / "folds" / fold["first"] / "part.parquet").read_bytes()
+def part(folder: Path, fold: FoldPlan) -> bytes:
+    return (folder / "folds" / fold.first / "part.parquet").read_bytes()
 
 
-def weights(folder: Path, fold: dict[str, Any]) -> bytes:
-    return (folder / "folds" / fold["first"] / "model" / "weights.safetensors").read_bytes()
+def weights(folder: Path, fold: FoldPlan) -> bytes:
+    return (folder / "folds" / fold.first / "model" / "weights.safetensors").read_bytes()
 
 
 def poison(run: Run, bars: pd.DataFrame, first: pd.Timestamp) -> None:
@@ -93,4 +102,4 @@ def poison(run: Run, bars: pd.DataFrame, first: pd.Timestamp) -> None:
     with run.settings.store.making("poisoned") as folder:
         frozen = write_snapshot([table], run.as_of, folder)
     name = f"poisoned/{frozen.path.relative_to(folder)}"
-    run.write("snapshot", {"name": name, "digest": frozen.digest, "rows": len(bad)})
+    run.save(SNAPSHOT, SnapshotReference(name=name, digest=frozen.digest, rows=len(bad)))

@@ -177,11 +177,11 @@ def test_a_training_run_in_mlflow_has_the_figure_and_the_numbers(home: Path) -> 
     small = {"training_steps": 5, "hidden_size": 8, "context_length": 20, "batch_size": 32, "symbols": "AAPL,IBM"}
     now = datetime(2026, 11, 20, 23, tzinfo=UTC)
     planned = jobs.plan(key=None, as_of=date(2013, 2, 26), now=now, overrides=small, provenance={})
-    jobs.ingest(planned["run"], planned["batches"][0], known_at=now)
-    jobs.snapshot(planned["run"], known_at=now)
-    jobs.score(planned["run"])
-    jobs.train_all(planned["run"])
-    run_id = jobs.upload(planned["run"])["mlflow_run_id"]
+    jobs.ingest(planned.run, planned.batches[0], known_at=now)
+    jobs.snapshot(planned.run, known_at=now)
+    jobs.score(planned.run)
+    jobs.train_all(planned.run)
+    run_id = jobs.upload(planned.run).mlflow_run_id
     client = MlflowClient(f"sqlite:///{home / 'mlflow' / 'mlflow.db'}")
     assert "figures/memory.png" in {entry.path for entry in client.list_artifacts(run_id, "figures")}
     metrics = client.get_run(run_id).data.metrics

@@ -10,6 +10,7 @@ import pytest
 from pipeline import jobs
 from pipeline.errors import NothingToForecast
 from pipeline.jobs import audit_report, health_checks, task_log
+from pipeline.storage.documents import to_document
 from tests.prices.sources.files.made_files import SESSIONS, rows
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -37,7 +38,7 @@ def written(path: Path, *, close: str = "n/a", extra: str = "") -> None:
 def taken_in() -> dict[str, Any]:
     planned = jobs.plan(key=None, now=NOW, overrides={}, provenance={})
     result = jobs.ingest_all(planned, known_at=NOW)
-    return {**result, "run": planned["run"]}
+    return {**to_document(result), "run": planned.run}
 
 
 def test_an_unreadable_last_bar_withholds_its_symbol_with_the_text_and_nobody_else(prices: Path) -> None:
@@ -45,10 +46,10 @@ def test_an_unreadable_last_bar_withholds_its_symbol_with_the_text_and_nobody_el
     result = taken_in()
     assert (result["new"], result["held_back"]) == (79, 1)
     frozen = jobs.snapshot(result["run"], known_at=NOW)
-    assert (frozen["reject"], frozen["gaps"]) == (1, 0)  # it is there, so it is not missing
-    (doubtful,) = frozen["doubtful"]
-    assert doubtful["symbol"] == "IBM"
-    assert doubtful["reason"] == f"its bar of {DAYS[-1]} is in quarantine: line 41: close 'n/a' is not a number"
+    assert (frozen.reject, frozen.gaps) == (1, 0)  # it is there, so it is not missing
+    (doubtful,) = frozen.doubtful
+    assert doubtful.symbol == "IBM"
+    assert doubtful.reason == f"its bar of {DAYS[-1]} is in quarantine: line 41: close 'n/a' is not a number"
 
 
 def test_taking_the_same_file_in_again_changes_nothing_and_a_corrected_one_settles_it(prices: Path) -> None:
@@ -69,7 +70,7 @@ def test_a_cell_that_becomes_unreadable_does_not_replace_what_is_stored(prices: 
     written(prices)
     result = taken_in()
     assert (result["new"], result["revised"], result["held_back"]) == (0, 0, 1)
-    assert jobs.snapshot(result["run"], known_at=NOW)["doubtful"] == []
+    assert jobs.snapshot(result["run"], known_at=NOW).doubtful == []
 
 
 def test_rows_of_no_bar_are_named_in_audit_and_ingestion(prices: Path) -> None:
@@ -89,8 +90,9 @@ def test_rows_of_no_bar_are_named_in_audit_and_ingestion(prices: Path) -> None:
 def test_everybody_is_told_how_the_file_was_read(prices: Path) -> None:
     written(prices, close="110.75")
     told = "Plain format, ISO dates, prices as given"
-    result = taken_in()
-    assert task_log.lines("ingest", result)[0] == f"prices read as: {told}"
+    planned = jobs.plan(key=None, now=NOW, overrides={}, provenance={})
+    result = jobs.ingest(planned.run, planned.batches[0], known_at=NOW)
+    assert task_log.lines(result)[0] == f"prices read as: {told}"
     assert audit_report.audit({}, now=NOW, as_of=None)["summary"]["read_as"] == told
     source = {row["what"]: row for row in health_checks.examine(now=NOW)}["source"]
     assert source["found"] == f"2 symbols up to {DAYS[-1]}: {told}"

@@ -12,6 +12,7 @@ import pytest
 from pipeline import jobs
 from pipeline.errors import RateLimited, UnknownSymbol
 from pipeline.prices.sources.yahoo.yahoo_source import YahooSource
+from pipeline.storage.documents import to_document
 from tests.prices.sources.yahoo.server import Yahoo
 
 WEDNESDAY, THURSDAY, FRIDAY = date(2013, 2, 27), date(2013, 2, 28), date(2013, 3, 1)
@@ -45,7 +46,7 @@ def run(yahoo: Yahoo, session: date, symbols: str = SYMBOLS, **more: Any) -> dic
     yahoo.today = max(yahoo.today, session) if more.pop("late", False) else session
     overrides = {"symbols": symbols, **more}
     planned = jobs.plan(key=None, now=evening(session), as_of=session, overrides=overrides, provenance={})
-    return jobs.run_all(planned, known_at=evening(session))
+    return to_document(jobs.run_all(planned, known_at=evening(session)))
 
 
 def published(done: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -119,7 +120,7 @@ def test_a_backfill_gives_the_bytes_of_the_live_run(yahoo: Yahoo, home: Path) ->
     run(yahoo, FRIDAY)
     again = jobs.plan(key="again", now=evening(FRIDAY), as_of=THURSDAY, overrides={"symbols": SYMBOLS}, provenance={})
     jobs.ingest_all(again, known_at=evening(FRIDAY))
-    assert jobs.snapshot(again["run"], known_at=evening(FRIDAY))["digest"] == live
+    assert jobs.snapshot(again.run, known_at=evening(FRIDAY)).digest == live
 
 
 def jobs_snapshot(done: dict[str, Any]) -> str:
