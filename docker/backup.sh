@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Copy everything that the services of docker-compose.yml keep into a new folder: `docker/backup.sh [FOLDER]`.
+# Back up all data of the services of docker-compose.yml to a new folder: `docker/backup.sh [FOLDER]`.
 #
-# The services go on working. Databases come first and files after them, so that whatever a database names is among
-# the files. Secrets stay in .env: keep that too, the passwords and the key of Airflow's connections are nowhere else.
+# The services keep running. Databases are copied first and files after them, so that every file that a database names
+# is included. Secrets are in .env only (passwords, the key of Airflow's connections): back it up as well.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 into=${1:-backups/$(date -u +%Y-%m-%dT%H%M%SZ)}
@@ -20,4 +20,4 @@ compose exec -T worker tar -C /var/lib/closing-bell -c . > "$into.aside/state.ta
 compose exec -T worker tar -C /var/log/closing-bell -c . > "$into.aside/logs.tar"
 (cd "$into.aside" && sha256sum ./*.dump ./*.tar > SHA256SUMS)
 mv "$into.aside" "$into"
-echo "$into: $(du -sh "$into" | cut -f 1), to be kept with .env"
+echo "$into: $(du -sh "$into" | cut -f 1); back up .env as well"

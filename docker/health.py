@@ -1,6 +1,6 @@
-"""Whether a service of docker-compose.yml does its work: `python health.py SERVICE`, status 0 if so.
+"""Health check of a service of docker-compose.yml: `python health.py SERVICE`, status 0 if it is healthy.
 
-Asked every few seconds beside the work itself, so it imports next to nothing.
+It runs every few seconds next to the service, so it imports as little as possible.
 """
 
 import json
@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 _API = "http://api-server:8080/api/v2/monitor/health"
@@ -17,7 +18,7 @@ _PATIENCE = 3
 
 
 def main(service: str) -> int:
-    """Return 0 if the service is well, 1 with the reason on stderr if not."""
+    """Return 0 if the service is healthy, else 1, with the reason on stderr."""
     try:
         reason = _CHECKS[service]()
     except (OSError, ValueError) as error:
@@ -33,17 +34,17 @@ def _answers(url: str) -> str | None:
 
 
 def _reported(component: str) -> str | None:
-    """What the API server knows of a component by its heartbeat in the database."""
+    """Return what the API server reports of a component, from its heartbeat in the database."""
     with urllib.request.urlopen(_API, timeout=5) as answer:
         status = json.load(answer)[component]["status"]
-    return None if status == "healthy" else f"the API server calls it {status}"
+    return None if status == "healthy" else f"the API server reports it as {status}"
 
 
 def _worker() -> str | None:
-    """Ping the worker through the broker. One that stays deaf is ended, and Docker begins it anew.
+    """Ping the worker through the broker. One that repeatedly does not respond is ended, and Docker restarts it.
 
-    It is the worker itself that is asked, not a process table: after a restart of the broker one may be alive and never
-    hear of a task again.
+    The worker itself is asked, not the process table: after a restart of the broker a worker can be alive and never
+    receive a task again.
     """
     from celery import Celery
     from kombu.exceptions import KombuError
@@ -53,7 +54,7 @@ def _worker() -> str | None:
     name = f"celery@{socket.gethostname()}"
     try:
         heard = broker.control.ping(destination=[name], timeout=5)
-    except (OSError, KombuError, RedisError) as error:  # nobody was asked yet, so it is no reason to end the worker
+    except (OSError, KombuError, RedisError) as error:  # the worker was not reached, so this is no reason to end it
         return f"the broker: {error}"
     if heard:
         _MISSED.unlink(missing_ok=True)
@@ -63,10 +64,10 @@ def _worker() -> str | None:
     if missed >= _PATIENCE:
         _MISSED.unlink()
         os.kill(1, signal.SIGTERM)
-    return f"{name} does not answer, {missed} times"
+    return f"{name} did not respond, {missed} times"
 
 
-_CHECKS = {
+_CHECKS: dict[str, Callable[[], str | None]] = {
     "api-server": lambda: _answers(_API.replace("api-server", "127.0.0.1")),
     "scheduler": lambda: _answers("http://127.0.0.1:8974/health"),
     "dag-processor": lambda: _reported("dag_processor"),

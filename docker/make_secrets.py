@@ -1,7 +1,7 @@
-"""Write the passwords and keys of docker-compose.yml into `.env`: random ones, for those that are not there yet.
+"""Write random passwords and keys for docker-compose.yml into `.env`, for those that it does not contain yet.
 
-`python3 docker/make_secrets.py [FILE]`. What the file says already stays, the passwords of a running stack among it.
-Only its owner can read it afterwards. Python's own library alone: it runs before anything is installed.
+`python3 docker/make_secrets.py [FILE]`. Existing lines stay, passwords of a running stack included. Afterwards only
+its owner can read the file. Only the standard library is used: it runs before anything is installed.
 """
 
 import base64
@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-_HEADING = "# Made by `make secrets`: passwords and keys of docker-compose.yml. Keep them with your back-ups.\n"
+_HEADING = "# Made by `make secrets`: passwords and keys of docker-compose.yml. Store them with your backups.\n"
 
 
 def _password() -> str:
-    return secrets.token_hex(24)  # letters and digits alone: it becomes part of addresses
+    return secrets.token_hex(24)  # only letters and digits: it becomes part of URLs
 
 
 def _fernet_key() -> str:
@@ -23,7 +23,7 @@ def _fernet_key() -> str:
 
 
 def _long_key() -> str:
-    return secrets.token_urlsafe(96)  # more than the 64 bytes that HMAC-SHA-512 wants
+    return secrets.token_urlsafe(96)  # HMAC-SHA-512 needs at least 64 bytes
 
 
 MADE: dict[str, Callable[[], str]] = {
@@ -44,7 +44,7 @@ MADE: dict[str, Callable[[], str]] = {
 
 
 def main(path: Path) -> None:
-    """Add what is missing and say which names it was; the values are for the file alone."""
+    """Add what is missing and print its names; values are written to the file only."""
     before = path.read_text() if path.exists() else ""
     known = {line.partition("=")[0].strip() for line in before.splitlines() if line.partition("=")[2].strip()}
     missing = [name for name in MADE if name not in known]

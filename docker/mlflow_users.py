@@ -1,4 +1,4 @@
-"""Make MLflow's two users, the pipeline that writes and a reader, and set their passwords. Twice is once."""
+"""Create MLflow's two users, `pipeline` (writes) and `reader`, and set their passwords; idempotent."""
 
 import base64
 import json
@@ -11,15 +11,15 @@ _SERVER = "http://mlflow:5000/api/2.0/mlflow/users"
 
 
 def main() -> int:
-    """Make or renew both; status 1 with MLflow's answer where it refuses."""
+    """Create or update both; return 1, with MLflow's response on stderr, if it refuses."""
     for name, variable in (("pipeline", "MLFLOW_WRITER_PASSWORD"), ("reader", "MLFLOW_READER_PASSWORD")):
         password = os.environ[variable]
         try:
             _ask("POST", "create", {"username": name, "password": password})
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")
-            if "RESOURCE_ALREADY_EXISTS" not in said:
-                sys.stderr.write(f"MLflow refuses to make the user {name}: {said}\n")
+            response = error.read().decode(errors="replace")
+            if "RESOURCE_ALREADY_EXISTS" not in response:
+                sys.stderr.write(f"MLflow refuses to create the user {name}: {response}\n")
                 return 1
             _ask("PATCH", "update-password", {"username": name, "password": password})
     return 0

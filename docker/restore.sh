@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Bring back what `docker/backup.sh` has kept, into volumes that do not exist yet: `docker/restore.sh FOLDER`.
+# Restore a backup of `docker/backup.sh` into volumes that do not exist yet: `docker/restore.sh FOLDER`.
 #
-# The .env of the back-up must be in place: its passwords are those in the databases. Start the stack afterwards.
+# The .env of the backup must be in place: the databases have its passwords. Start the stack afterwards.
 set -euo pipefail
-from=$(cd "${1:?name the folder of a back-up}" && pwd)
+from=$(cd "${1:?name the folder of a backup}" && pwd)
 cd "$(dirname "$0")/.."
 
 compose() { docker compose ${COMPOSE_PROJECT:+--project-name "$COMPOSE_PROJECT"} ${COMPOSE_ENV:+--env-file "$COMPOSE_ENV"} "$@"; }
@@ -11,7 +11,7 @@ compose() { docker compose ${COMPOSE_PROJECT:+--project-name "$COMPOSE_PROJECT"}
 (cd "$from" && sha256sum --check --quiet SHA256SUMS)
 project=$(compose config --format json | python3 -c 'import json, sys; print(json.load(sys.stdin)["name"])')
 if [ -n "$(docker volume ls --quiet --filter "label=com.docker.compose.project=$project")" ]; then
-    echo "error: volumes of $project are there already; \`docker compose down --volumes\` would delete them for good" >&2
+    echo "error: volumes of $project exist already; \`docker compose down --volumes\` would delete them permanently" >&2
     exit 1
 fi
 compose up --detach --wait postgres

@@ -1,8 +1,8 @@
 #!/bin/sh
-# What is known to be weak in the images of docker-compose.yml that are built here: `docker/scan.sh [IMAGE…]`.
+# Known vulnerabilities in the images of docker-compose.yml that are built here: `docker/scan.sh [IMAGE…]`.
 #
-# Debian's own word first: whatever its archives have a newer version of, security fixes among it. Then trivy's, where it
-# is installed. Status 1 where there is something to do, which is to build again from a newer base image.
+# First Debian packages with a newer version, security fixes included; then trivy, if it is installed. Status 1 if there
+# are findings: rebuild from a newer base image.
 set -eu
 [ $# -gt 0 ] || set -- closing-bell-airflow closing-bell-mlflow
 found=0

@@ -2,7 +2,7 @@
 
 Airflow opens a SAVEPOINT, reads, and then inserts. In SQLite such a transaction starts as a reader; if another process
 commits in between, the upgrade to a writer fails at once with `database is locked`, and no timeout helps. Here every
-transaction that may write takes the write lock when it begins (`BEGIN IMMEDIATE`), so that it waits for its turn.
+transaction that may write takes the write lock when it begins (`BEGIN IMMEDIATE`), and waits for its turn.
 
 Airflow imports this module: `[database] sql_alchemy_connect_args` names `SYNC`, `…_args_async` names `ASYNC`.
 """
@@ -10,7 +10,7 @@ Airflow imports this module: `[database] sql_alchemy_connect_args` names `SYNC`,
 import sqlite3
 from typing import Any, Self
 
-# How long a process waits for another one's transaction. Airflow holds none for longer than a few seconds.
+# How long a process waits for the transaction of another. Airflow's take a few seconds at most.
 BUSY_SECONDS = 60.0
 
 

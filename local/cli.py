@@ -36,11 +36,15 @@ app = typer.Typer(
     help="Airflow and MLflow on this machine.",
 )
 console = Console(highlight=False, soft_wrap=True)
-complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-AsOf = Annotated[str, typer.Option(envvar="AS_OF", help="last session the model may see; empty: the source's last")]
-Symbols = Annotated[str, typer.Option(envvar="SYMBOLS", help="comma-separated symbols; empty: as set, or all")]
-Source = Annotated[str, typer.Option(envvar="SOURCE", help="where prices come from: sample, files")]
+AsOf = Annotated[
+    str, typer.Option(envvar="AS_OF", help="last session that the model may use; empty: the source's last")
+]
+Symbols = Annotated[
+    str, typer.Option(envvar="SYMBOLS", help="comma-separated symbols; empty: those of the settings, or all")
+]
+Source = Annotated[str, typer.Option(envvar="SOURCE", help="source of prices: sample, files")]
 Files = Annotated[str, typer.Option(envvar="FILES", help="a CSV or Parquet table of prices; sets the source to files")]
 Latest = Annotated[
     bool, typer.Option(envvar="LATEST", help="move `latest` to this run although it differs from the settings")
@@ -57,7 +61,7 @@ def run(
     network: Network = "",
     latest: Latest = False,
 ) -> None:
-    """Start the services, do one daily run, and show the forecasts; the services stay up."""
+    """Start the services, do one daily run and show the forecasts; the services keep running."""
     source = source or ("files" if files else "")
     conf = request(as_of=as_of, symbols=symbols, source=source, network=network)
     if files and not Path(files).expanduser().is_file():
@@ -66,11 +70,11 @@ def run(
     with _services(files) as (place, airflow):
         run_id = daily.trigger(airflow, conf | ({"make_latest": True} if latest else {}))
         session = _follow(place, airflow, run_id)
-        told = daily.publication(airflow, run_id)
-        folder = daily.require_published(settings.published, session, told["place"])
+        published = daily.publication(airflow, run_id)
+        folder = daily.require_published(settings.published, session, published["place"])
         console.print()
-        _show(place, session, "" if told["standing"] else folder.name)
-        if not told["standing"]:
+        _show(place, session, "" if published["standing"] else folder.name)
+        if not published["standing"]:
             _say(trial_advice(conf, files))
         _tell(place, airflow, run_id, folder)
 
@@ -84,7 +88,7 @@ def start() -> None:
 
 @app.command()
 def stop() -> None:
-    """End every process of this set-up, left-overs of a crash included."""
+    """End every process of this setup, leftovers of a crash included."""
     place = Place.load()
     count = _stop(place)
     console.print(f"stopped {count} processes of {place.home}" if count else f"nothing of {place.home} is running")
@@ -92,7 +96,7 @@ def stop() -> None:
 
 @app.command()
 def status() -> None:
-    """Say which services run; exit status 1 unless all do."""
+    """Show which services run; exit status 1 unless all do."""
     place = Place.load()
     known = services.states(place)
     for name, state in sorted(known.items()):
@@ -113,7 +117,7 @@ def execute(command: Annotated[list[str], typer.Argument(help="such as: airflow 
 
 
 def main() -> None:
-    """Run the command line; whatever goes wrong is said in plain words and becomes the exit status."""
+    """Run the command line; an error is printed as one message and becomes the exit status."""
     os.chdir(REPO)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, _interrupt)
@@ -121,12 +125,12 @@ def main() -> None:
         with private():
             app()
     except (LocalError, PipelineError) as error:
-        complaints.print(f"error: {error}", markup=False)
+        errors.print(f"error: {error}", markup=False)
         sys.exit(1)
 
 
 def request(*, as_of: str, symbols: str, source: str, network: str) -> dict[str, Any]:
-    """Return the DAG run's `conf`: what was given, nothing else; LocalError for a date that is none."""
+    """Return the DAG run's `conf`: only what was given. Raises LocalError for an invalid date."""
     if as_of:
         try:
             as_of = date.fromisoformat(as_of).isoformat()
@@ -137,9 +141,9 @@ def request(*, as_of: str, symbols: str, source: str, network: str) -> dict[str,
 
 
 def require_possible(conf: Mapping[str, Any], *, files: str) -> Settings:
-    """Return the settings that a run with `conf` has. Raises a UserError for a run that `plan` would refuse.
+    """Return the settings of a run with `conf`. Raises a UserError for a run that `plan` would refuse.
 
-    It is the same check as in the run's first task: session, symbols, limits. Here it costs no start of the services.
+    It is the check of the run's first task (session, symbols, limits), before the services are started.
     """
     now = datetime.now(UTC)
     check_form(conf, known=conf, now=now)
@@ -150,7 +154,7 @@ def require_possible(conf: Mapping[str, Any], *, files: str) -> Settings:
 
 
 def trial_advice(conf: Mapping[str, Any], files: str) -> str:
-    """Return what to do with a run that was a trial, where `latest` should move to it or the schedule do the same."""
+    """Return how to move `latest` to a run that was a trial, or to have the schedule do the same."""
     settings = {
         "source": conf.get("source"),
         "files": files,
@@ -172,14 +176,14 @@ def _as_value(name: str, value: str) -> str:
 
 
 def _given(files: str = "") -> dict[str, str]:
-    """Return the environment with `.env` under it: the DAG file and MLflow read no `.env` themselves."""
+    """Return the environment on top of `.env`: the DAG file and MLflow do not read `.env` themselves."""
     chosen = {"PIPELINE_FILES": str(Path(files).expanduser().resolve())} if files else {}
     return {**env_file_values(), **os.environ, **chosen}
 
 
 @contextmanager
 def _services(files: str = "") -> Iterator[tuple[Place, Airflow]]:
-    """Have the services up and ready; if interrupted, end those that this call has started."""
+    """Run the services until they are ready; if interrupted, end those that this call has started."""
     place = Place.load()
     airflow = Airflow(place.airflow_url, place.passwords)
     before = datetime.now(UTC)
@@ -190,7 +194,7 @@ def _services(files: str = "") -> Iterator[tuple[Place, Airflow]]:
         _await_ready(place, airflow, since=before if started else None)
         yield place, airflow
     except KeyboardInterrupt:
-        _say("interrupted; the services stay up, `make stop` ends them" if not started else "interrupted, stopping")
+        _say("interrupted; the services keep running: `make stop`" if not started else "interrupted, stopping")
         if started:
             _stop(place)
         raise typer.Exit(INTERRUPTED) from None
@@ -201,7 +205,7 @@ def _await_ready(place: Place, airflow: Airflow, since: datetime | None) -> None
         daily.await_ready(place, airflow, since=since, check=lambda: services.require_running(place))
         daily.make_pool(airflow)
     except LocalError:
-        if since is not None:  # ours, and of no use to anybody; their logs stay
+        if since is not None:  # started here and of no use; their logs stay
             _stop(place)
         raise
 
@@ -215,8 +219,8 @@ def _follow(place: Place, airflow: Airflow, run_id: str) -> str:
     updates = daily.follow(airflow, run_id, check=lambda: services.require_running(place))
 
     def why(task: daily.Task) -> str:
-        log, words = daily.last_log(place, run_id, task)
-        return words[-1] if words else str(log)
+        log, lines = daily.last_log(place, run_id, task)
+        return lines[-1] if lines else str(log)
 
     try:
         state, tasks = show_progress(console, updates, why=why, ahead=lambda: daily.runs_ahead(airflow))
@@ -252,7 +256,7 @@ def _tell(place: Place, airflow: Airflow, run_id: str = "", folder: Storage | No
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let no second Ctrl-C break off what must be finished."""
+    """Ignore Ctrl-C while something must be finished."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

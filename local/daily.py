@@ -1,4 +1,4 @@
-"""One daily run through Airflow: wait until it can be asked, trigger, follow to the end, look at what was published."""
+"""One daily run through Airflow: wait until it is ready, trigger the run, follow it, check what was published."""
 
 import json
 import time
@@ -20,7 +20,7 @@ POOL, POOL_SLOTS = "prices", 2
 NOT_FOUND = 404
 POLL_SECONDS = 0.5
 START_SECONDS = 180.0
-# The API server may be busy beside training on a small machine; gone for this long, it is gone.
+# On a small machine the API server may be slow during training; silent for this long, it has failed.
 SILENCE_SECONDS = 90.0
 OVER = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
@@ -29,7 +29,7 @@ Check = Callable[[], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A task of the run as it stands: mapped instances are taken together, `seconds` from first start to last end."""
+    """The state of a task: mapped instances are combined, `seconds` is from the first start to the last end."""
 
     name: str
     state: str
@@ -40,10 +40,10 @@ class Task:
 
 
 def await_ready(place: Place, airflow: Airflow, *, since: datetime | None, check: Check) -> None:
-    """Wait until MLflow answers and Airflow knows the DAG as its file is now.
+    """Wait until MLflow responds and Airflow has parsed the current DAG file.
 
-    `since` is when the services were started: what an earlier Airflow has read does not count. `check` is called in
-    between and raises where a service is down for good. Raises ServiceFailed where the DAG cannot be read, or after
+    `since` is when the services were started: what an earlier Airflow parsed does not count. `check` is called in
+    between and raises if a service has failed. Raises ServiceFailed if the DAG cannot be parsed, or after
     START_SECONDS.
     """
     deadline = time.monotonic() + START_SECONDS
@@ -54,35 +54,39 @@ def await_ready(place: Place, airflow: Airflow, *, since: datetime | None, check
 
 
 def make_pool(airflow: Airflow) -> None:
-    """Have the pool that limits how many tasks ask the source at once; one that somebody has changed stays as it is."""
+    """Create the pool that limits concurrent requests to the source; one that a user has changed stays as it is."""
     try:
         airflow.get(f"pools/{POOL}")
     except Refused as refused:
         if refused.status != NOT_FOUND:
             raise
-        body = {"name": POOL, "slots": POOL_SLOTS, "description": "tasks that ask the source for prices at once"}
+        body = {
+            "name": POOL,
+            "slots": POOL_SLOTS,
+            "description": "tasks that request prices at the same time",
+        }
         airflow.post("pools", body)
 
 
 def trigger(airflow: Airflow, conf: dict[str, Any]) -> str:
-    """Start a run with `conf`, switch the schedule on, and return the run's id; RunFailed where `conf` is refused."""
+    """Start a run with `conf`, unpause the schedule, and return the run's id; RunFailed if `conf` is refused."""
     try:
         run = airflow.post(f"dags/{DAG}/dagRuns", {"logical_date": None, "conf": conf})
     except Refused as refused:
         raise RunFailed(f"{DAG} was not started: {refused}") from None
-    # A run of a paused DAG would wait for ever, and the schedule is what the services are for.
+    # A run of a paused DAG would wait indefinitely, and the schedule is the purpose of the services.
     if airflow.get(f"dags/{DAG}")["is_paused"]:
         airflow.patch(f"dags/{DAG}?update_mask=is_paused", {"is_paused": False})
     return str(run["dag_run_id"])
 
 
 def cancel(airflow: Airflow, run_id: str) -> None:
-    """Mark the run as failed, so that it neither goes on nor stands in the way of the next one."""
+    """Mark the run as failed, so that it stops and does not block the next one."""
     airflow.patch(f"{page(run_id)}?update_mask=state", {"state": "failed"})
 
 
 def runs_ahead(airflow: Airflow) -> list[str]:
-    """Return the ids of the runs that are at work; the DAG takes one at a time."""
+    """Return the ids of the running runs; the DAG runs one at a time."""
     return [str(run["dag_run_id"]) for run in airflow.get(f"dags/{DAG}/dagRuns?state=running")["dag_runs"]]
 
 
@@ -106,27 +110,27 @@ def follow(airflow: Airflow, run_id: str, *, check: Check) -> Iterator[tuple[str
 
 
 def page(run_id: str) -> str:
-    """Return where Airflow keeps the run, under /api/v2."""
+    """Return the path of the run under /api/v2."""
     return f"dags/{DAG}/dagRuns/{quote(run_id, safe='')}"
 
 
 def as_of(airflow: Airflow, run_id: str) -> str:
-    """Return the session that the run settled on."""
+    """Return the session that the run was planned for."""
     run = airflow.get(f"{page(run_id)}/taskInstances/plan/xcomEntries/run")["value"]
     return str((json.loads(run) if isinstance(run, str) else run)["as_of"])
 
 
 def publication(airflow: Airflow, run_id: str) -> dict[str, Any]:
     """Return what the run's task `publish` returned: `as_of`, `place`, `trial`, `standing` and more."""
-    told = airflow.get(f"{page(run_id)}/taskInstances/publish/xcomEntries/return_value")["value"]
-    found: dict[str, Any] = json.loads(told) if isinstance(told, str) else told
+    value = airflow.get(f"{page(run_id)}/taskInstances/publish/xcomEntries/return_value")["value"]
+    found: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
     return found
 
 
 def require_published(published: Storage, session: str, place: str | None = None) -> Storage:
-    """Return the folder of the session's forecasts; RunFailed where they are not there or "latest" is older.
+    """Return the folder of the session's forecasts; RunFailed if they are missing or "latest" is older.
 
-    `place` is the folder of a trial, which moves no "latest"; left out, it is the session's standing edition.
+    `place` is the folder of a trial, which does not move "latest"; by default it is the session's standing edition.
     """
     folder, latest = published / (place or f"as_of={session}"), published / "latest.json"
     if place is not None and place != f"as_of={session}":
@@ -143,20 +147,22 @@ def require_published(published: Storage, session: str, place: str | None = None
 
 
 def require_success(place: Place, run_id: str, state: str, tasks: list[Task]) -> None:
-    """Raise RunFailed that says which task stopped the run, why, and where its log is."""
+    """Raise RunFailed that names the task that stopped the run, the reason and its log."""
     stopped = next((task for task in tasks if task.state == "failed"), None)
     stopped = stopped or next((task for task in tasks if task.state == "skipped"), None)
     if state == "success" and stopped is None:
         return
     if stopped is None:
-        raise RunFailed(f"the run ended as {state}, and no task says why; see {place.logs / 'airflow-scheduler.log'}")
+        raise RunFailed(
+            f"the run ended as {state}, and no task gives a reason; see {place.logs / 'airflow-scheduler.log'}"
+        )
     log, words = last_log(place, run_id, stopped)
     how = "was skipped" if stopped.state == "skipped" else "failed"
     raise RunFailed("\n".join((f"task {stopped.name} {how}; its log: {log}", *words)))
 
 
 def last_log(place: Place, run_id: str, task: Task) -> tuple[Path, list[str]]:
-    """Return the log of the task's last try and what it says went wrong."""
+    """Return the log of the task's last try and its last errors."""
     log = log_file(place.airflow_home, DAG, run_id, task.name, task.map_index)
     return log, last_words(log)
 
@@ -210,16 +216,16 @@ def _instances(airflow: Airflow, run_id: str) -> list[dict[str, Any]]:
 
 
 def _together(name: str, instances: list[dict[str, Any]]) -> Task:
-    """Take the instances of one task together: the worst that is over, once all are; else one that is not."""
+    """Combine the instances of a task: the worst state once all have finished, else the state of an unfinished one."""
     order = ["running", "up_for_retry", "queued", "scheduled", "failed", "upstream_failed", "skipped", "success"]
-    told = min(instances, key=lambda i: order.index(i["state"]) if i["state"] in order else 3)
+    shown = min(instances, key=lambda i: order.index(i["state"]) if i["state"] in order else 3)
     starts = [datetime.fromisoformat(i["start_date"]) for i in instances if i["start_date"]]
     ends = [datetime.fromisoformat(i["end_date"]) for i in instances if i["end_date"]]
     return Task(
         name=name,
-        state=told["state"] or "waiting",
+        state=shown["state"] or "waiting",
         instances=len(instances),
-        tries=told["try_number"],
+        tries=shown["try_number"],
         seconds=(max(ends) - min(starts)).total_seconds() if starts and ends else 0.0,
-        map_index=told["map_index"],
+        map_index=shown["map_index"],
     )

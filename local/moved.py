@@ -1,4 +1,4 @@
-"""A set-up whose home was moved or copied: what holds its absolute path follows before the services start."""
+"""A home that was moved or copied: stored absolute paths are updated before the services start."""
 
 import re
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from local.place import Place
 from pipeline.storage.atomic_files import write_atomic
 from pipeline.tracking.moved import follow_home
 
-# Airflow writes its own folder into the configuration that it makes; what our environment does not set counts.
+# Airflow writes its folder into the configuration that it creates; it counts where the environment sets nothing else.
 _OWN_FOLDER = re.compile(r"^base_log_folder = (?P<folder>/.*)/logs\s*$", re.MULTILINE)
 
 
 def follow(place: Place, say: Callable[[str], None]) -> None:
-    """Have the paths in MLflow's database and in airflow.cfg be those of the home as it lies now."""
+    """Update the paths in MLflow's database and in airflow.cfg to the current home."""
     for moved in follow_home(place.home):
-        say(f"PIPELINE_HOME was {moved.before}: {moved.paths} paths in MLflow's database now follow it")
+        say(f"PIPELINE_HOME was {moved.before}: {moved.paths} paths in MLflow's database were updated")
     _airflow(place)
 
 

@@ -1,4 +1,4 @@
-"""Where the one-machine set-up lives: its folders, its two ports, and the environment of every process it starts."""
+"""The place of the single-machine setup: its folders, its two ports, and the environment of its processes."""
 
 import hashlib
 import json
@@ -20,10 +20,10 @@ from pipeline.storage.atomic_files import make_private, make_tree_private, priva
 
 REPO = Path(__file__).resolve().parent.parent
 
-# Each process we start, and each one those start, carries this variable; `stop` ends whoever carries our home in it.
+# Every process started here, and every child of one, inherits this variable; `stop` ends those with this home in it.
 MARKER = "CLOSING_BELL_HOME"
 
-WAYS = ("http", "https")
+SCHEMES = ("http", "https")
 
 # A Unix socket's path has about 104 bytes, and supervisord binds a longer, temporary name first.
 LONGEST_SOCKET_PATH = 88
@@ -39,7 +39,7 @@ class Ports(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Return the ports of the environment; LocalError names the variable that is no port."""
+        """Return the ports of the environment; LocalError names the variable that is not a port."""
         try:
             ports = cls()
         except ValidationError as error:
@@ -47,13 +47,13 @@ class Ports(BaseSettings):
             name = str(problem["loc"][0]).upper()
             raise LocalError(f"{name}={problem['input']!r} is not a port: use a number from 1 to 65535") from None
         if ports.airflow_port == ports.mlflow_port:
-            raise LocalError(f"AIRFLOW_PORT and MLFLOW_PORT are both {ports.airflow_port}: give them two ports")
+            raise LocalError(f"AIRFLOW_PORT and MLFLOW_PORT are both {ports.airflow_port}: use two different ports")
         return ports
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """One set-up: everything under `home`, two ports."""
+    """One setup: a home folder and two ports."""
 
     home: Path
     airflow_port: int
@@ -67,7 +67,7 @@ class Place:
 
     @property
     def airflow_home(self) -> Path:
-        """Airflow's own folder: its database, its configuration, its task logs, the password."""
+        """Airflow's folder: its database, configuration, task logs and password."""
         return self.home / "airflow"
 
     @property
@@ -82,12 +82,12 @@ class Place:
 
     @property
     def run(self) -> Path:
-        """What is true only while services run: process id, lock, fingerprint."""
+        """The state of running services: process id, lock, fingerprint."""
         return self.home / "run"
 
     @property
     def socket(self) -> Path:
-        """Supervisor's socket: in `run`, or in a short private folder where that path would be too long."""
+        """Supervisor's socket: in `run`, or in a private folder with a shorter path."""
         path = self.run / "supervisor.sock"
         if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
             return path
@@ -96,16 +96,16 @@ class Place:
 
     @property
     def airflow_url(self) -> str:
-        """Airflow's address, no slash at the end."""
+        """Airflow's address, without a trailing slash."""
         return f"http://127.0.0.1:{self.airflow_port}"
 
     @property
     def mlflow_url(self) -> str:
-        """MLflow's address, no slash at the end."""
+        """MLflow's address, without a trailing slash."""
         return f"http://127.0.0.1:{self.mlflow_port}"
 
     def prepare(self) -> None:
-        """Make the folders and Airflow's password; everything is for its owner alone, older files included."""
+        """Create the folders and Airflow's password; everything is private to its owner, older files included."""
         with private():
             for folder in (self.home, *self._folders):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -114,16 +114,16 @@ class Place:
         if self.socket.parent != self.run:
             self.socket.parent.mkdir(mode=0o700, exist_ok=True)
             if self.socket.parent.is_symlink() or self.socket.parent.stat().st_uid != os.getuid():
-                raise LocalError(f"{self.socket.parent} belongs to somebody else: set PIPELINE_HOME to a shorter path")
+                raise LocalError(f"{self.socket.parent} belongs to another user: set PIPELINE_HOME to a shorter path")
 
     @property
     def _folders(self) -> tuple[Path, ...]:
         return self.airflow_home, self.mlflow_home, self.logs, self.run
 
     def _tighten(self) -> None:
-        """Take the rights of others from what an earlier version, or another umask, has left.
+        """Remove the permissions of others from files of an earlier version or umask.
 
-        Of a home that also holds other things (a user's own, a folder around this checkout) only what is ours.
+        In a home with other content (a user's home, a folder around this checkout) only from the files of this setup.
         """
         ours = self.home.resolve() not in (Path.home().resolve(), REPO, *REPO.parents)
         paths = [self.home] if ours else [*self._folders, *self.home.glob("pipeline.db*"), self.home / "published"]
@@ -132,16 +132,16 @@ class Place:
         make_private(REPO / ".env")  # may hold passwords
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        """Return the services' environment: `base`, our defaults where it is silent, and what has to be so.
+        """Return the services' environment: `base`, defaults for what it does not set, and fixed values.
 
-        Whoever sets a variable of TUNING keeps it. Addresses, folders, databases and what may open a pickle are
-        ours: a value left over from another Airflow on the same machine must not lead our tasks to its database.
+        Variables of TUNING can be overridden. Addresses, folders, databases and the pickle setting cannot: a value left
+        over from another Airflow on this machine must not lead tasks to its database.
         """
         return {**TUNING, **base, **self._fixed(base)}
 
     @staticmethod
     def unmarked(environment: Mapping[str, str]) -> dict[str, str]:
-        """Return `environment` for a command of the user's own, one that `stop` must not end."""
+        """Return `environment` for a user's command, which `stop` must not end."""
         return {name: value for name, value in environment.items() if name != MARKER}
 
     def _fixed(self, base: Mapping[str, str]) -> dict[str, str]:
@@ -159,7 +159,7 @@ class Place:
             "PYTHONPATH": str(REPO),
             "NO_PROXY": no_proxy,
             "no_proxy": no_proxy,
-            # Airflow renames its processes and would overwrite the environment that `stop` knows them by.
+            # Airflow renames its processes and would overwrite the environment that `stop` recognises them by.
             "SPT_NOENV": "1",
             "AIRFLOW_HOME": str(self.airflow_home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(REPO / "dags"),
@@ -180,7 +180,7 @@ class Place:
             "AIRFLOW__API__PORT": str(self.airflow_port),
             "AIRFLOW__API__BASE_URL": self.airflow_url,
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.airflow_home / "logs"),
-            # Airflow gives logs their rights itself, whatever the umask.
+            # Airflow sets the permissions of logs itself and ignores the umask.
             "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
             "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
             "MLFLOW_TRACKING_URI": self.mlflow_url,
@@ -191,11 +191,13 @@ class Place:
         }
 
     def _hosts(self, base: Mapping[str, str]) -> dict[str, str]:
-        """The names that both servers answer to: this machine's own, and those in AIRFLOW_HOSTS and MLFLOW_HOSTS."""
+        """Return the host names that the servers accept: local ones and those in AIRFLOW_HOSTS and MLFLOW_HOSTS."""
         own = ("127.0.0.1", "localhost")
         airflow, mlflow = (_names(base.get(name, "")) for name in ("AIRFLOW_HOSTS", "MLFLOW_HOSTS"))
         at_port = [f"{name}:{self.mlflow_port}" for name in own]
-        origins = [f"http://{name}" for name in at_port] + [f"{way}://{name}" for name in mlflow for way in WAYS]
+        origins = [f"http://{name}" for name in at_port] + [
+            f"{scheme}://{name}" for name in mlflow for scheme in SCHEMES
+        ]
         return {
             "CLOSING_BELL_AIRFLOW_HOSTS": ",".join((*own, *airflow)),
             "CLOSING_BELL_MLFLOW_HOSTS": ",".join((*at_port, *mlflow)),
@@ -204,12 +206,12 @@ class Place:
 
     @property
     def passwords(self) -> Path:
-        """The file that holds the password of Airflow's user."""
+        """The file with the password of Airflow's user."""
         return self.airflow_home / "simple_auth_manager_passwords.json.generated"
 
 
 def make_password(path: Path) -> None:
-    """Write a password for the user `admin` where there is none; one that Airflow makes itself lands in its log."""
+    """Write a password for the user `admin` if there is none; one that Airflow generates would appear in its log."""
     try:
         known = json.loads(path.read_text())
     except (OSError, ValueError):  # none yet, or half a file
@@ -222,21 +224,21 @@ def _names(text: str) -> list[str]:
     return [name for name in (part.strip() for part in text.split(",")) if name]
 
 
-# Defaults that a person may change in the environment.
+# Defaults that users may override in the environment.
 TUNING = {
-    # A daily run is a chain with little beside it.
+    # A daily run is a chain with little parallelism.
     "AIRFLOW__CORE__PARALLELISM": "4",
-    # The pause of an idle scheduler is what passes between two tasks of a chain.
+    # An idle scheduler's sleep is the pause between two tasks of a chain.
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
     # How soon a new or changed DAG file is seen.
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
     "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # With MLflow away a call blocks for minutes by default; the upload task has retries of its own.
+    # While MLflow is unreachable a call blocks for minutes by default; the upload task has its own retries.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    # A second torch thread beside a busy core spins and makes a step ten times slower.
+    # A second torch thread on a machine with a busy core spins and makes a step ten times slower.
     "OMP_NUM_THREADS": "1",
 }

@@ -1,4 +1,4 @@
-"""Every process of ours on this machine, known by the variable it inherited, and how all of them are ended."""
+"""The processes of a setup, recognised by an environment variable that they inherit, and how they are ended."""
 
 import contextlib
 import os
@@ -16,19 +16,19 @@ ROUNDS = 5
 
 
 def ours(home: Path) -> list[psutil.Process]:
-    """Return this user's processes that carry `home` in their environment, without the one that asks and its parents.
+    """Return this user's processes with `home` in their environment, except the calling one and its parents.
 
-    What has ended and only waits to be reaped does not count.
+    Zombies do not count.
     """
-    asking = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    return [process for process in _own() if process.pid not in asking and _marked(process, str(home))]
+    calling = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    return [process for process in _own() if process.pid not in calling and _marked(process, str(home))]
 
 
 def end(home: Path, grace: float = GRACE_SECONDS) -> int:
-    """End every process of `home`: ask, wait `grace` seconds, then kill. Return how many there were.
+    """End every process of `home`: terminate, wait `grace` seconds, then kill. Return how many there were.
 
-    Looks again until none is found, because a process may have started another one meanwhile.
-    Raises LocalError with the process ids that would not go.
+    Repeats until none is found, because a process may have started another one in the meantime. Raises LocalError with
+    the ids of processes that did not end.
     """
     ended: set[int] = set()
     for _ in range(ROUNDS):
@@ -44,12 +44,12 @@ def end(home: Path, grace: float = GRACE_SECONDS) -> int:
 
 
 def await_end(home: Path, seconds: float = 2 * GRACE_SECONDS) -> None:
-    """Wait until no process of `home` is left, or until `seconds` are over."""
+    """Wait until no process of `home` is left, at most `seconds`."""
     _await_end(ours(home), seconds)
 
 
 def listener(port: int) -> str:
-    """Return `name, process 123` of whoever listens on `port`, as far as this user may know; else an empty text."""
+    """Return `name, process 123` of the listener on `port` if this user may see it, else an empty text."""
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,) and connection.pid:
@@ -68,7 +68,7 @@ def _end(processes: list[psutil.Process], grace: float) -> None:
 
 
 def _await_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Return who still runs after `seconds`; psutil's own wait also waits for the dead that nobody reaps."""
+    """Return what still runs after `seconds`; psutil's own wait also waits for zombies."""
     deadline = time.monotonic() + seconds
     while (alive := [process for process in processes if _runs(process)]) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Airflow's REST API, as much of it as one daily run needs, and the two health checks. Nothing here waits."""
+"""The part of Airflow's REST API that a daily run needs, and the two health checks. Nothing here waits."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ Method = Literal["GET", "POST", "PATCH"]
 
 
 class NotReachable(LocalError):
-    """Nothing answered at the address."""
+    """The server is unreachable."""
 
 
 class Refused(LocalError):
-    """The server answered, and the answer is no; `status` is HTTP's."""
+    """The server refused the request; `status` is that of HTTP."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class Refused(LocalError):
 
 
 def opener() -> OpenerDirector:
-    """Return an opener that talks to this machine itself, whatever proxy the environment names."""
+    """Return an opener that ignores the proxies of the environment: all requests stay on this machine."""
     return build_opener(ProxyHandler({}))
 
 
@@ -43,7 +43,7 @@ def answers(url: str) -> bool:
 
 @dataclass
 class Airflow:
-    """One signed-in user of the Airflow at `url`; `passwords` is the file that holds the generated password."""
+    """A signed-in user of the Airflow at `url`; `passwords` is the file with the generated password."""
 
     url: str
     passwords: Path
@@ -55,12 +55,12 @@ class Airflow:
             (user, password), *_ = json.loads(self.passwords.read_text()).items()
         except (OSError, ValueError, AttributeError) as error:
             raise LocalError(
-                f"{self.passwords} holds no password ({error}): remove it, `make stop`, `make run`"
+                f"{self.passwords} contains no password ({error}): delete it, then run `make stop` and `make run`"
             ) from None
         return user, password
 
     def token(self) -> str:
-        """Return the token that signs this user's requests; sign in where there is none yet."""
+        """Return the token for this user's requests; sign in if there is none yet."""
         self._token = self._token or self._sign_in()
         return self._token
 
@@ -73,7 +73,7 @@ class Airflow:
         return self._signed_in("POST", path, body)
 
     def patch(self, path: str, body: dict[str, Any]) -> Any:
-        """Change what lies at /api/v2/`path` and return the answer."""
+        """Update /api/v2/`path` and return the answer."""
         return self._signed_in("PATCH", path, body)
 
     def _signed_in(self, method: Method, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -104,7 +104,7 @@ class Airflow:
         except HTTPError as error:
             raise Refused(f"Airflow answered {method} {path} with {error.code}: {_detail(error)}", error.code) from None
         except (OSError, HTTPException, ValueError) as error:
-            raise NotReachable(f"Airflow at {self.url} does not answer: {error}") from None
+            raise NotReachable(f"Airflow at {self.url} is unreachable: {error}") from None
 
 
 def _detail(error: HTTPError) -> str:

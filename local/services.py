@@ -1,7 +1,7 @@
-"""Airflow and MLflow as services of this machine: start all, see how they are, end all.
+"""Airflow and MLflow as services of this machine: start, check and stop them.
 
-supervisord (configured in supervisord.conf) starts the programs, restarts one that dies and keeps their logs. What it
-cannot do, ending processes after it was itself killed, `local.processes` does.
+supervisord (configured in supervisord.conf) starts the programs, restarts one that dies and writes their logs.
+Processes that outlive a killed supervisord are ended by `local.processes`.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 CONFIGURATION = Path(__file__).with_name("supervisord.conf")
 LOG_LINES = 12
 HEALTHY = {"RUNNING", "STARTING"}
-# What a running service has read once and keeps: with any of it changed, services are started anew.
+# Files that a service reads only at its start: if one has changed, the services are restarted.
 READ_AT_START = (
     "pipeline/**/*.py",
     "pipeline/**/*.js",
@@ -44,17 +44,17 @@ SETTINGS = ("PIPELINE_", "AIRFLOW_", "MLFLOW_")
 
 @private()
 def start(place: Place, environment: Mapping[str, str], say: Say) -> bool:
-    """See to it that all services of `place` run; return whether this call has started them.
+    """Ensure that all services of `place` run; return whether this call started them.
 
     Services that run with the same settings and code are left running. Raises PortInUse, ServiceFailed or LocalError;
-    then, and when it is interrupted, nothing that it started is left.
+    then, and when interrupted, nothing that it started is left running.
     """
     place.prepare()
     with alone(place):
         if _reusable(place, environment):
             return False
         if stop(place):
-            say("restarting the services: they ran with other settings or code, or were left over from a crash")
+            say("restarting the services: settings or code have changed, or they are left over from a crash")
         require_free(place)
         try:
             migrate(place, environment, say)
@@ -68,7 +68,7 @@ def start(place: Place, environment: Mapping[str, str], say: Say) -> bool:
 
 
 def stop(place: Place) -> int:
-    """End every process of `place`, however its supervisor fares; return how many there were."""
+    """End every process of `place`, with or without a working supervisor; return how many there were."""
     count = len(processes.ours(place.home))
     with suppress(OSError, HTTPException, Fault):
         supervisor(place).shutdown()
@@ -81,7 +81,7 @@ def stop(place: Place) -> int:
 
 
 def states(place: Place) -> dict[str, str]:
-    """Return each service's state in supervisor's words; empty where no supervisor answers."""
+    """Return each service's state as supervisor names it; empty if no supervisor runs."""
     try:
         return {str(info["name"]): str(info["statename"]) for info in supervisor(place).getAllProcessInfo()}
     except (OSError, HTTPException, Fault):
@@ -89,7 +89,7 @@ def states(place: Place) -> dict[str, str]:
 
 
 def require_running(place: Place) -> None:
-    """Raise ServiceFailed, with the end of its log, for a service that supervisor has given up or that is gone."""
+    """Raise ServiceFailed, with the end of its log, for a service that supervisor no longer restarts."""
     known = states(place)
     if not known:
         raise ServiceFailed(f"the services have been stopped; their logs are in {place.logs}")
@@ -99,7 +99,7 @@ def require_running(place: Place) -> None:
 
 
 def require_free(place: Place) -> None:
-    """Raise PortInUse, naming the variable that chooses another, where something listens on a port of ours."""
+    """Raise PortInUse, naming the variable that selects another port, if a port is taken."""
     for variable, port in (("AIRFLOW_PORT", place.airflow_port), ("MLFLOW_PORT", place.mlflow_port)):
         if _taken(port):
             who = processes.listener(port)
@@ -110,7 +110,7 @@ def require_free(place: Place) -> None:
 
 
 def fingerprint(environment: Mapping[str, str]) -> str:
-    """Return a digest of the settings in `environment` and of the code that services keep in memory."""
+    """Return a digest of the settings in `environment` and of the code that services hold in memory."""
     digest = hashlib.sha256()
     for name in sorted(name for name in environment if name.startswith(SETTINGS)):
         digest.update(f"{name}={environment[name]}\0".encode())
@@ -122,7 +122,7 @@ def fingerprint(environment: Mapping[str, str]) -> str:
 
 @contextmanager
 def alone(place: Place) -> Iterator[None]:
-    """Hold the place's lock; the system frees it when this process ends, however it ends."""
+    """Hold the place's lock; the operating system releases it when this process ends in any way."""
     with (place.run / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,7 +132,7 @@ def alone(place: Place) -> Iterator[None]:
 
 
 def migrate(place: Place, environment: Mapping[str, str], say: Say) -> None:
-    """Bring both databases to the installed versions, side by side, before any service opens them."""
+    """Migrate both databases to the installed versions, in parallel, before any service opens them."""
     stamp = place.run / "migrated"
     versions = f"airflow {version('apache-airflow-core')}, mlflow {version('mlflow')}"
     made = (place.airflow_home / "airflow.db", place.airflow_home / "airflow.cfg", place.mlflow_home / "mlflow.db")
@@ -153,7 +153,7 @@ def migrate(place: Place, environment: Mapping[str, str], say: Say) -> None:
 
 
 def supervisor(place: Place) -> Any:
-    """Return supervisord's XML-RPC interface; its calls raise OSError where none runs."""
+    """Return supervisord's XML-RPC interface; its calls raise OSError if none runs."""
     transport = SupervisorTransport(None, None, f"unix://{place.socket}")
     return ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
@@ -188,7 +188,7 @@ def _run_logged(place: Place, environment: Mapping[str, str], name: str, command
 
 
 def _launch(place: Place, environment: Mapping[str, str]) -> None:
-    """Start supervisord; it leaves this terminal's group, so that Ctrl-C reaches only whoever asked."""
+    """Start supervisord; it leaves the terminal's process group, so that Ctrl-C reaches only the caller."""
     command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(CONFIGURATION)]
     done = subprocess.run(command, env=dict(environment), cwd=place.home, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -208,7 +208,7 @@ def _taken(port: int) -> bool:
         try:
             probe.bind(("127.0.0.1", port))
         except PermissionError:
-            raise LocalError(f"port {port} is for the system's own services: use one above 1023") from None
+            raise LocalError(f"port {port} is reserved for system services: use one above 1023") from None
         except OSError:
             return True
     return False

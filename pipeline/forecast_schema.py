@@ -1,15 +1,18 @@
 """What a forecast consists of: quantile levels, ranges, columns, and the names of networks, baselines and inputs.
 
-Each is defined here once; every table, score, chart and file is derived from it. The module imports nothing.
+Each is defined here once; every table, score, chart and file is derived from it.
 """
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Literal
 
 NetworkName = Literal["lstm", "rnn", "mlp"]
 
 # Quantile levels of every forecast, ascending.
 LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
-MEDIAN = LEVELS.index(0.50)  # its position in LEVELS
+MEDIAN_LEVEL = 0.50
+MEDIAN = LEVELS.index(MEDIAN_LEVEL)  # its position in LEVELS
 
 # The central ranges by the share of outcomes that each should contain, in per cent: the levels at its ends.
 RANGES = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
@@ -18,6 +21,16 @@ RANGE_POSITIONS = {share: (LEVELS.index(low), LEVELS.index(high)) for share, (lo
 
 # What a network must beat, by the names under which their forecasts are published.
 BASELINES = ("random_walk", "ewma_historical", "garch")
+
+# The names of models for people.
+MODEL_NAMES = {
+    "lstm": "LSTM",
+    "rnn": "RNN",
+    "mlp": "MLP",
+    "random_walk": "random walk",
+    "ewma_historical": "EWMA",
+    "garch": "GARCH",
+}
 
 # What a network may read of each session; `pipeline.modeling.data.features` defines how each is computed.
 INPUTS = (
@@ -32,6 +45,22 @@ INPUTS = (
     "quarters_ago_next",
     "quarters_ago_ahead",
 )
+# The price columns that inputs read in addition to `close`, dividends and splits.
+_READS = {
+    "overnight_gap": ("open",),
+    "high_above_close": ("high",),
+    "low_below_close": ("low",),
+    "volume_against_average": ("volume",),
+}
+
+
+def price_columns(inputs: Iterable[str] = INPUTS) -> tuple[str, ...]:
+    """Return the columns of a price table that a network with these inputs reads: a part of open to volume, in order.
+
+    Dividends and splits are read too, where there are any.
+    """
+    read = {"close", *chain.from_iterable(_READS.get(name, ()) for name in inputs)}
+    return tuple(name for name in ("open", "high", "low", "close", "volume") if name in read)
 
 
 def level_key(level: float) -> str:
@@ -42,6 +71,22 @@ def level_key(level: float) -> str:
 def quantile_column(level: float) -> str:
     """Return the column of a level: `q0.05`, `q0.5`."""
     return f"q{level_key(level)}"
+
+
+def range_columns(share: int) -> tuple[str, str]:
+    """Return the columns at the ends of a range: `("q0.1", "q0.9")` for 80."""
+    low, high = RANGES[share]
+    return quantile_column(low), quantile_column(high)
+
+
+def coverage_key(share: int) -> str:
+    """Return the key of a range's coverage in tables and documents: `coverage_80`."""
+    return f"coverage_{share}"
+
+
+def inside_column(share: int) -> str:
+    """Return the column that says whether the close was inside a range: `inside_80`."""
+    return f"inside_{share}"
 
 
 # The columns of a published table of forecasts: one row for each symbol and step.

@@ -71,7 +71,7 @@ BAD: dict[str, tuple[pd.DataFrame, str | None]] = {
 }
 # Symbols that only a baseline can forecast, with the reason why the network abstains.
 STANDS_IN = {
-    "NEW": "the network was not trained on it: its history is too short, or it is new",
+    "NEW": "the network was not trained on it (short history, or a new symbol)",
     "GAP": "fewer than 10 whole sessions in a row",
     "STOPPED": "its price has not moved for 5 sessions",
 }

@@ -75,7 +75,7 @@ def edition(*, as_of: date = AS_OF, horizon: int = 2, **fields: Any) -> Edition:
     frame = fields.pop("forecasts", None)
     frame = forecasts(as_of=as_of, horizon=horizon) if frame is None else frame
     symbols = tuple(frame["symbol"].unique()) or ("AAPL",)
-    beside = {
+    baseline = {
         "ewma_historical": forecasts(
             symbols, as_of=as_of, horizon=horizon, model="ewma_historical", version="", width=0.012
         )
@@ -100,7 +100,7 @@ def edition(*, as_of: date = AS_OF, horizon: int = 2, **fields: Any) -> Edition:
             "champion": None,
             "best_baseline": "ewma_historical",
         },
-        "baselines": beside,
+        "baselines": baseline,
         "audit": Audit(accept=240, warn=1),
         "provenance": {"source": "sample", "data_digest": "ab" * 32, "mlflow_run_id": "r1"},
     }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A database for each of Airflow, MLflow, MLflow's users and the pipeline, each with a user that can enter no other.
-# Run once, by the image, on an empty volume. Passwords come from the environment and are no argument of a process.
+# Create the databases of Airflow, MLflow, MLflow's users and the pipeline, each with a user without access to the others.
+# Run once, by the image, on an empty volume. Passwords come from the environment and are not process arguments.
 set -euo pipefail
 
 make_database() { # make_database NAME OWNER PASSWORD

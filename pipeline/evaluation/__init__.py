@@ -1,1 +1,1 @@
-"""Scores, the gate, and the record of what was published against what came."""
+"""Scores of forecasts, the promotion gate, and the track record of what was published."""

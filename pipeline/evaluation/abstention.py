@@ -1,4 +1,4 @@
-"""When a network keeps quiet about a symbol, so that the best baseline speaks for it, labelled, with the reason."""
+"""Abstention: the symbols for which a network gives no forecast, so that the best baseline's is published, labelled."""
 
 import numpy as np
 import pandas as pd
@@ -6,12 +6,12 @@ import pandas as pd
 from pipeline.evaluation import track_record
 from pipeline.modeling.data.features import Features
 
-# A price that has not moved for a week is not quoted, whatever the network makes of it.
+# A price that has not moved for a week is stale: a forecast of it would be meaningless.
 STALE_SESSIONS = 5
 
 
 def abstentions(features: Features, trained_on: tuple[str, ...], record: pd.DataFrame) -> dict[str, str]:
-    """Return the symbols that the network says nothing about, each with the reason.
+    """Return the symbols for which the network abstains, each with the reason.
 
     `trained_on` are the symbols of its training windows, `record` the scored forecasts of these symbols.
     """
@@ -23,7 +23,7 @@ def abstentions(features: Features, trained_on: tuple[str, ...], record: pd.Data
         for symbol, is_stale in zip(panel.symbols, stale, strict=True)
         if is_stale and closes.shape[1] > STALE_SESSIONS
     }
-    strangers = [symbol for symbol in panel.symbols if symbol not in trained_on]
-    reasons |= dict.fromkeys(strangers, "the network was not trained on it: its history is too short, or it is new")
-    in_time = track_record.by_kind(record).get("live")
-    return reasons | (track_record.out_of_bounds(in_time) if in_time is not None else {})
+    untrained = [symbol for symbol in panel.symbols if symbol not in trained_on]
+    reasons |= dict.fromkeys(untrained, "the network was not trained on it (short history, or a new symbol)")
+    live = track_record.by_kind(record).get("live")
+    return reasons | (track_record.out_of_bounds(live) if live is not None else {})

@@ -1,4 +1,4 @@
-"""What the gate decided on one run: which model is published, why, and on what evidence."""
+"""The gate's decision on a run: which model is published, why, and on what evidence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,8 +46,8 @@ class Decision:
     model: str
     model_version: str | None = None  # in the registry; of a baseline the start of the snapshot's SHA-256
     promoted: bool = False
-    reason: str = ""  # in words, for people
-    # A decision of an older version has no outcomes: its reason says as much.
+    reason: str = ""  # for people
+    # None in decisions of an older version, which only give the reason.
     challenger_outcome: ChallengerOutcome | None = None
     champion_outcome: ChampionOutcome | None = None
     champion: Champion | None = None

@@ -1,8 +1,8 @@
-"""The gate: what is published, and whether the challenger becomes champion. Decided on held-out sessions alone.
+"""The promotion gate: what is published, and whether the challenger becomes champion, from held-out sessions alone.
 
-A challenger takes over only if its mean CRPS is lower than the champion's and than the best baseline's on the same
-sessions, and a one-sided Diebold-Mariano test says of each difference that it is more than chance. Whoever is champion
-then is published only if its mean beats the best baseline's; otherwise the baseline is. See docs/evaluation.md.
+A challenger takes over only if its mean CRPS is lower than the champion's and the best baseline's on the same sessions,
+and both differences are significant in a one-sided Diebold-Mariano test. The resulting champion is published only if
+its mean beats the best baseline's; otherwise the baseline is. See docs/evaluation.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from pipeline.evaluation.model_scores import ModelScores, Significance
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
-    """A model before the gate: its name for people, its registered version, and its mean CRPS in basis points."""
+    """A model at the gate: its name, its registered version, and its mean CRPS in basis points."""
 
     model: str
     version: str
     crps_bp: float
-    suspect: tuple[str, ...] = ()  # what is too good to be true about it, in words
-    expired: str | None = None  # why it may not be published any more, in words
+    suspect: tuple[str, ...] = ()  # its leakage alarms
+    expired: str | None = None  # why it may no longer be published
 
 
 def decide(
@@ -34,12 +34,12 @@ def decide(
     none_before: str = "there is no earlier champion",
     skipped: Sequence[str] = (),
 ) -> Decision:
-    """Return the decision over contenders that were all scored on the same sessions.
+    """Return the decision on contenders that were all scored on the same sessions.
 
-    `not_trained` says why there is no challenger, `no_champion` why a champion that there is cannot be compared,
-    `none_before` what is said where there is none, `skipped` which later champions could not be used. Where there is no
-    test, the means alone decide. An expired champion is no hurdle: then the challenger need only have a lower mean than
-    the best baseline. A suspect network neither takes over nor is published.
+    Reasons in words: `not_trained`, why there is no challenger; `no_champion`, why the champion cannot be compared;
+    `none_before`, that there is no champion; `skipped`, which later champions could not be used. Without a test the
+    means alone decide. An expired champion does not have to be beaten: the challenger needs only a lower mean than the
+    best baseline. A suspect network is neither promoted nor published.
     """
     promoted = challenger is not None and _takes_over(challenger, champion, baseline, evidence)
     standing = challenger if promoted else champion
@@ -116,14 +116,14 @@ def _of_the_challenger(
     not_trained: str | None,
     absent: str,
 ) -> str:
-    """Return what became of the challenger; `absent` says why no champion was compared, where there was none."""
+    """Return the outcome for the challenger; `absent` says why no champion was compared, if there was none."""
     if challenger is None:
         return f"No network was trained: {not_trained}." + (f" {_upper(absent)}." if champion is None else "")
     if challenger.suspect:
         return (
             f"The challenger {_named(challenger)} does not take over: it is suspect, "
-            f"{' and '.join(challenger.suspect)}, which is nearly always a leak; "
-            "look for values from after the session before this network is used."
+            f"{' and '.join(challenger.suspect)}, which is nearly always a data leak; "
+            "look for inputs from after the session before using this network."
         )
     expired = champion is not None and champion.expired is not None
     test, level = (None if expired else evidence.against_baseline), evidence.level
@@ -131,7 +131,7 @@ def _of_the_challenger(
     if champion is None:
         against.append(absent)
     elif expired:
-        against.append(f"the champion {_named(champion)} has expired, so that its own score is no hurdle")
+        against.append(f"the champion {_named(champion)} has expired, so its score does not have to be beaten")
     else:
         test = evidence.against_champion
         against.append(_compared(challenger, champion, f"champion {_named(champion)}", test, level))
@@ -140,7 +140,7 @@ def _of_the_challenger(
 
 
 def _of_the_champion(champion: Contender | None, baseline: Contender, promoted: bool) -> list[str]:
-    """Return why a champion that stays is not published, if so."""
+    """Return why a champion that stays is not published, if that is the case."""
     if champion is None or promoted:
         return []
     why = [champion.expired] if champion.expired else []

@@ -1,4 +1,4 @@
-"""The held-out windows of a run with every contender's quantiles: what the scores and the gate are made from.
+"""The held-out windows of a run with the quantiles of every contender: the input of the scores and the gate.
 
 Legend: N windows, H horizon, Q quantile levels.
 """
@@ -93,7 +93,7 @@ class Heldout:
         return session_means(crps_NH.mean(axis=1), self.origins_N)
 
     def save(self, path: Path) -> None:
-        """Write all of it to one .npz file."""
+        """Write the windows and quantiles to one .npz file."""
         arrays: dict[str, Any] = {f"{_QUANTILES}{name}": values for name, values in self.quantiles.items()}
         buffer = io.BytesIO()
         np.savez(buffer, symbols_N=self.symbols_N, origins_N=self.origins_N, actual_NH=self.actual_NH, **arrays)
@@ -101,7 +101,7 @@ class Heldout:
 
     @classmethod
     def load(cls, path: Path) -> "Heldout":
-        """Return what `save` wrote. Raises MissingStep where it is not there."""
+        """Return what `save` wrote. Raises MissingStep if the file is missing."""
         if not path.is_file():
             raise MissingStep(f"there is no {path}; run train first")
         with np.load(path, allow_pickle=False) as arrays:

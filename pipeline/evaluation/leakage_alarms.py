@@ -1,7 +1,7 @@
-"""Too good to be true: scores that real prices hardly allow, so that what is seen is most likely the future itself.
+"""Leakage alarms: scores too good for real prices, which most likely mean that inputs include the future.
 
-A run with such a network is `suspect`, and the gate lets that network neither take over nor be published. Nobody
-forecasts the direction of daily share prices at 56 %, or halves the error of the random walk; a window that reaches one
+A run with such a network is `suspect`, and the gate neither promotes nor publishes the network. No honest forecast has
+the direction of daily share prices right in 56 % of cases, or halves the random walk's error; a window that extends one
 session too far does.
 """
 
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from pipeline.evaluation.model_scores import ModelScores, SessionScores
 
-MAE_RATIO = 0.97  # below: the mean absolute error beats the random walk's by more than prices allow
-DIRECTION = 0.56  # above: the median has the sign of the return too often
-DIRECTION_LOW = 0.54  # where the lower end of the interval must lie, so that it was not luck
-CHANCE = 0.01  # how likely the lower error may be by luck
+MAE_RATIO = 0.97  # alarm below this ratio of the mean absolute error to the random walk's
+DIRECTION = 0.56  # alarm above this share of correct signs
+DIRECTION_LOW = 0.54  # and if the lower end of its interval is above this
+CHANCE = 0.01  # significance level of the lower error
 
 
 def alarms(scores: ModelScores, sessions: int, *, fewest: int) -> list[str]:
-    """Return in words what is too good in a model's scores, over all steps and at the first; empty if nothing is.
+    """Return the alarms about a model's scores, in words: over all steps and at the first step.
 
     With fewer than `fewest` sessions there is no alarm.
     """

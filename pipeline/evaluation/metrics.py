@@ -1,4 +1,4 @@
-"""Scores of quantile forecasts, each beside its baseline on the same windows.
+"""Scores of quantile forecasts on the same windows.
 
 Legend: N windows, H horizon, Q quantile levels, D sessions, G groups of windows. Returns are cumulative log returns;
 losses are in basis points. docs/evaluation.md has the formulas.
@@ -18,9 +18,9 @@ from pipeline.forecast_schema import RANGES
 Array = NDArray[np.float64]
 Part = str | tuple[str, float]  # a score, or the name of several and which of them: ("coverage", 50)
 _BASIS_POINTS = 1e4
-# Per window and step, not scores themselves: what the shares and ratios are made from.
+# Intermediate values per window and step, from which shares and ratios are computed.
 _PARTS = ("hit", "moved", "walk_bp", "ones")
-# What errors of the median are relative to; where it is not among the models, a median of "nothing changes".
+# The reference of the median's errors; if it was not scored, a median of no change.
 RANDOM_WALK = "random_walk"
 
 
@@ -130,7 +130,7 @@ def _fields(values: Mapping[Part, float]) -> dict[str, Any]:
 def _over_sessions(
     parts: Mapping[Part, Array], ic_DH: Array, day_N: NDArray[np.int64], steps: slice, horizon: int
 ) -> dict[str, Any]:
-    """Return how sure the scores of some steps are, given by how much they differ from session to session."""
+    """Return intervals and tests of the scores of some steps, from their variation between sessions."""
     mae_D, walk_D, count_D = (_sums(parts[part][:, steps], day_N) for part in ("mae_bp", "walk_bp", "ones"))
     hits_D, moved_D = (_sums(parts[part][:, steps], day_N) for part in ("hit", "moved"))
     low, high = (None, None)

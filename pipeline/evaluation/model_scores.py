@@ -1,17 +1,18 @@
-"""Scores of forecasts as values: what is measured of each model on held-out sessions, and how models compare.
+"""Types of scores: what is measured of each model on held-out sessions, and how models compare.
 
 As a document (`scores.json`, MLflow artifacts) a row is flat, `coverage_50` and `pinball_0.05_bp`, and the champion is
 one more name among the models. Only the conversion at the end of this module knows that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema
 
+from pipeline.evaluation.flat_rows import converted, coverage_keys, nested, pinball_keys
 from pipeline.forecast_schema import BASELINES
 from pipeline.storage.documents import from_document
 
@@ -62,7 +63,7 @@ class ScoreRow:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
-        return _converted(source, handler, _nested, flat)
+        return converted(source, handler, nested, flat)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ class ModelScores(SessionScores):
     by_step: tuple[StepScores, ...] = ()
     by_symbol: Mapping[str, ScoreRow] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()  # of a trained model: with each baseline
-    alarms: tuple[str, ...] = ()  # what is too good to be true about it, in words
+    alarms: tuple[str, ...] = ()  # why its scores look like a leak
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,27 +124,10 @@ class Scores:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
-        return _converted(source, handler, _by_role, _by_label)
+        return converted(source, handler, _by_role, _by_label)
 
 
-_COVERAGE, _PINBALL, _UNIT = "coverage_", "pinball_", "_bp"
 _APART = ("comparisons", "alarms")  # of a model: they stand next to the models in a document
-
-
-def _nested(document: Any) -> Any:
-    """Gather `coverage_50` and `pinball_0.05_bp` of a flat row, where it has values."""
-    if not isinstance(document, Mapping):
-        return document
-    row: dict[str, Any] = {"coverage": {}, "pinball_bp": {}}
-    for name, value in document.items():
-        if name.startswith(_COVERAGE):
-            row["coverage"] |= {} if value is None else {int(name.removeprefix(_COVERAGE)): value}
-        elif name.startswith(_PINBALL) and name not in row:
-            level = float(name.removeprefix(_PINBALL).removesuffix(_UNIT))
-            row["pinball_bp"] |= {} if value is None else {level: value}
-        else:
-            row[name] = value
-    return row
 
 
 def flat(value: ScoreRow) -> dict[str, Any]:
@@ -153,9 +137,9 @@ def flat(value: ScoreRow) -> dict[str, Any]:
         part = getattr(value, name)
         match name:
             case "coverage":
-                row |= {f"{_COVERAGE}{share}": each for share, each in part.items()}
+                row |= coverage_keys(part)
             case "pinball_bp":
-                row |= {f"{_PINBALL}{level:.2f}{_UNIT}": each for level, each in part.items()}
+                row |= pinball_keys(part)
             case "below":
                 row[name] = [asdict(each) for each in part]
             case "by_step":
@@ -202,14 +186,3 @@ def _by_label(scores: Scores) -> dict[str, Any]:
         "comparisons": comparison_rows(scores),
         "suspect": {label: list(words) for label, words in scores.suspects.items()},
     }
-
-
-def _converted(
-    source: type[Any], handler: GetCoreSchemaHandler, read: Callable[[Any], Any], write: Callable[[Any], Any]
-) -> CoreSchema:
-    """Return the schema of a dataclass with its conversion. It takes over the reference, by which others find it."""
-    plain: dict[str, Any] = {**handler.resolve_ref_schema(handler(source))}
-    ref = plain.pop("ref", None)
-    return core_schema.no_info_before_validator_function(
-        read, plain, ref=ref, serialization=core_schema.plain_serializer_function_ser_schema(write)
-    )

@@ -1,4 +1,4 @@
-"""Does a forecast tell the better symbols from the worse? Its median's ranks against those of what came.
+"""Rank IC: the rank correlation of the medians and the outcomes across symbols.
 
 Legend: N windows, H horizon, D sessions.
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.significance import Array, mean_above_zero
 
-FEWEST_SYMBOLS = 3  # two symbols are in the same order or they are not
+FEWEST_SYMBOLS = 3  # with two symbols a correlation is only +1 or -1
 
 
 def ranks(values_NH: Array, day_N: NDArray[np.int64]) -> Array:
@@ -40,7 +40,7 @@ def rank_correlations(ranks_NH: Array, actual_ranks_NH: Array, day_N: NDArray[np
 def rank_scores(ic_DH: Array, horizon: int) -> dict[str, Any]:
     """Return the mean rank IC over sessions, its autocorrelation-robust t, and the sessions that have one.
 
-    A session's IC is the mean over its steps. None where there is nothing to say.
+    A session's IC is the mean over its steps. None if undefined.
     """
     ic_D = ic_DH[np.isfinite(ic_DH).all(axis=1)].mean(axis=1)
     test = mean_above_zero(ic_D, horizon)

@@ -1,7 +1,9 @@
-"""Is a difference more than chance? Tests on one number a session, because forecasts of one day fail together.
+"""Significance tests on one number per session, because errors of forecasts of one day are correlated.
 
-Legend: N windows, H horizon, D sessions. Days that follow one another are no independent draws either: forecasts over h
-steps share h - 1 sessions with the next day's. So each variance here is a long-run variance.
+Successive days are not independent either: forecasts over h steps share h - 1 sessions with the next day's. So each
+variance here is a long-run variance.
+
+Legend: N windows, H horizon, D sessions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,7 @@ from pipeline.evaluation.model_scores import Comparison, Significance
 
 Array = NDArray[np.float64]
 
-# With fewer sessions a test says more about its approximations than about the forecasts.
+# With fewer sessions the approximations of the tests are too coarse.
 FEWEST_SESSIONS = 20
 _NOISE = 1e-12  # a long-run standard error this small against the mean square is rounding
 
@@ -26,7 +28,7 @@ def session_means(values_N: Array, origins_N: NDArray[Any]) -> Array:
 
 
 def lags_of(horizon: int) -> int:
-    """Return how many lags the long-run variance takes in: 2 (horizon - 1).
+    """Return the number of lags of the long-run variance: 2 (horizon - 1).
 
     Losses over h steps are correlated up to lag h - 1. Bartlett's weights would halve those correlations if the window
     ended there: at 10 % and five steps that rejects a true null in 14 % of cases (252 sessions), this window in 13 %.
@@ -111,16 +113,16 @@ def compare(losses: Mapping[str, Array], baselines: Sequence[str], horizon: int)
 def wilson(share: float, count: float) -> tuple[float, float]:
     """Return the 95 % interval of a share that was seen in `count` independent cases: Wilson 1927."""
     z2 = 1.959963984540054**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = np.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
 def independent_cases(hits_D: Array, cases_D: Array, horizon: int) -> float:
-    """Return how many independent cases tell as much of a share as these do (Kish 1965: over the design effect).
+    """Return the effective number of independent cases of a share (Kish 1965: cases over the design effect).
 
-    `hits_D` of `cases_D` in each session. Symbols move together and horizons overlap, so a thousand windows may be
-    worth a hundred. The variance is that of a ratio, linearised, over sessions. Never more than there are; where
+    `hits_D` of `cases_D` in each session. Symbols are correlated and horizons overlap, so a thousand windows may
+    be worth a hundred. The variance is that of a ratio, linearised, over sessions. Never more than there are; where
     nothing varies, the sessions.
     """
     share = hits_D.sum() / cases_D.sum()

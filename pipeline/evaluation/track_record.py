@@ -1,27 +1,26 @@
-"""How published forecasts have done lately: each session alone, over the last quarter, and symbol by symbol."""
+"""Rates of the track record: by session, over the last quarter, and by symbol."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
-from pipeline.forecast_schema import LEVELS, quantile_column
+from pipeline.evaluation.recent_rates import RecentRates
+from pipeline.forecast_schema import LEVELS, RANGES, coverage_key, inside_column, level_key, quantile_column
 
-# Sessions that "lately" means: a quarter of a year, so that a symbol has some three hundred forecasts behind it.
+# The sessions of recent rates: a quarter of a year, in which a symbol has some three hundred forecasts.
 ROLLING = 63
-# Ranges that hold less, or more, than this over the last quarter are out of bounds …
+# Coverage of the 90 % ranges below or above this over the last quarter is out of bounds …
 LEAST_COVERAGE, MOST_COVERAGE = 0.80, 0.97
-# … once there are so many sessions and forecasts that it is hardly chance.
+# … once there are enough sessions and forecasts that chance is unlikely.
 ENOUGH_SESSIONS, ENOUGH_FORECASTS = 20, 60
-# What the two kinds of a record are.
+# Descriptions of the two kinds of a record.
 NOTES = {
-    "live": "Forecasts that were published before their session closed, scored against what came, each session beside "
-    "the baseline on the same closes. A curve's step is the days since 1970, its time the session.",
-    "replayed": "Forecasts for sessions that had closed already when they were made (backfills, the sample), scored "
-    "the same way. They are no live record.",
+    "live": "Forecasts published before their session closed, scored on the actual closes, with the baseline on the "
+    "same closes. The step of a curve is the days since 1970, its time the session.",
+    "replayed": "Forecasts made after their session had closed (backfills, the sample), scored in the same way. They "
+    "are not part of the live record.",
 }
-_INSIDE = ("inside_50", "inside_80", "inside_90")
+_INSIDE = tuple(map(inside_column, RANGES))
 
 
 def by_kind(record: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -31,17 +30,17 @@ def by_kind(record: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {kind: part for kind, part in parts.items() if len(part)}
 
 
-def lately(record: pd.DataFrame) -> dict[str, Any]:
-    """Return how a record that is not empty has done over the last `ROLLING` sessions, ready for JSON.
-
-    crps_bp, baseline_crps_bp, skill_percent, coverage_50, coverage_80, coverage_90, forecasts, sessions, and `breach`:
-    how its coverage is out of bounds, or None.
-    """
-    recent = _lately(record)
-    sums = _sums(recent.assign(all=""), "all")
-    rates = {str(name): float(value) for name, value in _rates(sums).iloc[0].items()}
+def recent_rates(record: pd.DataFrame) -> RecentRates:
+    """Return the rates of a record, which must not be empty, over its last `ROLLING` sessions."""
+    recent = _recent(record)
+    rates = _rates(_sums(recent.assign(all=""), "all")).iloc[0]
     sessions = int(recent["target_session"].nunique())
-    return {**rates, "sessions": sessions, "breach": breach(rates, sessions)}
+    return RecentRates(
+        **{name: float(rates[name]) for name in ("crps_bp", "baseline_crps_bp", "skill_percent", "forecasts")},
+        coverage={share: float(rates[coverage_key(share)]) for share in RANGES},
+        sessions=sessions,
+        breach=breach(float(rates[coverage_key(90)]), int(rates["forecasts"]), sessions),
+    )
 
 
 def by_session(record: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +56,7 @@ def by_session(record: pd.DataFrame) -> pd.DataFrame:
 
 def by_symbol(record: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each symbol over the last `ROLLING` sessions of a record: the columns of `by_session`."""
-    return _rates(_sums(_lately(record), "symbol"))
+    return _rates(_sums(_recent(record), "symbol"))
 
 
 def next_session(record: pd.DataFrame) -> pd.DataFrame:
@@ -65,7 +64,7 @@ def next_session(record: pd.DataFrame) -> pd.DataFrame:
 
     Columns: as of `one_ahead`.
     """
-    return one_ahead(_lately(record[record["step"] == 1]))
+    return one_ahead(_recent(record[record["step"] == 1]))
 
 
 def one_ahead(record: pd.DataFrame) -> pd.DataFrame:
@@ -74,29 +73,31 @@ def one_ahead(record: pd.DataFrame) -> pd.DataFrame:
     Columns: those of the record without step, and a price for each of `LEVELS` instead of `quantiles`.
     """
     ahead = record[record["step"] == 1].reset_index(drop=True)
-    names = {f"{level:g}": quantile_column(level) for level in LEVELS}
+    names = {level_key(level): quantile_column(level) for level in LEVELS}
     quantiles = pd.DataFrame(json.loads(f"[{','.join(ahead['quantiles'])}]"), columns=list(names))
     return ahead.drop(columns=["step", "quantiles"]).join(quantiles.rename(columns=names).astype(float))
 
 
 def out_of_bounds(record: pd.DataFrame) -> dict[str, str]:
-    """Return the symbols whose 90 % ranges have held too little or too much lately, each with the words for it."""
-    recent = _lately(record)
+    """Return the symbols whose recent coverage is out of bounds, each with the reason."""
+    recent = _recent(record)
     table = by_symbol(recent)
     sessions = recent.groupby("symbol")["target_session"].nunique().to_dict()
-    found = {str(symbol): breach(row.to_dict(), sessions[symbol]) for symbol, row in table.iterrows()}
+    found = {
+        str(symbol): breach(float(row[coverage_key(90)]), int(row["forecasts"]), sessions[symbol])
+        for symbol, row in table.iterrows()
+    }
     return {symbol: words for symbol, words in found.items() if words is not None}
 
 
-def breach(rates: Mapping[Any, Any], sessions: int) -> str | None:
-    """Return in words how a coverage is out of bounds, or None. `rates` has coverage_90 and forecasts."""
-    held, forecasts = float(rates["coverage_90"]), int(rates["forecasts"])
-    if sessions < ENOUGH_SESSIONS or forecasts < ENOUGH_FORECASTS or LEAST_COVERAGE <= held <= MOST_COVERAGE:
+def breach(coverage: float, forecasts: int, sessions: int) -> str | None:
+    """Return in words how the coverage of 90 % ranges is out of bounds; None if it is not, or if data are too few."""
+    if sessions < ENOUGH_SESSIONS or forecasts < ENOUGH_FORECASTS or LEAST_COVERAGE <= coverage <= MOST_COVERAGE:
         return None
-    return f"its 90 % ranges held {100 * held:.0f} % of the closes of the last {sessions} sessions"
+    return f"its 90 % ranges contained {100 * coverage:.0f} % of the closes of the last {sessions} sessions"
 
 
-def _lately(record: pd.DataFrame) -> pd.DataFrame:
+def _recent(record: pd.DataFrame) -> pd.DataFrame:
     sessions = sorted(record["target_session"].unique())[-ROLLING:]
     return record[record["target_session"].isin(sessions)]
 
@@ -108,7 +109,7 @@ def _sums(record: pd.DataFrame, key: str) -> pd.DataFrame:
 
 def _rates(sums: pd.DataFrame) -> pd.DataFrame:
     each = sums.div(sums["forecasts"], axis=0)
-    inside = {name.replace("inside", "coverage"): each[name] for name in _INSIDE}
+    inside = {coverage_key(share): each[inside_column(share)] for share in RANGES}
     skill = 100 * (1 - each["crps_bp"] / each["baseline_crps_bp"])
     scores = each[["crps_bp", "baseline_crps_bp"]].assign(skill_percent=skill, **inside)
     return scores.assign(forecasts=sums["forecasts"])

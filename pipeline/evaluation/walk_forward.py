@@ -1,4 +1,4 @@
-"""Walk-forward: which sessions a fold forecasts, what its model may learn from, and how all of them did.
+"""Walk-forward evaluation: the sessions of each fold, its training windows, and the scores of all folds.
 
 Legend: S symbols, M markets, N windows, H horizon, Q quantile levels.
 """
@@ -33,10 +33,10 @@ def walk(sessions: Sequence[date], refit_every: int) -> list[FoldPlan]:
 
 
 def fold_before(origins: Origins, panel: Panel, *, first: date, horizon: int, validation: int) -> Fold:
-    """Return the fold of a model that forecasts from the session `first` on, over `origins` whose targets have come.
+    """Return the fold of a model that forecasts from the session `first` on, over `origins` whose targets have matured.
 
     All its targets lie before `first`. The last `validation` sessions of such windows choose when to stop; no target of
-    a training window lies in them. There is no test block: what comes is the test.
+    a training window lies in them. There is no test block: later sessions are the test.
     """
     nothing = origins.where(np.zeros(len(origins), bool))
     target_N = panel.days(origins.s_N, origins.t_N + horizon)
@@ -67,10 +67,10 @@ def origins_on(features: Features, day_M: Sequence[date]) -> Origins:
 
 
 def heldout_of(frame: pd.DataFrame, outcome_of: Outcomes, *, horizon: int, levels: tuple[float, ...]) -> Heldout:
-    """Return what a frame of forecasts is judged on: the windows that all its models forecast and whose targets came.
+    """Return the windows that all models of a frame of forecasts have, and whose targets have matured.
 
     `frame` has the columns of `pipeline.modeling.forecast_frame`, for each model and window steps 1 to `horizon` in
-    a row; `outcome_of` gives the cumulative log returns after each window, NaN where they have not come.
+    a row; `outcome_of` gives the cumulative log returns after each window, NaN where they have not matured.
     """
     tables = {str(name): _table(rows, horizon, levels) for name, rows in frame.groupby("model", sort=False)}
     common: pd.MultiIndex | None = None
@@ -103,7 +103,7 @@ def by_session(heldout: Heldout, levels: tuple[float, ...]) -> pd.DataFrame:
 
 
 def gained(sessions: pd.DataFrame, model: str, baseline: str) -> "pd.Series[float]":
-    """Return by how much a model's CRPS has fallen below a baseline's, added up session by session; `by_session`'s."""
+    """Return the cumulative CRPS gain of a model on a baseline; `sessions` as returned by `by_session`."""
     return (sessions[baseline] - sessions[model]).cumsum()
 
 

@@ -41,7 +41,7 @@ def forecast(run: Run) -> ForecastResult:
     with the reason. Raises NothingToForecast where that is all of them.
     """
     from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
-    from pipeline.publishing.formatting import named
+    from pipeline.publishing.formatting import in_prose
 
     settings = run.settings
     decision = run.load(DECISION)
@@ -70,7 +70,7 @@ def forecast(run: Run) -> ForecastResult:
         stand_in = frame[frame["symbol"].isin(left)]
         frame = pd.concat([chosen, stand_in]).sort_values(["symbol", "step"], kind="stable", ignore_index=True)
         short = f"fewer than {settings.context_length} whole sessions in a row"
-        stands_in = f"the {named(decision.best_baseline)} stands in"
+        stands_in = f"{in_prose(decision.best_baseline)} stands in"
         fallbacks = [SymbolReason(symbol=name, reason=f"{reasons.get(name, short)}: {stands_in}") for name in left]
     for artifact, rows in {
         FORECASTS: frame,

@@ -179,7 +179,7 @@ def _not_due(run: Run) -> str | None:
     """
     settings = run.settings
     live = run.load(LIVE).live
-    if settings.retrain_every == 1 or (live and live.get("breach")):
+    if settings.retrain_every == 1 or (live and live.breach):
         return None
     try:
         champion = usable_champion(run, _scratch).champion

@@ -77,7 +77,7 @@ def publish(run: Run, *, now: datetime) -> PublishResult:
         standing=run.standing,
         edition="" if run.standing else published.folder.name,
         headline=verdict.headline(edition),
-        verdict=verdict.verdict(edition).title,
+        verdict=verdict.verdict_on(edition).title,
         warnings=list(edition.warnings),
         mlflow_url=uploaded.mlflow_url,
     )

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pipeline.evaluation.backtest_results import BacktestSummary, FoldPlan
+from pipeline.evaluation.recent_rates import RecentRates
 from pipeline.jobs.run import Run
 from pipeline.modeling.baselines.baseline_forecast import BaselineNotes
 from pipeline.prices.audit_types import DoubtfulSymbol, Note, Reason
@@ -76,10 +77,10 @@ class ScoreResult:
 
     scored_now: int
     in_the_record: int
-    live: Annotated[Mapping[str, Any] | None, OMIT_NONE] = None
-    replayed: Annotated[Mapping[str, Any] | None, OMIT_NONE] = None
+    live: Annotated[RecentRates | None, OMIT_NONE] = None
+    replayed: Annotated[RecentRates | None, OMIT_NONE] = None
 
-    def kinds(self) -> dict[str, Mapping[str, Any]]:
+    def kinds(self) -> dict[str, RecentRates]:
         """Return the track records that are not empty, by kind."""
         return {kind: rates for kind, rates in (("live", self.live), ("replayed", self.replayed)) if rates}
 

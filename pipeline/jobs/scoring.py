@@ -11,7 +11,7 @@ from pipeline.prices.store.snapshot import read_snapshot
 
 def score(run: Run) -> ScoreResult:
     """Score the forecasts published earlier whose session has come, and read the record up to the run's session."""
-    from pipeline.evaluation import track_record as judged
+    from pipeline.evaluation import track_record
     from pipeline.evaluation.forecast_log import score_due
 
     engine = open_database(run.settings.database)
@@ -24,9 +24,9 @@ def score(run: Run) -> ScoreResult:
         series=series_of(run),
     )
     record = standing_record(run)
-    kinds = {kind: judged.lately(part) for kind, part in judged.by_kind(record).items()}
+    rates = {kind: track_record.recent_rates(part) for kind, part in track_record.by_kind(record).items()}
     result = ScoreResult(
-        scored_now=scored, in_the_record=len(record), live=kinds.get("live"), replayed=kinds.get("replayed")
+        scored_now=scored, in_the_record=len(record), live=rates.get("live"), replayed=rates.get("replayed")
     )
     run.save(LIVE, result)
     return result

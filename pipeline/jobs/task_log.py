@@ -75,12 +75,12 @@ def _score(result: ScoreResult) -> list[str]:
     told = [f"{result.scored_now:,} forecasts have matured, {result.in_the_record:,} are in the track record"]
     names = {"live": "published in time", "replayed": "replays"}
     for kind, rates in result.kinds().items():
-        ours, baseline = (formatting.number(rates[key]) for key in ("crps_bp", "baseline_crps_bp"))
-        coverage = formatting.share(rates["coverage_90"])
+        ours, baseline = (formatting.number(value) for value in (rates.crps_bp, rates.baseline_crps_bp))
+        coverage = formatting.share(rates.coverage.get(90))
         told.append(
             f"{names[kind]}, recently: coverage of the 90 % range {coverage}, CRPS {ours} bp, baseline {baseline}"
         )
-        told += [rates["breach"]] if rates["breach"] else []
+        told += [rates.breach] if rates.breach else []
     return told
 
 
@@ -89,14 +89,14 @@ def _train(result: TrainResult) -> list[str]:
 
 
 def _baseline(result: BaselineResult) -> list[str]:
-    return [f"the {formatting.named(result.baseline)} has forecast {result.windows:,} held-out windows"]
+    return [f"{formatting.in_prose(result.baseline)} has forecast {result.windows:,} held-out windows"]
 
 
 def _compare(result: CompareResult | FoldResult) -> list[str]:
     ranked = sorted(result.crps_bp.items(), key=lambda item: item[1])
     if not ranked:
         return ["nothing is held out yet, so there is nothing to compare"]
-    scores = ", ".join(f"{formatting.named(name)} {value:.2f}" for name, value in ranked)
+    scores = ", ".join(f"{formatting.model_name(name)} {value:.2f}" for name, value in ranked)
     return [f"CRPS on the same held-out sessions, in basis points, best first: {scores}"]
 
 

@@ -89,8 +89,7 @@ def _log_record(run: Run, logged: "MlflowRun") -> None:
     if not run.standing:  # numbers and curves of the track record are those of the standing configuration
         return
     settings, kinds = run.settings, run.load(LIVE).kinds()
-    shown = {f"{kind}/{name}": value for kind, rates in kinds.items() for name, value in rates.items()}
-    logged.log_numbers({name: value for name, value in shown.items() if not isinstance(value, str)})
+    logged.log_numbers({f"{kind}/{name}": value for kind, one in kinds.items() for name, value in one.numbers.items()})
     for kind, part in track_record.by_kind(own_record(run)).items():
         log_record(
             settings, kind, track_record.by_session(part), track_record.by_symbol(part), track_record.NOTES[kind]

@@ -5,7 +5,7 @@ A symbol with an unreadable cell is left out entirely; no other symbol is affect
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from numbers import Real
@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import BadFile, BadSymbol
+from pipeline.forecast_schema import price_columns
 from pipeline.market.exchanges import market_of
 from pipeline.market.sessions import Sessions
 from pipeline.market.symbols import parse_symbol
 from pipeline.modeling.data.panel import Array
 from pipeline.prices.bars import PRICES, as_bars
 
-NEEDED = ("symbol", "date", *PRICES, "volume")
+KEYS = ("symbol", "date")
 OPTIONAL = {"dividends": 0.0, "splits": 1.0}  # and what an empty cell stands for
 MOST_ROWS = 250_000
 
@@ -48,15 +49,20 @@ class Posted:
     notes: dict[str, str] = field(default_factory=dict)
 
 
-def read_posted(prices: pd.DataFrame, *, exchange: str, latest: date | None = None) -> Posted:
-    """Return the bars of a long table `symbol, date, open, high, low, close, volume[, dividends, splits]`.
+def read_posted(
+    prices: pd.DataFrame, *, exchange: str, latest: date | None = None, columns: Sequence[str] = price_columns()
+) -> Posted:
+    """Return the bars of a long table: `symbol, date`, the price columns `columns`, and optionally `dividends, splits`.
 
-    `latest` is the last day that is not in the future. Raises BadFile for an unreadable table.
+    Other columns are not read: the bars have the close for a price, and no volume. `latest` is the last day that is not
+    in the future. Raises BadFile for an unreadable table.
     """
-    _check_shape(prices)
+    _check_shape(prices, columns)
     names, left_out = _symbols(prices["symbol"])
     days = _days(prices["date"], names, left_out, latest)
-    values = {name: _numbers(prices, name, names, left_out) for name in (*PRICES, "volume", *OPTIONAL)}
+    values = {name: _numbers(prices, name, names, left_out) for name in (*columns, *OPTIONAL)}
+    unread = {**dict.fromkeys(PRICES, values["close"]), "volume": np.zeros(len(prices))}
+    values = {**unread, **values}
     table = pd.DataFrame(
         {"symbol": names, "session": days}
         | {name: values[name] for name in (*PRICES, "volume")}
@@ -75,12 +81,12 @@ def read_posted(prices: pd.DataFrame, *, exchange: str, latest: date | None = No
     return Posted(bars=bars, left_out=left_out | without_bars, notes=notes)
 
 
-def _check_shape(prices: pd.DataFrame) -> None:
-    columns = [str(name) for name in prices.columns]
-    missing = [name for name in NEEDED if name not in columns]
+def _check_shape(prices: pd.DataFrame, columns: Sequence[str]) -> None:
+    posted, required = [str(name) for name in prices.columns], (*KEYS, *columns)
+    missing = [name for name in required if name not in posted]
     if missing:
-        raise BadFile(f"the price table has no column {', '.join(missing)}; required are {', '.join(NEEDED)}")
-    twice = [name for name in (*NEEDED, *OPTIONAL) if columns.count(name) > 1]
+        raise BadFile(f"the price table has no column {', '.join(missing)}; required are {', '.join(required)}")
+    twice = [name for name in (*required, *OPTIONAL) if posted.count(name) > 1]
     if twice:
         raise BadFile(f"the price table has the column {', '.join(twice)} more than once")
     if prices.empty:

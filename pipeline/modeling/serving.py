@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import NothingToForecast, UserError
-from pipeline.forecast_schema import quantile_column
+from pipeline.forecast_schema import price_columns, quantile_column
 from pipeline.market.sessions import Sessions
 from pipeline.modeling.data.features import make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
@@ -27,8 +27,9 @@ def forecast_from_prices(
     model_version: str = "",
     latest: date | None = None,
 ) -> pd.DataFrame:
-    """Return the forecast frame for a long table `symbol, date, open, high, low, close, volume`, and a column `note`.
+    """Return the forecast frame for a long table of prices, and a column `note`.
 
+    The table has `symbol`, `date`, `close` and those of `open, high, low, volume` that an input of the model reads;
     `dividends` (per share) and `splits` (2 for 2:1) are used if present. Each symbol is forecast from the last date in
     the table for its market. `note` names rows of the symbol that were left out and marks estimated sessions. A symbol
     that was left out has one row after all others, with the reason and no numbers. `latest` is the last day that is
@@ -36,7 +37,8 @@ def forecast_from_prices(
 
     Raises BadFile for an unreadable table, NothingToForecast if no symbol is left.
     """
-    posted = read_posted(prices, exchange=exchange, latest=latest)
+    columns = price_columns(forecaster.card.features)
+    posted = read_posted(prices, exchange=exchange, latest=latest, columns=columns)
     left_out, frames = dict(posted.left_out), []
     for code, bars in posted.bars.items():
         try:

@@ -1,4 +1,4 @@
-"""From a judged forecast to what people and programs read: files, charts, a report, a table in the terminal.
+"""Publishing forecasts for people and programs: files, charts, a report, pages, tables in the terminal.
 
-Everything here is a function of what it is given: no clock, no database, no network.
+Everything here is a function of its arguments: no clock, no database, no network.
 """

@@ -1,4 +1,4 @@
-"""What is published for one session, before it has any form: checked once here, trusted by tables, charts and report.
+"""The content of an edition, before rendering: validated once here, trusted by tables, charts and report.
 
 Legend: H steps of the horizon, Q quantile levels, N sessions of history.
 """
@@ -39,9 +39,9 @@ class Fan:
     sessions: tuple[date, ...]
     closes_N: Floats
 
-    def range(self, coverage: int, step: int) -> tuple[float, float]:
-        """Return the prices between which `coverage` of a hundred closes should lie at `step` (-1: the last)."""
-        low, high = RANGE_POSITIONS[coverage]
+    def range(self, share: int, step: int) -> tuple[float, float]:
+        """Return the ends of the range of `share` per cent at `step` (-1: the last)."""
+        low, high = RANGE_POSITIONS[share]
         row_Q = self.quantiles_HQ[step if step < 0 else step - 1]
         return float(row_Q[low]), float(row_Q[high])
 
@@ -50,8 +50,8 @@ class Fan:
 class Edition:
     """Everything published for one as_of.
 
-    Raises ValueError, on construction, for forecasts that nobody may publish: none at all, a column missing, a value
-    that is no price, quantiles that cross, a step twice, another as_of.
+    Raises ValueError, on construction, for invalid forecasts: none at all, a missing column, a value that is not a
+    price, crossing quantiles, a duplicate step, another as_of.
     """
 
     as_of: date
@@ -68,11 +68,11 @@ class Edition:
     baselines: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # Scores of forecasts published earlier, one row per symbol, as_of and step.
     live: pd.DataFrame | None = None
-    # Of these the ones for the next session, lately: RECORD, one row per symbol and as_of.
+    # The recent ones of these for the next session: RECORD, one row per symbol and as_of.
     recent: pd.DataFrame | None = None
-    # How forecasts did lately, one row per symbol: those published in time ("live") and replays ("replayed").
+    # Recent rates, one row per symbol, by kind: published in time ("live") and replays ("replayed").
     live_by_symbol: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    # The symbols of which the live 90 % ranges were judged to have held too little or too much lately.
+    # The symbols whose recent live coverage is out of bounds.
     out_of_bounds: Collection[str] = ()
     # Counts of the verdicts, and `problems`.
     audit: Audit = field(default_factory=Audit)
@@ -82,9 +82,9 @@ class Edition:
     gradient_memory: GradientMemory | None = None
     # The symbols without a forecast, and why.
     withheld: Sequence[SymbolReason] = ()
-    # Sentences about what may be wrong with it, such as a calendar that ends.
+    # Warnings in words, such as a calendar that ends.
     warnings: Sequence[str] = ()
-    # Where it all comes from; may differ between two runs that forecast the same.
+    # The origin of the data and the code; may differ between two runs with the same forecasts.
     provenance: Mapping[str, Any] = field(default_factory=dict)
     # How the run differs from the standing configuration, in words; empty for the standing one.
     trial: tuple[str, ...] = ()
@@ -159,28 +159,29 @@ class Edition:
     def fans(self) -> tuple[Fan, ...]:
         """One Fan per symbol, in the order of `symbols`."""
         history = dict(iter(self.history.groupby("symbol", sort=False)))
-        beside = _by_symbol(self.baselines.get(self.best_baseline or ""))
+        baseline = _by_symbol(self.baselines.get(self.best_baseline or ""))
         tables = self.table.groupby("symbol", sort=False)
-        return tuple(_fan(rows, history.get(symbol), beside.get(symbol)) for symbol, rows in tables)
+        return tuple(_fan(rows, history.get(symbol), baseline.get(symbol)) for symbol, rows in tables)
 
 
 def canonical(forecasts: pd.DataFrame) -> pd.DataFrame:
     """Return forecasts by symbol and step, dates as `datetime.date`, versions as text or None."""
-    known = {LAST_SESSION: forecasts["as_of"], ESTIMATED: False}
-    missing: dict[str, Any] = {name: value for name, value in known.items() if name not in forecasts}
-    table = forecasts.assign(**missing)[[*COLUMNS, *known]].sort_values(["symbol", "step"], ignore_index=True)
+    defaults = {LAST_SESSION: forecasts["as_of"], ESTIMATED: False}
+    missing: dict[str, Any] = {name: value for name, value in defaults.items() if name not in forecasts}
+    table = forecasts.assign(**missing)[[*COLUMNS, *defaults]].sort_values(["symbol", "step"], ignore_index=True)
     for column in ("as_of", "target_session", LAST_SESSION):
         table[column] = pd.Series(_dates(table[column]), dtype=object)
     versions = [None if pd.isna(version) or version == "" else str(version) for version in table["model_version"]]
     return table.assign(model_version=pd.Series(versions, dtype=object))
 
 
-def _fan(rows: pd.DataFrame, history: pd.DataFrame | None, beside_HQ: Floats | None) -> Fan:
+def _fan(rows: pd.DataFrame, history: pd.DataFrame | None, baseline_HQ: Floats | None) -> Fan:
     first = rows.iloc[0]
     past = None if history is None else history.dropna(subset=["close"]).sort_values("session")
     quantiles_HQ = rows[list(QUANTILES)].to_numpy(float)
-    # A baseline beside itself says nothing, and one of another horizon cannot be drawn beside it.
-    beside = beside_HQ is not None and beside_HQ.shape == quantiles_HQ.shape and str(first["model"]) not in BASELINES
+    # A baseline is not drawn against itself, nor against forecasts of another horizon.
+    comparable = baseline_HQ is not None and baseline_HQ.shape == quantiles_HQ.shape
+    drawn = comparable and str(first["model"]) not in BASELINES
     return Fan(
         symbol=str(first["symbol"]),
         last_close=float(first["last_close"]),
@@ -190,7 +191,7 @@ def _fan(rows: pd.DataFrame, history: pd.DataFrame | None, beside_HQ: Floats | N
         targets=tuple(rows["target_session"]),
         estimated=tuple(rows[ESTIMATED].astype(bool)),
         quantiles_HQ=quantiles_HQ,
-        baseline_HQ=beside_HQ if beside else None,
+        baseline_HQ=baseline_HQ if drawn else None,
         sessions=() if past is None else tuple(_dates(past["session"])),
         closes_N=np.empty(0) if past is None else past["close"].to_numpy(float),
     )

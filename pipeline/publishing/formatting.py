@@ -1,43 +1,37 @@
-"""Numbers and decisions in words: names of models, dates, prices, and whether today's ranges can be trusted."""
+"""Formats for people: names of models, dates, prices, shares and scores. Without pandas."""
 
 import math
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.model_scores import SessionScores
-from pipeline.forecast_schema import BASELINES
+from pipeline.forecast_schema import BASELINES, MODEL_NAMES
 
 if TYPE_CHECKING:  # pandas, which a table in the terminal does without
     from pipeline.publishing.edition import Fan
 
-_NAMES = {
-    "lstm": "LSTM",
-    "rnn": "RNN",
-    "mlp": "MLP",
-    "random_walk": "Random walk",
-    "ewma_historical": "EWMA baseline",
-    "garch": "GARCH baseline",
-    "champion": "Champion",
-}
 NOTHING = "–"
 ESTIMATED = "~"
 PER_CENT = "\N{NO-BREAK SPACE}%"
 
 
 def model_name(name: str, version: str | None = None) -> str:
-    """Return a model's name for people: `LSTM, version 3`."""
-    known = _NAMES.get(name, name)
-    return f"{known}, version {version}" if version and name not in BASELINES else known
+    """Return a model's name as a label: `LSTM, version 3`, `Random walk`."""
+    label = MODEL_NAMES.get(name, name)
+    label = f"{label[:1].upper()}{label[1:]}" if name in MODEL_NAMES else label
+    return f"{label}, version {version}" if version and name not in BASELINES else label
 
 
-def named(name: str | None) -> str:
-    """Return a model's name as it stands within a sentence: `random walk`."""
-    known = model_name(name or "the baseline")
-    return known if known[1:2].isupper() else f"{known[:1].lower()}{known[1:]}"
+def in_prose(name: str | None) -> str:
+    """Return a model's name within a sentence: `the random walk`, `GARCH`."""
+    if name is None:
+        return "the best baseline"
+    label = MODEL_NAMES.get(name, name)
+    return f"the {label}" if label.islower() and name in MODEL_NAMES else label
 
 
 def day(when: date, *, weekday: bool = True, year: bool = True) -> str:
-    """Return `Friday 1 March 2013`, without the weekday or the year where they are not wanted."""
+    """Return `Friday 1 March 2013`, without the weekday or the year where not wanted."""
     parts = [f"{when:%A}" if weekday else "", str(when.day), f"{when:%B}", str(when.year) if year else ""]
     return " ".join(part for part in parts if part)
 
@@ -97,32 +91,32 @@ def range_of(fan: "Fan", coverage: int, step: int) -> tuple[str, str]:
 
 
 def share(value: Any) -> str:
-    """Return a fraction as 89.7 %, and a dash for what is not known."""
-    fraction = known(value)
+    """Return a fraction as 89.7 %, and a dash if unknown."""
+    fraction = finite(value)
     return NOTHING if fraction is None else f"{fraction * 100:.1f}{PER_CENT}"
 
 
 def share_range(low: Any, high: Any) -> str:
-    """Return an interval of fractions as 46.1 – 53.9 %, and a dash for what is not known."""
-    first, last = known(low), known(high)
+    """Return an interval of fractions as 46.1 – 53.9 %, and a dash if unknown."""
+    first, last = finite(low), finite(high)
     return NOTHING if first is None or last is None else f"{first * 100:.1f} – {share(last)}"
 
 
 def chance(value: Any) -> str:
     """Return a p-value: 0.021, < 0.001, and a dash where there was no test."""
-    p = known(value)
+    p = finite(value)
     return NOTHING if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def number(value: Any, places: int = 1) -> str:
-    """Return a number, and a dash for what is not known."""
-    figure = known(value)
+    """Return a number, and a dash if unknown."""
+    figure = finite(value)
     return NOTHING if figure is None else f"{figure:,.{places}f}".replace("-", "−")
 
 
 def skill(crps: Any, baseline: Any, places: int = 1) -> str:
     """Return the share of a baseline's CRPS that a model saves: above 0 the model is better. A dash if unknown."""
-    mine, other = known(crps), known(baseline)
+    mine, other = finite(crps), finite(baseline)
     return NOTHING if mine is None or not other else percent(1 - mine / other, places)
 
 
@@ -134,10 +128,10 @@ def power_of_ten(power: int) -> str:
 def median_quality(scores: SessionScores) -> str:
     """Return how good a model's median was: its direction next to "always up", its rank IC with its t."""
     interval = share_range(scores.direction_low, scores.direction_high)
-    direction = f"direction right in {share(scores.direction)} ({interval}; always up: {share(scores.up)})"
+    direction = f"direction correct in {share(scores.direction)} ({interval}; always up: {share(scores.up)})"
     return f"{direction}, rank IC {number(scores.rank_ic, 3)} (t {number(scores.rank_ic_t, 2)})"
 
 
-def known(value: Any) -> float | None:
-    """Return a score as a number; None where it is absent or not finite."""
+def finite(value: Any) -> float | None:
+    """Return a value as a number; None where it is absent or not finite."""
     return None if value is None or not math.isfinite(float(value)) else float(value)

@@ -1,4 +1,4 @@
-"""Publishing an edition: its files are rendered, placed as one unit, and the pointer is moved."""
+"""The publisher: renders the files of an edition, writes them as one unit, and moves the pointer."""
 
 import json
 import string
@@ -41,7 +41,7 @@ class Publication:
 
 
 def publish(edition: "Edition", root: Storage) -> Publication:
-    """Publish an edition; doing it twice changes nothing, not even a time stamp.
+    """Publish an edition. Idempotent: a second time changes nothing, not even a time stamp.
 
     A trial is kept next to the standing edition, any other becomes it. Raises StoreError if it cannot be written: then
     everything published before stands as it was. Only in a bucket the same session's edition may be half replaced,
@@ -61,7 +61,7 @@ def publish(edition: "Edition", root: Storage) -> Publication:
         untouched = "what was published before" if root.swaps else "what was published for other sessions"
         raise StoreError(
             f"cannot publish to {folder}: {error.strerror or error}; {untouched} is untouched; "
-            "make room or rights there, or set PIPELINE_PUBLISH_URI, and publish again"
+            "free space or grant permissions there, or set PIPELINE_PUBLISH_URI, and publish again"
         ) from error
     return Publication(folder=folder, place=place, manifest_sha256=sha256_bytes(contents[MANIFEST]), changed=changed)
 
@@ -131,7 +131,7 @@ def _manifest(edition: "Edition", contents: Mapping[str, bytes]) -> bytes:
             "as_of": edition.as_of.isoformat(),
             "exchange": edition.exchange,
             "headline": verdict.headline(edition),
-            "verdict": verdict.verdict(edition).title,
+            "verdict": verdict.verdict_on(edition).title,
             "symbols": len(edition.symbols),
             "withheld": len(edition.withheld),
             "rows": len(edition.table),

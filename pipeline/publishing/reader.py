@@ -135,7 +135,7 @@ def source_of(manifest: Mapping[str, Any]) -> str:
 
 
 def read_record(folder: Storage, symbols: Collection[str]) -> list[dict[str, Any]]:
-    """Return the rows of record.parquet of some symbols: how their forecasts of the next session did lately.
+    """Return the rows of record.parquet of some symbols: their recent forecasts of the next session, scored.
 
     None where an edition of an older version has no such file. Raises CorruptFile if it cannot be read.
     """

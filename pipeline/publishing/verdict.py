@@ -1,4 +1,4 @@
-"""Which model an edition is published by, why, and how far its ranges can be trusted."""
+"""The verdict on an edition in words: which model is published, why, and how well calibrated its ranges are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.model_scores import ModelScores
 from pipeline.forecast_schema import BASELINES
-from pipeline.publishing.formatting import NOTHING, day, model_name, named, number, percent, share
+from pipeline.publishing.formatting import NOTHING, day, in_prose, model_name, number, percent, share
 
 if TYPE_CHECKING:  # pandas, which a table in the terminal does without
     from pipeline.publishing.edition import Edition
 
-# Coverage this close to what was promised (as a fraction) counts as kept, and this far off as wrong.
-_KEPT, _WRONG = 0.015, 0.04
+# A difference from the nominal coverage up to the first counts as calibrated, above the second as miscalibrated.
+_CALIBRATED, _MISCALIBRATED = 0.015, 0.04
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What stands at the top of the report."""
+    """The box at the top of the report."""
 
     tone: str  # "network" or "baseline"
     title: str
@@ -27,8 +27,8 @@ class Verdict:
     calibration: str
 
 
-def verdict(edition: "Edition") -> Verdict:
-    """Return which model is published today, why, and how far its ranges can be believed."""
+def verdict_on(edition: "Edition") -> Verdict:
+    """Return which model is published today, why, and how well calibrated its ranges are."""
     baseline = edition.model in BASELINES
     return Verdict(
         tone="baseline" if baseline else "network",
@@ -49,7 +49,7 @@ def headline(edition: "Edition") -> str:
     return (
         f"{edition.as_of} {edition.exchange}: {count} symbol{'s' * (count != 1)}{withheld}, "
         f"{edition.horizon} session{'s' * (edition.horizon != 1)} ahead, "
-        f"by {model_name(by, version)}"
+        f"by {in_prose(by) if by in BASELINES else model_name(by, version)}"
         f"{f'; estimated dates: {_some(edition.estimated)}' if edition.estimated else ''}{trial}"
     )
 
@@ -66,10 +66,10 @@ def skill_of(edition: "Edition", scores: ModelScores) -> float | None:
 
 _CHALLENGER = {
     "not_trained": "no network was trained",
-    "suspect": "the network trained is suspect",
-    "worse": "the network trained did not beat the best baseline",
-    "by_chance": "the network trained did not beat the best baseline beyond chance",
-    "behind_champion": "the network trained did not beat the champion beyond chance",
+    "suspect": "today's network is suspect",
+    "worse": "today's network did not beat the best baseline",
+    "by_chance": "today's network did not beat the best baseline beyond chance",
+    "behind_champion": "today's network did not beat the champion beyond chance",
 }
 
 
@@ -85,7 +85,7 @@ _CHAMPION = {
 def _title(edition: "Edition", baseline: bool) -> str:
     name = model_name(edition.model, edition.model_version)
     if baseline:
-        return f"{_why_a_baseline(edition.decision)}: {name}"
+        return f"{_why_a_baseline(edition.decision)}, so {in_prose(edition.model)} is published"
     if promoted := edition.decision.promoted:
         title = "Today's network is published"
     else:
@@ -95,24 +95,24 @@ def _title(edition: "Edition", baseline: bool) -> str:
     if edition.model in edition.models:
         return f"{title}: {name}"
     who = "Today's network" if promoted else title.removesuffix(" is published")
-    others = " and ".join(model_name(each) for each in edition.models)
-    return f"{who}, {name}, forecasts none of the symbols, so the baseline is published: {others}"
+    others = " and ".join(in_prose(each) for each in edition.models)
+    return f"{who}, {name}, can forecast none of the symbols, so {others} is published"
 
 
 def _why_a_baseline(decision: Decision) -> str:
-    """Return why the best baseline is published, as the beginning of a title."""
+    """Return why no network is published, as the beginning of a title."""
     challenger, champion = _outcomes(decision)
     if challenger == "unjudged":
-        return "No session is held out to judge a network on yet, so the baseline is published unjudged"
+        return "No session is held out yet to evaluate a network on"
     if challenger in ("worse", "by_chance") and champion in ("none", "worse"):
-        return "No network beat the best baseline beyond chance, so it is published"
+        return "No network beat the best baseline beyond chance"
     parts = [part for part in (_CHALLENGER.get(challenger, ""), _CHAMPION.get(champion, "")) if part]
-    told = " and ".join(parts) or "no network may be published"
-    return f"{told[:1].upper()}{told[1:]}, so the best baseline is published"
+    reason = " and ".join(parts) or "no network may be published"
+    return f"{reason[:1].upper()}{reason[1:]}"
 
 
 def _outcomes(decision: Decision) -> tuple[str, str]:
-    """Return what became of challenger and champion. A decision of an older version says so only in its reason."""
+    """Return the outcomes for challenger and champion. A decision of an older version says so only in its reason."""
     if decision.challenger_outcome:
         return decision.challenger_outcome, decision.champion_outcome or "none"
     reason = decision.reason
@@ -138,23 +138,23 @@ def _evidence(edition: "Edition") -> str:
     if published is None:
         return "There are no held-out scores for it."
     first, last = (NOTHING if when is None else day(when, weekday=False) for when in (scores.first, scores.last))
-    error = f"its forecast error (CRPS) was {number(published.crps_bp)} basis points"
-    start = f"On {scores.sessions} sessions kept from training ({first} to {last}) {error}"
+    error = f"its CRPS was {number(published.crps_bp)} basis points"
+    start = f"On {scores.sessions} held-out sessions ({first} to {last}) {error}"
     gain = skill_of(edition, published)
     if gain is None or edition.model in BASELINES:
         return f"{start}."
-    return f"{start}: skill {percent(gain)} against the best baseline, {named(edition.best_baseline)}."
+    return f"{start}: skill {percent(gain)} against the best baseline, {in_prose(edition.best_baseline)}."
 
 
 def _calibration(scores: ModelScores | None) -> str:
     held = None if scores is None else scores.coverage.get(90)
     if held is None:
         return "The coverage of its ranges is not known."
-    off, closes = held - 0.9, f"they held {share(held)} of the closes"
-    if abs(off) <= _KEPT:
-        return f"Its 90 % ranges did what they promise: {closes}."
-    if abs(off) <= _WRONG:
-        return f"Its 90 % ranges came out a little {'narrow' if off < 0 else 'wide'}: {closes}."
+    off, closes = held - 0.9, f"they contained {share(held)} of the closes"
+    if abs(off) <= _CALIBRATED:
+        return f"Its 90 % ranges are calibrated: {closes}."
+    if abs(off) <= _MISCALIBRATED:
+        return f"Its 90 % ranges are slightly too {'narrow' if off < 0 else 'wide'}: {closes}."
     if off < 0:
-        return f"Its 90 % ranges were too narrow: {closes}. Expect more outside them than one in ten."
-    return f"Its 90 % ranges were wider than they need be: {closes}."
+        return f"Its 90 % ranges are too narrow: {closes}. Expect more than one close in ten outside them."
+    return f"Its 90 % ranges are too wide: {closes}."

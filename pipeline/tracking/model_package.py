@@ -6,6 +6,7 @@ Nothing in it is pickled, and nothing is inferred or tried out while saving: tha
 import json
 import logging
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pipeline.forecast_schema import LEVELS
-from pipeline.prices.bars import PRICES
+from pipeline.forecast_schema import INPUTS, LEVELS, price_columns, quantile_column
+from pipeline.modeling.posted_prices import KEYS, OPTIONAL
 from pipeline.tracking import mlflow_api
 from pipeline.tracking.source_files import PACKAGE, needed_by
 
@@ -34,6 +35,7 @@ def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange
 
     `example` is a price history in the input's columns. Raises mlflow's own exception if it does not fit the signature.
     """
+    inputs = json.loads((model_dir / DESCRIPTION).read_text(encoding="utf-8")).get("features", INPUTS)
     about = mlflow_api.Model(artifact_path=model.artifact_location, run_id=model.source_run_id, model_id=model.model_id)
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it asks for type hints that have no use here
     with TemporaryDirectory() as folder:
@@ -42,7 +44,7 @@ def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange
             python_model=_SERVED,
             artifacts={"weights": str(model_dir / WEIGHTS), "description": str(model_dir / DESCRIPTION)},
             code_paths=[str(_package(Path(folder)))],
-            signature=signature(),
+            signature=signature(inputs),
             input_example=example,
             model_config={"exchange": exchange},
             pip_requirements=requirements(),
@@ -50,20 +52,22 @@ def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange
         )
 
 
-def signature() -> "ModelSignature":
-    """Return what goes in and out: a long table of daily bars, and one row for each symbol and step.
+def signature(inputs: Sequence[str] = INPUTS) -> "ModelSignature":
+    """Return the columns of a model with these inputs: a long table of daily bars, and one row per symbol and step.
 
-    Columns of any type: `pipeline.modeling.posted_prices` reads them cell by cell, while MLflow would refuse a table
-    for one cell, and repeat all of it.
+    Required is what one of the inputs reads. Columns are of any type: `pipeline.modeling.posted_prices` reads them cell
+    by cell, while MLflow would refuse a table for one cell, and repeat all of it.
     """
-    needed, optional = ("symbol", "date", *PRICES, "volume"), ("dividends", "splits")
-    wanted = [{"name": name, "type": "any", "required": name in needed} for name in (*needed, *optional)]
+    required = (*KEYS, *price_columns(inputs))
+    posted = [
+        {"name": name, "type": "any", "required": name in required} for name in (*KEYS, *price_columns(), *OPTIONAL)
+    ]
     forecasts = {"symbol": "string", "as_of": "string", "step": "long", "target_session": "string"}
     forecasts |= {"last_close": "double", "model": "string", "model_version": "string"}
-    forecasts |= {f"q{level:g}": "double" for level in LEVELS}
+    forecasts |= {quantile_column(level): "double" for level in LEVELS}
     answered = [{"name": name, "type": kind, "required": name == "symbol"} for name, kind in forecasts.items()]
     answered.append({"name": "note", "type": "string", "required": False})
-    schemas = {"inputs": json.dumps(wanted), "outputs": json.dumps(answered)}
+    schemas = {"inputs": json.dumps(posted), "outputs": json.dumps(answered)}
     described: ModelSignature = mlflow_api.ModelSignature.from_dict(schemas)
     return described
 

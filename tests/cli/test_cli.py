@@ -133,5 +133,5 @@ def test_a_champion_can_be_withdrawn(empty_home: Path, tmp_path: Path, monkeypat
     assert "2013-02-28" in call("champions")
     assert "version 1 (lstm, since 2013-02-27) is champion again" in call("champions", "withdraw", "2")
     assert call("champions", "withdraw", "1", "--json") == {"withdrawn": "1", "champion": None}
-    with pytest.raises(BadSetting, match="version 1 of daily-forecast is no champion; champions: there is none"):
+    with pytest.raises(BadSetting, match="version 1 of daily-forecast is not a champion; champions: none"):
         call("champions", "withdraw", "1")

@@ -146,7 +146,7 @@ def test_a_worker_that_hears_nothing_ends_itself(stack: Stack) -> None:
             told = subprocess.run(words, capture_output=True, text=True, check=False)
             assert told.returncode != 0
             if times < 3:
-                assert f"does not answer, {times} times" in told.stderr
+                assert f"did not respond, {times} times" in told.stderr
         ended = subprocess.run(["docker", "wait", name], capture_output=True, text=True, check=True, timeout=60)
         assert ended.stdout.strip() == "143", "SIGTERM"
     finally:

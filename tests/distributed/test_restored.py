@@ -29,7 +29,7 @@ def test_a_restored_stack_goes_on(stack: Stack, tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     refused = script(stack, "restore.sh", tmp_path / "kept")
     assert refused.returncode == 1
-    assert "are there already" in refused.stderr
+    assert "exist already" in refused.stderr
     stack.down(volumes=True)
     done = script(stack, "restore.sh", tmp_path / "kept")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A network keeps quiet about symbols that it should say nothing about."""
+"""A network abstains for symbols that it cannot forecast."""
 
 from datetime import date, timedelta
 
@@ -42,13 +42,13 @@ def test_a_price_that_does_not_move_is_stale() -> None:
     assert quiet(stale=STALE_SESSIONS - 1) == {}
 
 
-def test_a_symbol_that_was_not_trained_on_is_a_stranger() -> None:
+def test_the_network_abstains_for_a_symbol_it_was_not_trained_on() -> None:
     assert list(quiet(trained_on=("A", "B"))) == ["C"]
 
 
 def test_ranges_that_hold_too_little_or_too_much_are_out_of_bounds() -> None:
     narrow = quiet(kept=record("A", [True] * 60 + [False] * 30))
-    assert narrow == {"A": "its 90 % ranges held 67 % of the closes of the last 30 sessions"}
+    assert narrow == {"A": "its 90 % ranges contained 67 % of the closes of the last 30 sessions"}
     assert list(quiet(kept=record("A", [True] * 90))) == ["A"]
 
 

@@ -1,4 +1,4 @@
-"""The record: every published forecast scored once, beside its baseline, in time or as a replay."""
+"""The forecast log: every published forecast is scored once, with its baseline, in time or as a replay."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ LATER = datetime(2026, 11, 20, tzinfo=UTC)
 def kept(
     engine: Engine,
     one: pd.DataFrame,
-    beside: pd.DataFrame,
+    baseline: pd.DataFrame,
     now: datetime = LATER,
     source: str = "sample",
     run: str = "run",
@@ -33,7 +33,7 @@ def kept(
     def complete_at(_symbol: str, session: date) -> datetime:
         return CLOCK.complete_at(session)
 
-    return forecast_log.keep(engine, source, one, beside, run, now=now, complete_at=complete_at, series=series)
+    return forecast_log.keep(engine, source, one, baseline, run, now=now, complete_at=complete_at, series=series)
 
 
 def published(model: str, version: str, width: float, as_of: date = date(2013, 2, 1)) -> pd.DataFrame:
@@ -48,8 +48,8 @@ def published(model: str, version: str, width: float, as_of: date = date(2013, 2
 
 def test_the_record_scores_each_forecast_once_when_its_session_has_come(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
-    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
-    assert kept(engine, one, beside) == 6
+    one, baseline = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    assert kept(engine, one, baseline) == 6
     bars = SampleSource().bars(("IBM",), date(2013, 2, 5))
     assert forecast_log.score_due(engine, "sample", bars, date(2013, 2, 1)) == 0
     assert forecast_log.score_due(engine, "sample", bars, date(2013, 2, 5)) == 4  # two steps of both
@@ -89,10 +89,10 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def test_only_what_was_published_before_its_session_closed_is_live(engine: Engine) -> None:
-    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
-    kept(engine, one, beside, datetime(2013, 2, 4, 12, tzinfo=UTC))  # before the close of the first session forecast
+    one, baseline = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    kept(engine, one, baseline, datetime(2013, 2, 4, 12, tzinfo=UTC))  # before the close of the first session forecast
     late = published("lstm", "2", 0.2).assign(as_of=pd.Timestamp("2013-01-31"))
-    kept(engine, late, beside.assign(as_of=pd.Timestamp("2013-01-31")), datetime(2013, 2, 5, 12, tzinfo=UTC))
+    kept(engine, late, baseline.assign(as_of=pd.Timestamp("2013-01-31")), datetime(2013, 2, 5, 12, tzinfo=UTC))
     forecast_log.score_due(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 6)), date(2013, 2, 6))
     rows = forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 6))
     in_time = {(str(row.as_of), row.step): bool(row.in_time) for row in rows.itertuples()}
@@ -108,17 +108,17 @@ def test_only_what_was_published_before_its_session_closed_is_live(engine: Engin
 
 
 def test_the_same_forecast_again_keeps_the_time_of_the_first(engine: Engine) -> None:
-    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
-    assert kept(engine, one, beside, datetime(2013, 2, 1, 23, tzinfo=UTC)) == 6
-    assert kept(engine, one, beside) == 0
-    assert kept(engine, published("lstm", "1", 0.3), beside) == 3  # another one is as late as it is
+    one, baseline = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    assert kept(engine, one, baseline, datetime(2013, 2, 1, 23, tzinfo=UTC)) == 6
+    assert kept(engine, one, baseline) == 0
+    assert kept(engine, published("lstm", "1", 0.3), baseline) == 3  # another one is as late as it is
     forecast_log.score_due(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 6)), date(2013, 2, 6))
     assert not forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 6))["in_time"].any()
 
 
 def test_the_records_of_two_sources_do_not_mix(engine: Engine) -> None:
-    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
-    kept(engine, one, beside, source="yahoo")
+    one, baseline = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    kept(engine, one, baseline, source="yahoo")
     bars = SampleSource().bars(("IBM",), date(2013, 2, 6))
     assert forecast_log.score_due(engine, "sample", bars, date(2013, 2, 6)) == 0
     assert forecast_log.score_due(engine, "yahoo", bars, date(2013, 2, 6)) == 6
@@ -163,9 +163,9 @@ BARS = SampleSource().bars(("IBM",), SCORED)
 def test_of_two_standing_editions_of_a_session_one_counts(
     engine: Engine, first: datetime, second: datetime, counts: str
 ) -> None:
-    beside = published("ewma_historical", "abc", 0.4)
+    baseline = published("ewma_historical", "abc", 0.4)
     for version, now in (("1", first), ("2", second)):
-        assert kept(engine, published("lstm", version, 0.2), beside, now, run=version) == 6
+        assert kept(engine, published("lstm", version, 0.2), baseline, now, run=version) == 6
     assert forecast_log.score_due(engine, "sample", BARS, SCORED) == 12
     rows = forecast_log.live_record(engine, "sample", ("IBM",), SCORED)
     assert rows["model_version"].tolist() == [counts] * 3
@@ -173,10 +173,10 @@ def test_of_two_standing_editions_of_a_session_one_counts(
 
 
 def test_a_trial_replaces_no_row_and_enters_no_standing_record(engine: Engine) -> None:
-    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
-    kept(engine, one, beside, FIRST, run="standing")
-    kept(engine, published("lstm", "1", 0.9), beside, SECOND, run="trial", series="t1")
-    kept(engine, published("mlp", "7", 0.9), beside, SECOND, run="other", series="t2")
+    one, baseline = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    kept(engine, one, baseline, FIRST, run="standing")
+    kept(engine, published("lstm", "1", 0.9), baseline, SECOND, run="trial", series="t1")
+    kept(engine, published("mlp", "7", 0.9), baseline, SECOND, run="other", series="t2")
     assert forecast_log.score_due(engine, "sample", BARS, SCORED) == 18, (
         "a standing run scores trials of its source too"
     )
@@ -198,17 +198,17 @@ def test_a_trial_replaces_no_row_and_enters_no_standing_record(engine: Engine) -
     ],
 )
 def test_who_scores_whom(engine: Engine, source: str, by: str, scored: set[str]) -> None:
-    beside = published("ewma_historical", "abc", 0.4)
+    baseline = published("ewma_historical", "abc", 0.4)
     for series in ("", "t1"):
-        kept(engine, published("lstm", "1", 0.2), beside, FIRST, source=source, run=f"run{series}", series=series)
+        kept(engine, published("lstm", "1", 0.2), baseline, FIRST, source=source, run=f"run{series}", series=series)
     forecast_log.score_due(engine, source, BARS, SCORED, series=by)
     assert set(forecast_log.live_record(engine, source, None, None, series=None)["series"]) == scored
 
 
 def test_the_same_run_published_again_as_the_standing_edition_moves_its_rows(engine: Engine) -> None:
-    one, beside = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
-    kept(engine, one, beside, FIRST, series="t1")
-    assert kept(engine, one, beside, SECOND) == 6
+    one, baseline = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
+    kept(engine, one, baseline, FIRST, series="t1")
+    assert kept(engine, one, baseline, SECOND) == 6
     forecast_log.score_due(engine, "sample", BARS, SCORED)
     assert set(forecast_log.live_record(engine, "sample", None, None, series=None)["series"]) == {""}
 

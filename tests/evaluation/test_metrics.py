@@ -136,6 +136,6 @@ def test_two_symbols_have_no_rank_ic_and_the_order_of_windows_does_not_matter() 
 def test_errors_of_the_median_are_relative_to_those_of_the_random_walk() -> None:
     walk = QUANTILES + 0.004
     scores = metrics.score_table({"one": QUANTILES, "random_walk": walk}, ACTUAL, SYMBOLS, LEVELS, origins_N=DAYS)
-    for (row, *_), (beside, *_) in zip(parts_of(scores["one"]), parts_of(scores["random_walk"]), strict=True):
-        assert beside.mae_over_random_walk == 1.0
-        assert row.mae_over_random_walk == pytest.approx(row.mae_bp / beside.mae_bp)
+    for (row, *_), (baseline, *_) in zip(parts_of(scores["one"]), parts_of(scores["random_walk"]), strict=True):
+        assert baseline.mae_over_random_walk == 1.0
+        assert row.mae_over_random_walk == pytest.approx(row.mae_bp / baseline.mae_bp)

@@ -1,5 +1,6 @@
-"""How published forecasts did: session by session, lately, symbol by symbol."""
+"""Rates of the track record: by session, over the last quarter, by symbol."""
 
+import json
 from datetime import date, timedelta
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation import track_record
+from pipeline.storage.documents import dump, from_document
 
 RANDOM = np.random.default_rng(4)
 
@@ -22,12 +24,12 @@ def record(sessions: int = 100, symbols: tuple[str, ...] = ("A", "B"), steps: in
 
 def slowly(rows: pd.DataFrame) -> dict[str, float]:
     """The rates of some rows, said as plainly as can be."""
-    crps, beside = rows["crps_bp"].mean(), rows["baseline_crps_bp"].mean()
+    crps, baseline = rows["crps_bp"].mean(), rows["baseline_crps_bp"].mean()
     coverage = {f"coverage_{name}": rows[f"inside_{name}"].mean() for name in (50, 80, 90)}
     return {
         "crps_bp": crps,
-        "baseline_crps_bp": beside,
-        "skill_percent": 100 * (1 - crps / beside),
+        "baseline_crps_bp": baseline,
+        "skill_percent": 100 * (1 - crps / baseline),
         **coverage,
         "forecasts": len(rows),
     }
@@ -40,17 +42,17 @@ def test_each_session_has_its_rates_and_those_of_the_quarter_before() -> None:
     assert list(table.index) == days
     for at in (0, 10, 99):
         alone = rows[rows["target_session"] == days[at]]
-        lately = rows[rows["target_session"].isin(days[max(0, at + 1 - track_record.ROLLING) : at + 1])]
-        expected = slowly(alone) | {f"rolling_{name}": value for name, value in slowly(lately).items()}
+        recent = rows[rows["target_session"].isin(days[max(0, at + 1 - track_record.ROLLING) : at + 1])]
+        expected = slowly(alone) | {f"rolling_{name}": value for name, value in slowly(recent).items()}
         assert table.iloc[at].to_dict() == pytest.approx(expected)
 
 
-def test_lately_is_the_last_quarter_over_all_and_by_symbol() -> None:
+def test_recent_rates_are_those_of_the_last_quarter_in_total_and_by_symbol() -> None:
     rows = record()
     recent = rows[rows["target_session"] >= sorted(rows["target_session"].unique())[-track_record.ROLLING]]
-    told = track_record.lately(rows)
-    assert (told.pop("sessions"), told.pop("breach")) == (track_record.ROLLING, None)
-    assert told == pytest.approx(slowly(recent))
+    rates = track_record.recent_rates(rows)
+    assert (rates.sessions, rates.breach) == (track_record.ROLLING, None)
+    assert rates.numbers == pytest.approx({**slowly(recent), "sessions": track_record.ROLLING})
     table = track_record.by_symbol(rows)
     for symbol in ("A", "B"):
         assert table.loc[symbol].to_dict() == pytest.approx(slowly(recent[recent["symbol"] == symbol]))
@@ -60,7 +62,7 @@ def test_lately_is_the_last_quarter_over_all_and_by_symbol() -> None:
 def test_a_coverage_out_of_bounds_is_said(held: float, out: bool) -> None:
     rows = record(sessions=50).reset_index(drop=True)
     rows["inside_90"] = rows.index < held * len(rows)
-    assert (track_record.lately(rows)["breach"] is not None) == out
+    assert (track_record.recent_rates(rows).breach is not None) == out
 
 
 def test_the_two_kinds_are_told_apart_and_an_empty_one_is_none() -> None:
@@ -69,3 +71,10 @@ def test_the_two_kinds_are_told_apart_and_an_empty_one_is_none() -> None:
     assert {kind: set(part["symbol"]) for kind, part in kinds.items()} == {"live": {"A"}, "replayed": {"B"}}
     assert list(track_record.by_kind(rows[rows["symbol"] == "B"])) == ["replayed"]
     assert track_record.by_kind(rows.iloc[:0]) == {}
+
+
+def test_recent_rates_are_written_and_read_as_flat_documents() -> None:
+    rates = track_record.recent_rates(record())
+    document = json.loads(dump(rates))
+    assert document["coverage_90"] == rates.coverage[90]
+    assert from_document(RecentRates, document, where="live.json", remedy="run `score` again") == rates

@@ -15,6 +15,7 @@ from pipeline import jobs
 from pipeline.config import Settings
 from pipeline.errors import CorruptFile, MissingStep, PipelineError, SessionNotAvailable, TrackingUnavailable, UserError
 from pipeline.evaluation.holdout import Heldout
+from pipeline.evaluation.recent_rates import RecentRates
 from pipeline.market.sessions import Sessions
 from pipeline.prices.sources.sample import SampleSource
 from pipeline.publishing import reader, track_record_files
@@ -178,14 +179,14 @@ def test_a_forecast_published_in_time_is_live_and_has_a_record_of_its_own(new_ho
 def test_a_symbol_judged_out_of_bounds_is_marked_in_the_report(new_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.evaluation import track_record
 
-    monkeypatch.setattr(track_record, "out_of_bounds", lambda _record: {"IBM": "its 90 % ranges held 50 %"})
+    monkeypatch.setattr(track_record, "out_of_bounds", lambda _record: {"IBM": "its coverage is out of bounds"})
     for day in DAYS[:2]:
         run(day, now=NEW_YORK.complete_at(day) + timedelta(minutes=5))
     first, second = (
         (new_home / "published" / f"as_of={day}" / "report.html").read_text(encoding="utf-8") for day in DAYS[:2]
     )
-    assert first.count("90 % range held ") == 0, "nothing has come due"
-    assert second.count("90 % range held ") == 1
+    assert first.count("90 % range: coverage ") == 0, "nothing has come due"
+    assert second.count("90 % range: coverage ") == 1
 
 
 @pytest.mark.slow
@@ -203,7 +204,9 @@ def test_a_young_champion_serves_until_the_next_is_due_or_its_ranges_no_longer_h
     assert trained.reason == f"the champion of {DAYS[0]} is 2 sessions old, and the next is due after 3"
     assert run(DAYS[2], retrain_every=2).train.trained
     assert run(DAYS[2], retrain_every=3, network="mlp").train.trained  # there is no champion of this kind
-    monkeypatch.setattr(track_record, "lately", lambda _record: {"crps_bp": 1.0, "breach": "its 90 % ranges held 50 %"})
+    numbers = dict.fromkeys(("crps_bp", "baseline_crps_bp", "skill_percent", "forecasts"), 1.0)
+    breached = RecentRates(**numbers, coverage={90: 0.5}, sessions=63, breach="its coverage is out of bounds")
+    monkeypatch.setattr(track_record, "recent_rates", lambda _record: breached)
     monkeypatch.setattr(track_record, "by_kind", lambda record: {"live": record} if len(record) else {})
     assert run(DAYS[2], retrain_every=3).train.trained
 

@@ -58,7 +58,7 @@ def results(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         ("score", "3 forecasts have matured, 3 are in the track record"),
         ("score", "replays, recently: coverage of the 90 % range "),
         ("train", "trained in "),
-        ("baseline", "the GARCH baseline has forecast 120 held-out windows"),
+        ("baseline", "GARCH has forecast 120 held-out windows"),
         ("compare", "CRPS on the same held-out sessions, in basis points, best first: "),
         ("upload", "registered as version 2"),
         ("judge", "to be published: "),
@@ -104,7 +104,7 @@ def test_a_reused_fold_says_so() -> None:
     fold = FoldResult(reused=True, trained=False, reason="too little history", crps_bp=scores, mlflow_url=None)
     first, ranked = task_log.lines(fold)
     assert first == "fold reused; no network: too little history"
-    assert ranked.endswith("LSTM 119.00, GARCH baseline 120.50")
+    assert ranked.endswith("LSTM 119.00, GARCH 120.50")
 
 
 def test_a_value_that_is_no_result_has_no_lines() -> None:

@@ -92,7 +92,7 @@ def test_goes_past_the_users_proxy(airflow: Airflow, monkeypatch: pytest.MonkeyP
 
 def test_says_that_nobody_answers(tmp_path: Path, airflow: Airflow) -> None:
     silent = Airflow("http://127.0.0.1:9", airflow.passwords)
-    with pytest.raises(NotReachable, match=r"http://127\.0\.0\.1:9 does not answer"):
+    with pytest.raises(NotReachable, match=r"http://127\.0\.0\.1:9 is unreachable"):
         silent.get("dags")
     assert not answers("http://127.0.0.1:9/health")
 
@@ -102,5 +102,5 @@ def test_a_file_without_a_password_is_named(tmp_path: Path, content: str | None)
     path = tmp_path / "passwords.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(LocalError, match=r"passwords\.json holds no password"):
+    with pytest.raises(LocalError, match=r"passwords\.json contains no password"):
         Airflow("http://127.0.0.1:9", path).credentials()

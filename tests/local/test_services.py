@@ -157,7 +157,7 @@ def test_starts_anew_when_a_setting_has_changed(place: Place, one_service: Path)
     started, said = start(place, PIPELINE_SOURCE="files")
     assert started
     assert supervisor_pid(place) != before
-    assert "other settings or code" in said[0]
+    assert "settings or code have changed" in said[0]
 
 
 def test_stop_ends_services_whose_supervisor_was_killed(place: Place, one_service: Path) -> None:

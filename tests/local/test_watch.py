@@ -29,8 +29,8 @@ def test_says_once_that_a_task_is_over() -> None:
 def test_says_why_each_try_failed() -> None:
     tries = [("running", [task("upload", "up_for_retry", tries=number)]) for number in (1, 1, 2)]
     assert shown(*tries) == [
-        "  ! upload                   try 1 failed and is repeated: [why] upload",
-        "  ! upload                   try 2 failed and is repeated: [why] upload",
+        "  ! upload                   try 1 failed and is retried: [why] upload",
+        "  ! upload                   try 2 failed and is retried: [why] upload",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The small edition as fixtures, and what came of forecasts before it."""
+"""The small edition as fixtures, and the track record of forecasts before it."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -25,7 +25,7 @@ def make_forecasts() -> Callable[..., pd.DataFrame]:
 
 
 def recent(symbol: str = "AAPL", days: int = 25, close: float = 100.0) -> pd.DataFrame:
-    """Forecasts of the next session that have come due: every fifth close above all ranges, the rest in the middle."""
+    """Forecasts of the next session that have matured: every fifth close above all ranges, the rest in the middle."""
     rows = []
     for back in range(days, 0, -1):
         as_of, target = AS_OF - timedelta(days=back), AS_OF - timedelta(days=back - 1)
@@ -46,7 +46,7 @@ def make_recent() -> Callable[..., pd.DataFrame]:
 
 @pytest.fixture
 def live() -> pd.DataFrame:
-    """Two published forecasts that have come due: one inside every range, one outside all."""
+    """Two published forecasts that have matured: one inside every range, one outside all."""
     shared = {"symbol": "AAPL", "step": 1, "model": "lstm", "model_version": "2", "close": 100.0, "in_time": True}
     hit = {"as_of": date(2013, 2, 27), "target_session": date(2013, 2, 28), "crps_bp": 40.0, "baseline_crps_bp": 50.0}
     miss = {"as_of": date(2013, 2, 28), "target_session": AS_OF, "crps_bp": 120.0, "baseline_crps_bp": 110.0}

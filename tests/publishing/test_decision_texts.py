@@ -1,4 +1,4 @@
-"""What is said of a decision is true of it: the title of the edition and the reason, for every state of the gate."""
+"""The title of an edition and the reason match the decision, for every state of the gate."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ BASELINE = Contender(model="garch", version="abc", crps_bp=100.0)
 NEW = {"model": "lstm", "version": "2"}
 OLD = {"model": "rnn", "version": "1"}
 BETTER, BEST, WORSE = 99.0, 98.0, 101.0
-NOTHING_BEAT_IT = "No network beat the best baseline beyond chance, so it is published: GARCH baseline"
+NOTHING_BEAT_IT = "No network beat the best baseline beyond chance, so GARCH is published"
 
 
 def proof(baseline: float, champion: float = 0.01) -> Evidence:
@@ -27,20 +27,20 @@ def title(decision: Decision, **facts: Any) -> str:
     frame = forecasts(model=decision.model, version="" if baseline else decision.model_version)
     known = {"version": "1", "as_of": "2013-02-28", "network": "rnn"}
     told = {**vars(decision), "best_baseline": "garch", "champion": known, **facts}
-    return verdict.verdict(edition(forecasts=frame, decision=told)).title
+    return verdict.verdict_on(edition(forecasts=frame, decision=told)).title
 
 
 CASES: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "not trained, no champion",
         {"not_trained": "too little history"},
-        "No network was trained, so the best baseline is published: GARCH baseline",
+        "No network was trained, so GARCH is published",
         "No network was trained: too little history. There is no earlier champion.",
     ),
     (
         "not trained, and none of this source",
         {"not_trained": "too little history", "none_before": "no champion for the source yahoo was promoted before D"},
-        "No network was trained, so the best baseline is published: GARCH baseline",
+        "No network was trained, so GARCH is published",
         "No champion for the source yahoo was promoted before D.",
     ),
     (
@@ -52,19 +52,19 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "not due, the champion is worse",
         {"not_trained": "not due", "champion": Contender(**OLD, crps_bp=WORSE)},
-        "No network was trained and the champion did not beat the best baseline, so the best baseline is published",
+        "No network was trained and the champion did not beat the best baseline, so GARCH is published",
         "The champion rnn (version 1) is not published: CRPS 101.00 bp is 1.00 % worse",
     ),
     (
         "not due, the champion has expired",
         {"not_trained": "not due", "champion": Contender(**OLD, crps_bp=BEST, expired="it is 70 sessions old")},
-        "No network was trained and the champion has expired, so the best baseline is published",
+        "No network was trained and the champion has expired, so GARCH is published",
         "The champion rnn (version 1) is not published: it is 70 sessions old.",
     ),
     (
         "not trained, the champion is corrupt",
         {"not_trained": "not due", "no_champion": "no champion can be used", "skipped": ["version 1 is corrupt"]},
-        "No network was trained and the champion cannot be compared, so the best baseline is published",
+        "No network was trained and the champion cannot be compared, so GARCH is published",
         "No champion can be used. Version 1 is corrupt.",
     ),
     (
@@ -102,7 +102,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
             "champion": Contender(**OLD, crps_bp=WORSE),
             "evidence": proof(0.01, 0.4),
         },
-        "The network trained did not beat the champion beyond chance and the champion did not beat the best baseline",
+        "Today's network did not beat the champion beyond chance and the champion did not beat the best baseline",
         "is 1.00 % better than the best baseline",
     ),
     (
@@ -111,19 +111,19 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
             "challenger": Contender(**NEW, crps_bp=WORSE),
             "champion": Contender(**OLD, crps_bp=BEST, expired="it is 70 sessions old"),
         },
-        "The network trained did not beat the best baseline and the champion has expired, so the best baseline is",
+        "Today's network did not beat the best baseline and the champion has expired, so GARCH is",
         "has expired",
     ),
     (
         "worse, the champion cannot be compared",
         {"challenger": Contender(**NEW, crps_bp=WORSE), "no_champion": "the champion forecasts 3 sessions"},
-        "The network trained did not beat the best baseline and the champion cannot be compared, so the best baseline",
+        "Today's network did not beat the best baseline and the champion cannot be compared, so GARCH",
         "; the champion forecasts 3 sessions.",
     ),
     (
         "suspect, no champion",
         {"challenger": Contender(**NEW, crps_bp=50.0, suspect=("its MAE is too low",))},
-        "The network trained is suspect, so the best baseline is published",
+        "Today's network is suspect, so GARCH is published",
         "it is suspect",
     ),
     (
@@ -138,7 +138,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "not due, the champion is suspect",
         {"not_trained": "not due", "champion": Contender(**OLD, crps_bp=50.0, suspect=("its MAE is too low",))},
-        "No network was trained and the champion is suspect, so the best baseline is published",
+        "No network was trained and the champion is suspect, so GARCH is published",
         "is not published: it is suspect",
     ),
     (
@@ -175,33 +175,33 @@ def test_with_nothing_held_out_the_baseline_is_published_unjudged() -> None:
         model="garch", model_version="abc", promoted=False, reason="x", challenger_outcome="unjudged",
         champion_outcome="none",
     )  # fmt: skip
-    assert title(decision).startswith("No session is held out to judge a network on yet")
+    assert title(decision).startswith("No session is held out yet to evaluate a network on")
 
 
 @pytest.mark.parametrize(
     ("reason", "beginning"),
     [
         ("The challenger lstm (version 2) does not take over: worse. So …", "No network beat the best baseline"),
-        ("No network was trained: too little history. So …", "No network was trained, so the best baseline"),
+        ("No network was trained: too little history. So …", "No network was trained, so GARCH"),
         ("There are no held-out sessions to judge on yet, …", "No session is held out"),
     ],
 )
 def test_a_decision_of_an_older_version_is_told_by_its_reason(reason: str, beginning: str) -> None:
     old = {"model": "garch", "model_version": "abc", "promoted": False, "reason": reason, "best_baseline": "garch"}
     frame = forecasts(model="garch", version="")
-    assert verdict.verdict(edition(forecasts=frame, decision=old)).title.startswith(beginning)
+    assert verdict.verdict_on(edition(forecasts=frame, decision=old)).title.startswith(beginning)
 
 
 @pytest.mark.parametrize(
     ("promoted", "beginning"),
     [
-        (True, "Today's network, LSTM, version 2, forecasts none of the symbols, so the baseline is published: GARCH"),
-        (False, "The champion of 28 February 2013, LSTM, version 2, forecasts none of the symbols, so the baseline is"),
+        (True, "Today's network, LSTM, version 2, can forecast none of the symbols, so GARCH is published"),
+        (False, "The champion of 28 February 2013, LSTM, version 2, can forecast none of the symbols, so GARCH is"),
     ],
 )
 def test_a_network_that_forecasts_no_symbol_is_not_said_to_be_published(promoted: bool, beginning: str) -> None:
     known = {"version": "2", "as_of": "2013-02-28", "network": "lstm"}
     decision = {"model": "lstm", "model_version": "2", "promoted": promoted, "champion": known, "reason": "x"}
     made = edition(forecasts=forecasts(model="garch", version=""), decision={**decision, "best_baseline": "garch"})
-    assert verdict.verdict(made).title.startswith(beginning)
-    assert "by GARCH baseline" in verdict.headline(made)
+    assert verdict.verdict_on(made).title.startswith(beginning)
+    assert "by GARCH" in verdict.headline(made)

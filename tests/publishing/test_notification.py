@@ -1,4 +1,4 @@
-"""What people are told of a run: the same in every form, escaped for each."""
+"""Notifications of a run: the same content in every form, escaped for each."""
 
 from datetime import date
 from typing import Any
@@ -27,7 +27,7 @@ def test_what_was_published_is_told_with_its_links() -> None:
         "Airflow run": "https://airflow.example/dags/d/runs/r",
     }
     assert "Today's network is published" in told.text
-    assert "no advice" in told.text
+    assert "not investment advice" in told.text
 
 
 def test_what_comes_from_outside_is_escaped_in_each_form() -> None:

@@ -1,4 +1,4 @@
-"""The published folders: twice equals once, whole or not there, and a pointer that never steps back."""
+"""The published folders: publishing is idempotent and atomic, and the pointer never moves back."""
 
 import json
 from collections.abc import Callable

@@ -55,9 +55,9 @@ def model_card(as_of: date = AS_OF) -> dict[str, Any]:
     }
 
 
-def save_forecaster(folder: Path) -> None:
+def save_forecaster(folder: Path, features: tuple[str, ...] = INPUTS) -> None:
     """Leave a small untrained network as a training does."""
-    card = ModelCard(**{**model_card(), "levels": LEVELS, "context_length": 20, "hidden_size": 8, "features": INPUTS})
+    card = ModelCard(**{**model_card(), "levels": LEVELS, "context_length": 20, "hidden_size": 8, "features": features})
     torch.manual_seed(0)
     start = torch.linspace(-1, 1, len(LEVELS)).repeat(card.horizon, 1)
     Forecaster(card, build(card.shape, start)).save(folder)

@@ -11,7 +11,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import yaml
+from mlflow.models import Model
 
+from pipeline.errors import BadFile
 from pipeline.forecast_schema import LEVELS
 from pipeline.modeling.forecaster import Forecaster
 from pipeline.modeling.serving import forecast_from_prices
@@ -70,15 +72,39 @@ def test_without_the_checkout_the_forecast_is_the_same_and_uses_every_file_that_
 def test_the_signature_names_the_columns_of_a_forecast(package: Path, history: pd.DataFrame, tmp_path: Path) -> None:
     ours = forecast_from_prices(Forecaster.load(tmp_path / "model"), history)
     assert model_package.signature().outputs.input_names() == list(ours.columns)
-    assert model_package.signature().inputs.required_input_names() == [
-        "symbol",
-        "date",
-        "open",
-        "high",
-        "low",
-        "close",
-        "volume",
-    ]
+
+
+def test_the_signature_requires_what_the_model_reads_and_lists_the_rest_as_optional(package: Path) -> None:
+    every = ["symbol", "date", "open", "high", "low", "close", "volume", "dividends", "splits"]
+    whole = Model.load(package).signature.inputs
+    assert whole.input_names() == every
+    assert whole.required_input_names() == every[:7]
+    for inputs, required in (
+        (("return", "market_return"), ["symbol", "date", "close"]),
+        (("return", "volume_against_average"), ["symbol", "date", "close", "volume"]),
+        (("overnight_gap", "low_below_close"), ["symbol", "date", "open", "low", "close"]),
+    ):
+        asked = model_package.signature(inputs).inputs
+        assert asked.input_names() == every
+        assert asked.required_input_names() == required
+
+
+def test_a_model_that_reads_closes_only_is_served_from_closes_only(tmp_path: Path, history: pd.DataFrame) -> None:
+    save_forecaster(tmp_path / "model", features=("return", "market_return"))
+    about = SimpleNamespace(artifact_location=str(tmp_path), source_run_id="a" * 32, model_id="m-1")
+    closes = history[["symbol", "date", "close"]]
+    model_package.save_package(
+        tmp_path / "package", model_dir=tmp_path / "model", example=closes.tail(40), exchange="XNYS", model=about
+    )
+    required = Model.load(tmp_path / "package").signature.inputs.required_input_names()
+    assert required == ["symbol", "date", "close"]
+    forecaster = Forecaster.load(tmp_path / "model")
+    whole = forecast_from_prices(forecaster, history)
+    pd.testing.assert_frame_equal(forecast_from_prices(forecaster, closes), whole)
+    damaged = history.assign(volume="n/a", high=-1.0)  # columns that it does not read are not checked either
+    pd.testing.assert_frame_equal(forecast_from_prices(forecaster, damaged), whole)
+    with pytest.raises(BadFile, match="no column close; required are symbol, date, close"):
+        forecast_from_prices(forecaster, history.drop(columns="close"))
 
 
 def test_nothing_in_the_package_is_pickled(package: Path) -> None:

@@ -1,4 +1,4 @@
-"""The pictures of a backtest: what was gained on the best baseline session by session, and what the ranges held.
+"""The charts of a backtest: CRPS gained on the best baseline session by session, and coverage of the ranges.
 
 Both are functions of backtest.json alone. Only drawing one imports matplotlib.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.evaluation.model_scores import ModelScores, scores_of
 from pipeline.forecast_schema import RANGES
 from pipeline.publishing.charts.png import BANDS, BRASS, GRID, INK, MUTED, TEAL, canvas, look_of, png_of
-from pipeline.publishing.formatting import model_name
+from pipeline.publishing.formatting import in_prose, model_name
 from pipeline.storage.atomic_files import write_atomic
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def skill_chart(result: Mapping[str, Any], path: Path) -> Path:
     days, total = np.array(result["sessions"], "datetime64[D]"), result["gained_bp"]
     with canvas(10, 4.0) as figure:
         axes = figure.subplots()
-        best = model_name(result["best_baseline"])
+        best = in_prose(result["best_baseline"])
         axes.axhline(0, color=MUTED, linewidth=1, linestyle=":")
         _mark_folds(axes, result)
         axes.plot(days, total, color=TEAL)
@@ -48,7 +48,7 @@ def skill_chart(result: Mapping[str, Any], path: Path) -> Path:
             f"{total[-1]:+,.0f}".replace("-", "−"), (days[-1], total[-1]), (6, 0), textcoords="offset points",
             color=INK, va="center", fontweight="bold",
         )  # fmt: skip
-        axes.set_title(f"{model_name(result['network'])} against {best}: CRPS gained, added up, basis points")
+        axes.set_title(f"{model_name(result['network'])} against {best}: cumulative CRPS gain, basis points")
         axes.margins(x=0.01)
         _date_axis(axes)
         figure.text(0.01, 0.012, f"{_what(result)}; dashed: a new model", fontsize=8, color=MUTED)
@@ -58,15 +58,15 @@ def skill_chart(result: Mapping[str, Any], path: Path) -> Path:
 
 
 def coverage_chart(result: Mapping[str, Any], path: Path) -> Path:
-    """Write which share of closes each model's 50, 80 and 90 % ranges held, by step, beside what they promise."""
+    """Write the coverage of each model's ranges by step, with the nominal coverage."""
     models = scores_of(result["scores"]).models
     with canvas(10, 4.0) as figure:
         every = figure.subplots(1, 3)
         for axes, each in zip(every, RANGES, strict=True):
             axes.axhline(each, color=INK, linewidth=1, linestyle=":")
             for name in sorted(models, key=lambda name: (name != result["network"], name)):
-                held = _held(models[name], each)
-                axes.plot(list(held), list(held.values()), label=model_name(name), **look_of(name))
+                coverage = _coverage_by_step(models[name], each)
+                axes.plot(list(coverage), list(coverage.values()), label=model_name(name), **look_of(name))
             _label(axes, each, models)
         every[0].legend(loc="best")
         figure.text(0.01, 0.012, _what(result), fontsize=8, color=MUTED)
@@ -78,11 +78,11 @@ def coverage_chart(result: Mapping[str, Any], path: Path) -> Path:
 def _label(axes: "Axes", each: int, models: Mapping[str, ModelScores]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    held = [value for name in models for value in _held(models[name], each).values()]
-    # The promise is in the middle, and no tiny miss is blown up.
-    reach = max([3.0, *(abs(value - each) * 1.15 for value in held)])
+    observed = [value for name in models for value in _coverage_by_step(models[name], each).values()]
+    # The nominal coverage is centred, and small differences are not blown up.
+    reach = max([3.0, *(abs(value - each) * 1.15 for value in observed)])
     axes.set_ylim(each - reach, each + reach)
-    axes.set_title(f"Held by the {each} % range, %")
+    axes.set_title(f"Coverage of the {each} % range, %")
     axes.set_xlabel("sessions ahead")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -105,7 +105,7 @@ def _date_axis(axes: "Axes") -> None:
     axes.grid(visible=True, color=GRID)
 
 
-def _held(scores: ModelScores, each: int) -> dict[int, float]:
+def _coverage_by_step(scores: ModelScores, each: int) -> dict[int, float]:
     return {row.step: 100 * row.coverage[each] for row in scores.by_step if each in row.coverage}
 
 
@@ -113,4 +113,4 @@ def _what(result: Mapping[str, Any]) -> str:
     scores, folds = scores_of(result["scores"]), len(result["folds"])
     models = "1 model" if folds == 1 else f"{folds} models"
     period = f"{scores.sessions} sessions, {scores.first} to {scores.last}"
-    return f"{period}; {models}, each trained on what lay before its sessions"
+    return f"{period}; {models}, each trained on earlier sessions only"

@@ -1,6 +1,6 @@
 """Where everything in a fan chart lies, in pixels from the top left; `svg` and `charts` only put ink there.
 
-The forecast gets a wider scale than the past: five sessions beside sixty would be a sliver. A line parts the two.
+The forecast gets a wider scale than the past: five sessions next to sixty would be a sliver. A line parts the two.
 """
 
 from collections.abc import Sequence
@@ -94,8 +94,8 @@ def _wide_enough(margin: float, letters: int, labels: list[tuple[float, str]]) -
 
 def _scale(fan: Fan, closes_N: Floats, top: float, bottom: float) -> tuple[Scale, list[float]]:
     """Return the map from prices to pixels, and round prices for two to five grid lines."""
-    beside = np.empty(0) if fan.baseline_HQ is None else fan.baseline_HQ.ravel()
-    every = np.concatenate([closes_N, fan.quantiles_HQ.ravel(), beside, np.array([fan.last_close])])
+    baseline = np.empty(0) if fan.baseline_HQ is None else fan.baseline_HQ.ravel()
+    every = np.concatenate([closes_N, fan.quantiles_HQ.ravel(), baseline, np.array([fan.last_close])])
     low, high = float(every.min()), float(every.max())
     pad = max((high - low) * 0.05, high * 1e-4)
     low, high = low - pad, high + pad

@@ -22,7 +22,7 @@ def fan_svg(fan: Fan) -> Markup:
         ),
         f'<path class="origin" d="M{x:g} {chart.top:g}V{chart.bottom:g}"/>',
         *(f'<path class="b{coverage}" d="{path(line)}Z"/>' for coverage, line in chart.bands.items()),
-        *(f'<path class="beside" d="{path(line)}"/>' for line in chart.baseline),
+        *(f'<path class="reference" d="{path(line)}"/>' for line in chart.baseline),
         f'<path class="median" d="{path(chart.median)}"/>',
         f'<path class="close" d="{path(chart.closes)}"/>',
         f'<circle class="now" cx="{x:g}" cy="{y:.1f}" r="2.6"/>',

@@ -16,7 +16,7 @@ from pipeline.modeling.training.training_record import Curve, TrainingRecord
 from pipeline.publishing.charts.fan_layout import HEIGHT, WIDTH, Layout, fan_layout
 from pipeline.publishing.charts.svg import Points
 from pipeline.publishing.edition import Fan
-from pipeline.publishing.formatting import known, model_name, number
+from pipeline.publishing.formatting import finite, in_prose, model_name, number
 from pipeline.storage.atomic_files import write_atomic
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ def fan_pngs(fans: Iterable[Fan]) -> Iterator[tuple[str, bytes]]:
             return _picture(figure)
 
         for fan in fans:
-            beside = "" if fan.baseline_HQ is None else "; dashed: 90 % of the baseline"
+            baseline = "" if fan.baseline_HQ is None else "; dashed: 90 % range of the best baseline"
             by = model_name(fan.model, fan.model_version)
-            paper = captioned(f"{by}: ranges that should hold 50, 80 and 90 % of closes{beside}")
+            paper = captioned(f"{by}: 50, 80 and 90 % ranges{baseline}")
             figure.clear()
             _draw_fan(figure, fan_layout(fan))
             figure.text(0.02, 0.925, fan.symbol, fontsize=14, fontweight="bold")
@@ -89,17 +89,17 @@ def scores_chart(scores: Scores, path: Path) -> Path:
     steps = {name: _by_step(models[name]) for name in sorted(models, key=lambda name: (name in BASELINES, name))}
     best = min((name for name in steps if name in BASELINES), key=lambda name: models[name].crps_bp, default=None)
     with canvas(12.5, 4.0) as figure:
-        crps, beside, held = figure.subplots(1, 3)
+        crps, skill, coverage = figure.subplots(1, 3)
         for name, curve in steps.items():
             look = look_of(name)
             label = f"{model_name(name)}  {number(models[name].crps_bp)}"
             crps.plot(list(curve), list(curve.values()), label=label, **look)
             yardstick = steps[best] if best else {}
             gain = {step: (1 - curve[step] / yardstick[step]) * 100 for step in curve if step in yardstick}
-            beside.plot(list(gain), list(gain.values()), **look)
+            skill.plot(list(gain), list(gain.values()), **look)
             off = _off(models[name])
-            held.plot(list(off), list(off.values()), **look)
-        _label_scores(crps, beside, held, model_name(best) if best else "the best baseline")
+            coverage.plot(list(off), list(off.values()), **look)
+        _label_scores(crps, skill, coverage, in_prose(best))
         figure.text(0.01, 0.012, _period(scores), fontsize=8, color=MUTED)
         figure.tight_layout(rect=(0, 0.05, 1, 1), w_pad=2.5)
         write_atomic(path, png_of(figure))
@@ -190,19 +190,19 @@ def _draw_fan(figure: "Figure", chart: Layout) -> None:
         label(chart.right + 4, y, text, TEAL, va="center_baseline", fontweight="bold" if at == 1 else "normal")
 
 
-def _label_scores(crps: "Axes", beside: "Axes", held: "Axes", best: str) -> None:
+def _label_scores(crps: "Axes", skill: "Axes", coverage: "Axes", best: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     crps.set_title("CRPS, basis points (lower is better)")
     crps.set_ylim(bottom=0)
     if crps.lines:
         crps.legend(loc="lower right")
-    beside.set_title(f"Skill against {best}, % (higher is better)")
-    held.set_title("Closes held, points above promise")
-    held.set_xticks(range(len(RANGES)), [f"{share} %" for share in RANGES])
-    held.set_xlabel("range")
-    held.axhline(0, color=MUTED, linewidth=1, linestyle=":")
-    for axes in (crps, beside):
+    skill.set_title(f"Skill against {best}, % (higher is better)")
+    coverage.set_title("Coverage error, percentage points")
+    coverage.set_xticks(range(len(RANGES)), [f"{share} %" for share in RANGES])
+    coverage.set_xlabel("range")
+    coverage.axhline(0, color=MUTED, linewidth=1, linestyle=":")
+    for axes in (crps, skill):
         axes.set_xlabel("sessions ahead")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -225,7 +225,7 @@ def _off(scores: ModelScores) -> dict[int, float]:
 
 
 def _draw_curve(axes: "Axes", curve: Curve, colour: str, title: str) -> None:
-    points = [(step, value) for step, value in curve if known(value) is not None]
+    points = [(step, value) for step, value in curve if finite(value) is not None]
     if points:
         axes.plot(*zip(*points, strict=True), color=colour)
     axes.set_title(title)
@@ -233,4 +233,4 @@ def _draw_curve(axes: "Axes", curve: Curve, colour: str, title: str) -> None:
 
 
 def _period(scores: Scores) -> str:
-    return f"{scores.sessions} sessions kept from training, {scores.first} to {scores.last}"
+    return f"{scores.sessions} held-out sessions, {scores.first} to {scores.last}"

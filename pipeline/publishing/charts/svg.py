@@ -1,6 +1,6 @@
-"""What every drawing is made with: scales, round values for grid lines, and SVG that the page's classes colour.
+"""Building blocks of charts: scales, round values for grid lines, and SVG coloured by CSS classes.
 
-Without pandas: the pages over the shelf are drawn by a server that needs none.
+Without pandas: the server of the Forecasts pages does not import it.
 
 Legend: N points of a line, or sessions.
 """
@@ -13,8 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup, escape
 
+from pipeline.forecast_schema import range_columns
+
 Floats = npt.NDArray[np.float64]
 Points = list[tuple[float, float]]
+DRAWN = (90, 80)  # the ranges that are bars, the widest first
+RANGE_COLUMNS = tuple(name for share in DRAWN for name in range_columns(share))
 
 
 class Scale:
@@ -53,25 +57,26 @@ def path(line: Points) -> str:
 
 
 def drawing(kind: str, width: int, height: int, label: str, parts: Iterable[str]) -> Markup:
-    """Return parts, which hold numbers and escaped text only, as one drawing, with a label for who cannot see it."""
+    """Return parts, which hold numbers and escaped text only, as one drawing, with a label for screen readers."""
     start = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
     return Markup(f"{start}{''.join(parts)}</svg>")
 
 
-def ranges_and_closes(x_N: Floats, y_N: Mapping[str, Floats], held_N: npt.NDArray[np.bool_]) -> list[str]:
-    """Return the 90 % and the 80 % range of each session as bars, and what came as dots.
+def ranges_and_closes(x_N: Floats, y_N: Mapping[str, Floats], inside_N: npt.NDArray[np.bool_]) -> list[str]:
+    """Return the 90 % and the 80 % range of each session as bars, and the actual closes as dots.
 
-    `y_N` has the pixels of the prices q0.05, q0.1, q0.9, q0.95 and close; `held_N` whether the 90 % range held.
+    `y_N` has the pixels of the prices by column: `RANGE_COLUMNS` and `close`. `inside_N` says whether the close was
+    inside the 90 % range.
     """
     bars = {
-        coverage: "".join(f"M{x:.1f} {a:.1f}V{b:.1f}" for x, a, b in zip(x_N, y_N[low], y_N[high], strict=True))
-        for coverage, low, high in ((90, "q0.05", "q0.95"), (80, "q0.1", "q0.9"))
+        share: "".join(f"M{x:.1f} {a:.1f}V{b:.1f}" for x, a, b in zip(x_N, y_N[low], y_N[high], strict=True))
+        for share, (low, high) in ((share, range_columns(share)) for share in DRAWN)
     }
     dots = {
         name: "".join(f"M{x:.1f} {y:.1f}h0" for x, y in zip(x_N[mask], y_N["close"][mask], strict=True))
-        for name, mask in (("dot", held_N), ("miss", ~held_N))
+        for name, mask in (("dot", inside_N), ("miss", ~inside_N))
     }
     return [
-        *(f'<path class="bar{coverage}" d="{line}"/>' for coverage, line in bars.items()),
+        *(f'<path class="bar{share}" d="{line}"/>' for share, line in bars.items()),
         *(f'<path class="{name}" d="{line}"/>' for name, line in dots.items() if line),
     ]

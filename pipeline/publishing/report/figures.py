@@ -1,4 +1,4 @@
-"""Two pictures of the report as inline SVG: what quantiles held, and how far back a network looks.
+"""Two figures of the report as inline SVG: the calibration of the quantiles, and the gradient memory of networks.
 
 Legend: N points of a line.
 """
@@ -24,7 +24,7 @@ _LEAST_POWER = -12  # of ten: what is below is not drawn
 def calibration_svg(edition: Edition) -> Markup | None:
     """Return the share of closes below each quantile against its level, for the published model and the best baseline.
 
-    None where no such shares are known. On the diagonal a model keeps every promise.
+    None where no such shares are known. A calibrated model lies on the diagonal.
     """
     models, published = edition.scores.by_label, edition.decision.label_in(edition.scores)
     labels = dict.fromkeys(label for label in (edition.best_baseline, published) if label in models)
@@ -41,7 +41,7 @@ def calibration_svg(edition: Edition) -> Markup | None:
     ]
     for name, curve in curves.items():
         placed = _placed(curve, across, down)
-        kind = "beside" if name in BASELINES else "median"
+        kind = "reference" if name in BASELINES else "median"
         parts += [_line(placed, kind), *(f'<circle class="at {kind}" cx="{x}" cy="{y}" r="3"/>' for x, y in placed)]
     worst = max(abs(share - level) for level, share in curves.get(published, [(0.0, 0.0)]))
     label = f"Calibration: no quantile of the published model is off by more than {worst * 100:.1f} points"

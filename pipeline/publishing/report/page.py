@@ -1,6 +1,6 @@
-"""The report: one page that needs nothing but itself. Here is what it says; report.html.jinja is how it looks.
+"""The report: one self-contained page. This module prepares its content; report.html.jinja is its layout.
 
-Whatever came from outside (symbols, reasons, names of files) is escaped by jinja; only our own SVG is marked as safe.
+Jinja escapes all external text (symbols, reasons, file names); only our own SVG and script are marked as safe.
 """
 
 import base64
@@ -20,25 +20,25 @@ from pipeline.publishing.charts.fan_svg import fan_svg
 from pipeline.publishing.edition import Edition, Fan
 from pipeline.publishing.report import score_tables, symbol_table
 from pipeline.publishing.report.figures import calibration_svg, gradient_svg
-from pipeline.publishing.report.recent_forecasts import Past, pasts
+from pipeline.publishing.report.recent_forecasts import RecentForecasts, recent_by_symbol
 from pipeline.storage.urls import web_link
 
-# A page for a person: beyond this many rows the steps are left to the CSV, and problems to `audit`.
+# The page stays readable: longer lists of steps are in the CSV only, longer lists of problems in `audit`.
 _MOST_STEPS, _MOST_PROBLEMS, _MOST_SESSIONS, _MOST_NOTES = 400, 20, 5, 50
-_DRIFTED = 0.25  # the field's rule of thumb for "much has changed"
+_DRIFTED = 0.25  # population stability index: the usual rule of thumb for a large change
 _SEVERITY = {"reject": 0, "quarantine": 1, "warn": 2}
-# What leads somewhere, and by which name the address is known.
+# Provenance entries with a link, and the entry that holds its address.
 _LINKS = {"mlflow_run_id": "mlflow_url", "run_id": "airflow_url"}
 _LABELS = {
     "model": "Model",
-    "source": "Source of prices",
+    "source": "Price source",
     "data_digest": "SHA-256 of the prices",
     "snapshot_sessions": "Sessions in the snapshot",
     "git_commit": "Code (git commit)",
     "mlflow_run_id": "MLflow run",
     "dag_id": "DAG",
     "run_id": "Airflow run",
-    "run_key": "Run",
+    "run_key": "Run key",
     "settings": "Settings of the run",
 }
 
@@ -53,21 +53,21 @@ def as_html(edition: Edition) -> bytes:
         lstrip_blocks=True,
     )
     script = (Path(__file__).parent / "report.js").read_text(encoding="utf-8")
-    # The page's own script, and no other, may run: whatever came from outside.
+    # The content security policy allows the page's own script and no other.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     context = {**_context(edition), "script": Markup(script), "script_digest": digest}
     return environment.get_template("report.html.jinja").render(context).encode()
 
 
 def _context(edition: Edition) -> dict[str, Any]:
-    fans, past, published = edition.fans, pasts(edition), edition.published_scores
+    fans, past, published = edition.fans, recent_by_symbol(edition), edition.published_scores
     memory = edition.gradient_memory
     return {
         "edition": edition,
         "words": formatting,
-        "verdict": verdict.verdict(edition),
+        "verdict": verdict.verdict_on(edition),
         "trial": verdict.trial_note(edition.trial, standing=edition.standing),
-        "held": _meters(published.coverage if published else {}),
+        "coverage": _meters(published.coverage if published else {}),
         "title": _title(edition),
         "horizons": _horizons(edition),
         "mixed": edition.targets is None,
@@ -79,7 +79,10 @@ def _context(edition: Edition) -> dict[str, Any]:
         "networks": [(name, formatting.model_name(name)) for name in (memory.curves if memory else ())],
         "levels": [f"{level:.0%}".replace("%", " %") for level in LEVELS],
         "stand_ins": edition.fallbacks,
-        "beside": formatting.named(edition.best_baseline) if any(fan.baseline_HQ is not None for fan in fans) else None,
+        "shares": tuple(RANGES),
+        "reference": formatting.in_prose(edition.best_baseline)
+        if any(fan.baseline_HQ is not None for fan in fans)
+        else None,
         "scored": list(score_tables.ranges(edition)),
         "comparisons": list(score_tables.comparisons(edition)),
         "medians": list(score_tables.medians(edition)),
@@ -93,9 +96,9 @@ def _context(edition: Edition) -> dict[str, Any]:
 
 
 def _horizons(edition: Edition) -> list[tuple[str, str]]:
-    """Return title and day of the columns: the next session and, where it is another, the last.
+    """Return title and day of the columns: the next session and, if there are several, the last.
 
-    The day is empty where markets differ in it: then it stands in each row.
+    The day is empty where markets differ in it: each row then has its own.
     """
     titles = ["Next session"] if edition.horizon == 1 else ["Next session", f"In {edition.horizon} sessions"]
     days = ["", ""] if edition.targets is None else symbol_table.days(edition.fans[0])
@@ -103,24 +106,24 @@ def _horizons(edition: Edition) -> list[tuple[str, str]]:
 
 
 def _title(edition: Edition) -> dict[str, str]:
-    """Return the heading, and which sessions the ranges are for, in words."""
+    """Return the heading, and in words the sessions that the ranges are for."""
     count, targets = edition.horizon, edition.targets
     if targets is None:
         sessions = f"for the next {count} sessions" if count > 1 else "for the next session"
         return {
-            "heading": f"Where prices may close {'in' if count > 1 else 'at'} {sessions.removeprefix('for ')}",
-            "sessions": f" of several markets, {sessions} of each: the dates stand beside the ranges",
+            "heading": f"Forecast ranges {sessions}",
+            "sessions": f" of several markets, {sessions} of each (dates in each row)",
         }
     mark = [" (estimated)" if flag else "" for flag in edition.fans[0].estimated]
-    after = f"the {count - 1} session{'s' * (count > 2)} after it"
+    after = "the one after it" if count == 2 else f"the {count - 1} after it"
     last = f"{formatting.day(targets[-1], year=False)}{mark[-1]}"
     return {
-        "heading": f"Where prices may close on {formatting.day(targets[0])}{mark[0]}",
-        "sessions": f", for that day and {after}, to {last}" if count > 1 else "",
+        "heading": f"Forecast ranges for {formatting.day(targets[0])}{mark[0]}",
+        "sessions": f" for that session and {after}, up to {last}" if count > 1 else "",
     }
 
 
-def _card(fan: Fan, past: Past | None, *, steps: bool) -> dict[str, Any]:
+def _card(fan: Fan, past: RecentForecasts | None, *, steps: bool) -> dict[str, Any]:
     places = formatting.decimals(*fan.range(80, 1))
     table = [
         (formatting.target_day(target, estimated=estimated), [formatting.price(value, places) for value in row_Q])
@@ -142,17 +145,15 @@ def _meters(coverage: Mapping[int, float]) -> list[tuple[int, float]]:
 
 
 def _live(edition: Edition) -> list[dict[str, Any]]:
-    """Return how forecasts published earlier did, those published in time apart from replays: over all, for the last
-    sessions they were made on, and symbol by symbol.
-    """
-    known = None if edition.live is None else edition.live.dropna(subset=["crps_bp"])
-    if known is None or known.empty:
+    """Return the track record of earlier forecasts, those in time and replays: in total, by session, and by symbol."""
+    scored = None if edition.live is None else edition.live.dropna(subset=["crps_bp"])
+    if scored is None or scored.empty:
         return []
-    in_time = known["in_time"].astype(bool)
-    replays = "Replays, made after their session had closed, which are no live record"
+    in_time = scored["in_time"].astype(bool)
+    replays = "Replays, made after their session had closed (not part of the live record)"
     parts = [
-        ("live", "Forecasts published before their session closed", known[in_time]),
-        ("replayed", replays, known[~in_time]),
+        ("live", "Forecasts published before their session closed", scored[in_time]),
+        ("replayed", replays, scored[~in_time]),
     ]
     return [
         {"what": what, **_kind(rows), "symbols": _by_symbol(edition.live_by_symbol.get(kind))}
@@ -161,14 +162,14 @@ def _live(edition: Edition) -> list[dict[str, Any]]:
     ]
 
 
-def _by_symbol(table: pd.DataFrame | None) -> list[dict[str, str]]:
-    """Return coverage and skill of each symbol, the ranges that held least first."""
+def _by_symbol(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """Return coverage and skill of each symbol, the lowest coverage first."""
     rows = [] if table is None else table.sort_values("coverage_90", kind="stable").to_dict("index").items()
     return [
         {
             "symbol": str(symbol),
             "count": f"{row['forecasts']:,.0f}",
-            **{f"coverage_{each}": formatting.share(row[f"coverage_{each}"]) for each in (50, 80, 90)},
+            "coverage": [formatting.share(row[f"coverage_{share}"]) for share in RANGES],
             "skill": formatting.percent(row["skill_percent"] / 100),
         }
         for symbol, row in rows
@@ -203,7 +204,7 @@ def _version(model: str, version: Any) -> str:
 def _audit(audit: Audit) -> dict[str, Any]:
     problems = sorted(audit.problems, key=lambda problem: problem.session, reverse=True)
     problems.sort(key=lambda problem: _SEVERITY.get(problem.verdict, 3))
-    # The list itself may be cut short; the counts are not.
+    # The list may be cut short; the counts are complete.
     every = max(len(problems), audit.warn + audit.held_back + audit.gaps)
     shown, notes = problems[:_MOST_PROBLEMS], audit.notes[:_MOST_NOTES]
     return {
@@ -217,16 +218,16 @@ def _audit(audit: Audit) -> dict[str, Any]:
 
 
 def _drift(drift: Mapping[str, float]) -> str | None:
-    """Return in words how far the inputs have moved from what was trained on; None where that is not known."""
+    """Return in words how far the inputs have drifted from the training sessions; None where that is not known."""
     if not drift:
         return None
     moved = sorted((name for name, value in drift.items() if value > _DRIFTED), key=lambda name: -drift[name])
     if not moved:
-        return "The inputs of the last quarter are distributed much as those that were trained on."
+        return "No input drift: the last quarter is distributed like the training sessions."
     named = ", ".join(f"{name.replace('_', ' ')} ({formatting.number(drift[name], 2)})" for name in moved)
     return (
-        f"Inputs of the last quarter that are distributed otherwise than those trained on (population stability index "
-        f"above {_DRIFTED}): {named}."
+        f"Input drift: the last quarter is distributed differently from the training sessions (population stability "
+        f"index above {_DRIFTED}) in {named}."
     )
 
 

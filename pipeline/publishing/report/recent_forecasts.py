@@ -1,4 +1,4 @@
-"""How the last forecasts of the next session did, drawn: a range for each and what came, as a change in per cent.
+"""Recent forecasts of the next session as a small chart: each range and the actual close, as changes in per cent.
 
 Legend: N sessions.
 """
@@ -10,7 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.publishing import formatting
-from pipeline.publishing.charts.svg import Scale, drawing, ranges_and_closes
+from pipeline.publishing.charts.svg import RANGE_COLUMNS, Scale, drawing, ranges_and_closes
 from pipeline.publishing.edition import Edition
 
 SHOWN = 20
@@ -18,34 +18,36 @@ _WIDTH, _HEIGHT, _LEFT, _PAD = 440, 96, 42, 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Past:
-    """The last forecasts of one symbol that have come due, drawn and in words."""
+class RecentForecasts:
+    """The last matured forecasts of one symbol, as a chart and in words."""
 
     svg: Markup
     sentence: str
 
 
-def pasts(edition: Edition) -> dict[str, Past]:
-    """Return, by symbol, how its last forecasts of the next session did."""
+def recent_by_symbol(edition: Edition) -> dict[str, RecentForecasts]:
+    """Return the recent forecasts of each symbol that has any."""
     if edition.recent is None or edition.recent.empty:
         return {}
     ordered = edition.recent.sort_values(["symbol", "target_session"])
-    return {str(symbol): _past(str(symbol), part.tail(SHOWN)) for symbol, part in ordered.groupby("symbol", sort=False)}
+    return {
+        str(symbol): _recent(str(symbol), part.tail(SHOWN)) for symbol, part in ordered.groupby("symbol", sort=False)
+    }
 
 
-def _past(symbol: str, part: pd.DataFrame) -> Past:
+def _recent(symbol: str, part: pd.DataFrame) -> RecentForecasts:
     held = {each: int(part[f"inside_{each}"].astype(bool).sum()) for each in (80, 90)}
     sentence = (
-        f"{held[80]} of the last {len(part)} closes lay inside the 80 % range of the evening before, "
+        f"{held[80]} of the last {len(part)} closes were inside the 80 % range published the evening before, "
         f"{held[90]} inside the 90 % range."
     )
     first, last = (pd.Timestamp(part["target_session"].iloc[at]).date() for at in (0, -1))
     label = f"{symbol}, {formatting.short_day(first)} to {formatting.short_day(last)}: {sentence}"
-    return Past(svg=drawing("past", _WIDTH, _HEIGHT, label, _parts(part)), sentence=sentence)
+    return RecentForecasts(svg=drawing("past", _WIDTH, _HEIGHT, label, _parts(part)), sentence=sentence)
 
 
 def _parts(part: pd.DataFrame) -> list[str]:
-    columns = ["q0.05", "q0.1", "q0.9", "q0.95", "close"]
+    columns = [*RANGE_COLUMNS, "close"]
     moves_N5 = part[columns].to_numpy(float) / part[["last_close"]].to_numpy(float) - 1
     reach = max(float(np.abs(moves_N5).max()) * 1.08, 1e-6)
     x_N = _LEFT + (_WIDTH - _LEFT - _PAD) * (np.arange(len(part)) + 0.5) / SHOWN

@@ -1,6 +1,6 @@
-"""How good each model was on the held-out sessions, and against what: the rows of the report's tables of scores.
+"""The report's score tables: accuracy of each model on the held-out sessions.
 
-No score stands alone: CRPS beside the baselines', each comparison with its test, direction beside "always up".
+Each score has its reference: CRPS the baselines', a comparison its test, direction the rate of "always up".
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from pipeline.publishing.edition import Edition
 
 
 def ranges(edition: Edition) -> Iterator[dict[str, Any]]:
-    """Yield, for each model, the published one first, how good its ranges were."""
+    """Yield, for each model, the published one first, CRPS, skill and coverage."""
     models, published = edition.scores.by_label, edition.decision.label_in(edition.scores)
     for label in _in_order(edition, models):
         scores = models[label]
@@ -24,12 +24,12 @@ def ranges(edition: Edition) -> Iterator[dict[str, Any]]:
             "crps": formatting.number(scores.crps_bp),
             "skill": formatting.NOTHING if skill is None else formatting.percent(skill),
             "better": skill is not None and skill > 0,
-            "coverage": [formatting.share(scores.coverage.get(share)) for share in RANGES],
+            "coverage": [(share, formatting.share(scores.coverage.get(share))) for share in RANGES],
         }
 
 
 def comparisons(edition: Edition) -> Iterator[dict[str, Any]]:
-    """Yield, for each trained model and each baseline, the skill and whether it may be chance."""
+    """Yield, for each trained model and each baseline, the skill and its test."""
     evidence, models = edition.decision.evidence, edition.scores.by_label
     for label in _in_order(edition, models):
         for row in models[label].comparisons:
@@ -47,7 +47,7 @@ def comparisons(edition: Edition) -> Iterator[dict[str, Any]]:
 
 
 def medians(edition: Edition) -> Iterator[dict[str, Any]]:
-    """Yield, for each model, how good the median was: error, direction, order of the symbols."""
+    """Yield, for each model, the quality of the median: error, direction, rank IC."""
     models = edition.scores.by_label
     for label in _in_order(edition, models):
         scores = models[label]

@@ -1,6 +1,6 @@
-"""The table of symbols on top of the report: what each row says, and what it is sorted by.
+"""The table of symbols at the top of the report: the cells of each row and its sort keys.
 
-A row is a dict for the template; `by` holds what each column that can be sorted is sorted by, None comes last.
+A row is a dict for the template; `by` holds the sort key of each sortable column, None sorts last.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.forecast_schema import BASELINES
+from pipeline.forecast_schema import BASELINES, range_columns
 from pipeline.prices.audit_types import Audit
 from pipeline.publishing import formatting
 from pipeline.publishing.charts.fan_svg import spark_svg
@@ -19,7 +19,7 @@ _DOUBTS = ("quarantine", "reject")
 
 def rows(edition: Edition) -> Iterator[dict[str, Any]]:
     """Yield one row for each symbol."""
-    before = yesterday(edition)
+    before = forecast_of_last_close(edition)
     skills = skill_by_symbol(edition)
     doubts = _doubts(edition.audit)
     for fan in edition.fans:
@@ -56,8 +56,8 @@ def days(fan: Fan) -> list[str]:
     return [formatting.target_day(fan.targets[at], estimated=fan.estimated[at]) for at in places]
 
 
-def yesterday(edition: Edition) -> dict[str, Mapping[Any, Any]]:
-    """Return, by symbol, the forecast that was made for the session whose close is now the last."""
+def forecast_of_last_close(edition: Edition) -> dict[str, Mapping[Any, Any]]:
+    """Return, by symbol, the earlier forecast of the session whose close is now the last."""
     if edition.recent is None or edition.recent.empty:
         return {}
     due = edition.recent.sort_values("as_of").drop_duplicates("symbol", keep="last")
@@ -87,14 +87,15 @@ def _width(fan: Fan, step: int) -> float:
 
 
 def _against(fan: Fan, before: Mapping[Any, Any] | None) -> dict[str, Any] | None:
-    """Return where the last close fell in the range that was forecast for it, and how much wider today's is."""
+    """Return where the last close lies in the range forecast for it, and how much wider today's range is."""
     if before is None or not before["last_close"]:
         return None
-    low, high, close = float(before["q0.1"]), float(before["q0.9"]), float(before["close"])
+    low, high, close = (float(before[name]) for name in (*range_columns(80), "close"))
+    outer_low, outer_high = (float(before[name]) for name in range_columns(90))
     wider = _width(fan, 1) / ((high - low) / float(before["last_close"])) - 1 if high > low else None
     return {
         "where": "above" if close > high else "below" if close < low else "inside",
-        "beyond": close > float(before["q0.95"]) or close < float(before["q0.05"]),
+        "beyond": not outer_low <= close <= outer_high,
         "moved": close / float(before["last_close"]) - 1,
         "change": formatting.percent(close / float(before["last_close"]) - 1),
         "wider": wider,
@@ -110,16 +111,16 @@ def _other_model(edition: Edition, fan: Fan) -> list[str]:
 
 
 def _doubts(audit: Audit) -> dict[str, list[str]]:
-    """Return, by symbol, how many of its bars were held back."""
+    """Return, by symbol, how many of its bars were quarantined or rejected."""
     counts: dict[str, int] = {}
     for problem in audit.problems:
         if problem.verdict in _DOUBTS:
             counts[problem.symbol] = counts.get(problem.symbol, 0) + 1
-    return {symbol: [f"{count} bar{'s' * (count != 1)} held back"] for symbol, count in counts.items()}
+    return {symbol: [f"{count} bar{'s' * (count != 1)} quarantined or rejected"] for symbol, count in counts.items()}
 
 
 def _live_coverage(edition: Edition, symbol: str) -> list[str]:
     if symbol not in edition.out_of_bounds:
         return []
     held = edition.live_by_symbol["live"]["coverage_90"][symbol]
-    return [f"90 % range held {formatting.share(held)} lately"]
+    return [f"90 % range: coverage {formatting.share(held)} recently"]

@@ -1,4 +1,4 @@
-"""What the pages say of a session's editions: its standing one, trials, and standing ones that were replaced."""
+"""The editions of a session on the pages: the standing one, trials, and standing ones that were replaced."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from pipeline.publishing import archive, formatting, reader, verdict
 from pipeline.publishing.site import hit_rates
 from pipeline.storage import Storage
 
-# How many sessions back a symbol is looked for that the newest edition does not have.
+# How many sessions to search backwards for a symbol that the newest edition lacks.
 SESSIONS_BACK = 63
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """The newest edition that knows a symbol, and what it says of it: a forecast, or why it was withheld."""
+class SymbolEdition:
+    """The newest edition that includes a symbol, with its forecast or the reason why it was withheld."""
 
     as_of: date
     name: str  # "" for the session's standing edition
@@ -47,11 +47,8 @@ def links(root: Storage, base: str, as_of: date, *, shown: str | None) -> list[t
     return found
 
 
-def rows(root: Storage, base: str, as_of: date, came: hit_rates.Rates | None) -> Iterator[dict[str, Any]]:
-    """Yield what the list of sessions says of each edition of a session, the standing one first.
-
-    One that is just being written is left out.
-    """
+def rows(root: Storage, base: str, as_of: date, rates: hit_rates.Rates | None) -> Iterator[dict[str, Any]]:
+    """Yield the row of each edition of a session, the standing one first. An edition being written is left out."""
     places = [(f"{base}/sessions/{as_of}", root / reader.folder_name(as_of), True)]
     places += [(f"{base}/sessions/{as_of}/{one.name}", root / one.place, False) for one in _newest_first(root, as_of)]
     for address, folder, stands in places:
@@ -72,12 +69,12 @@ def rows(root: Storage, base: str, as_of: date, came: hit_rates.Rates | None) ->
             "source": reader.source_of(manifest),
             "symbols": manifest["symbols"],
             "withheld": manifest["withheld"],
-            "came": came if stands else None,
+            "rates": rates if stands else None,
         }
 
 
-def newest_with(root: Storage, symbol: str) -> Found | None:
-    """Return the newest standing edition that knows a symbol, else the newest other one; None where there is none.
+def newest_with(root: Storage, symbol: str) -> SymbolEdition | None:
+    """Return the newest standing edition that includes a symbol, else the newest other one; None if there is none.
 
     Raises MissingStep where nothing at all is published.
     """
@@ -85,15 +82,15 @@ def newest_with(root: Storage, symbol: str) -> Found | None:
     days = list(reversed(reader.all_sessions(root)))[:SESSIONS_BACK]
     standing = ((day, "", root / reader.folder_name(day)) for day in days)
     others = ((day, one.name, root / one.place) for day in days for one in _newest_first(root, day))
-    for day, name, folder in chain(standing, others):  # lazily: the first nearly always knows it
+    for day, name, folder in chain(standing, others):  # lazily: the first nearly always includes it
         try:
             published = reader.read_published(folder)
-        except (MissingStep, CorruptFile):  # being written, or damaged: another may know it
+        except (MissingStep, CorruptFile):  # being written, or damaged: another may include it
             continue
         forecast, withheld = _of(published, symbol)
         if forecast is None and withheld is None:
             continue
-        return Found(
+        return SymbolEdition(
             as_of=day,
             name=name,
             source=reader.source_of(published.manifest),

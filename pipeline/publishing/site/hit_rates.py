@@ -1,7 +1,7 @@
-"""How published forecasts of the next session did: the track record of a source over all of its editions.
+"""The track record of a source: published forecasts of the next session over all its editions.
 
-A published root from before there were files of the track record has only those of its editions, each of which reaches
-a quarter of a year back: where the newest ends, that of an older edition goes on.
+A published root of an older version has no track record files, only `record.parquet` of each edition, which covers a
+quarter of a year: editions are then read from the newest backwards until they cover the whole record.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import MissingStep
+from pipeline.forecast_schema import RANGES, inside_column
 from pipeline.publishing import reader, track_record_files
 from pipeline.storage import Storage
 
@@ -20,23 +21,23 @@ from pipeline.storage import Storage
 _EDITIONS = 5
 KINDS = {
     "live": "Forecasts published before their session closed",
-    "replayed": "Replays, made after their session had closed, which are no live record",
-    "trials": "Trials, made with other settings or symbols than the standing configuration",
+    "replayed": "Replays, made after their session had closed (not part of the live record)",
+    "trials": "Trials, with settings or symbols that differ from the standing configuration",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """How some forecasts did together; `held` is the fraction of closes inside each range."""
+    """Mean scores of some forecasts; `coverage` is the fraction of closes inside each range."""
 
     forecasts: int
     crps_bp: float
     baseline_crps_bp: float
-    held: Mapping[int, float]
+    coverage: Mapping[int, float]
 
     @property
-    def saved_bp(self) -> float:
-        """By how much the error lay below the baseline's on the same closes."""
+    def gain_bp(self) -> float:
+        """By how much the CRPS is below the baseline's on the same closes."""
         return self.baseline_crps_bp - self.crps_bp
 
 
@@ -57,18 +58,18 @@ def standing(record: pa.Table) -> pa.Table:
 
 def by_kind(record: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """Yield `live`, `replayed` and `trials` with their part of a record, where there is one."""
-    usual = standing(record)
+    of_standing = standing(record)
     parts = {
-        "live": usual.filter(usual["in_time"]),
-        "replayed": usual.filter(pc.invert(usual["in_time"])),
+        "live": of_standing.filter(of_standing["in_time"]),
+        "replayed": of_standing.filter(pc.invert(of_standing["in_time"])),
         "trials": record.filter(pc.not_equal(record["series"], "")),
     }
     yield from ((kind, part) for kind, part in parts.items() if len(part))
 
 
 def rates_by(record: pa.Table, *keys: str) -> dict[Any, Rates]:
-    """Return how a record did by each value of a column (of several: by their tuples), in order."""
-    means = ["crps_bp", "baseline_crps_bp", "inside_50", "inside_80", "inside_90"]
+    """Return the rates of a record by the values of a column (of several columns: by their tuples), in order."""
+    means = ["crps_bp", "baseline_crps_bp", *map(inside_column, RANGES)]
     sums = record.group_by(list(keys)).aggregate([*((name, "mean") for name in means), ([], "count_all")])
     rows = sums.sort_by([(key, "ascending") for key in keys]).to_pylist()
     return {
@@ -76,14 +77,14 @@ def rates_by(record: pa.Table, *keys: str) -> dict[Any, Rates]:
             forecasts=row["count_all"],
             crps_bp=row["crps_bp_mean"],
             baseline_crps_bp=row["baseline_crps_bp_mean"],
-            held={each: row[f"inside_{each}_mean"] for each in (50, 80, 90)},
+            coverage={share: row[f"{inside_column(share)}_mean"] for share in RANGES},
         )
         for row in rows
     }
 
 
 def rates(record: pa.Table) -> Rates:
-    """Return how a record that is not empty did as a whole."""
+    """Return the rates of a whole record, which must not be empty."""
     return rates_by(record.append_column("all", pa.array([0] * len(record))), "all")[0]
 
 

@@ -1,7 +1,7 @@
-"""What each page says; the templates beside this file are how it looks.
+"""The content of each page; the templates in this folder are its layout.
 
-Whatever came from outside (symbols, reasons) is escaped by jinja; only our own SVG and script are marked as safe.
-`base` is the address that all links of the site begin with, no slash at the end.
+Jinja escapes all external text (symbols, reasons); only our own SVG and script are marked as safe. `base` is the prefix
+of all links of the site, without a slash at the end.
 """
 
 import base64
@@ -17,6 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from pipeline.errors import MissingStep
+from pipeline.forecast_schema import MEDIAN_LEVEL, RANGES, inside_column, quantile_column, range_columns
 from pipeline.publishing import formatting, reader, track_record_files, verdict
 from pipeline.publishing.site import editions, hit_rates, site_charts
 from pipeline.storage import Storage
@@ -73,24 +74,24 @@ def sessions_page(root: Storage, base: str, before: date | None = None) -> str:
     """Return the list of published sessions, newest first, those before a day where one is named."""
     days = [day for day in reversed(reader.all_sessions(root)) if before is None or day < before]
     shown = days[:SESSIONS_ON_A_PAGE]
-    came = _came(root)
+    rates = _rates_by_session(root)
     return _render(
         "sessions_page",
         base,
         here="sessions",
-        rows=[row for day in shown for row in editions.rows(root, base, day, came.get(day))],
+        rows=[row for day in shown for row in editions.rows(root, base, day, rates.get(day))],
         older=shown[-1] if len(days) > len(shown) else None,
     )
 
 
 def record_page(root: Storage, base: str, source: str | None = None) -> str:
-    """Return how published forecasts of the next session did: in time, replayed and by trials, for one source.
+    """Return the track record of one source: forecasts of the next session in time, replays and trials.
 
     It is the source of the newest edition where none is named. Raises MissingStep for one without a track record.
     """
     own = reader.source_of(reader.read_manifest(reader.newest(root)))
-    known = [name for name in track_record_files.sources(root) if name != own]
-    if source is not None and source not in (own, *known):
+    others = [name for name in track_record_files.sources(root) if name != own]
+    if source is not None and source not in (own, *others):
         raise MissingStep(f"there is no track record of the source {source}")
     record = hit_rates.read_history(root, source or own)
     return _render(
@@ -98,13 +99,13 @@ def record_page(root: Storage, base: str, source: str | None = None) -> str:
         base,
         here="record",
         source=source or own,
-        others=[name for name in (own, *known) if name != (source or own)],
+        others=[name for name in (own, *others) if name != (source or own)],
         kinds=[_kind(kind, part) for kind, part in hit_rates.by_kind(record)],
     )
 
 
 def symbol_page(root: Storage, base: str, symbol: str) -> str:
-    """Return one symbol: its newest range, and how those before it did.
+    """Return the page of one symbol: its newest ranges and its track record.
 
     The range is from the newest standing edition that knows the symbol, else from the newest trial. Raises MissingStep
     where no edition and no track record knows it.
@@ -114,7 +115,7 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
     records = [hit_rates.read_history(root, source, symbol) for source in sources]
     record = max(records, key=len, default=track_record_files.SCHEMA.empty_table())
     if found is None and not len(record):
-        raise MissingStep(f"no published edition knows the symbol {symbol}")
+        raise MissingStep(f"no published edition includes the symbol {symbol}")
     rows = hit_rates.standing(record).to_pylist()
     forecast = found.forecast if found else None
     return _render(
@@ -134,14 +135,14 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
         withheld=found.withheld if found else None,
         kinds=[(hit_rates.KINDS[kind], hit_rates.rates(part)) for kind, part in hit_rates.by_kind(record)],
         chart=site_charts.ranges_svg(symbol, rows) if rows else None,
-        rows=[_came_true(row) for row in reversed(rows[-_RECENT:])],
+        rows=[_matured(row) for row in reversed(rows[-_RECENT:])],
         count=len(rows),
     )
 
 
 def symbols_page(root: Storage, base: str) -> str:
-    """Return the symbols of the newest edition, each with its newest range and how its last ones did, and the others
-    that have a track record.
+    """Return the symbols of the newest edition, each with its newest range and its track record, and links to other
+    symbols that have a track record.
     """
     newest = reader.read_published(reader.newest(root))
     record = hit_rates.standing(hit_rates.read_history(root, reader.source_of(newest.manifest)))
@@ -172,7 +173,7 @@ def symbols_page(root: Storage, base: str) -> str:
 
 
 def message_page(base: str, title: str, text: str) -> str:
-    """Return a page that says one thing, such as that nothing is published yet."""
+    """Return a page with one message, such as that nothing is published yet."""
     return _render("message_page", base, here="", title=title, text=text)
 
 
@@ -189,11 +190,11 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"words": formatting, "script": Markup(SCRIPT)}
+    environment.globals |= {"words": formatting, "script": Markup(SCRIPT), "shares": tuple(RANGES)}
     return environment
 
 
-def _came(root: Storage) -> dict[date, hit_rates.Rates]:
+def _rates_by_session(root: Storage) -> dict[date, hit_rates.Rates]:
     source = reader.source_of(reader.read_manifest(reader.newest(root)))
     record = hit_rates.standing(hit_rates.read_history(root, source))
     return hit_rates.rates_by(record, "as_of") if len(record) else {}
@@ -204,10 +205,10 @@ def _kind(kind: str, part: Any) -> dict[str, Any]:
     return {
         "title": hit_rates.KINDS[kind],
         "total": hit_rates.rates(part),
-        "chart": site_charts.saved_svg(sessions),
+        "chart": site_charts.gain_svg(sessions),
         "sessions": list(reversed(sessions.items()))[:_RECENT],
         "made": len(sessions),
-        "symbols": sorted(hit_rates.rates_by(part, "symbol").items(), key=lambda each: each[1].held[80]),
+        "symbols": sorted(hit_rates.rates_by(part, "symbol").items(), key=lambda each: each[1].coverage[80]),
     }
 
 
@@ -241,16 +242,17 @@ def _steps(forecast: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _came_true(row: Mapping[str, Any]) -> dict[str, Any]:
-    places = formatting.decimals(row["q0.1"], row["q0.9"])
+def _matured(row: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = (row[name] for name in range_columns(80))
+    places = formatting.decimals(low, high)
     return {
         "as_of": row["as_of"],
         "target": row["target_session"],
         "model": formatting.model_name(row["model"], row["model_version"]),
-        "range": formatting.price_range(row["q0.1"], row["q0.9"], places),
+        "range": formatting.price_range(low, high, places),
         "close": formatting.price(row["close"], places),
         "where": _where(row),
-        "missed": not row["inside_90"],
+        "missed": not row[inside_column(90)],
         "crps": formatting.number(row["crps_bp"]),
         "baseline": formatting.number(row["baseline_crps_bp"]),
         "replayed": not row["in_time"],
@@ -258,15 +260,17 @@ def _came_true(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _where(row: Mapping[str, Any]) -> str:
-    for coverage in (50, 80, 90):
-        if row[f"inside_{coverage}"]:
-            return f"inside {coverage}{formatting.PER_CENT}"
-    return "above" if row["close"] > row["q0.5"] else "below"
+    for share in RANGES:
+        if row[inside_column(share)]:
+            return f"inside {share}{formatting.PER_CENT}"
+    return "above" if row["close"] > row[quantile_column(MEDIAN_LEVEL)] else "below"
 
 
 def _airflow_run(base: str, provenance: Mapping[str, Any]) -> str | None:
-    """The run's page in the Airflow that serves these pages: it lies beside them."""
+    """The run's page in the Airflow that serves these pages, under the same prefix."""
     if not (provenance.get("dag_id") and provenance.get("run_id")):
         return None
-    beside = base.rpartition("/")[0]
-    return f"{beside}/dags/{quote(str(provenance['dag_id']), safe='')}/runs/{quote(str(provenance['run_id']), safe='')}"
+    airflow = base.rpartition("/")[0]
+    return (
+        f"{airflow}/dags/{quote(str(provenance['dag_id']), safe='')}/runs/{quote(str(provenance['run_id']), safe='')}"
+    )

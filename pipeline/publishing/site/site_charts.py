@@ -1,6 +1,6 @@
-"""Two pictures of what came of forecasts, as inline SVG: a symbol's ranges with its closes, and what a model saved.
+"""Two charts of the track record as inline SVG: a symbol's ranges with its closes, and the cumulative CRPS gain.
 
-Colours are CSS classes, so that one drawing serves light and dark.
+Colours are CSS classes, so one drawing serves the light and the dark theme.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from pipeline.forecast_schema import inside_column
 from pipeline.publishing import formatting
 from pipeline.publishing.charts.svg import (
+    RANGE_COLUMNS,
     Floats,
     Scale,
     drawing,
@@ -26,33 +28,32 @@ from pipeline.publishing.site.hit_rates import Rates
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 960, 64, 12, 10, 24
 _TALL, _LOW = 300, 190
 _MANY = 60  # bars that lie so close that they must be thin
-_TICKS = 6  # dates beneath a picture, at the most
+_TICKS = 6  # dates below a chart, at most
 
 
 def ranges_svg(symbol: str, rows: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return the range forecast for each session and the close that came; `rows` are of one symbol, oldest first."""
-    prices = {name: np.array([row[name] for row in rows]) for name in ("q0.05", "q0.1", "q0.9", "q0.95", "close")}
-    low = float(min(prices["q0.05"].min(), prices["close"].min()))
-    high = float(max(prices["q0.95"].max(), prices["close"].max()))
+    """Return the range forecast for each session and the actual close; `rows` are of one symbol, oldest first."""
+    prices = {name: np.array([row[name] for row in rows]) for name in (*RANGE_COLUMNS, "close")}
+    low, high = (float(find([find(values) for values in prices.values()])) for find in (np.min, np.max))
     x_N, down = _across(len(rows)), Scale(high, low, _TOP, _TALL - _BOTTOM)
-    held = sum(bool(row["inside_80"]) for row in rows)
+    inside = sum(bool(row[inside_column(80)]) for row in rows)
     parts = [
         *_grid(low, high, down),
         *_days([row["target_session"] for row in rows], x_N, _TALL),
         *ranges_and_closes(
-            x_N, {name: down(each) for name, each in prices.items()}, np.array([row["inside_90"] for row in rows])
+            x_N, {name: down(each) for name, each in prices.items()}, np.array([row[inside_column(90)] for row in rows])
         ),
     ]
     kind = "wide many" if len(rows) > _MANY else "wide"
-    label = f"{symbol}: {held} of {len(rows)} closes lay inside the 80 % range of the evening before"
+    label = f"{symbol}: {inside} of {len(rows)} closes were inside the 80 % range published the evening before"
     return drawing(kind, _WIDTH, _TALL, label, parts)
 
 
-def saved_svg(sessions: Mapping[date, Rates]) -> Markup | None:
-    """Return the error that a model saved against the baseline, summed up over the sessions; None for a single one."""
+def gain_svg(sessions: Mapping[date, Rates]) -> Markup | None:
+    """Return the cumulative CRPS gain on the baseline over the sessions; None for a single session."""
     if len(sessions) < 2:
         return None
-    sums_N = np.cumsum([each.saved_bp for each in sessions.values()])
+    sums_N = np.cumsum([each.gain_bp for each in sessions.values()])
     low, high = min(0.0, float(sums_N.min())), max(0.0, float(sums_N.max()))
     if high - low < 1e-9:
         high = low + 1.0
@@ -63,9 +64,8 @@ def saved_svg(sessions: Mapping[date, Rates]) -> Markup | None:
         f'<path class="origin" d="M{_LEFT} {float(down(0.0)):.1f}H{_WIDTH - _RIGHT}"/>',
         f'<path class="median" d="{path(points(x_N, down(sums_N)))}"/>',
     ]
-    label = (
-        f"Error saved against the baseline over {len(sums_N)} sessions: {formatting.number(float(sums_N[-1]), 0)} bp"
-    )
+    total = formatting.number(float(sums_N[-1]), 0)
+    label = f"Cumulative CRPS gain on the baseline over {len(sums_N)} sessions: {total} bp"
     return drawing("wide", _WIDTH, _LOW, label, parts)
 
 

@@ -1,4 +1,4 @@
-"""The forecasts as Parquet, CSV and JSON: bytes that depend on the content and on nothing else."""
+"""The forecasts as Parquet, CSV and JSON: bytes that depend only on the content."""
 
 import io
 import json
@@ -9,7 +9,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.forecast_schema import ESTIMATED, LAST_SESSION, LEVELS, QUANTILES, RECORD
+from pipeline.forecast_schema import (
+    ESTIMATED,
+    LAST_SESSION,
+    LEVELS,
+    QUANTILES,
+    RANGES,
+    RECORD,
+    inside_column,
+    level_key,
+    quantile_column,
+)
 from pipeline.publishing.edition import Edition
 
 SCHEMA = pa.schema(
@@ -35,10 +45,10 @@ RECORD_SCHEMA = pa.schema(
         ("model_version", pa.string()),
         ("in_time", pa.bool_()),
         *((name, pa.float64()) for name in (*QUANTILES, "close", "crps_bp", "baseline_crps_bp")),
-        *((name, pa.bool_()) for name in ("inside_50", "inside_80", "inside_90")),
+        *((inside_column(share), pa.bool_()) for share in RANGES),
     ]
 )
-# Closes of each symbol beside its forecast, for who draws it.
+# Closes of each symbol before its forecast, for charts.
 _CLOSES = 60
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -50,13 +60,13 @@ def as_parquet(edition: Edition) -> bytes:
 
 
 def record_as_parquet(edition: Edition) -> bytes:
-    """Return as Parquet how forecasts of the next session did lately, with their ranges and what came."""
+    """Return as Parquet the recent forecasts of the next session with their ranges, closes and scores."""
     found = pd.DataFrame(columns=list(RECORD)) if edition.recent is None else edition.recent[list(RECORD)]
     table = found.sort_values(["symbol", "as_of"], ignore_index=True)
     for name in ("as_of", "target_session"):
         table[name] = pd.to_datetime(table[name]).dt.date
-    held = ["in_time", "inside_50", "inside_80", "inside_90"]
-    return _parquet(table.astype(dict.fromkeys(held, bool)), RECORD_SCHEMA)
+    flags = ["in_time", *map(inside_column, RANGES)]
+    return _parquet(table.astype(dict.fromkeys(flags, bool)), RECORD_SCHEMA)
 
 
 def _parquet(frame: pd.DataFrame, schema: pa.Schema) -> bytes:
@@ -116,7 +126,7 @@ def _step(row: dict[Any, Any]) -> dict[str, Any]:
         "step": int(row["step"]),
         "target_session": row["target_session"].isoformat(),
         ESTIMATED: bool(row[ESTIMATED]),
-        "quantiles": {f"{level:g}": float(row[name]) for level, name in zip(LEVELS, QUANTILES, strict=True)},
+        "quantiles": {level_key(level): float(row[quantile_column(level)]) for level in LEVELS},
     }
 
 

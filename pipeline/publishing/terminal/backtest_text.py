@@ -1,4 +1,4 @@
-"""A backtest in the terminal: every model beside the best baseline, and what came of the folds."""
+"""A backtest in the terminal: every model against the best baseline, and notes on the folds."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,7 +28,7 @@ def show(result: Mapping[str, Any]) -> RenderableType:
         ),
         *(Text(note, style="yellow") for note in _notes(result)),
         Text(
-            "Lower CRPS and higher skill are better; ranges of 50, 80 and 90 % should hold as many closes. No advice.",
+            "Lower CRPS and higher skill are better; 90 % ranges should contain 90 % of closes. Not investment advice.",
             style="dim",
         ),
         Text(f"Forecasts: {result['file']}", style="dim", overflow="fold"),
@@ -37,20 +37,20 @@ def show(result: Mapping[str, Any]) -> RenderableType:
 
 
 def headline(result: Mapping[str, Any]) -> str:
-    """Return in one sentence whether it would have worked."""
+    """Return the result in one sentence."""
     scores, name, best = scores_of(result["scores"]), result["network"], result["best_baseline"]
     models = scores.models
     count = len(result["folds"])
     folds = f"{count} fold{'s' * (count != 1)}"
     if not models:
-        return f"{folds}, {result['windows']['forecast']} forecasts; none of their targets has come, so none is scored"
+        return f"{folds}, {result['windows']['forecast']} forecasts; no target has matured, so none is scored"
     if name not in models or best is None:
         return f"{folds}: no network could be trained, the baselines are scored alone"
     skill = formatting.skill(models[name].crps_bp, models[best].crps_bp, places=2)
     crps = formatting.number(models[name].crps_bp, 2)
     return (
         f"{formatting.model_name(name)}: CRPS {crps} bp, skill {skill} against "
-        f"the best baseline in hindsight ({formatting.named(best)}), {folds}, {scores.sessions} sessions"
+        f"the best baseline in hindsight ({formatting.in_prose(best)}), {folds}, {scores.sessions} sessions"
         f"{_chance(result)}"
     )
 
@@ -74,14 +74,14 @@ def _table(result: Mapping[str, Any]) -> Table:
     models, best = scores_of(result["scores"]).models, result["best_baseline"]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     table.add_column("Model", style="bold", no_wrap=True)
-    for title in ("CRPS, bp", "skill" if best else "", "in 50 %", "in 80 %", "in 90 %"):
+    for title in ("CRPS, bp", "skill" if best else "", *(f"coverage, {share} %" for share in RANGES)):
         table.add_column(title, justify="right", no_wrap=True)
     for name in sorted(models, key=lambda name: models[name].crps_bp):
         scores = models[name]
         skill = formatting.skill(scores.crps_bp, models[best].crps_bp) if best else ""
-        held = [formatting.share(scores.coverage.get(share)) for share in RANGES]
+        coverage = [formatting.share(scores.coverage.get(share)) for share in RANGES]
         table.add_row(
-            formatting.model_name(name), formatting.number(scores.crps_bp, 2), skill, *held,
+            formatting.model_name(name), formatting.number(scores.crps_bp, 2), skill, *coverage,
             style="cyan" if name == result["network"] else None,
         )  # fmt: skip
     return table
@@ -90,7 +90,7 @@ def _table(result: Mapping[str, Any]) -> Table:
 def _notes(result: Mapping[str, Any]) -> Iterator[str]:
     windows = result["windows"]
     if left := windows["forecast"] - windows["scored"]:
-        yield f"{left} of {windows['forecast']} origins are not scored: a target has not come, or a model keeps quiet"
+        yield f"{left} of {windows['forecast']} origins are not scored: a target has not matured, or a model abstains"
     for name, alarms in scores_of(result["scores"]).suspects.items():
         yield f"{formatting.model_name(name)} is too good to be true: {' and '.join(alarms)}; look for a leak"
     for fold in result["folds"]:

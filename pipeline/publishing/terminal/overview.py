@@ -41,7 +41,7 @@ def moved(forecast: dict[str, Any]) -> float | None:
 
 
 def heading(published: Published) -> Iterator[RenderableType]:
-    """Yield which day it is, which model is published, and why."""
+    """Yield the session, the published model, and the reason."""
     forecasts, manifest = published.forecasts, published.manifest
     as_of = date.fromisoformat(forecasts["as_of"])
     yield Text(f"Closing Bell · {forecasts['exchange']} · after the close of {formatting.day(as_of)}", style="bold")
@@ -53,7 +53,7 @@ def heading(published: Published) -> Iterator[RenderableType]:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """A published folder as a heading, the model and its reason, the 80 % ranges, and where the report lies."""
+    """A published folder: heading, model and reason, 80 % ranges, path of the report."""
 
     published: Published
     sort: str = "symbol"
@@ -73,7 +73,7 @@ class Overview:
             yield Text(f"{each['symbol']}: no forecast, {each['reason']}", style="yellow")
         if len(withheld) > _MOST_WITHHELD:
             yield Text(f"and {len(withheld) - _MOST_WITHHELD} more without a forecast: see --json", style="yellow")
-        yield Text("A range of 80 % is one that eight closes in ten should fall into. No advice.", style="dim")
+        yield Text("Eight closes in ten should fall inside an 80 % range. Not investment advice.", style="dim")
         yield Text(f"Report: {folder / 'report.html'}", style="dim", overflow="fold")
 
 
@@ -84,7 +84,7 @@ def _table(rows: Sequence[dict[str, Any]], model: str, width: int) -> Table:
     """
     mixed = len({_days(each) for each in rows}) > 1
     wide = width >= _WIDE + (_WIDE_DAYS if mixed else 0)
-    beside: str | None = "  " if wide else "\n" if len(rows) <= _FEW else None
+    separator: str | None = "  " if wide else "\n" if len(rows) <= _FEW else None
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     table.add_column("Symbol", style="bold", no_wrap=True)
     table.add_column("Closes", no_wrap=True)
@@ -96,7 +96,7 @@ def _table(rows: Sequence[dict[str, Any]], model: str, width: int) -> Table:
     for each in rows:
         close = Text(text_chart.sparkline(each.get("recent_closes", ()), 20 if wide else 12), style="yellow")
         mark = _STANDS_IN if each["model"] != model else ""
-        table.add_row(Text(f"{each['symbol']}{mark}"), close, *_cells(each, beside, mixed=mixed))
+        table.add_row(Text(f"{each['symbol']}{mark}"), close, *_cells(each, separator, mixed=mixed))
     return table
 
 
@@ -115,34 +115,34 @@ def _estimates(rows: Sequence[dict[str, Any]]) -> Iterator[Text]:
     names = [each["symbol"] for each in rows if any(step.get("target_session_estimated") for step in each["steps"])]
     if names:
         some = ", ".join(names[:_MOST_WITHHELD]) + (", …" if len(names) > _MOST_WITHHELD else "")
-        text = f"{formatting.ESTIMATED} estimated dates, outside the recorded calendar of the market: {some}"
-        yield Text(f"{text}; `doctor` says more", style="yellow")
+        text = f"{formatting.ESTIMATED} estimated dates, outside the recorded trading calendar: {some}"
+        yield Text(f"{text}; `doctor` has details", style="yellow")
 
 
 def _stand_ins(rows: Sequence[dict[str, Any]], model: str) -> Iterator[Text]:
     others = {(each["model"], each["model_version"]): None for each in rows if each["model"] != model}
     if others:
         names = " or ".join(formatting.model_name(*other) for other in others)
-        yield Text(f"{_STANDS_IN} another model stands in: {names}; `show SYMBOL` says why", style="yellow")
+        yield Text(f"{_STANDS_IN} forecast by another model: {names}; `show SYMBOL` gives the reason", style="yellow")
 
 
 def _places(steps: list[Any]) -> list[int]:
     return [0, -1][: len(steps)]
 
 
-def _cells(forecast: dict[str, Any], beside: str | None, *, mixed: bool) -> list[Text]:
+def _cells(forecast: dict[str, Any], separator: str | None, *, mixed: bool) -> list[Text]:
     close, steps = forecast["last_close"], forecast["steps"]
     quantiles = [steps[place]["quantiles"] for place in _places(steps)]
     ranges = [(each[_LOW], each[_HIGH]) for each in quantiles]
     decimals = formatting.decimals(*ranges[0])
     cells = [Text(formatting.price(close, decimals))]
     if mixed and (session := forecast.get("last_session")):
-        cells[0].append(f"{beside or chr(10)}{formatting.short_day(date.fromisoformat(session))}", "dim")
+        cells[0].append(f"{separator or chr(10)}{formatting.short_day(date.fromisoformat(session))}", "dim")
     for place, (low, high) in zip(_places(steps), ranges, strict=True):
         price = formatting.price_range(low, high, decimals)
         parts = [target_of(steps[place])] if mixed else []
-        parts += [] if beside is None else [f"{formatting.change(low, high, close):>18}"]
-        more = f"{beside or chr(10)}{(beside or '').join(parts)}" if parts else ""
+        parts += [] if separator is None else [f"{formatting.change(low, high, close):>18}"]
+        more = f"{separator or chr(10)}{(separator or '').join(parts)}" if parts else ""
         cells.append(Text.assemble((price, "cyan"), (more, "dim")))
     return cells
 

@@ -11,16 +11,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.forecast_schema import BASELINES
+from pipeline.forecast_schema import BASELINES, RANGES, range_columns
 from pipeline.publishing import formatting
 from pipeline.publishing.terminal import text_chart
 from pipeline.publishing.terminal.overview import moved, target_of
 
-LATELY = 20
+RECENT = 20
 _ROWS = 14
 _WIDEST, _NARROWEST = 110, 30
 _CROWDED = 90  # columns below which a long price loses its decimals
-_INSIDE = (50, 80, 90)
 _REPLAYED = "°"
 
 
@@ -53,10 +52,10 @@ class Detail:
         yield Padding(_sessions(one, places), (1, 0, 0, 0))
         if any(step.get("target_session_estimated") for step in one["steps"]):
             yield Text(
-                f"{formatting.ESTIMATED} estimated: outside the recorded calendar of its market, holidays not known",
+                f"{formatting.ESTIMATED} estimated: outside the recorded trading calendar, holidays unknown",
                 style="yellow",
             )
-        yield from self._lately(places)
+        yield from self._track_record(places)
 
     @property
     def _last_session(self) -> date:
@@ -95,35 +94,35 @@ class Detail:
         for coverage, (_low, _high, sign, style) in reversed(text_chart.BANDS.items()):
             text.append(f"  {sign * 2}", style).append(f" {coverage} %")
         if past:
-            text.append(f"\n{'':{margin}}Behind the closes: what was forecast the session before.", "dim")
+            text.append(f"\n{'':{margin}}Behind the closes: the ranges forecast the session before.", "dim")
         return text
 
-    def _lately(self, places: int) -> Iterator[RenderableType]:
-        rows = sorted(self.record, key=lambda row: str(row["target_session"]))[-LATELY:]
+    def _track_record(self, places: int) -> Iterator[RenderableType]:
+        rows = sorted(self.record, key=lambda row: str(row["target_session"]))[-RECENT:]
         if not rows:
-            yield Text("No forecast of its next session has come due yet.", style="dim")
+            yield Text("No forecast of its next session has matured yet.", style="dim")
             return
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
         table.add_column("Next session", no_wrap=True)
-        table.add_column("range, 80 %", justify="right", no_wrap=True)
-        table.add_column("came", justify="right", no_wrap=True)
-        for coverage in _INSIDE:
+        table.add_column("80 % range", justify="right", no_wrap=True)
+        table.add_column("close", justify="right", no_wrap=True)
+        for coverage in RANGES:
             table.add_column(f"{coverage} %", justify="center", no_wrap=True)
-        table.add_column("by", no_wrap=True)
+        table.add_column("model", no_wrap=True)
         for row in rows:
             name = formatting.model_name(row["model"], row["model_version"])
             table.add_row(
                 formatting.short_day(row["target_session"]),
-                formatting.price_range(row["q0.1"], row["q0.9"], places),
+                _range(row, places),
                 formatting.price(row["close"], places),
-                *(_held(row[f"inside_{coverage}"]) for coverage in _INSIDE),
+                *(_mark(row[f"inside_{coverage}"]) for coverage in RANGES),
                 Text(name if row["in_time"] else f"{name} {_REPLAYED}", style="dim"),
             )
         yield Padding(table, (1, 0))
         yield Text(_shares(rows))
         if replayed := sum(not row["in_time"] for row in rows):
             yield Text(
-                f"{_REPLAYED} {replayed} replayed: made when the session had closed already. No live record.",
+                f"{_REPLAYED} {replayed} replayed: made after the session had closed, not part of the live record.",
                 style="dim",
             )
 
@@ -133,7 +132,7 @@ def _sessions(forecast: Mapping[str, Any], places: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("Session", no_wrap=True)
     for level in forecast["steps"][0]["quantiles"]:
-        title = "median" if level == "0.5" else f"{float(level) * 100:g} %"
+        title = "Median" if level == "0.5" else f"{float(level) * 100:g} %"
         table.add_column(title, justify="right", no_wrap=True, style="bold" if level == "0.5" else None)
     for step in forecast["steps"]:
         cells = []
@@ -144,11 +143,16 @@ def _sessions(forecast: Mapping[str, Any], places: int) -> Table:
     return table
 
 
-def _held(inside: bool) -> Text:
+def _range(row: Mapping[str, Any], places: int) -> str:
+    low, high = range_columns(80)
+    return formatting.price_range(row[low], row[high], places)
+
+
+def _mark(inside: bool) -> Text:
     return Text("✓", style="green") if inside else Text("✗", style="red")
 
 
 def _shares(rows: Sequence[Mapping[str, Any]]) -> str:
-    held = [f"{sum(row[f'inside_{each}'] for row in rows) / len(rows):.0%} in the {each} % range" for each in _INSIDE]
+    held = [f"{sum(row[f'inside_{each}'] for row in rows) / len(rows):.0%} in the {each} % range" for each in RANGES]
     count = f"the last {len(rows)} closes" if len(rows) > 1 else "the last close"
     return f"Of {count}: {', '.join(held)}.".replace("%", " %").replace("  %", " %")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config import Settings
+from pipeline.forecast_schema import price_columns
 from pipeline.modeling.data.features import Features, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
 from pipeline.prices.sources.sample import SampleSource
@@ -47,6 +48,22 @@ def test_a_range_is_a_log_ratio_in_units_of_the_volatility_before(
     assert usable.sum() > 1000
     np.testing.assert_allclose(found[usable], np.clip(ratio, -8, 8)[usable], rtol=1e-5)
     assert not found[~usable].any()
+
+
+@pytest.mark.parametrize("column", ["open", "high", "low", "volume"])
+def test_an_input_reads_the_price_columns_that_the_schema_says(
+    bars: pd.DataFrame, features: Features, column: str
+) -> None:
+    factor = np.random.default_rng(1).uniform(0.5, 2.0, len(bars))
+    changed = make_features(panel_from_bars(bars.assign(**{column: bars[column] * factor})))
+    for name in INPUTS:
+        reads = changed.of((name,)).tobytes() != features.of((name,)).tobytes()
+        assert reads == (column in price_columns((name,))), f"{name}, {column}"
+
+
+def test_every_network_reads_closes_and_one_with_all_inputs_reads_every_column() -> None:
+    assert price_columns(()) == ("close",)
+    assert price_columns() == ("open", "high", "low", "close", "volume")
 
 
 def test_columns_have_the_requested_order(features: Features) -> None:

@@ -26,7 +26,7 @@ def test_calibration_draws_the_published_model_and_the_best_baseline(make_editio
     assert svg is not None
     assert "no quantile of the published model is off by more than 2.0 points" in svg
     tree = ElementTree.fromstring(svg)
-    assert {path.get("class") for path in tree.iter("path")} == {"grid", "origin", "median", "beside"}
+    assert {path.get("class") for path in tree.iter("path")} == {"grid", "origin", "median", "reference"}
     points = [circle for circle in tree.iter("circle") if circle.get("class") == "at median"]
     assert len(points) == len(LEVELS)
     middle = points[LEVELS.index(0.5)]

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.prices.audit_types import Audit, Problem
 from pipeline.publishing.edition import Edition
-from pipeline.publishing.report.symbol_table import rows, skill_by_symbol, yesterday
+from pipeline.publishing.report.symbol_table import forecast_of_last_close, rows, skill_by_symbol
 from pipeline.storage.documents import to_document
 
 
@@ -64,7 +64,7 @@ def test_yesterday_is_told_by_the_symbols_own_last_session(
     make_edition: Callable[..., Edition], make_recent: Callable[..., pd.DataFrame]
 ) -> None:
     edition = make_edition(recent=pd.concat([make_recent(), make_recent("^GSPC").iloc[:-2]]))
-    assert set(yesterday(edition)) == {"AAPL"}
+    assert set(forecast_of_last_close(edition)) == {"AAPL"}
 
 
 def test_skill_is_against_the_best_baseline_on_the_same_symbol(
@@ -109,10 +109,11 @@ def test_bars_held_back_and_ranges_that_hold_too_little_are_warnings(
 ) -> None:
     problem = Problem(symbol="AAPL", session=date(2013, 2, 27), verdict="quarantine", rule="spike", detail="x")
     audit = Audit(problems=(problem, replace(problem, verdict="reject"), replace(problem, verdict="warn")))
-    lately = pd.DataFrame({"coverage_90": [0.5, 0.9]}, index=["AAPL", "^GSPC"])
-    found = table(audit=audit, live_by_symbol={"live": lately}, out_of_bounds=("AAPL",))
-    assert found["AAPL"]["warnings"] == ["2 bars held back", "90 % range held 50.0\N{NO-BREAK SPACE}% lately"]
+    recent = pd.DataFrame({"coverage_90": [0.5, 0.9]}, index=["AAPL", "^GSPC"])
+    found = table(audit=audit, live_by_symbol={"live": recent}, out_of_bounds=("AAPL",))
+    coverage = "90 % range: coverage 50.0\N{NO-BREAK SPACE}% recently"
+    assert found["AAPL"]["warnings"] == ["2 bars quarantined or rejected", coverage]
     assert found["^GSPC"]["warnings"] == []
-    assert table(live_by_symbol={"live": lately})["AAPL"]["warnings"] == [], (
+    assert table(live_by_symbol={"live": recent})["AAPL"]["warnings"] == [], (
         "it is for the judge to say what is too little"
     )

@@ -116,18 +116,18 @@ def test_the_record_tells_live_forecasts_from_replays(
     replayed = make_recent("IBM", days=5).assign(in_time=False, crps_bp=60.0)
     put(recent=pd.concat([make_recent("AAPL", days=10), replayed]))
     page = pages.record_page(root, BASE)
-    live, _, replays = page.partition("no live record")
-    assert "10 of the next session have matured, for 10 sessions" in live
-    assert "5 of the next session have matured, for 5 sessions" in replays
+    live, _, replays = page.partition("not part of the live record")
+    assert "10 forecasts of the next session have matured, for 10 sessions" in live
+    assert "5 forecasts of the next session have matured, for 5 sessions" in replays
     assert formatting.percent(1 - 40 / 50) in live
     assert formatting.percent(1 - 60 / 50) in replays
-    assert "Error saved against the baseline over 10 sessions: 100 bp" in live
-    assert "Error saved against the baseline over 5 sessions: −50 bp" in replays
+    assert "Cumulative CRPS gain on the baseline over 10 sessions: 100 bp" in live
+    assert "Cumulative CRPS gain on the baseline over 5 sessions: −50 bp" in replays
 
 
 def test_a_record_that_is_empty_says_so(put: Callable[..., None], root: Folder) -> None:
     put()
-    assert "None has matured yet" in pages.record_page(root, BASE)
+    assert "No forecast has matured yet" in pages.record_page(root, BASE)
 
 
 def test_records_of_several_editions_are_put_together_and_nothing_counts_twice(
@@ -149,9 +149,9 @@ def test_a_symbol_has_its_range_and_what_came_of_those_before(
 ) -> None:
     put(recent=pd.concat([make_recent("AAPL", days=25), make_recent("^GSPC", days=3, close=1500.0)]))
     page = pages.symbol_page(root, BASE, "AAPL")
-    assert "25 of the next session have matured" in page
+    assert "25 forecasts of the next session have matured" in page
     assert "The last 20 of 25" in page
-    assert "AAPL: 20 of 25 closes lay inside the 80 % range" in page
+    assert "AAPL: 20 of 25 closes were inside the 80 % range" in page
     assert "1,5" not in page, "another symbol's prices"
     assert "Last 20" not in pages.symbol_page(root, BASE, "^GSPC")
 
@@ -185,14 +185,14 @@ def test_every_page_may_run_its_own_script_alone(put: Callable[..., None], root:
 
 
 def test_what_a_single_session_saved_is_no_curve() -> None:
-    one = hit_rates.Rates(forecasts=1, crps_bp=1.0, baseline_crps_bp=2.0, held={50: 1.0, 80: 1.0, 90: 1.0})
-    assert site_charts.saved_svg({AS_OF: one}) is None
-    assert site_charts.saved_svg({AS_OF: one, AS_OF + timedelta(days=1): one}) is not None
+    one = hit_rates.Rates(forecasts=1, crps_bp=1.0, baseline_crps_bp=2.0, coverage={50: 1.0, 80: 1.0, 90: 1.0})
+    assert site_charts.gain_svg({AS_OF: one}) is None
+    assert site_charts.gain_svg({AS_OF: one, AS_OF + timedelta(days=1): one}) is not None
 
 
 def test_a_model_like_its_baseline_saves_nothing_and_is_drawn() -> None:
-    same = hit_rates.Rates(forecasts=1, crps_bp=2.0, baseline_crps_bp=2.0, held={50: 1.0, 80: 1.0, 90: 1.0})
-    drawn = site_charts.saved_svg({AS_OF: same, AS_OF + timedelta(days=1): same})
+    same = hit_rates.Rates(forecasts=1, crps_bp=2.0, baseline_crps_bp=2.0, coverage={50: 1.0, 80: 1.0, 90: 1.0})
+    drawn = site_charts.gain_svg({AS_OF: same, AS_OF + timedelta(days=1): same})
     assert drawn is not None
     assert "nan" not in drawn
 
@@ -206,7 +206,7 @@ def test_a_trial_takes_no_symbol_away_and_empties_no_record(put: Callable[..., N
     track_record_files.write(root, "sample", pd.concat([ahead("AAPL"), ahead("^GSPC")]))
     publisher.publish(edition(forecasts=forecasts(("AAPL",), model="mlp"), trial=("1 of 3 symbols",)), root)
     assert "110.00" in pages.symbol_page(root, BASE, "^GSPC")
-    assert "50 of the next session have matured" in pages.record_page(root, BASE)
+    assert "50 forecasts of the next session have matured" in pages.record_page(root, BASE)
     assert "MLP" not in pages.symbol_page(root, BASE, "AAPL")
     listed = pages.sessions_page(root, BASE)
     assert "Trial: 1 of 3 symbols" in listed
@@ -238,8 +238,8 @@ def test_a_symbol_with_nothing_but_a_record_has_a_page(put: Callable[..., None],
     put()
     track_record_files.write(root, "sample", ahead("GONE"))
     page = pages.symbol_page(root, BASE, "GONE")
-    assert "No recent edition has GONE" in page
-    assert "25 of the next session have matured" in page
+    assert "No recent edition includes GONE" in page
+    assert "25 forecasts of the next session have matured" in page
     assert f'"{BASE}/symbols/GONE"' in pages.symbols_page(root, BASE)
 
 
@@ -254,14 +254,14 @@ def test_before_anything_stands_every_page_shows_the_newest_trial(root: Folder) 
         pages.symbol_page(root, BASE, "IBM"),
     ):
         assert "Trial: 1 of 5 symbols" in page
-    assert "None has matured yet" in pages.record_page(root, BASE)
+    assert "No forecast has matured yet" in pages.record_page(root, BASE)
     assert f'"{BASE}/symbols/MSFT"' in pages.symbols_page(root, BASE)
 
 
 def test_trials_have_a_section_of_their_own_in_the_record(put: Callable[..., None], root: Folder) -> None:
     put()
     track_record_files.write(root, "sample", pd.concat([ahead(), ahead(series="abc", crps_bp=99.0)]))
-    standing, _, trials = pages.record_page(root, BASE).partition("Trials, made with other settings")
+    standing, _, trials = pages.record_page(root, BASE).partition("Trials, with settings or symbols")
     assert formatting.number(99.0) not in standing
     assert formatting.percent(1 - 99 / 50) in trials
     assert "AAPL: 20 of 25 closes" in pages.symbol_page(root, BASE, "AAPL"), "a trial is not drawn"

@@ -79,7 +79,7 @@ def test_symbols_by_another_model_are_marked(shown: Shown, make_forecasts: Calla
     frame.loc[frame["symbol"] == "FB", "model"] = "random_walk"
     text = shown(forecasts=frame)
     assert [row[0] for row in rows(text)] == ["AAPL", "FB*"]
-    assert "* another model stands in: Random walk" in text
+    assert "* forecast by another model: Random walk" in text
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 124])
@@ -156,7 +156,7 @@ def test_without_colours_there_is_no_control_character_and_the_signs_still_tell(
 def test_a_symbol_without_closes_or_a_record_says_so(detail: Detail) -> None:
     bare = {**detail.forecast, "recent_closes": []}
     text = printed(dataclasses.replace(detail, forecast=bare, record=[], stand_in="too short: garch stands in"), 80)
-    assert "No forecast of its next session has come due yet." in text
+    assert "No forecast of its next session has matured yet." in text
     assert "! too short: garch stands in" in text
     assert "It won." not in text
 
