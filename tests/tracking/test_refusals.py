@@ -87,7 +87,7 @@ def and_row(**values: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
     return lambda table: pd.concat([table, table.tail(1).assign(**values)], ignore_index=True)
 
 
-# One symbol's table, and what is said of it. Beside a good symbol the same is said of it alone.
+# One symbol's table, and the reason given. Next to a good symbol the same reason is given for it alone.
 UNUSABLE: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "date in words": (cell("date", "soon"), "'soon' is not a date: write it as 2013-03-01"),
     "date of another order": (cell("date", "28/02/2013"), "'28/02/2013' is not a date"),
