@@ -1,4 +1,4 @@
-"""What the commands print about the quality of prices: the verdicts of `audit`, and the notes after a run."""
+"""Tables of data quality: the verdicts of `audit`, and the notes after a run."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.jobs.results import SnapshotResult
 
 _COLUMNS = ("symbol", "session", "verdict", "rule", "detail")
-_ALIKE = 4  # this many findings that differ only in their session are one row
+_ALIKE = 4  # at least so many findings that differ only in their session become one row
 _MOST_LINES = 10
 
 
@@ -37,7 +37,7 @@ def audit_table(result: SourceAudit) -> RenderableType:
 
 
 def with_quality(answer: RenderableType, snapshot: "SnapshotResult") -> RenderableType:
-    """Return the answer of a run followed by what its prices were held back or noted for."""
+    """Return the output of a run followed by the notes and reasons of its data quality."""
     return Group(answer, *_blocks(snapshot.notes, snapshot.reasons))
 
 
@@ -57,7 +57,7 @@ def _some(lines: Sequence[str]) -> list[str]:
 
 
 def _collapsed(rows: Sequence[Finding]) -> list[dict[str, str]]:
-    """Return the findings as text, those that differ only in their session in one row."""
+    """Return the findings as text; many that differ only in their session become one row."""
     names = ("symbol", "verdict", "rule", "detail")
 
     def key(row: Finding) -> tuple[str, ...]:
@@ -76,5 +76,5 @@ def _counts(counts: Mapping[str, int]) -> list[str]:
 
 
 def _count(name: str, value: int) -> str:
-    """`1 gap`, `2 gaps`; what is not counted in the plural, such as the verdicts, stays as it is."""
+    """Return `1 gap`, `2 gaps`; names without a plural, such as the verdicts, do not change."""
     return f"{value:,} {name.replace('rows', 'row').removesuffix('s') if value == 1 else name}"

@@ -1,4 +1,4 @@
-"""Looking at prices without running anything: the verdicts for a source, what was held back, and a person's say."""
+"""Data quality on request: the verdicts for a source, the quarantined bars, and decisions about them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) ->
 
 
 def held_back(overrides: Mapping[str, Any]) -> list[HeldBar]:
-    """Return what the store holds back of the source: id, symbol, session, verdict, rule, detail, status, note, bar."""
+    """Return the source's bars that are held back."""
     settings = Settings.load(**overrides)
     held = quarantine.held_back(open_database(settings.database), settings.source, settings.symbols, date.max)
     return quarantine.held_bars(held)
@@ -60,9 +60,9 @@ def held_back(overrides: Mapping[str, Any]) -> list[HeldBar]:
 def decide(
     overrides: Mapping[str, Any], ids: Sequence[int], decision: Decision, *, now: datetime, note: str
 ) -> list[HeldBar]:
-    """Record what a person says of held bars and return them; a released one is believed from now on.
+    """Record a decision about held bars and return them; released bars are accepted from now on.
 
-    Raises BadSetting for a number that the source has nothing under.
+    Raises BadSetting for an id that the source does not have.
     """
     settings = Settings.load(**overrides)
     engine = open_database(settings.database)
@@ -70,12 +70,12 @@ def decide(
     held = quarantine.held_back(engine, settings.source, (), date.max)
     mine = held[held["id"].isin(ids)]
     if decision == "released":
-        _believe(PriceStore(engine, settings.source), mine, now)
+        _accept(PriceStore(engine, settings.source), mine, now)
     return quarantine.held_bars(mine)
 
 
-def _believe(store: PriceStore, held: pd.DataFrame, now: datetime) -> None:
-    """Store released bars. A symbol with nothing stored gets its released bars with its next ingestion."""
+def _accept(store: PriceStore, held: pd.DataFrame, now: datetime) -> None:
+    """Store released bars. A symbol without stored bars gets them with its next ingestion."""
     known = store.current(tuple(held["symbol"].unique()))
     mine = held[held["symbol"].isin(known)]
     if mine.empty:
