@@ -1,6 +1,6 @@
 """The tables at a path: files are decompressed, archives and folders opened, other content is refused.
 
-What a file is, is told by its first bytes, not by its name.
+The type of a file follows from its first bytes, not from its name.
 """
 
 import bz2

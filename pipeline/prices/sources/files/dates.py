@@ -62,7 +62,7 @@ def _by_format(texts: Sequence[str], options: FileOptions) -> dict[Format, list[
 
 
 def _is_reading(form: Format, found: Sequence[Moment | None], options: FileOptions) -> bool:
-    """Whether a format reads anything, and, where it is a rare one that nobody asked for, dates that are dense."""
+    """Whether a format parses anything; a rare one that was not requested must also give dense dates."""
     days = sorted({one[0].toordinal() for one in found if one is not None})
     if not form.daily or options.dates:
         return bool(days)
@@ -91,9 +91,11 @@ def _chosen(
     if len(plain) == 1:
         return plain[0]
     at, readings = _ambiguous(whole, moments)
-    said = " or ".join(f"{moment.date()} ({form.order or form.name})" for form, moment in readings)
+    readings_text = " or ".join(f"{moment.date()} ({form.order or form.name})" for form, moment in readings)
     settings = " or ".join(dict.fromkeys(form.order or form.name for form, _ in readings))
-    raise BadFile(f"{name}: column date: {texts[at]!r} is {said}, and no row tells which; set {SETTING} to {settings}")
+    raise BadFile(
+        f"{name}: column date: {texts[at]!r} is {readings_text}, and no row tells which; set {SETTING} to {settings}"
+    )
 
 
 def _ambiguous(

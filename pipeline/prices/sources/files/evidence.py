@@ -19,14 +19,14 @@ _MANY = 20
 class Evidence:
     """Cells by the sign that they show."""
 
-    told: dict[str, int] = field(default_factory=lambda: {".": 0, ",": 0})
+    shown: dict[str, int] = field(default_factory=lambda: {".": 0, ",": 0})
     ungrouped: bool = False  # thousands that nothing separates
     doubtful: str = ""  # a cell that can be either
 
     @property
     def sign(self) -> str | None:
         """The decimal separator; None if no cell shows it, empty if they contradict each other."""
-        points, commas = self.told["."], self.told[","]
+        points, commas = self.shown["."], self.shown[","]
         if not points + commas:
             return None
         if min(points, commas) * _MANY > max(points, commas):
@@ -35,8 +35,8 @@ class Evidence:
 
     def add(self, other: "Evidence") -> None:
         """Add the evidence of another column, except its ambiguous cell."""
-        for sign, count in other.told.items():
-            self.told[sign] += count
+        for sign, count in other.shown.items():
+            self.shown[sign] += count
         self.ungrouped = self.ungrouped or other.ungrouped
 
     def see(self, text: str, rows: int) -> None:
@@ -53,7 +53,7 @@ class Evidence:
         if not sign and spaced:
             sign = "." if "." in number else ","
         if sign:
-            self.told[sign] += rows
+            self.shown[sign] += rows
         elif digits.count(".") + digits.count(",") == 1:
             self.doubtful = self.doubtful or text
 
@@ -62,13 +62,13 @@ def of_plain(text: pa.ChunkedArray) -> Evidence:
     """Return the evidence of the plain numbers of a column; the first chunk with any suffices."""
     evidence = Evidence()
     for chunk in text.chunks:
-        if not evidence.told["."]:
-            evidence.told["."] = int(pc.sum(pc.match_substring_regex(chunk, _TELLS_POINT)).as_py() or 0)
+        if not evidence.shown["."]:
+            evidence.shown["."] = int(pc.sum(pc.match_substring_regex(chunk, _TELLS_POINT)).as_py() or 0)
         if not evidence.ungrouped:
             evidence.ungrouped = bool(pc.any(pc.match_substring_regex(chunk, _TELLS_UNGROUPED)).as_py())
         if not evidence.doubtful:
             found = chunk.filter(pc.match_substring_regex(chunk, _DOUBTFUL))
             evidence.doubtful = found[0].as_py() if len(found) else ""
-        if evidence.told["."] and evidence.ungrouped:
+        if evidence.shown["."] and evidence.ungrouped:
             break
     return evidence

@@ -33,7 +33,7 @@ class RawTable:
     lines: Lines = Lines()
     delimiter: str = ""  # empty: no text
     quoted: bool = False  # whether cells are in quotation marks
-    vendor: str = ""  # told by the shape of the header, not by its names
+    vendor: str = ""  # from the shape of the header, not from its names
     constants: dict[str, str] = field(default_factory=dict)  # of a partition's path
     faults: tuple[str, ...] = ()  # lines that have another number of cells, quoted
     rows: NDArray[np.int64] | None = None  # of the table that this one is a part of

@@ -111,7 +111,7 @@ def _part(raw: RawTable, options: FileOptions) -> _Part:
 
 
 def _asked(symbols: Symbols, options: FileOptions) -> NDArray[np.bool_]:
-    """Return the mask of rows of the requested symbols; None if all are requested."""
+    """Return the mask of the rows of `options.symbols`; no row if it is empty, which requests all symbols."""
     wanted = np.array([name in options.symbols for name in symbols.names] or [False])
     return np.asarray(wanted[symbols.code_N])
 
@@ -216,11 +216,11 @@ def _rows(
 
 def _faults_of(raw: RawTable, columns: Columns, numbers: Numbers) -> dict[int, str]:
     """Return what is wrong with the numbers of a row, by its number."""
-    said: dict[int, list[str]] = {}
+    faults_of: dict[int, list[str]] = {}
     for name, faults in numbers.unreadable.items():
         for row, text in faults.items():
-            said.setdefault(row, []).append(f"{columns.titles[name]} {text}")
-    return {row: f"{raw.where(row)}: {', '.join(words)}" for row, words in said.items()}
+            faults_of.setdefault(row, []).append(f"{columns.titles[name]} {text}")
+    return {row: f"{raw.where(row)}: {', '.join(words)}" for row, words in faults_of.items()}
 
 
 def _odd_years(code_N: Codes, stamps: NDArray[np.datetime64], usable: NDArray[np.bool_]) -> dict[int, str]:
