@@ -1,7 +1,7 @@
-"""Closing Bell: every trading day a judged, traceable range for tomorrow's prices.
+"""Closing Bell: daily, evaluated and traceable forecast ranges of stock prices.
 
-The package knows nothing of Airflow: `jobs` holds one function per task, and both the DAGs and the
-command line call those.
+The package does not depend on Airflow: `jobs` has one function per task, and both the DAGs and the command line call
+them.
 """
 
 __version__ = "0.1.0"

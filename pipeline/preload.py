@@ -1,9 +1,9 @@
-"""Import everything that the pipeline may import, in a process whose children do the work.
+"""Import everything that the pipeline may import, in a process that forks workers.
 
-A step imports what it needs when it needs it, so that a command of the terminal begins at once. Where every step is a
-process of its own, as with Airflow, that costs each of them up to four seconds again; children that are forked from a
-process that has it all inherit it, and share its memory. `python -m pipeline.preload MODULE WORDS…` makes such a
-process of any program: it imports, then goes on as `python -m MODULE WORDS…`.
+Steps import their dependencies when they run, so that commands start quickly. Where every step is a separate process,
+as with Airflow, the imports cost each step up to four seconds; workers forked from a process that has already imported
+everything inherit the modules and share their memory. `python -m pipeline.preload MODULE ARGS…` does that for any
+program: it imports everything, then runs `python -m MODULE ARGS…`.
 """
 
 import ast
@@ -33,7 +33,7 @@ def preload() -> list[str]:
 
 
 def _named(module: str) -> list[str]:
-    """Return the modules that a module's import statements name, those inside functions too."""
+    """Return the modules that a module imports, including imports within functions."""
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         return []
@@ -49,6 +49,6 @@ def _named(module: str) -> list[str]:
 
 if __name__ == "__main__":
     preload()
-    gc.freeze()  # nothing imported is garbage: a child that looked would make a copy of all of it
+    gc.freeze()  # modules are never garbage, and a collection in a worker would copy their memory pages
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -50,11 +50,12 @@ class RunNotes:
 
 def _of_result(dag_id: str, result: dict[str, Any]) -> tuple[str, str, str]:
     if dag_id == "daily_forecast":
-        return _PUBLISHED, _summary(result), _links(result)
+        return _PUBLISHED, summary_of(result), _links(result)
     return _DONE, f"{result['rows']:,} rows in {result['file']}.", _mlflow(result)
 
 
-def _summary(published: dict[str, Any]) -> str:
+def summary_of(published: dict[str, Any]) -> str:
+    """Return headline, verdict and warnings of a published run."""
     warnings = "".join(f" Warning: {text}." for text in published.get("warnings", ()))
     return f"{published['headline']}. {published['verdict']}.{warnings}"
 

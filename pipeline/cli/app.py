@@ -1,7 +1,6 @@
-"""The same jobs from a terminal: `closing-bell run | ingest | audit | … | doctor`, also as `python -m pipeline`.
+"""The command line: `closing-bell run | ingest | audit | … | doctor`, also as `python -m pipeline`.
 
-Each command takes the settings as options, prints a few lines for people or `--json` for programs, and ends with
-status 0 only if it did what it was asked.
+Each command takes settings as options, prints text or, with `--json`, JSON, and exits with status 0 only on success.
 """
 
 import io
@@ -25,7 +24,7 @@ from pipeline.errors import PipelineError
 from pipeline.storage.atomic_files import private
 
 app = typer.Typer(
-    help="Daily forecasts that are judged before they are published.",
+    help="Daily price forecasts that are evaluated before they are published.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -51,11 +50,11 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; whatever keeps it from its answer becomes one line and a status.
+    """Run the command line; every error becomes one line and an exit status.
 
-    1: the pipeline reports why; 2: the command line is wrong; 130: interrupted. It ends silently when its reader does.
+    1: an error of the pipeline; 2: an invalid command line; 130: interrupted. A closed output is no error.
     """
-    # What Matplotlib and MLflow would say about themselves is not an answer to the command.
+    # MLflow's telemetry notice does not belong in the output of a command.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli import options as option
-from pipeline.cli.output import now, tell
+from pipeline.cli.output import now, print_result
 from pipeline.cli.progress import Folds, working
 from pipeline.errors import BadSession
 
 First = Annotated[str, typer.Option("--from", help="first day to forecast from, YYYY-MM-DD")]
-Last = Annotated[str, typer.Option("--to", help="last day to forecast from; nothing after it is read")]
+Last = Annotated[str, typer.Option("--to", help="last day to forecast from; no later price is read")]
 Out = Annotated[Path | None, typer.Option(help="write every forecast of every model to this .parquet or .csv")]
 
 
@@ -55,4 +55,4 @@ def backtest(
             asked=steps.symbols,
             progress=folds.training(planned.run.settings.training_steps),
         )
-    tell(as_json, result, backtest_text.show(to_document(result)))
+    print_result(as_json, result, backtest_text.show(to_document(result)))

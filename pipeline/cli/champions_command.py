@@ -1,4 +1,4 @@
-"""`python -m pipeline champions`: the models that were promoted, and taking a promotion back."""
+"""The commands `champions` and `champions withdraw`."""
 
 from typing import Annotated, Any
 
@@ -7,14 +7,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.cli.options import AsJson
-from pipeline.cli.output import OUT, print_json, tell
+from pipeline.cli.output import OUT, print_json, print_result
 
-champions_app = typer.Typer(help="List the models that were promoted; withdraw one.")
+champions_app = typer.Typer(help="List the promoted models; withdraw a promotion.")
 
 
 @champions_app.callback(invoke_without_command=True)
 def champions(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the models that were promoted, the one that serves first; withdraw one."""
+    """List the promoted models, the current champion first; withdraw a promotion."""
     from pipeline.jobs.champions import listed
 
     if context.invoked_subcommand is not None:
@@ -39,16 +39,16 @@ def withdraw(
     version: Annotated[str, typer.Argument(help="number of the model version, as `champions` lists it")],
     as_json: AsJson = False,
 ) -> None:
-    """Take a promotion back: the champion before it serves again, from the next run on."""
+    """Withdraw a promotion: from the next run on, the champion before it is used again."""
     from pipeline.jobs import champions as promoted
 
     result = promoted.withdraw(version)
-    tell(as_json, result, f"version {version} is withdrawn; {_now_serves(result['champion'])}")
+    print_result(as_json, result, f"version {version} is withdrawn; {_now_serves(result['champion'])}")
 
 
 def _now_serves(champion: dict[str, Any] | None) -> str:
     if champion is None:
-        return "no champion is left, so the best baseline serves until a network is promoted"
+        return "no champion is left, so the best baseline is published until a network is promoted"
     return (
         f"version {champion['version']} ({champion['network']}, since {champion['champion_since']}) is champion again"
     )

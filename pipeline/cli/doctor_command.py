@@ -8,7 +8,7 @@ from pipeline.cli.output import OUT, now, print_json
 
 
 def doctor(as_json: option.AsJson = False) -> None:
-    """Check the set-up and say what to mend; status 1 if something must be."""
+    """Check the installation and list what to fix; exit status 1 if anything is wrong."""
     from pipeline.jobs import health_checks
 
     findings = health_checks.examine(now=now())

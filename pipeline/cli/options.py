@@ -1,4 +1,4 @@
-"""The options that commands share, and what they mean as settings."""
+"""Options that several commands share, and the settings that they change."""
 
 import functools
 import inspect
@@ -13,14 +13,14 @@ from pipeline.errors import BadSession
 
 
 def published_symbols(incomplete: str) -> list[str]:
-    """Return what completes a symbol: those of the newest published session."""
+    """Return completions of a symbol: the symbols of the newest published session."""
     *before, begun = incomplete.upper().split(",")
     names = (each["symbol"] for part in ("forecasts", "withheld") for each in _newest().get(part, ()))
     return [",".join([*before, name]) for name in names if name.startswith(begun)]
 
 
 def published_sessions(incomplete: str) -> list[str]:
-    """Return what completes a session: those that are published, the newest first."""
+    """Return completions of a session: the published sessions, newest first."""
     from pipeline.config import Settings
     from pipeline.errors import PipelineError
     from pipeline.publishing import reader
@@ -39,7 +39,7 @@ def _newest() -> dict[str, Any]:
 
     try:
         return reader.read_published(reader.newest(Settings.load().published)).forecasts
-    except (PipelineError, OSError):  # then there is nothing to complete with, and a prompt is no place to say why
+    except (PipelineError, OSError):  # no completions, and a shell prompt is no place for an error
         return {}
 
 
@@ -69,7 +69,8 @@ Symbols = Annotated[
 AsOf = Annotated[
     str | None,
     typer.Option(
-        help="session to forecast from, YYYY-MM-DD; default: the last complete one", autocompletion=published_sessions
+        help="session to forecast from, YYYY-MM-DD; default: the last complete",
+        autocompletion=published_sessions,
     ),
 ]
 Network = Annotated[
@@ -89,7 +90,7 @@ Latest = Annotated[
     bool,
     typer.Option("--latest", help="publish the run as the session's standing edition although its settings differ"),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="show no progress")]
 
 
@@ -148,7 +149,7 @@ def _overrides(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def date_of(text: str | None, option: str = "--as-of") -> date | None:
-    """Return the date that an option names; None where it was left out. Raises BadSession for another text."""
+    """Return the date of an option; None if it is missing. Raises BadSession for other text."""
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the commands share beside their options: the moment, how an answer is printed, and how a failure is."""
+"""Output of the commands: the current time, how a result is printed, and how an error is."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-_PLAIN_WIDTH = 100  # of an answer that goes into a file or another program
+_PLAIN_WIDTH = 100  # of output that goes to a file or another program
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -23,11 +23,11 @@ OUT, ERR = _console(), _console(stderr=True)
 
 
 def now() -> datetime:
-    """Return the moment at which a command was given."""
+    """Return the time at which the command was given."""
     return datetime.now(UTC)
 
 
-def tell(as_json: bool, result: Any, answer: str | RenderableType) -> None:
+def print_result(as_json: bool, result: Any, answer: str | RenderableType) -> None:
     """Print the result as JSON for programs, or the answer for people."""
     if as_json:
         print_json(result)
@@ -38,7 +38,7 @@ def tell(as_json: bool, result: Any, answer: str | RenderableType) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON to standard output, and nothing else."""
+    """Print JSON, and nothing else, to standard output."""
     try:
         sys.stdout.write(json.dumps(_finite(value), indent=1, default=str, allow_nan=False) + "\n")
         sys.stdout.flush()
@@ -47,14 +47,14 @@ def print_json(value: Any) -> None:
 
 
 def fail(error: BaseException | str, status: int) -> int:
-    """Print in one line why a command did not do what it was asked, and return its status."""
+    """Print an error in one line, and return the exit status."""
     words = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     ERR.print(" ".join(words.split()), style="red", markup=False, soft_wrap=True)
     return status
 
 
 def _finite(value: Any) -> Any:
-    """Return a value, dataclasses as their documents, with null for the numbers that JSON does not have."""
+    """Return a value with dataclasses as their documents and null for numbers that JSON does not have."""
     if is_dataclass(value) and not isinstance(value, type):
         from pipeline.storage.documents import to_document
 

@@ -1,7 +1,7 @@
-"""How far a command is, on standard error: its steps with a tick and their seconds, the one under way with a bar.
+"""Progress of a command on standard error: completed steps with their seconds, the current step with a bar.
 
-On a terminal alone, and gone when the command is done. What takes a while says how long it still takes: the ingestion
-by symbols, a training by steps, a backtest by folds and the steps within.
+Shown on a terminal only, and removed when the command is done. Long steps show the remaining time: the ingestion by
+symbols, a training by steps, a backtest by folds.
 """
 
 import sys
@@ -15,13 +15,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
-_LEAST_SECONDS = 0.05  # of a step that is worth a line of its own once it is done
+_LEAST_SECONDS = 0.05  # of a completed step that keeps its line
 
 _BAR_WIDTH = 28
 
 
 class Steps:
-    """The steps of one command; `begin` ends the one before."""
+    """The steps of a command; `begin` ends the previous step."""
 
     def __init__(self, bar: Progress, clock: Callable[[], float] = time.monotonic) -> None:
         self._bar, self._clock = bar, clock
@@ -30,13 +30,13 @@ class Steps:
         self._done = 0
 
     def begin(self, name: str, total: float | None = None) -> None:
-        """Show that a step begins, of so many parts where that is known."""
+        """Show a new step, with its number of parts if known."""
         self.end()
         self._since, self._done = self._clock(), 0
         self._task = self._bar.add_task(name, total=total, note="", left=None, seconds=None)
 
     def end(self, *, keep: bool = True) -> None:
-        """Put a tick and the seconds to the step under way, or take its line away."""
+        """Mark the current step as done, or remove its line."""
         if self._task is None:
             return
         seconds = self._clock() - self._since
@@ -46,26 +46,26 @@ class Steps:
         self._task = None
 
     def symbols(self, done: int, total: int, symbol: str) -> None:
-        """Say how far the ingestion is: symbols done, how many there are, and which is asked for."""
+        """Show the progress of the ingestion: symbols done, their total number, the one being requested."""
         if self._task is None:
             return
-        if done > self._done + 1:  # symbols that need not be asked for say nothing of how long the others take
+        if done > self._done + 1:  # skipped symbols do not count for the remaining time
             self._bar.reset(self._task, total=total, completed=done)
         self._bar.update(self._task, total=total, completed=done, note=f"{done}/{total} {symbol}".rstrip())
         self._done = done
 
     def training(self, steps: int) -> Callable[[int, float], None]:
-        """Return what is told the steps of a training of so many."""
+        """Return the progress callback of a training of so many steps."""
 
-        def told(step: int, _loss: float) -> None:
+        def report(step: int, _loss: float) -> None:
             if self._task is not None:
                 self._bar.update(self._task, total=steps, completed=step, note=f"{step}/{steps}")
 
-        return told
+        return report
 
 
 class Folds:
-    """The folds of a backtest, one line for all of them above the training of the one under way."""
+    """The folds of a backtest: one line for all folds above the training of the current one."""
 
     def __init__(self, steps: Steps, bar: Progress, count: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._steps, self._bar, self._count, self._clock = steps, bar, count, clock
@@ -74,7 +74,7 @@ class Folds:
         self._began, self._since, self._done, self._trains = 0.0, 0.0, 0, False
 
     def begin(self) -> None:
-        """Show that the next fold begins."""
+        """Show the next fold."""
         if self._task is None:
             self._steps.end()
             self._began = self._clock()
@@ -83,11 +83,11 @@ class Folds:
             self._close()
         self._steps.end(keep=False)
         self._since, self._trains = self._clock(), False
-        self._tell(0.0)
+        self._show(0.0)
         self._steps.begin(f"fold {self._done + 1}")
 
     def end(self) -> None:
-        """Put a tick to the folds, if any began."""
+        """Mark the folds as done, if any began."""
         if self._task is not None:
             self._close()
             self._steps.end(keep=False)
@@ -96,22 +96,22 @@ class Folds:
             self._task = None
 
     def training(self, steps: int) -> Callable[[int, float], None]:
-        """Return what is told the steps of each training of so many."""
-        tell = self._steps.training(steps)
+        """Return the progress callback of each training of so many steps."""
+        show = self._steps.training(steps)
 
-        def told(step: int, loss: float) -> None:
+        def report(step: int, loss: float) -> None:
             self._trains = True
-            tell(step, loss)
-            self._tell(step / steps)
+            show(step, loss)
+            self._show(step / steps)
 
-        return told
+        return report
 
     def _close(self) -> None:
-        if self._trains:  # a fold that was kept from an earlier try says nothing of how long the others take
+        if self._trains:  # reused folds do not count for the remaining time
             self._taken.append(self._clock() - self._since)
         self._done += 1
 
-    def _tell(self, share: float) -> None:
+    def _show(self, share: float) -> None:
         if self._task is None:
             return
         left = time_left(self._taken, self._clock() - self._since, share, self._count - self._done)
@@ -120,9 +120,9 @@ class Folds:
 
 
 def time_left(taken: list[float], spent: float, share: float, folds: int) -> float | None:
-    """Return the seconds that so many folds still take, the one under way included; None while nobody can know.
+    """Return the estimated seconds for the remaining folds, including the current one; None if unknown.
 
-    As long as the folds before on average, or, within the first, as its training up to here says.
+    By the average of the completed folds, or, within the first, by the progress of its training.
     """
     if taken:
         each = sum(taken) / len(taken)
@@ -164,7 +164,7 @@ def working(quiet: bool = False) -> Iterator[tuple[Steps, Progress]]:
 
 
 def _is_done(task: Task) -> bool:
-    """Whether the step has ended: a training whose last step is done has still to be scored."""
+    """Whether the step has ended: after the last training step the model is still to be scored."""
     return task.fields["seconds"] is not None
 
 

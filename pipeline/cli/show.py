@@ -1,4 +1,4 @@
-"""The command `show`: what is published, as a table, or some symbols in detail."""
+"""The command `show`: published forecasts as a table, or some symbols in detail."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -8,7 +8,7 @@ import typer
 from rich.console import Group, RenderableType
 
 from pipeline.cli import options as option
-from pipeline.cli.output import print_json, tell
+from pipeline.cli.output import print_json, print_result
 from pipeline.errors import BadSession, BadSymbol
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Sort(StrEnum):
-    """By what the table of `show` is sorted."""
+    """The sort orders of the table of `show`."""
 
     SYMBOL = "symbol"
     WIDTH = "width"
@@ -29,10 +29,8 @@ Names = Annotated[
     typer.Argument(metavar="[SYMBOL]...", help="symbols to show in detail", autocompletion=option.published_symbols),
 ]
 By = Annotated[Sort, typer.Option(help="symbol, width (of the range, widest first) or change (of the last close)")]
-Edition = Annotated[
-    str | None, typer.Option(help="one of the session's other editions: its number or name; needs --as-of")
-]
-Top = Annotated[int | None, typer.Option(min=1, help="show only so many")]
+Edition = Annotated[str | None, typer.Option(help="another edition of the session, by number or name; needs --as-of")]
+Top = Annotated[int | None, typer.Option(min=1, help="maximum number of symbols")]
 
 
 def show(
@@ -43,9 +41,9 @@ def show(
     top: Top = None,
     as_json: option.AsJson = False,
 ) -> None:
-    """Show the latest published forecasts, or those of a session; with symbols, these in detail.
+    """Show the latest published forecasts, or those of a session; with symbols, show these in detail.
 
-    Without a standing edition it is the newest trial.
+    Without a standing edition the newest trial is shown.
     """
     from pipeline.config import Settings
     from pipeline.publishing import reader
@@ -60,12 +58,12 @@ def show(
     if symbols:
         names = _found(published, symbols)
         record = reader.read_record(folder, names)
-        tell(as_json, _chosen(published, names, record), "" if as_json else _details(published, names, record))
+        print_result(as_json, _chosen(published, names, record), "" if as_json else _details(published, names, record))
     elif as_json:
         rows = overview.order(published.forecasts["forecasts"], sort.value, top)
         print_json({**published.forecasts, "forecasts": rows})
     else:
-        tell(False, None, overview.Overview(published=published, sort=sort.value, top=top))
+        print_result(False, None, overview.Overview(published=published, sort=sort.value, top=top))
 
 
 def overview(folder: "Storage") -> RenderableType:
@@ -80,12 +78,13 @@ def overview(folder: "Storage") -> RenderableType:
     if published.manifest.get("standing", True):
         return table
     return Group(
-        table, Text("`latest` was not moved: --latest moves it; put the settings into .env to make them standing.")
+        table,
+        Text("`latest` was not moved: --latest moves it; settings in .env are standing."),
     )
 
 
 def _found(published: "Published", words: Sequence[str]) -> list[str]:
-    """Return the symbols asked for, in capitals. Raises BadSymbol, with near ones, for one that is not there."""
+    """Return the requested symbols in capitals. Raises BadSymbol with similar ones for an unknown symbol."""
     from difflib import get_close_matches
 
     there = [each["symbol"] for part in ("forecasts", "withheld") for each in published.forecasts[part]]
@@ -93,8 +92,8 @@ def _found(published: "Published", words: Sequence[str]) -> list[str]:
     for name in names:
         if name not in there:
             near = get_close_matches(name, there, n=3, cutoff=0.5)
-            hint = f"near it: {', '.join(near)}" if near else "`python -m pipeline show` lists those that are there"
-            raise BadSymbol(f"nothing of {name} is published for {published.forecasts['as_of']}; {hint}")
+            hint = f"similar: {', '.join(near)}" if near else "`closing-bell show` lists the published symbols"
+            raise BadSymbol(f"{name} is not published for {published.forecasts['as_of']}; {hint}")
     return names
 
 

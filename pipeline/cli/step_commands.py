@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 from pipeline.cli import options as option
-from pipeline.cli.output import now, tell
+from pipeline.cli.output import now, print_result
 from pipeline.cli.progress import Steps, working
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _planned(job: Callable[["Plan", Steps], Answer]) -> Callable[..., None]:
             planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={}, make_latest=latest)
             steps.begin(job.__name__)
             result, answer = job(planned, steps)
-        tell(as_json, result, answer)
+        print_result(as_json, result, answer)
 
     command.__name__, command.__doc__ = job.__name__, inspect.getdoc(job)
     return command
@@ -85,7 +85,7 @@ def ingest(
     bars = f"{result.new} new bars, {result.revised} revised, {result.held_back} held back"
     missing = [f"{row.symbol}: {row.outcome}, {row.detail}" for row in result.problems]
     answer = [f"{bars}; snapshot {frozen.digest[:12]}", *missing, *quality_text(frozen)]
-    tell(as_json, {**to_document(result), "snapshot": frozen}, "\n".join(answer))
+    print_result(as_json, {**to_document(result), "snapshot": frozen}, "\n".join(answer))
 
 
 @_planned

@@ -1,4 +1,4 @@
-"""The models that were promoted, for a person who wants one back: list them, withdraw one."""
+"""The promoted models: list them, withdraw one."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from pipeline.tracking.model_files import problem_with
 
 
 def listed() -> list[dict[str, Any]]:
-    """Return every champion there has been, the last one first: version, network, sessions, source, MLflow run, and in
-    `problem` what is wrong with its files ("" where they are complete).
+    """Return all champions, the latest first: version, network, sessions, source, MLflow run, and in `problem` what is
+    wrong with its files ("" if they are intact).
     """
     settings = Settings.load()
     return [{**_row(one), "problem": problem_with(settings, one)} for one in registry.champions(settings)]
 
 
 def withdraw(version: str) -> dict[str, Any]:
-    """Take a version's promotion back. Return it, and the champion that runs find now (None: a baseline serves).
+    """Withdraw the promotion of a version. Return it and the current champion (None: the best baseline is published).
 
-    Raises BadSetting for a version that is no champion.
+    Raises BadSetting for a version that is not a champion.
     """
     latest = registry.withdraw(Settings.load(), version)
     return {"withdrawn": version, "champion": None if latest is None else _row(latest)}

@@ -1,4 +1,4 @@
-"""What the steps share: the run's snapshot, the features made from it, and how this machine is to train on them."""
+"""Shared by the steps: the run's snapshot, its features, its track record, and the training precision."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pipeline.modeling.training.training_record import Precision
 
 _PRECISIONS = "precision.json"
-Asked = Callable[[int, int, str], None]  # told the symbols done, how many there are, and which is asked for now
-Progress = Callable[[int, float], None]  # told the training step and its loss
+Asked = Callable[[int, int, str], None]  # symbols done, their total number, the one being requested
+Progress = Callable[[int, float], None]  # training step, loss
 
 
 def digest_of(run: Run) -> str:
@@ -32,7 +32,7 @@ def digest_of(run: Run) -> str:
 
 
 def snapshot_of(run: Run) -> Snapshot:
-    """Return the snapshot that the run was frozen on, to be read on this machine. Raises MissingStep if it is gone."""
+    """Return the snapshot that the run was frozen on, as a local file. Raises MissingStep if it no longer exists."""
     known, store = run.load(SNAPSHOT), run.settings.store
     address = str(store / known.name)
     try:
@@ -75,10 +75,10 @@ def panel_of(bars: pd.DataFrame, settings: Settings, last: date) -> "Panel":
 
 
 def training_precision(settings: Settings) -> "Precision":
-    """Return what to train in: what the settings say, and for `auto` what was measured to be faster on this machine.
+    """Return the precision to train in: that of the settings, or for `auto` the one measured as faster on this machine.
 
-    The answer is kept in the store, by the kind of processor: a run repeated on one gives the same bits, in whatever
-    container. Raises BadSetting where the machine cannot do what is set.
+    The measurement is stored by processor model, so that a run repeated on the same model gives the same bits, in any
+    container. Raises BadSetting if the machine does not support the precision.
     """
     from pipeline.modeling.networks.network_shape import Shape
     from pipeline.modeling.training.precision import fastest_precision, has_bf16, processor
@@ -100,7 +100,7 @@ def training_precision(settings: Settings) -> "Precision":
     name = f"{processor()}: {shape}"
     if name not in known:
         precision, ratio = fastest_precision(shape)
-        if ratio is None:  # nothing was measured, so there is nothing that could come out otherwise
+        if ratio is None:  # without a choice there is nothing to store
             return precision
         known[name] = {"precision": precision, "step_bf16_over_fp32": round(ratio, 3)}
         store.write(_PRECISIONS, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())

@@ -1,4 +1,4 @@
-"""The forecast step: what the gate chose and every baseline, for each symbol that can be forecast."""
+"""The forecast step: the chosen model and every baseline, for each symbol that can be forecast."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 
 def forecast(run: Run) -> ForecastResult:
-    """Forecast every symbol with the model that the gate chose, and with each baseline beside it.
+    """Forecast every symbol with the model that the gate chose, and with each baseline for comparison.
 
-    A symbol too short for the network gets the best baseline, labelled so; one that nothing can be said of is withheld
-    with the reason. Raises NothingToForecast where that is all of them.
+    A symbol with too little history for the network gets the best baseline, labelled as such; a symbol that no model
+    can forecast is withheld with the reason. Raises NothingToForecast if all are withheld.
     """
     from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
     from pipeline.publishing.formatting import in_prose
@@ -52,7 +52,7 @@ def forecast(run: Run) -> ForecastResult:
     if not len(origins):
         why = reasons_by_symbol((row.symbol, row.reason) for row in withheld)
         raise NothingToForecast(f"no symbol can be forecast as of {run.as_of}: {why}")
-    beside = {
+    by_baseline = {
         name: _frame(
             run,
             features,
@@ -63,7 +63,7 @@ def forecast(run: Run) -> ForecastResult:
         )
         for name, baseline in BASELINE_MODELS.items()
     }
-    frame, fallbacks = beside[str(decision.best_baseline)], list[SymbolReason]()
+    frame, fallbacks = by_baseline[str(decision.best_baseline)], list[SymbolReason]()
     if not decision.is_baseline:
         chosen, reasons = _by_network(run, features, decision, withheld)
         left = sorted(set(frame["symbol"]) - set(chosen["symbol"]))
@@ -74,7 +74,7 @@ def forecast(run: Run) -> ForecastResult:
         fallbacks = [SymbolReason(symbol=name, reason=f"{reasons.get(name, short)}: {stands_in}") for name in left]
     for artifact, rows in {
         FORECASTS: frame,
-        **{baseline_forecasts(name): rows for name, rows in beside.items()},
+        **{baseline_forecasts(name): rows for name, rows in by_baseline.items()},
     }.items():
         with run.making(artifact) as path:
             rows.to_parquet(path, index=False)
@@ -85,7 +85,7 @@ def forecast(run: Run) -> ForecastResult:
 def _by_network(
     run: Run, features: "Features", decision: Decision, withheld: Sequence[SymbolReason]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the forecasts of the network that won, and the reasons where it should keep quiet about a symbol."""
+    """Return the forecasts of the chosen network, and why it abstains from a symbol."""
     from pipeline.evaluation.abstention import abstentions
     from pipeline.modeling.data.windows import usable_origins
     from pipeline.modeling.forecaster import Forecaster
@@ -97,17 +97,17 @@ def _by_network(
             forecaster = Forecaster.load(folder)
     settings = run.settings
     record = standing_record(run)
-    quiet = abstentions(features, forecaster.card.symbols, record)
+    abstaining = abstentions(features, forecaster.card.symbols, record)
     origins = usable_origins(features, forecaster.card.context_length).at(features.panel.last)
-    origins = _without(features, origins, [*(row.symbol for row in withheld), *quiet])
+    origins = _without(features, origins, [*(row.symbol for row in withheld), *abstaining])
     quantiles_NHQ = forecaster.quantiles(features, origins)[:, : settings.horizon]
-    return _frame(run, features, origins, quantiles_NHQ, decision.model, str(decision.model_version)), quiet
+    return _frame(run, features, origins, quantiles_NHQ, decision.model, str(decision.model_version)), abstaining
 
 
 def _champion(run: Run, version: str) -> "Forecaster":
-    """Return the champion as the gate has left it with the run, fetched from MLflow again if that copy is damaged.
+    """Return the champion that the gate has stored with the run, downloaded again if that copy is damaged.
 
-    Raises MissingStep where MLflow has lost it too: the gate then finds the champion before it.
+    Raises MissingStep if it is damaged in MLflow too: the gate then chooses the champion before it.
     """
     from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking import registry
@@ -165,7 +165,7 @@ def _frame(
 
 
 def _withheld(features: "Features", run: Run) -> list[SymbolReason]:
-    """The symbols without a forecast, each with the reason: its present is doubtful, or nothing can be said of it."""
+    """Return the symbols without a forecast and why: their latest prices are in doubt, or their history too short."""
     from pipeline.modeling.baselines import why_not
 
     doubtful = {one.symbol: one.reason for one in run.load(AUDIT).doubtful}

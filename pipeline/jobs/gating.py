@@ -1,4 +1,4 @@
-"""The step of the gate: challenger, champion and baselines on the same held-out sessions, and who is published."""
+"""The gate step: compare challenger, champion and baselines on the same held-out sessions, and choose one."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def judge(run: Run) -> JudgeResult:
-    """Put challenger, champion and baselines through the gate on the same held-out sessions; promote if it says so."""
+    """Apply the gate to challenger, champion and baselines on the same held-out sessions; promote if it decides so."""
     from pipeline.evaluation import gate
     from pipeline.evaluation.holdout import Heldout
     from pipeline.tracking import registry, runs
@@ -74,7 +74,7 @@ def judge(run: Run) -> JudgeResult:
         decision = Decision(
             model=best,
             model_version=digest[:12],
-            reason=f"{why}There are no held-out sessions to judge on yet, so the baseline is published unjudged.",
+            reason=f"{why}There are no held-out sessions yet, so the baseline is published without an evaluation.",
             challenger_outcome="unjudged",
             champion_outcome="none",
         )
@@ -111,16 +111,16 @@ def _reference(champion: "Registered | None") -> Champion | None:
 
 
 def _with_trial(run: Run, reason: str, *, promoted: bool) -> str:
-    """Return the reason, and for a trial whose network passed that the champion stays."""
+    """Return the reason; for a trial whose network passed, add that the champion stays."""
     if not promoted or run.standing:
         return reason
     return f"{reason} This run is a trial: its network is published in this edition and does not become champion."
 
 
 def _none_before(run: Run) -> str:
-    """Return in words that the run's source has no champion from before its session.
+    """Return why the run's source has no champion from before its session.
 
-    What was promoted since says nothing of it: a run that is repeated gives the same reason.
+    Later promotions do not change it: a repeated run gives the same reason.
     """
     from pipeline.tracking import registry
 
@@ -131,16 +131,16 @@ def _none_before(run: Run) -> str:
 
 
 def _expired(run: Run, champion: "Registered") -> str | None:
-    """Return in words why a champion is too old to be published."""
+    """Return why a champion is too old to be published, or None."""
     age = len(run.settings.clock.sessions.between(champion.as_of, run.as_of)) - 1
     limit = run.settings.champion_expires_after
     return f"it is {age} sessions old and has expired after {limit}" if age > limit else None
 
 
 def _with_champion(run: Run, heldout: "Heldout") -> tuple["Heldout", "Registered | None", str | None, list[str]]:
-    """Return the windows with the champion's quantiles, the champion, why there is none, and who was passed over.
+    """Return the windows with the champion's quantiles, the champion, why there is none, and which were skipped.
 
-    The champion is the last one whose files are what was registered: earlier ones stand in for one without them.
+    The champion is the latest one whose files are intact.
     """
     champion, forecaster, skipped = usable_champion(run, lambda: run.making(CHAMPION_MODEL))
     if champion is None or forecaster is None:
@@ -150,7 +150,7 @@ def _with_champion(run: Run, heldout: "Heldout") -> tuple["Heldout", "Registered
 
 
 def _with_quantiles(run: Run, heldout: "Heldout", forecaster: "Forecaster") -> tuple["Heldout", str | None]:
-    """Return the windows with the champion's quantiles, or as they were and the reason why it cannot be compared."""
+    """Return the windows with the champion's quantiles, or unchanged with the reason why it cannot be compared."""
     card = forecaster.card
     if card.horizon < run.settings.horizon or card.levels != LEVELS:
         return (
@@ -158,11 +158,11 @@ def _with_quantiles(run: Run, heldout: "Heldout", forecaster: "Forecaster") -> t
             f"the champion forecasts {card.horizon} sessions and cannot be compared over {run.settings.horizon}",
         )
     if gone := sorted(set(card.features) - set(INPUTS)):
-        return heldout, f"the champion reads {', '.join(gone)}, which is no input any more"
-    # What it trained on, and the targets of those windows, must lie before the sessions it is judged on.
+        return heldout, f"the champion reads {', '.join(gone)}, which is no longer an input"
+    # Its training windows and their targets must be earlier than the sessions that it is evaluated on.
     if card.targets_last:
         seen = date.fromisoformat(card.targets_last) + timedelta(days=1)
-    else:  # a model from before this was written down
+    else:  # a model of an older version
         sessions = run.settings.clock.sessions
         seen = sessions.shift(sessions.at_or_before(date.fromisoformat(card.train_last)), card.horizon + 1)
     fair = heldout.since(pd.Timestamp(seen))

@@ -1,4 +1,4 @@
-"""The checks of `doctor`: each thing that a run needs, and the next step for what is missing or cannot be written."""
+"""The checks of `doctor`: what a run needs, and the next step for what is missing or not writable."""
 
 import os
 import shutil
@@ -24,13 +24,13 @@ _BUSY = ", busy: another process is writing"
 
 
 class _Warning(str):
-    """What was found where nothing is wrong yet, and something will be."""
+    """A finding that is no error yet, and will become one."""
 
 
 def examine(*, now: datetime) -> list[dict[str, Any]]:
-    """Return what was found: `what`, `ok`, and `found`, which says the next step where it is not ok.
+    """Return the findings: `what` was checked, `ok`, and `found`, which names the next step if it is not ok.
 
-    A finding with `warning` is ok for now and will not stay so.
+    A finding with `warning` is ok for now and will become an error.
     """
     checks: dict[str, Callable[[], str]] = {
         "Python": _python,
@@ -44,10 +44,10 @@ def examine(*, now: datetime) -> list[dict[str, Any]]:
         "MLflow": lambda: _mlflow(Settings.load()),
         "pickle": _pickle,
     }
-    return [_look(what, check) for what, check in checks.items()]
+    return [_result(what, check) for what, check in checks.items()]
 
 
-def _look(what: str, check: Callable[[], str]) -> dict[str, Any]:
+def _result(what: str, check: Callable[[], str]) -> dict[str, Any]:
     try:
         found = check()
         warning = {"warning": True} if isinstance(found, _Warning) else {}
@@ -98,7 +98,7 @@ def _source(now: datetime) -> str:
 
 def _calendars(now: datetime) -> str:
     settings, symbols, refused = Settings.load(), tuple[str, ...](), dict[str, str]()
-    with suppress(PipelineError):  # then `source` has said why
+    with suppress(PipelineError):  # the check of the source reports it
         run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
         symbols, refused = run.symbols, dict(run.refused)
     reasons = [f"{symbol}: {reason}" for symbol, reason in refused.items()]
@@ -118,13 +118,13 @@ def _mlflow(settings: Settings) -> str:
 
 
 def _pickle() -> str:
-    # Our own models hold no pickle; the variable also stops others from being loaded beside them.
+    # Models of this project contain no pickle; the variable also prevents loading others.
     allowed = os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "unset")
     return f"models are loaded without it (MLFLOW_ALLOW_PICKLE_DESERIALIZATION {allowed})"
 
 
 def _require_folder(variable: str, folder: Path) -> None:
-    """Raise StoreError where a file cannot be made in the folder, or hardly any room is left."""
+    """Raise StoreError if no file can be created in the folder, or if its disk is almost full."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / _PROBE
@@ -142,9 +142,9 @@ def _require_room(variable: str, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < _NEEDED_BYTES:
         raise StoreError(
-            f"{variable}: the disk of {folder} has {free >> 20} MiB free; make room for at least 1 GiB, or set "
+            f"{variable}: the disk of {folder} has {free >> 20} MiB free; free at least 1 GiB, or set "
             f"{variable} to another disk"
         )
     system = os.statvfs(folder)
-    if system.f_files and not system.f_favail:  # some file systems have no such limit and say 0
+    if system.f_files and not system.f_favail:  # file systems without a limit report 0
         raise StoreError(f"{variable}: the disk of {folder} can hold no more files; remove some")

@@ -1,4 +1,4 @@
-"""The champion that a run can use: the last one promoted whose files are whole, and why later ones were passed over."""
+"""The champion that a run can use: the latest one with intact files, and why later ones were skipped."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Incumbent(NamedTuple):
-    """A champion with its network, or neither; `skipped` says in words which later ones cannot be used, and why."""
+    """A champion with its network, or neither; `skipped` says which later ones cannot be used, and why."""
 
     champion: "Registered | None"
     forecaster: "Forecaster | None"
@@ -22,10 +22,10 @@ class Incumbent(NamedTuple):
 
 
 def usable_champion(run: Run, folder_for: Callable[[], AbstractContextManager[Path]]) -> Incumbent:
-    """Return the last champion before the run's session whose files MLflow has, unchanged.
+    """Return the latest champion before the run's session whose files in MLflow are intact.
 
-    `folder_for` gives the folder that its files go to. Raises TrackingUnavailable where MLflow does not answer: only
-    an answer that the files are missing or damaged makes an earlier champion stand in.
+    `folder_for` gives the folder to download to. Raises TrackingUnavailable if MLflow does not respond: only missing
+    or damaged files make it skip a champion.
     """
     from pipeline.modeling.forecaster import Forecaster
     from pipeline.tracking import registry

@@ -1,7 +1,7 @@
-"""The steps that make a model and measure it: the network, each baseline, and all of them on the same sessions.
+"""The training steps: train the network, forecast with each baseline, score all of them on the same sessions.
 
-The network and the baselines know nothing of each other, so that several workers can make them at once. Each leaves its
-quantiles of the held-out windows; `compare` puts them together.
+The network and the baselines are independent, so that several workers can run them in parallel. Each leaves its
+quantiles of the held-out windows; `compare` joins and scores them.
 """
 
 from collections.abc import Iterator
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _Windows:
-    """What a contender gets: the features, what is trained on, and the held-out windows with what came."""
+    """The input of a model: features, training windows, and the held-out windows with their outcomes."""
 
     features: "Features"
     fold: "Fold"
-    heldout: "Heldout"  # no contender is in it yet
+    heldout: "Heldout"  # without any model's quantiles yet
 
 
 def baseline(run: Run, name: str) -> BaselineResult:
-    """Forecast the held-out sessions with one baseline, and keep what it has to say of itself."""
+    """Forecast the held-out sessions with one baseline, and write its quantiles and notes."""
     return _forecast_by(run, _windows(run), name)
 
 
 def train(run: Run, *, progress: Progress | None = None) -> TrainResult:
-    """Train the network and forecast the held-out sessions with it; MLflow is told nothing of it yet.
+    """Train the network and forecast the held-out sessions with it, without MLflow.
 
-    With too little history, or while the champion is young enough (`retrain_every`), nothing is trained and the reason
-    is kept.
+    With too little history, or while the champion is recent enough (`retrain_every`), nothing is trained and the reason
+    is recorded.
     """
     return _train(run, _windows(run), progress)
 
@@ -51,18 +51,18 @@ def train(run: Run, *, progress: Progress | None = None) -> TrainResult:
 def compare(run: Run) -> CompareResult:
     """Score the network and every baseline on the same held-out sessions.
 
-    Raises MissingStep where one of them is not there yet, CorruptFile where they are not of the same windows.
+    Raises MissingStep if one of them is missing, CorruptFile if they are not of the same windows.
     """
-    network = _kept(run, NETWORK)
+    network = _load_heldout(run, NETWORK)
     heldout = network.without_contenders()
     for name in BASELINES:
-        beside = _kept(run, name)
-        if not beside.same_windows(network):
+        baseline_heldout = _load_heldout(run, name)
+        if not baseline_heldout.same_windows(network):
             raise CorruptFile(
                 f"the baseline {name} of the run {run.key} was made on other windows than its network; "
                 "run `train` again"
             )
-        heldout = heldout.also(name, beside.quantiles[name])
+        heldout = heldout.also(name, baseline_heldout.quantiles[name])
     for name, quantiles_NHQ in network.quantiles.items():
         heldout = heldout.also(name, quantiles_NHQ)
     with run.making(HELDOUT) as path:
@@ -73,7 +73,7 @@ def compare(run: Run) -> CompareResult:
 
 
 def train_all(run: Run, *, progress: Progress | None = None) -> TrainAllResult:
-    """Do all of this in this process, one after the other."""
+    """Run all of these steps in this process, in sequence."""
     windows = _windows(run)
     for name in BASELINES:
         _forecast_by(run, windows, name)
@@ -115,7 +115,7 @@ def _forecast_by(run: Run, windows: _Windows, name: str) -> BaselineResult:
 
     features, test = windows.features, windows.fold.test
     made = BASELINE_MODELS[name](features, test, horizon=run.settings.horizon, levels=LEVELS)
-    _keep(run, name, windows.heldout.also(name, made.quantiles_NHQ))
+    _save_heldout(run, name, windows.heldout.also(name, made.quantiles_NHQ))
     run.save(baseline_notes(name), made.notes)
     notes = {field.name: getattr(made.notes, field.name) for field in fields(made.notes)}
     return BaselineResult(baseline=name, windows=len(windows.heldout.actual_NH), **notes)
@@ -148,17 +148,17 @@ def _train(run: Run, windows: _Windows, progress: Progress | None) -> TrainResul
     else:
         record = TrainingRecord.without_network(settings, not_trained)
     record = replace(record, drift=input_drift(features, fold.train))
-    _keep(run, NETWORK, heldout)
+    _save_heldout(run, NETWORK, heldout)
     run.save(TRAINING, record)
     return TrainResult(trained=record.trained, reason=not_trained, seconds=record.seconds)
 
 
-def _keep(run: Run, name: str, heldout: "Heldout") -> None:
+def _save_heldout(run: Run, name: str, heldout: "Heldout") -> None:
     with run.making(heldout_by(name)) as path:
         heldout.save(path)
 
 
-def _kept(run: Run, name: str) -> "Heldout":
+def _load_heldout(run: Run, name: str) -> "Heldout":
     from pipeline.evaluation.holdout import Heldout
 
     with run.reading(heldout_by(name)) as path:
@@ -172,10 +172,10 @@ def _scratch() -> Iterator[Path]:
 
 
 def _not_due(run: Run) -> str | None:
-    """Return in words why no network is trained in this run: the champion is young enough, and its ranges hold.
+    """Return why no network is trained in this run: the champion is recent enough and its coverage in bounds.
 
-    Where MLflow cannot be asked a network is trained: the gate will know more. So it is where the champion's files are
-    missing or damaged: the one that counts is the last that can be used.
+    A network is trained if MLflow is unreachable, since the gate decides later. Champions with missing or damaged files
+    do not count.
     """
     settings = run.settings
     live = run.load(LIVE).live

@@ -1,4 +1,4 @@
-"""What a request means: which session, symbols and settings. Everything that can be refused is refused here."""
+"""Planning: resolve a request to session, symbols and settings. Every invalid request is refused here."""
 
 import hashlib
 import json
@@ -29,11 +29,10 @@ def plan_run(
     provenance: Mapping[str, str],
     make_latest: bool = False,
 ) -> Run:
-    """Return the run for a request at `now`, or raise a UserError that says what is wrong with it.
+    """Return the run for a request at `now`. Raises a UserError that names the problem.
 
-    `as_of` is the session asked for, `interval_end` the end of a scheduled run's data interval. `make_latest` has a
-    trial published as the standing edition. Raises SessionNotAvailable where a scheduled session lies after the
-    source's end.
+    `as_of` is the requested session, `interval_end` the end of a scheduled run's data interval. `make_latest` publishes
+    a trial as the standing edition. Raises SessionNotAvailable if a scheduled session is after the source's end.
     """
     settings = Settings.load(**overrides)
     source = open_source(settings, today=now.date())
@@ -71,7 +70,7 @@ def _resolve(
         if last is not None and session > last:
             raise SessionNotAvailable(
                 f"nothing to do for {session}: the source `{source.name}` ends on {last}; "
-                "set PIPELINE_SOURCE or renew the file, or trigger a run by hand with as_of"
+                "set PIPELINE_SOURCE or update the file, or trigger a run manually with as_of"
             )
         return _checked(sessions, source, now, session)
     session = sessions.last_complete(now)
@@ -89,7 +88,7 @@ def _checked(sessions: Sessions, source: Source, now: datetime, as_of: date) -> 
 
 
 def _digest(as_of: date, symbols: tuple[str, ...], frozen: Mapping[str, Any]) -> str:
-    """Return a name for what a request was resolved to: a run planned again under other settings is another run."""
+    """Return a digest of the resolved request: a run that is planned again with other settings is another run."""
     resolved = json.dumps([as_of.isoformat(), symbols, frozen], sort_keys=True)
     return hashlib.sha256(resolved.encode()).hexdigest()[:8]
 

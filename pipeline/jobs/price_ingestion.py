@@ -1,4 +1,4 @@
-"""The ingestion step: new and corrected bars of the run's symbols, from the source into the store."""
+"""The ingestion step: new and corrected bars of the run's symbols from the source into the store."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -24,10 +24,10 @@ def ingest(
     last_try: bool = True,
     progress: Asked | None = None,
 ) -> IngestResult:
-    """Take in the bars of some symbols up to the run's session; what is stored already is not stored again.
+    """Ingest the bars of some symbols up to the run's session. Idempotent.
 
-    `whole` asks for all history again. Before the `last_try` whatever is missing is an error, so that it is asked for
-    again later; then it is named, and the run goes on without it.
+    `whole` requests all history again. Before the `last_try` missing prices raise an error, so that they are requested
+    again later; on the last try they are reported and the run proceeds.
     """
     settings = run.settings
     request = Request(
@@ -49,20 +49,20 @@ def ingest(
 def ingest_all(
     planned: Plan, *, known_at: datetime, whole: bool = False, progress: Asked | None = None
 ) -> IngestTotals:
-    """Take in every batch of a planned run, one after the other; what is missing at the end is named.
+    """Ingest every batch of a plan in sequence; missing prices are reported at the end.
 
-    `progress` is told the symbols done, how many there are, and which is being asked for.
+    `progress` gets the symbols done, their total number, and the one being requested.
     """
     total = sum(map(len, planned.batches))
     results: list[IngestResult] = []
     before = 0
     for batch in planned.batches:
-        # What need not be asked for is done before the first that must.
-        def told(done: int, todo: int, symbol: str, through: int = before + len(batch)) -> None:
+        # Symbols that are already complete count as done before the first request.
+        def report(done: int, todo: int, symbol: str, through: int = before + len(batch)) -> None:
             if progress is not None:
                 progress(through - todo + done, total, symbol)
 
-        results.append(ingest(planned.run, batch, known_at=known_at, whole=whole, progress=told))
+        results.append(ingest(planned.run, batch, known_at=known_at, whole=whole, progress=report))
         before += len(batch)
     return _added_up(results)
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 def publish(run: Run, *, now: datetime) -> PublishResult:
-    """Publish: the files in one move, the rows of the record, and the same files in MLflow.
+    """Publish the edition: its files in one step, its forecasts in the forecast log, and the same files in MLflow.
 
-    A forecast whose session has closed by `now` is kept as a replay.
+    A forecast whose session has closed by `now` is logged as a replay.
     """
     from pipeline.evaluation import forecast_log
     from pipeline.publishing import publisher, verdict
@@ -43,12 +43,12 @@ def publish(run: Run, *, now: datetime) -> PublishResult:
     settings = run.settings
     edition = _edition(run)
     published = publisher.publish(edition, settings.published)
-    beside = edition.baselines[str(edition.best_baseline)]
+    baseline = edition.baselines[str(edition.best_baseline)]
 
     @cache
     def complete_at(symbol: str, session: date) -> datetime:
         sessions = settings.clock.sessions_of(symbol)
-        # An estimated target is a holiday of a calendar that was upgraded since.
+        # An estimated target can be a holiday in a newer calendar.
         return sessions.complete_at(sessions.at_or_before(session))
 
     database = open_database(settings.database)
@@ -56,7 +56,7 @@ def publish(run: Run, *, now: datetime) -> PublishResult:
         database,
         settings.source,
         edition.forecasts,
-        beside,
+        baseline,
         run.key,
         now=now,
         complete_at=complete_at,
@@ -84,7 +84,7 @@ def publish(run: Run, *, now: datetime) -> PublishResult:
 
 
 def _write_track_record(run: Run) -> None:
-    """Write the track record of the run's source over all its symbols, editions and trials."""
+    """Write the track record of the run's source: all symbols, editions and trials."""
     from pipeline.evaluation.forecast_log import live_record
     from pipeline.evaluation.track_record import one_ahead
     from pipeline.publishing import track_record_files
@@ -102,14 +102,14 @@ def _frame_of(run: Run, artifact: FileArtifact) -> pd.DataFrame:
 
 
 def _airflow_url(run: Run) -> dict[str, str]:
-    """Where Airflow shows the run, if it was Airflow's and somebody has said where that is."""
+    """The address of the run in Airflow, if it has one and PIPELINE_AIRFLOW_LINK is set."""
     made_by = run.provenance
     url = run.settings.airflow_run(made_by["dag_id"], made_by["run_id"]) if "run_id" in made_by else None
     return {"airflow_url": url} if url else {}
 
 
 def _read_as(run: Run) -> dict[str, str]:
-    """How the source's prices were understood, where the run's ingestion has said so."""
+    """How the source's prices were read, if the run's ingestion has recorded it."""
     try:
         return {"prices_read_as": run.load(SOURCE).read_as}
     except MissingStep:

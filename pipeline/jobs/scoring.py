@@ -1,4 +1,4 @@
-"""The scoring step: forecasts published earlier whose target session has closed."""
+"""The scoring step: published forecasts whose target session has closed."""
 
 from pipeline.database.engine import open_database
 from pipeline.jobs.context import snapshot_of, standing_record
@@ -10,7 +10,7 @@ from pipeline.prices.store.snapshot import read_snapshot
 
 
 def score(run: Run) -> ScoreResult:
-    """Score the forecasts published earlier whose session has come, and read the record up to the run's session."""
+    """Score published forecasts that have matured, and read the track record up to the run's session."""
     from pipeline.evaluation import track_record
     from pipeline.evaluation.forecast_log import score_due
 

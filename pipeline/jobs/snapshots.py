@@ -17,9 +17,9 @@ SNAPSHOTS = "snapshots"  # in the store, for each session a folder
 
 
 def snapshot(run: Run, *, known_at: datetime) -> SnapshotResult:
-    """Audit what is stored for the run's symbols and freeze it as it was known when the session was the last one.
+    """Audit the stored bars of the run's symbols and freeze them as known for the session.
 
-    Raises NothingToForecast where the present of every symbol is doubtful.
+    Raises NothingToForecast if the latest prices of every symbol are in doubt.
     """
     settings = run.settings
     engine = open_database(settings.database)

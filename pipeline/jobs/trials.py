@@ -1,7 +1,7 @@
-"""Trials: runs whose settings or symbols differ from the standing configuration, and how they differ, in words.
+"""Trials: runs whose settings or symbols differ from the standing configuration, and how they differ.
 
-The standing configuration is what the environment and `.env` say without a request's overrides. The editions of a trial
-are published next to the standing ones, `latest` stays where it is, and its forecasts have a track record of their own.
+The standing configuration is that of the environment and `.env`, without the overrides of a request. Editions of a
+trial are published next to the standing ones, `latest` does not move, and its forecasts have a separate track record.
 """
 
 import hashlib
@@ -14,14 +14,14 @@ from pipeline.errors import PipelineError, UserError
 from pipeline.jobs.run import Run
 from pipeline.prices.sources import Source
 
-# Of backtests alone, so it changes no forecast that is published.
+# Used by backtests only: it changes no published forecast.
 _OF_BACKTESTS = frozenset({"refit_every"})
 _COMPARED_APART = frozenset({"source", "files", "symbols"})
 _MOST_NAMED = 5  # symbols
 
 
 def departures(asked: Settings, symbols: tuple[str, ...], source: Source) -> tuple[str, ...]:
-    """Return in words how a request differs from the standing configuration; empty where it does not.
+    """Return how a request differs from the standing configuration, as phrases; empty if it does not.
 
     `symbols` are those of the request, `source` is the one that its settings name.
     """
@@ -30,7 +30,7 @@ def departures(asked: Settings, symbols: tuple[str, ...], source: Source) -> tup
     except UserError as error:
         return (f"the standing configuration cannot be read: {error}",)
     found = [*_of_the_source(asked, standing)]
-    if not found:  # else the symbols are those of another market
+    if not found:  # with another source the symbols differ anyway
         found += _of_the_symbols(symbols, standing, source)
     names = [name for name in type(asked).model_fields if name not in PER_PROCESS | _OF_BACKTESTS | _COMPARED_APART]
     found += [
@@ -42,9 +42,9 @@ def departures(asked: Settings, symbols: tuple[str, ...], source: Source) -> tup
 
 
 def series_of(run: Run) -> str:
-    """Return the track record that a run's forecasts belong to: "" is the standing one, a trial has its own.
+    """Return the track record series of a run's forecasts: "" for the standing configuration, a digest for a trial.
 
-    Two trials share one if all settings that are compared, and the symbols, are the same.
+    Trials with the same compared settings and symbols share a series.
     """
     if run.standing:
         return ""
@@ -63,7 +63,7 @@ def _of_the_source(asked: Settings, standing: Settings) -> list[str]:
 def _of_the_symbols(symbols: tuple[str, ...], standing: Settings, source: Source) -> list[str]:
     try:
         usual = set(standing.symbols or source.symbols())
-    except PipelineError:  # a source such as Yahoo has no list of its own
+    except PipelineError:  # sources such as Yahoo have no list of symbols
         return [f"{_count(len(symbols), 'symbol')} where none is set"]
     mine = set(symbols)
     if mine == usual:

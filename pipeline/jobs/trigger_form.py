@@ -1,7 +1,7 @@
-"""The fields of the trigger forms: what each accepts, and what the user reads when a value is refused.
+"""Validation of the trigger forms: what each field accepts, and the message for a refused value.
 
-The checks are cheap: limits, syntax, the exchange's calendar. They run before a run exists. What needs the source of
-prices, such as whether it has a symbol, `pipeline.jobs.planning` checks in the first task.
+The checks are cheap (limits, syntax, the exchange's calendar) and run before a run exists. Checks that need the source,
+such as whether it has a symbol, are made by `pipeline.jobs.planning` in the first task.
 """
 
 import re
@@ -15,7 +15,7 @@ from pipeline.forecast_schema import NetworkName
 from pipeline.market.sessions import Sessions
 from pipeline.market.symbols import MAX_LENGTH, parse_symbols
 
-# One run for more symbols than this has not been tested, and its request would no longer be a small one.
+# Runs with more symbols have not been tested, and their request would be large.
 MAX_SYMBOLS = 20_000
 _LONGEST_SHOWN = 60
 
@@ -23,23 +23,23 @@ Check = Callable[[Any, datetime], None]
 
 
 def check_form(values: Mapping[str, Any], *, known: Collection[str], now: datetime) -> None:
-    """Check the values of a form whose fields are `known`. Raises a UserError that says in one line what to change."""
+    """Check the values of a form with the fields `known`. Raises a UserError that says in one line what to change."""
     if unknown := sorted(set(values) - set(known)):
         raise BadSetting(f"no such parameter: {_shown(', '.join(unknown))}; there are {', '.join(known)}")
     for name, value in values.items():
         check_field(name, value, now=now)
     if values.get("from") and values.get("to") and values["from"] > values["to"]:
-        raise BadSession(f"from {values['from']} is after to {values['to']}; exchange the two dates")
+        raise BadSession(f"from {values['from']} is after to {values['to']}; swap the two dates")
 
 
 def check_field(name: str, value: Any, *, now: datetime) -> None:
-    """Check one value; an empty one and a field without a check of its own pass. Raises a UserError."""
+    """Check one value; empty values and fields without a check pass. Raises a UserError."""
     if value is not None and name in FIELDS:
         FIELDS[name](value, now)
 
 
 def number(name: str) -> Check:
-    """Return the check of a whole number, within the limits of the setting of that name."""
+    """Return the check of an integer within the limits of the setting of that name."""
     limits = {kind: at for limit in Settings.model_fields[name].metadata for kind, at in _bounds(limit).items()}
     least, most = limits["ge"], limits["le"]
 
@@ -52,7 +52,7 @@ def number(name: str) -> Check:
 
 
 def choice(name: str, allowed: tuple[str, ...]) -> Check:
-    """Return the check of one name out of several."""
+    """Return the check of one of several names."""
 
     def check(value: Any, _now: datetime) -> None:
         if value not in allowed:
@@ -64,16 +64,14 @@ def choice(name: str, allowed: tuple[str, ...]) -> Check:
 def symbols(value: Any, _now: datetime) -> None:
     """Check a list of symbols: its length and the syntax of each."""
     if not isinstance(value, str):
-        raise BadSymbol(f"symbols: {_shown(value)} is not a text; write AAPL, IBM, or leave it empty")
+        raise BadSymbol(f"symbols: {_shown(value)} is not text; write AAPL, IBM, or leave it empty")
     names = re.findall(r"[^,\s]+", value)
     if len(names) > MAX_SYMBOLS:
-        raise BadSymbol(
-            f"symbols: {len(names):,} are more than one run takes, which is {MAX_SYMBOLS:,}; use several runs"
-        )
+        raise BadSymbol(f"symbols: {len(names):,} are too many: one run takes up to {MAX_SYMBOLS:,}; use several runs")
     if too_long := next((name for name in names if len(name) > MAX_LENGTH), None):
         raise BadSymbol(f"symbols: {_shown(too_long)} is not a symbol: it is longer than {MAX_LENGTH} characters")
     if not names:
-        raise BadSymbol("symbols: there is none in the list; write AAPL, IBM, or leave it empty")
+        raise BadSymbol("symbols: the list is empty; write AAPL, IBM, or leave the field empty")
     try:
         parse_symbols(value)
     except BadSymbol as error:
@@ -85,13 +83,13 @@ def day(name: str) -> Check:
 
     def check(value: Any, now: datetime) -> None:
         if _date(name, value) > now.date():
-            raise BadSession(f"{name}: {value} is in the future; choose a day that is over")
+            raise BadSession(f"{name}: {value} is in the future; choose an earlier day")
 
     return check
 
 
 def session(value: Any, now: datetime) -> None:
-    """Check a date that has to be a complete session of the exchange."""
+    """Check that a date is a complete session of the exchange."""
     require_complete(Settings.load().clock.sessions, now, _date("as_of", value))
 
 
@@ -115,7 +113,7 @@ def _date(name: str, value: Any) -> date:
 
 
 def _bounds(limit: Any) -> dict[str, Any]:
-    """Return the bounds that a field's annotation holds, `ge` and `le` by name."""
+    """Return the bounds `ge` and `le` of a field's annotation."""
     return {kind: getattr(limit, kind) for kind in ("ge", "le") if hasattr(limit, kind)}
 
 
@@ -128,7 +126,7 @@ def _flag(name: str) -> Check:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as it was typed, on one line, shortened where it is long."""
+    """Return a value as entered, on one line, shortened if it is long."""
     text = " ".join((value if isinstance(value, str) else str(value)).split())
     text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
     return repr(text) if isinstance(value, str) else text

@@ -1,4 +1,4 @@
-"""The step that takes a training to MLflow, with all that is to be known of its run."""
+"""The upload step: a training, its scores and the provenance of its run in MLflow."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def upload(run: Run, *, try_number: int = 1) -> UploadResult:
-    """Take what training left to MLflow: one run there for this run, and the model as the challenger."""
+    """Upload the training to MLflow: one MLflow run for this run, and the model as the challenger."""
     from pipeline.tracking import experiments, provenance, runs
     from pipeline.tracking.mlflow_run import MlflowRun
     from pipeline.tracking.registration import register
@@ -82,11 +82,11 @@ def _draw(training: "TrainingRecord", scores: Scores, folder: Path) -> dict[str,
 
 
 def _log_record(run: Run, logged: "MlflowRun") -> None:
-    """Record how earlier forecasts did: in short with the run, and session by session in an experiment of its own."""
+    """Log the track record: a summary with the run, and each session in a separate experiment."""
     from pipeline.evaluation import track_record
     from pipeline.tracking.live_metrics import log_record
 
-    if not run.standing:  # numbers and curves of the track record are those of the standing configuration
+    if not run.standing:  # the track record in MLflow is that of the standing configuration
         return
     settings, kinds = run.settings, run.load(LIVE).kinds()
     logged.log_numbers({f"{kind}/{name}": value for kind, one in kinds.items() for name, value in one.numbers.items()})
@@ -97,7 +97,7 @@ def _log_record(run: Run, logged: "MlflowRun") -> None:
 
 
 def _example(bars: pd.DataFrame, context_length: int) -> pd.DataFrame:
-    """Return a short price history as a stranger would post it."""
+    """Return a short price history as clients of the served model post it."""
     symbol = bars["symbol"].value_counts().sort_index(kind="stable").idxmax()
     tail = bars[bars["symbol"] == symbol].tail(2 * context_length)
     table = tail.rename(columns={"session": "date", "dividend": "dividends", "split_ratio": "splits"})

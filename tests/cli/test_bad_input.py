@@ -229,7 +229,7 @@ def test_fewer_sessions_than_the_network_reads_leave_the_baseline_unjudged_and_s
     place.holds(tables(SOUND))
     results = place.daily(network="lstm", context_length=300)
     assert "No network was trained: too little history to train on: 0 windows" in results.judge.reason
-    assert "no held-out sessions to judge on yet" in results.judge.reason
+    assert "There are no held-out sessions yet" in results.judge.reason
     assert are_prices(pd.read_parquet(place.published / "forecasts.parquet"))
     result = place.backtest(network="lstm", context_length=300)
     assert "0 windows" in result["folds"][0]["reason"]

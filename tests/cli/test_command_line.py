@@ -95,8 +95,8 @@ def test_show_is_plain_text_a_hundred_columns_wide_where_there_is_no_terminal(
 def test_a_symbol_that_is_not_there_is_named_with_those_that_are_near(
     here: Callable[..., Done], published: Path
 ) -> None:
-    assert "near it: AAPL" in one_line(here("show", "APPL"), 1)
-    assert "near it: AAPL" in one_line(here("show", "APPL", "--json"), 1)
+    assert "similar: AAPL" in one_line(here("show", "APPL"), 1)
+    assert "similar: AAPL" in one_line(here("show", "APPL", "--json"), 1)
 
 
 def test_show_as_json_has_what_was_asked_for(here: Callable[..., Done], published: Path) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation import track_record
+from pipeline.evaluation.recent_rates import RecentRates
 from pipeline.storage.documents import dump, from_document
 
 RANDOM = np.random.default_rng(4)

@@ -232,7 +232,7 @@ def test_a_champion_may_read_other_inputs_but_none_that_are_gone(
     decision = to_document(jobs.judge(run))
     assert _kept(run)["champion"] is None
     assert "high_above_close, low_below_close" in decision["reason"]
-    assert "which is no input any more" in decision["reason"]
+    assert "which is no longer an input" in decision["reason"]
 
 
 def test_a_network_that_knows_the_future_is_stopped_and_the_run_is_marked(damaged: Callable[..., None]) -> None:

@@ -121,7 +121,7 @@ def test_little_room_is_a_problem_of_each_place(settings: Settings, monkeypatch:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5 << 20))
     found = problems()
     assert set(found) == {"home", "store", "published", "database", "MLflow"}
-    assert all("5 MiB free; make room for at least 1 GiB" in words for words in found.values())
+    assert all("5 MiB free; free at least 1 GiB" in words for words in found.values())
 
 
 def test_a_disk_without_room_for_another_file_is_a_problem(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

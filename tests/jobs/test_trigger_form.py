@@ -43,13 +43,13 @@ def test_what_makes_sense_passes(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("symbols", "", "there is none in the list"),
-        ("symbols", " , ", "there is none in the list"),
-        ("symbols", ["AAPL"], "symbols: ['AAPL'] is not a text; write AAPL, IBM"),
+        ("symbols", "", "the list is empty"),
+        ("symbols", " , ", "the list is empty"),
+        ("symbols", ["AAPL"], "symbols: ['AAPL'] is not text; write AAPL, IBM"),
         ("symbols", "../../etc/passwd", "'../../etc/passwd' is not a symbol"),
         ("symbols", "IBM " + "A" * 900_000, "AAA…' is not a symbol: it is longer than 20 characters"),
         ("symbols", "ＡＡＰＬ", "'ＡＡＰＬ' is not a symbol"),
-        ("symbols", "A " * (MAX_SYMBOLS + 1), "20,001 are more than one run takes, which is 20,000"),
+        ("symbols", "A " * (MAX_SYMBOLS + 1), "20,001 are too many: one run takes up to 20,000"),
         ("as_of", "2026-12-19", "2026-12-19 is not a session of XNYS (weekend or holiday)"),
         ("as_of", "2026-11-26", "2026-11-26 is not a session of XNYS (weekend or holiday)"),
         ("as_of", "2026-12-24", "2026-12-24 is not complete yet; the last complete session is 2026-12-23"),
@@ -90,7 +90,7 @@ def test_what_makes_none_is_refused_in_one_sentence(name: str, value: Any, words
     [
         ({"simbols": 1, "as_off": 2}, "no such parameter: 'as_off, simbols'; there are from, to"),
         ({"x" * 1000: 1}, "x…'"),
-        ({"from": "2012-02-01", "to": "2012-01-31"}, "from 2012-02-01 is after to 2012-01-31; exchange the two dates"),
+        ({"from": "2012-02-01", "to": "2012-01-31"}, "from 2012-02-01 is after to 2012-01-31; swap the two dates"),
     ],
 )
 def test_what_does_not_go_together_is_refused(values: dict[str, Any], words: str) -> None:

@@ -46,7 +46,7 @@ def test_run_ends_with_one_line_where_a_port_is_taken(place: Place) -> None:
         ("AS_OF", "2013-03-04", "as_of 2013-03-04 is after the end of the source `sample`"),
         ("AS_OF", "1999-12-31", "as_of 1999-12-31 is before the history of the source `sample`"),
         ("SYMBOLS", "IBM,NOPE", "has no NOPE"),
-        ("SYMBOLS", "A," * 20_001, "20,001 are more than one run takes"),
+        ("SYMBOLS", "A," * 20_001, "20,001 are too many"),
         ("SOURCE", "bloomberg", "source: 'bloomberg' is not allowed; use one of sample, yahoo, files"),
         ("NETWORK", "transformer", "network: 'transformer' is not allowed; use one of lstm, rnn, mlp"),
         ("FILES", "/nowhere/prices.csv", "FILES=/nowhere/prices.csv: there is no such file"),
