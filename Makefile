@@ -81,11 +81,13 @@ install-dev: $(DEV) ## add the tools of tests and checks to .venv
 docs: $(DEV) ## write the layout of the package into docs/architecture.md
 	@$(BIN)/python -m tools.layout
 
-check: $(DEV) ## ruff, mypy and import-linter
+check: $(DEV) ## ruff, mypy, import-linter, retired words, the layout page
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.wording
+	@$(BIN)/python -m tools.layout --check
 
 test: $(DEV) ## run the fast tests on all cores (4 minutes)
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)

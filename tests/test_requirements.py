@@ -141,7 +141,7 @@ def test_the_build_backend_is_locked_since_installations_are_made_without_isolat
         ("import scipy.stats", ["scipy.stats"]),
         ("from requests import get", ["requests"]),
         ("def late():\n    from markupsafe import Markup", ["markupsafe"]),
-        ("from . import beside", []),
+        ("from . import sibling", []),
         ("import a, b as c", ["a", "b"]),
         ("importlib.import_module('dotenv')", ["dotenv"]),
         ("pytest.importorskip('s3fs')", ["s3fs"]),

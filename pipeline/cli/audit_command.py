@@ -9,8 +9,8 @@ from pipeline.cli.output import now, print_result
 @option.with_settings(*option.PRICES)
 def audit(overrides: dict[str, Any], as_of: option.AsOf = None, as_json: option.AsJson = False) -> None:
     """Check the data quality of a source: a verdict for every bar, without storing anything."""
-    from pipeline.cli.quality_tables import audit_table
+    from pipeline.cli.quality_tables import audit_document, audit_table
     from pipeline.jobs import audit_report
 
     result = audit_report.audit(overrides, now=now(), as_of=option.date_of(as_of))
-    print_result(as_json, result, "" if as_json else audit_table(result))
+    print_result(as_json, audit_document(result), "" if as_json else audit_table(result))

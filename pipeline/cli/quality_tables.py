@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.prices.audit_types import Note, Reason
+from pipeline.prices.audit_types import Finding, Note, Reason, SourceAudit
 from pipeline.prices.quality.digest import note_lines, reason_lines
+from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
     from pipeline.jobs.results import SnapshotResult
@@ -19,16 +20,20 @@ _ALIKE = 4  # at least so many findings that differ only in their session become
 _MOST_LINES = 10
 
 
-def audit_table(result: Mapping[str, Any]) -> RenderableType:
-    """Return the result of `audit_report.audit`: notes about symbols, reasons by number of bars, every finding."""
-    summary = result["summary"]
-    notes = [Note(**note) for note in summary["notes"]]
-    reasons = [Reason(**reason) for reason in summary["reasons"]]
-    told = [Text(summary["read_as"]), Text(" · ".join(_counts(summary)))]
+def audit_document(result: SourceAudit) -> dict[str, Any]:
+    """Return an audit as `--json` prints it: `verdicts` and `summary`."""
+    document = to_document(result)
+    findings, counts = document.pop("findings"), document.pop("counts")
+    return {"verdicts": findings, "summary": {**counts, **document}}
+
+
+def audit_table(result: SourceAudit) -> RenderableType:
+    """Return an audit as text: the notes about symbols, the reasons by number of bars, then every finding."""
+    told = [Text(result.read_as), Text(" · ".join(_counts(result.counts)))]
     table = Table(*_COLUMNS)
-    for row in _collapsed(result["verdicts"]):
+    for row in _collapsed(result.findings):
         table.add_row(*(Text(row[name]) for name in _COLUMNS))
-    return Group(*told, *_blocks(notes, reasons), *([table] if result["verdicts"] else []))
+    return Group(*told, *_blocks(result.notes, result.reasons), *([table] if result.findings else []))
 
 
 def with_quality(answer: RenderableType, snapshot: "SnapshotResult") -> RenderableType:
@@ -51,23 +56,23 @@ def _some(lines: Sequence[str]) -> list[str]:
     return [f"  {line}" for line in [*lines[:_MOST_LINES], *([f"and {left:,} more: see --json"] if left > 0 else [])]]
 
 
-def _collapsed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+def _collapsed(rows: Sequence[Finding]) -> list[dict[str, str]]:
     """Return the findings as text; many that differ only in their session become one row."""
     names = ("symbol", "verdict", "rule", "detail")
 
-    def key(row: Mapping[str, Any]) -> tuple[str, ...]:
-        return tuple(str(row[name]) for name in names)
+    def key(row: Finding) -> tuple[str, ...]:
+        return row.symbol, row.verdict, row.rule, row.detail
 
     told: list[dict[str, str]] = []
     for same, group in groupby(sorted(rows, key=key), key=key):
-        days = sorted(str(row["session"]) for row in group)
+        days = sorted(row.session for row in group)
         spans = [f"{days[0]} to {days[-1]} ({len(days)} bars)"] if len(days) >= _ALIKE else days
         told += [dict(zip(names, same, strict=True)) | {"session": span} for span in spans]
     return sorted(told, key=lambda row: (row["symbol"], row["session"]))
 
 
-def _counts(summary: Mapping[str, Any]) -> list[str]:
-    return [_count(name, value) for name, value in summary.items() if isinstance(value, int)]
+def _counts(counts: Mapping[str, int]) -> list[str]:
+    return [_count(name, value) for name, value in counts.items()]
 
 
 def _count(name: str, value: int) -> str:

@@ -9,7 +9,7 @@ from pipeline.cli import options as option
 from pipeline.cli.output import OUT, now, print_json
 
 if TYPE_CHECKING:
-    from pipeline.prices.store.quarantine import Decision
+    from pipeline.prices.store.quarantine import Decision, HeldBar
 
 
 quarantine_app = typer.Typer(help="List quarantined and rejected bars with the reason; release or confirm them.")
@@ -35,7 +35,7 @@ def quarantine(
         return
     rows = audit_report.held_back(overrides)
     if not everything:
-        rows = [row for row in rows if row["status"] == "open"]
+        rows = [row for row in rows if row.status == "open"]
     _held(rows, as_json)
 
 
@@ -59,12 +59,12 @@ def _decide(ids: list[int], decision: "Decision", note: str, overrides: dict[str
     _held(audit_report.decide(overrides, ids, decision, now=now(), note=note), as_json)
 
 
-def _held(rows: list[dict[str, Any]], as_json: bool) -> None:
+def _held(rows: list["HeldBar"], as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
     names = ("id", "symbol", "session", "verdict", "rule", "detail", "status")
     table = Table(*names, title=f"{len(rows)} bars held back")
     for row in rows:
-        table.add_row(*(str(row[name]) for name in names))
+        table.add_row(*(str(getattr(row, name)) for name in names))
     OUT.print(table)

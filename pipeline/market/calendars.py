@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import BadSetting
 
+# Imported inside functions: numpy, pandas and exchange_calendars take 0.5 s, which reading settings, parsing a DAG and
+# `--help` do not need. The same holds for `sessions`.
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd

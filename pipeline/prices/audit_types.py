@@ -1,5 +1,6 @@
-"""The audit of a snapshot as a value: what was held back, what is missing, and which symbols get no forecast."""
+"""Audits as values: what was held back, what is missing, and which symbols get no forecast."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -77,3 +78,27 @@ class Audit:
     def held_back(self) -> int:
         """The number of bars that were rejected or quarantined."""
         return self.quarantine + self.reject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One finding about a bar of a source, or about a row of a file that belongs to no bar."""
+
+    symbol: str
+    session: str  # ISO date; empty for a row that belongs to no bar
+    verdict: Verdict
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceAudit:
+    """The findings about a source up to a session; bars without one are accepted and only counted."""
+
+    as_of: date
+    source: str
+    read_as: str  # how the source was interpreted, in one line
+    counts: Mapping[str, int]  # bars by verdict, gaps, bars, symbols, rows left out
+    findings: tuple[Finding, ...]
+    notes: tuple[Note, ...]
+    reasons: tuple[Reason, ...]

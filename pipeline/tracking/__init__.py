@@ -1,16 +1,19 @@
-"""What MLflow remembers: runs with their scores and reasons, and the registered models.
+"""Experiment tracking and the model registry in MLflow: runs with scores and decisions, registered models.
 
-    connection.py    how MLflow is reached, and what is said when it is not
-    runs.py          one run for each pipeline run and network: parameters, curves, scores, files, the verdict in words
-    backtests.py     one run for a backtest, and one below it for each fold
-    registry.py      versions of `daily-forecast`, and who was champion as of a session
-    model_package.py the model as MLflow keeps and serves it: code, weights in safetensors, no pickle
-    served_model.py  the script in that package that answers `mlflow models serve`
-    scores.py        scores as metrics and tables
-    dataset.py       the snapshot as MLflow's dataset of a run
-    description.py   a run's page in words
-    provenance.py    which code and which Airflow run made it
+    connection.py     clients, and errors that say what to do; experiments.py: the experiments and their descriptions
+    mlflow_run.py     a run: opened once by its key, closed; run_writer.py: what is written to it
+    runs.py           what a daily run records: training, scores, decision, price audit, published files
+    backtests.py      a run for a backtest, and a nested one for each fold
+    live_metrics.py   the track record
+    registry.py       versions of `daily-forecast`, and the champion as of a session
+    registration.py   a trained model becomes a version; model_files.py: its files, downloaded and checked
+    model_package.py  the model as MLflow stores and serves it: code, weights in safetensors, no pickle
+    served_model.py   the script in that package that `mlflow models serve` runs
+    scores.py         scores as metrics and tables
+    description.py    the descriptions of runs and versions
+    provenance.py     the commit and the Airflow run
+    mlflow_api.py     the names of mlflow, imported when they are first used
 
-The only place that imports mlflow. No scores are computed here and no model is trained. Importing any of these
-modules does not import mlflow (one second); calling a function does.
+Only this package imports mlflow. It computes no scores and trains no model. Importing one of its modules does not
+import mlflow, which takes a second; calling a function does.
 """

@@ -6,7 +6,7 @@ from sqlalchemy.engine import make_url
 
 
 def address(uri: str) -> str:
-    """Return `uri` without the name and password it may carry, fit for a message or a link."""
+    """Return `uri` without credentials, for messages and links."""
     if not is_server(uri):
         return make_url(uri).render_as_string(hide_password=True) if "://" in uri else uri
     parts = urlsplit(uri)

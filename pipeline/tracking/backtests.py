@@ -10,14 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from pipeline.config import Settings
-from pipeline.evaluation.model_scores import scores_of
-from pipeline.modeling.model_card import ModelCard
-from pipeline.modeling.training.training_record import TrainingRecord
+from pipeline.evaluation.backtest_results import BacktestSummary, FoldPlan, FoldRecord
 from pipeline.prices.store.snapshot import Snapshot
-from pipeline.storage.documents import from_document
+from pipeline.storage.documents import to_document
 from pipeline.tracking import runs
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.backtest_description import backtest_name, describe_backtest, describe_fold, fold_name
@@ -34,8 +31,8 @@ LARGEST_FRAME = 50_000_000  # bytes; a larger one stays on disk, its SHA-256 is 
 def log_fold(
     settings: Settings,
     key: str,
-    fold: Mapping[str, Any],
-    made: Mapping[str, Any],
+    fold: FoldPlan,
+    record: FoldRecord,
     *,
     tags: Mapping[str, str],
     parent_tags: Mapping[str, str],
@@ -43,16 +40,16 @@ def log_fold(
 ) -> MlflowRun:
     """Record one fold below the backtest of `key`, and return its MLflow run.
 
-    `fold` is its plan, `made` the content of fold.json; `parent_tags` are those that all folds share.
+    `parent_tags` are those that all folds share.
     """
     parent = _open_parent(settings, key, parent_tags)
-    training, card, scores = _training_of(made), _card_of(made), scores_of(made["scores"])
+    training, card = record.training, record.model
     name = fold_name(fold, settings.network)
-    own = {**tags, PARENT: parent.run_id, KEY: key, "part_sha256": made["sha256"]}
+    own = {**tags, PARENT: parent.run_id, KEY: key, "part_sha256": record.sha256}
     if card is not None:
         own["weights_sha256"] = card.weights_sha256
-    run = MlflowRun.open(settings, experiment=BACKTEST, key=f"{key}__{fold['first']}", name=name, tags=own)
-    runs.log_training(run, training=training, scores=scores, card=card, snapshot=snapshot, figures=())
+    run = MlflowRun.open(settings, experiment=BACKTEST, key=f"{key}__{fold.first}", name=name, tags=own)
+    runs.log_training(run, training=training, scores=record.scores, card=card, snapshot=snapshot, figures=())
     with run.writing("describe the fold") as writer:
         writer.rename(name)  # an older version named it otherwise
         writer.set_tags({NOTE: describe_fold(writer.tags, fold, training)})
@@ -63,7 +60,7 @@ def log_fold(
 def log_summary(
     settings: Settings,
     key: str,
-    result: Mapping[str, Any],
+    summary: BacktestSummary,
     *,
     tags: Mapping[str, str],
     figures: Sequence[Path],
@@ -71,28 +68,29 @@ def log_summary(
 ) -> MlflowRun:
     """Record the whole backtest of `key` (scores, curves, tables, figures, forecasts), and return its MLflow run.
 
-    `result` is the content of backtest.json, `frame` the Parquet file of all forecasts.
+    `frame` is the Parquet file of all forecasts.
     """
-    run = _open_parent(settings, key, {**tags, "data_sha256": result["data_digest"], "frame_sha256": result["sha256"]})
-    scores = scores_of(result["scores"])
-    counts = {name: float(value) for name, value in result["windows"].items()}
+    run = _open_parent(settings, key, {**tags, "data_sha256": summary.data_digest, "frame_sha256": summary.sha256})
+    counts = {name: float(value) for name, value in summary.windows.items()}
     with run.writing("record the backtest") as writer:
-        writer.rename(backtest_name(tags, result["first"]))
-        writer.log_numbers({**score_names.metrics(scores, result["network"]), **counts})
+        writer.rename(backtest_name(tags, summary.first))
+        writer.log_numbers({**score_names.metrics(summary.scores, summary.network), **counts})
         _adopt(writer, key)
-        writer.log_parameters({name: str(result[name]) for name in ("first", "last", "refit_every", "network")})
-        writer.log_moments(_curves(result))
-        content = {name: value for name, value in result.items() if name != "scores"}
+        writer.log_parameters(
+            {name: str(getattr(summary, name)) for name in ("first", "last", "refit_every", "network")}
+        )
+        writer.log_moments(_curves(summary))
+        content = {name: value for name, value in to_document(summary).items() if name != "scores"}
         writer.log_text(json.dumps(content, indent=2), "backtest.json")
         with TemporaryDirectory() as folder:
-            tables = score_names.write_tables(scores, Path(folder))
+            tables = score_names.write_tables(summary.scores, Path(folder))
             writer.log_folder(Path(folder), score_names.FOLDER)
         writer.show_as_tables(tables)
         for path in figures:
             writer.log_file(path, "figures")
         if frame.stat().st_size <= LARGEST_FRAME:
             writer.log_file(frame)
-        writer.set_tags({NOTE: describe_backtest(writer.tags, result)})
+        writer.set_tags({NOTE: describe_backtest(writer.tags, summary)})
     run.finish()
     return run
 
@@ -109,26 +107,16 @@ def _adopt(writer: RunWriter, key: str) -> None:
             client.set_tag(fold.info.run_id, PARENT, writer.run_id)
 
 
-def _curves(result: Mapping[str, Any]) -> Iterator[tuple[str, float, int, int]]:
+def _curves(summary: BacktestSummary) -> Iterator[tuple[str, float, int, int]]:
     """Yield the points of the mean CRPS by session, and of the cumulative gain on the best baseline.
 
     The time of a point is that of its session and its step the days since 1970, so that MLflow recognises it later.
     """
-    days = [date.fromisoformat(text) for text in result["sessions"]]
-    curves = {f"crps_bp_by_session/{name}": values for name, values in result["crps_bp"].items()}
-    if result["gained_bp"]:
-        curves[f"gained_bp/on_{result['best_baseline']}"] = result["gained_bp"]
+    days = [date.fromisoformat(text) for text in summary.sessions]
+    curves = {f"crps_bp_by_session/{name}": values for name, values in summary.crps_bp.items()}
+    if summary.gained_bp:
+        curves[f"gained_bp/on_{summary.best_baseline}"] = summary.gained_bp
     for name, values in curves.items():
         for day, value in zip(days, values, strict=True):
             moment = int(datetime.combine(day, time(), UTC).timestamp() * 1000)
             yield name, float(value), moment, (day - _EPOCH).days
-
-
-def _training_of(made: Mapping[str, Any]) -> TrainingRecord:
-    return from_document(TrainingRecord, made["training"], where="fold.json", remedy="repeat `backtest`")
-
-
-def _card_of(made: Mapping[str, Any]) -> ModelCard | None:
-    if not made["trained"]:
-        return None
-    return from_document(ModelCard, made["model"], where="fold.json", remedy="repeat `backtest`")

@@ -1,7 +1,7 @@
-"""A run's page in words: which prices, which code, how good, against what, and what was decided.
+"""The description of a daily run's MLflow run in Markdown: decision, scores, prices and code.
 
-Text in, Markdown out. What it says comes from the run's own tags and dataset, so that both always agree; each value is
-escaped, because symbols, reasons and names may come from a price file or a vendor.
+It is made from the run's own tags and dataset, so that they always agree. Each value is escaped, because symbols,
+reasons and names may come from a price file or a vendor.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,14 @@ from typing import Any
 from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.gate import best_baseline
 from pipeline.evaluation.model_scores import CHAMPION, Scores, SessionScores, comparison_rows, flat
-from pipeline.forecast_schema import BASELINES
+from pipeline.forecast_schema import BASELINES, RANGES
 from pipeline.storage.urls import web_link
 from pipeline.tracking.dataset import Extent
 from pipeline.tracking.markdown import code, escape, link
 
 _COLUMNS = {
     "crps_bp": ("CRPS, bp", "{:.2f}", 1),
-    "coverage_50": ("in the 50 % range", "{:.1f} %", 100),
-    "coverage_80": ("in the 80 % range", "{:.1f} %", 100),
-    "coverage_90": ("in the 90 % range", "{:.1f} %", 100),
+    **{f"coverage_{share}": (f"{share} % coverage", "{:.1f} %", 100) for share in RANGES},
     "mae_over_random_walk": ("MAE / random walk", "{:.3f}", 1),
     "direction": ("direction right", "{:.1f} %", 100),
     "up": ("if always up", "{:.1f} %", 100),
@@ -32,7 +30,7 @@ _TESTED = {"skill_percent": "{:+.2f}", "t": "{:.2f}", "p": "{:.3f}", "p_holm": "
 
 
 def describe(tags: Mapping[str, str], dataset: Extent, scores: Scores, decision: Decision | None) -> str:
-    """Return the description of a run in Markdown; without a decision it says that the gate has not spoken yet."""
+    """Return the description of a run in Markdown; without a decision it says that the gate has not decided yet."""
     sections = {
         "Decision": _decision(decision),
         "Scores": _quality(scores, tags.get("network", ""), decision),
@@ -43,7 +41,7 @@ def describe(tags: Mapping[str, str], dataset: Extent, scores: Scores, decision:
 
 
 def gate(decision: Decision) -> str:
-    """Return what the gate did in one phrase, fit for a tag; it begins with `suspect` where an alarm went off."""
+    """Return the gate's outcome as a tag: one phrase, which begins with `suspect` if there are alarms."""
     if decision.promoted:
         did = "challenger promoted" if decision.registered else "challenger passed, not promoted (trial)"
     else:
@@ -60,17 +58,17 @@ def _decision(decision: Decision | None) -> str:
         f", daily-forecast version {escape(decision.model_version)}" if registered else ""
     )
     before = (
-        "The champion before was version {version} ({network}, as of {as_of}).".format_map(_Known(asdict(champion)))
+        "The previous champion was version {version} ({network}, as of {as_of}).".format_map(_Known(asdict(champion)))
         if champion
         else _sentence(decision.no_champion or "no champion was compared")
     )
-    told = f"Published: {published} – {gate(decision)}. {_sentence(decision.reason)} {before}"
-    return f"**Trial:** {escape('; '.join(trial))}.\n\n{told}" if trial else told
+    text = f"Published: {published} – {gate(decision)}. {_sentence(decision.reason)} {before}"
+    return f"**Trial:** {escape('; '.join(trial))}.\n\n{text}" if trial else text
 
 
 def _quality(scores: Scores, network: str, decision: Decision | None) -> str:
     if not scores.models:
-        return "No session is held out yet: nothing could be scored."
+        return "There are no held-out sessions yet, so nothing was scored."
     best = best_baseline(scores.models, BASELINES)
     rows = [_row(label, values, _role(label, network, best, decision)) for label, values in scores.by_label.items()]
     span = {name: getattr(scores, name) for name in ("first", "last", "sessions", "windows")}
@@ -84,7 +82,7 @@ def _quality(scores: Scores, network: str, decision: Decision | None) -> str:
 
 
 def _comparisons(scores: Scores) -> str:
-    """Each trained model against each baseline, with the test of the difference."""
+    """Return each trained model against each baseline, with the test of the difference."""
     rows = [
         _line([
             f"{escape(row['model'])} against {escape(row['baseline'])}",
@@ -97,7 +95,7 @@ def _comparisons(scores: Scores) -> str:
 
 
 def _suspects(scores: Scores) -> str:
-    """What is too good to be true, model by model."""
+    """Return the alarms of each model whose scores are too good to be true."""
     return "\n\n".join(
         f"**Suspect: {escape(name)}.** {_sentence(' and '.join(alarms))}" for name, alarms in scores.suspects.items()
     )
@@ -142,9 +140,9 @@ def code_section(tags: Mapping[str, str]) -> str:
 
 
 def version_note(tags: Mapping[str, str], scores: Scores, decision: Decision, run_url: str | None) -> str:
-    """Return the description of a registered version in Markdown: how good it was, against what, and what was decided.
+    """Return the description of a registered version in Markdown: training, scores, decision and links.
 
-    `tags` are those of the run that made it, `scores` and `decision` what the gate saw.
+    `tags` are those of the run that trained it, `scores` and `decision` those of the gate.
     """
     network = tags.get("network", "")
     best = best_baseline(scores.models, BASELINES)
@@ -171,7 +169,7 @@ def _known(extent: Extent) -> dict[str, Any]:
 
 
 class _Known(dict[str, Any]):
-    """Values as Markdown, escaped or as code spans, and a question mark for what is not known."""
+    """Values as Markdown, escaped or as code spans, and a question mark for unknown ones."""
 
     def __init__(self, values: Mapping[str, Any], as_code: Sequence[str] = ()) -> None:
         super().__init__(values)

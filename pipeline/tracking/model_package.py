@@ -1,6 +1,6 @@
-"""The model as MLflow keeps it: this package's code, weights in safetensors, a signature, pinned requirements.
+"""The model as MLflow stores it: the code that it runs, weights in safetensors, a signature, pinned requirements.
 
-Nothing in it is pickled, and nothing is inferred or tried out while saving: that alone would take seconds.
+Nothing in it is pickled, and nothing is inferred or tried while saving, which would take seconds.
 """
 
 import json
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 
-# What the served code imports. Versions are those installed here: the ones it was trained with.
+# Imports of the served code, with the versions that are installed here: those it was trained with.
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "torch", "safetensors", "pyarrow", "pandera", "exchange_calendars")
-# The script that MLflow runs; what it imports of this package travels with it.
+# The script that MLflow runs; the modules that it imports are part of the model.
 _SERVED = Path(__file__).with_name("served_model.py")
 
 
@@ -37,7 +37,9 @@ def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange
     """
     inputs = json.loads((model_dir / DESCRIPTION).read_text(encoding="utf-8")).get("features", INPUTS)
     about = mlflow_api.Model(artifact_path=model.artifact_location, run_id=model.source_run_id, model_id=model.model_id)
-    logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)  # it asks for type hints that have no use here
+    logging.getLogger("mlflow.pyfunc").setLevel(
+        logging.ERROR
+    )  # it warns about missing type hints, which have no use here
     with TemporaryDirectory() as folder:
         mlflow_api.save_model(
             into,
@@ -73,12 +75,12 @@ def signature(inputs: Sequence[str] = INPUTS) -> "ModelSignature":
 
 
 def requirements() -> list[str]:
-    """Return the served code's requirements, pinned; a local build (2.13.0+cpu) is asked for by its public name."""
+    """Return the served code's requirements, pinned; a local build (2.13.0+cpu) by its public version."""
     return [f"{name}=={version(name).partition('+')[0]}" for name in _REQUIREMENTS]
 
 
 def _package(folder: Path) -> Path:
-    """Copy the part of this package that the served model imports, without caches."""
+    """Copy the modules that the served model imports."""
     copy = folder / PACKAGE.name
     for path in needed_by(_SERVED, annotations=False):
         if path == _SERVED:  # MLflow copies it itself, to another place

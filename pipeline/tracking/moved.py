@@ -1,8 +1,8 @@
-"""A home that was moved or copied: the absolute artifact paths in MLflow's database are made to follow it.
+"""A home that was moved or copied: the absolute artifact paths in MLflow's database are updated.
 
-MLflow notes where an experiment, a run and a model keep their files when it makes them. Under another path the files
-would be looked for, and new ones written, where the home was before. Only the database of the home itself
-(`mlflow/mlflow.db`) is touched, and only paths of its `mlflow/artifacts`; done twice, the second time changes nothing.
+MLflow stores the paths of an experiment's, a run's and a model's files when it creates them. After a move it would read
+and write files at the old location. Only the database of the home itself (`mlflow/mlflow.db`) is changed, and only
+paths of its `mlflow/artifacts`; idempotent.
 """
 
 import logging
@@ -25,30 +25,30 @@ _COLUMNS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-# A path or file: URL below some home's artifacts. The last such folder in it counts.
+# A path or file: URL below the artifacts of some home; the last such folder counts.
 _BELOW = re.compile(r"(?P<prefix>(?P<scheme>file://)?(?P<home>/.*)/mlflow/artifacts)(?P<rest>/.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """Where the home was before, and how many paths of MLflow's now follow it."""
+    """The previous home, and how many of MLflow's paths were updated."""
 
     before: Path
     paths: int
 
 
 def follow_home(home: Path) -> list[Moved]:
-    """Make the paths in the home's MLflow database those of the home as it lies now; return what was changed.
+    """Update the paths in the home's MLflow database to its current location; return what was changed.
 
-    All of it happens in one transaction. Artifacts that lie at their old place and not here are left alone: somebody
-    keeps them there. Raises TrackingUnavailable where the database cannot be written.
+    All changes are made in one transaction. Paths of artifacts that exist only at the old location are not changed.
+    Raises TrackingUnavailable if the database cannot be written.
     """
     database = home / "mlflow" / "mlflow.db"
     if not database.is_file():
         return []
     try:
         with closing(sqlite3.connect(database, timeout=_BUSY_TIMEOUT_S, isolation_level=None)) as connection:
-            if not _stale(connection, home, _COLUMNS[:1]):  # a run or a model is always of an experiment
+            if not _stale(connection, home, _COLUMNS[:1]):  # a run or a model always belongs to an experiment
                 return []
             moved = _rewrite(connection, home)
     except sqlite3.Error as error:
@@ -59,7 +59,7 @@ def follow_home(home: Path) -> list[Moved]:
         ) from error
     for one in moved:
         _LOG.warning(
-            "PIPELINE_HOME was %s and is %s: %d paths in MLflow's database follow it", one.before, home, one.paths
+            "PIPELINE_HOME was %s and is %s: %d paths in MLflow's database were updated", one.before, home, one.paths
         )
     return moved
 
@@ -67,7 +67,7 @@ def follow_home(home: Path) -> list[Moved]:
 def _rewrite(connection: sqlite3.Connection, home: Path) -> list[Moved]:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        stale = _stale(connection, home, _COLUMNS)  # looked at again: another process may have been quicker
+        stale = _stale(connection, home, _COLUMNS)  # checked again: another process may have been faster
         moved: dict[Path, int] = {}
         for prefix, before in stale.items():
             now = _prefix_now(prefix, home)
@@ -82,7 +82,7 @@ def _rewrite(connection: sqlite3.Connection, home: Path) -> list[Moved]:
 
 
 def _stale(connection: sqlite3.Connection, home: Path, columns: tuple[tuple[str, str], ...]) -> dict[str, Path]:
-    """The prefixes in these columns that are another home's artifacts and should be this one's, with that home."""
+    """Return the prefixes in these columns that point to another home and should be updated, with that home."""
     rests: dict[str, set[str]] = {}
     homes: dict[str, Path] = {}
     for table, column in columns:
@@ -100,7 +100,7 @@ def _stale(connection: sqlite3.Connection, home: Path, columns: tuple[tuple[str,
 
 
 def _stays(before: Path, home: Path, names: set[str]) -> bool:
-    """Whether the files are at the old place only."""
+    """Whether the files exist only at the old location."""
     there, here = before / "mlflow" / "artifacts", home / "mlflow" / "artifacts"
     return any((there / name).exists() for name in names) and not any((here / name).exists() for name in names)
 

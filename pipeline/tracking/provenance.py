@@ -1,4 +1,4 @@
-"""Which code and which Airflow run made something. Knows nothing of MLflow."""
+"""Provenance: the commit and the Airflow run that made a result. Independent of MLflow."""
 
 import os
 import subprocess
@@ -38,9 +38,9 @@ def run_tags(
     provenance: Mapping[str, str],
     try_number: int = 1,
 ) -> dict[str, str]:
-    """Return the tags by which a run is found and from which its description is written.
+    """Return the tags that identify a run and from which its description is made.
 
-    `provenance` is what Airflow calls the run (`dag_id`, `run_id`, …), empty for a run from the command line.
+    `provenance` identifies the run in Airflow (`dag_id`, `run_id`, …), empty for a run from the command line.
     """
     origin = {f"airflow.{name}": str(value) for name, value in provenance.items() if value}
     if origin:

@@ -1,6 +1,6 @@
-"""Commands that restore what somebody deleted in MLflow, complete: they work as typed, in any folder.
+"""Complete commands that restore deleted runs and experiments in MLflow: they work as printed, in any folder.
 
-Without MLFLOW_TRACKING_URI the `mlflow` command opens, and makes, a database of its own in the working folder.
+Without MLFLOW_TRACKING_URI the `mlflow` command opens, and creates, a database in the working folder.
 """
 
 import shlex
@@ -22,10 +22,10 @@ def restore_run(uri: str, run_id: str) -> str:
     return _mlflow(uri, f"runs restore --run-id {shlex.quote(run_id)}")
 
 
-def _mlflow(uri: str, words: str) -> str:
+def _mlflow(uri: str, arguments: str) -> str:
     command = (
         f"`MLFLOW_TRACKING_URI={shlex.quote(address(uri))} MLFLOW_DISABLE_TELEMETRY=true "
-        f"{shlex.quote(sys.executable)} -m mlflow {words}`"
+        f"{shlex.quote(sys.executable)} -m mlflow {arguments}`"
     )
     if not _has_password(uri):
         return command

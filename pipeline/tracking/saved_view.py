@@ -1,7 +1,7 @@
-"""A view of an experiment's runs that is there from the start: the few columns by which runs compare.
+"""A predefined view of an experiment's runs: the few columns to compare runs by.
 
-It is what MLflow's own *Save as new view* writes, a tag of the experiment. MLflow 3.17 lists it under *Views*, and
-opens it for `viewStateShareKey=scores` in an address. A version that knows no such tag shows its runs as ever.
+It is a tag of the experiment, as MLflow's own *Save as new view* writes it. MLflow 3.17 lists it under *Views*, and
+opens it for `viewStateShareKey=scores` in a URL. A version without this feature ignores the tag.
 """
 
 import base64
@@ -42,7 +42,7 @@ _STATE = {
 
 
 def view_tag() -> dict[str, str]:
-    """Return the tag of an experiment that holds the view."""
+    """Return the tag of an experiment that contains the view."""
     packed = base64.b64encode(zlib.compress(json.dumps(_STATE).encode())).decode()
     view = {"name": NAME, "createdAt": 0, "updatedAt": 0, "state": f"deflate;{packed}"}
     return {f"mlflow.sharedViewState.{NAME.lower()}": json.dumps(view)}

@@ -1,8 +1,8 @@
-"""Held-out scores as MLflow shows them: a few numbers by which runs compare, and a chart for each score.
+"""Held-out scores in MLflow: a few numbers to compare runs by, a chart for each score, and tables.
 
 `crps_bp`, `crps_bp_best_baseline`, `skill_percent`, `skill_p` and `coverage_90` are those of the network that was
-trained, whichever it was: the columns to compare runs by. Metrics named `<score>/<model>` stand beside each other in
-one chart. Everything else lies in the tables.
+trained, whichever it was: the columns to compare runs by. Metrics named `<score>/<model>` share one chart.
+Everything else is in the tables.
 """
 
 import csv
@@ -27,7 +27,7 @@ def metrics(scores: Scores, network: str) -> dict[str, float]:
     """Return the network's own numbers, the scores of every model as `<score>/<model>`, and the network's skill.
 
     Skill is 100 (1 - CRPS / CRPS of the baseline): above 0 the network is the better one. `skill_p` says whether that
-    is chance (`pipeline.evaluation.significance`). `suspect/<model>` is there where an alarm went off.
+    could be chance (`pipeline.evaluation.significance`). `suspect/<model>` exists if the model has an alarm.
     """
     rows = {label: flat(values) for label, values in scores.by_label.items()}
     named = _summary(scores, network) | {  # in this order MLflow lists them
@@ -41,7 +41,7 @@ def metrics(scores: Scores, network: str) -> dict[str, float]:
 
 
 def _summary(scores: Scores, network: str) -> dict[str, float]:
-    """The columns to compare runs by; those that are not known are left out."""
+    """Return the columns to compare runs by, without unknown ones."""
     best = best_baseline(scores.models, BASELINES) or ""
     trained, baseline = scores.models.get(network), scores.models.get(best)
     tested = (row for row in (trained.comparisons if trained else ()) if row.baseline == best)

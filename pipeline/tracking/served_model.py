@@ -1,7 +1,7 @@
 """The model that MLflow serves: price history in, forecast frame out.
 
-MLflow copies this script beside the weights and runs it when the model is loaded; nothing is unpickled. The rest of
-the package travels with it as `code/pipeline`. Run it with
+MLflow copies this script next to the weights and runs it when the model is loaded; nothing is unpickled. The modules
+that it imports are part of the model, as `code/pipeline`. Serve it with
 
     mlflow models serve -m models:/daily-forecast@champion
 """
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 _SCORING_SERVER = "mlflow.pyfunc.scoring_server"
 _LONGEST = 500
-_UNEXPECTED = "the forecast failed unexpectedly; the server's log says why"
+_UNEXPECTED = "the forecast failed unexpectedly; the server's log has the reason"
 _LOG = logging.getLogger(__name__)
 
 
 class Refused(MlflowException):
-    """An answer of one sentence. MLflow puts the client's whole table before a message; this one stays as it is."""
+    """A one-sentence response. MLflow prefixes messages with the whole posted table; this one stays as it is."""
 
     def __init__(self, sentence: str, error_code: int = INVALID_PARAMETER_VALUE) -> None:
         self._sentence = " ".join(sentence.split())[:_LONGEST]
@@ -44,18 +44,18 @@ class Refused(MlflowException):
 
     @message.setter
     def message(self, value: str) -> None:
-        """Leave the sentence as it is."""
+        """Ignore MLflow's changes to the sentence."""
 
 
-# MLflow's own signature of `predict` has a context and parameters; a model may leave them out, and mypy cannot know.
+# MLflow's signature of `predict` has a context and parameters; a model may omit them, which mypy does not know.
 class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
-    """Forecasts from the last date of the prices it is given; what it needs of them is in the model's signature."""
+    """Forecasts from the last date of the posted prices, whose columns are in the model's signature."""
 
     forecaster: "Forecaster"
     exchange: str
 
     def load_context(self, context: Any) -> None:
-        """Read weights and description from beside the script."""
+        """Load the weights and the description."""
         from pipeline.modeling.forecaster import Forecaster
 
         self.forecaster = Forecaster.load(Path(context.artifacts["weights"]).parent)
@@ -66,14 +66,14 @@ class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defin
         """Return one row for each symbol and step, and one for each symbol left out; dates as `YYYY-MM-DD`."""
         from pipeline.modeling.serving import forecast_from_prices
 
-        version = self.forecaster.card.weights_sha256[:12]  # the registry's number is not known in here
+        version = self.forecaster.card.weights_sha256[:12]  # the number of the version is unknown here
         try:
             forecasts: pd.DataFrame = forecast_from_prices(
                 self.forecaster, model_input, exchange=self.exchange, model_version=version, latest=_tomorrow()
             )
         except PipelineError as error:
             raise Refused(str(error)) from None
-        except Exception:  # noqa: BLE001  whatever it is, no client reads our stack
+        except Exception:  # noqa: BLE001  no client may see a stack trace
             _LOG.exception("a forecast failed")
             raise Refused(_UNEXPECTED, INTERNAL_ERROR) from None
         dates = {name: forecasts[name].dt.strftime("%Y-%m-%d") for name in ("as_of", "target_session")}
@@ -89,10 +89,10 @@ def _tomorrow() -> date:
 
 
 def _answer_in_one_sentence() -> None:
-    """Have the scoring server of this process, if it is one, refuse in one sentence what never gets to the model.
+    """Have the scoring server of this process, if any, refuse requests that do not reach the model in one sentence.
 
-    It has no setting for that: a body it cannot read is answered with its stack trace, and a table that does not fit
-    with all of the table.
+    It has no setting for that: it responds with a stack trace to a body that it cannot parse, and with the whole table
+    to one that does not fit.
     """
     server = sys.modules.get(_SCORING_SERVER)
     answer = getattr(server, "invocations", None)
@@ -104,16 +104,16 @@ def _refusing(answer: Callable[..., Any]) -> Callable[..., Any]:
     def invocations(data: Any, content_type: str | None, *others: Any, **named: Any) -> Any:
         kind = (content_type or "").partition(";")[0].strip().lower()
         if kind not in ("application/json", "application/vnd.apache.parquet"):
-            raise Refused(f"{kind or 'a body without a type'} is not taken; post JSON, as application/json")
+            raise Refused(f"{kind or 'a body without a content type'} is not accepted; post JSON, as application/json")
         try:
             return answer(data, content_type, *others, **named)
         except Refused:
             raise
         except MlflowException as error:
             raise Refused(_first_sentence(error.message)) from None
-        except (ValueError, RecursionError):  # numbers of thousands of digits, lists in lists in lists
+        except (ValueError, RecursionError):  # numbers with thousands of digits, deeply nested lists
             raise Refused("the JSON cannot be read: a number is too long, or it is nested too deeply") from None
-        except Exception:  # noqa: BLE001  whatever it is, no client reads our stack
+        except Exception:  # noqa: BLE001  no client may see a stack trace
             _LOG.exception("a request failed")
             raise Refused(_UNEXPECTED, INTERNAL_ERROR) from None
 

@@ -1,8 +1,8 @@
-"""What MLflow's errors mean, and what to do about each: the cause in full and the next step, in one line.
+"""MLflow's errors as errors of the pipeline: the full cause and the next step, in one line.
 
-Three kinds are told apart. MLflow cannot be reached, or is in trouble: TrackingUnavailable, and the task is retried. It
-answers that something is not there, or was deleted: MissingInTracking, and a retry changes nothing. It refuses the
-request for another reason: PipelineError.
+Three kinds are distinguished. MLflow is unreachable or has an internal error: TrackingUnavailable, and the task is
+retried. It responds that something does not exist or was deleted: MissingInTracking, and a retry changes nothing. It
+refuses the request for another reason: PipelineError.
 """
 
 import re
@@ -15,7 +15,7 @@ from pipeline.errors import MissingInTracking, PipelineError, TrackingUnavailabl
 from pipeline.tracking.addresses import address, is_server
 from pipeline.tracking.restoring import restore_experiment, restore_run
 
-# Answers that say "later", or that come from a server in trouble rather than from a request it understood.
+# Responses that mean "later", or a failure of the server rather than of the request.
 _TROUBLE = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}
 _REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"}
 _MISSING = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "ENDPOINT_NOT_FOUND"}
@@ -51,7 +51,7 @@ def explain(error: Exception, uri: str, doing: str) -> PipelineError:
         return MissingInTracking(f"{beginning}: experiment {found['id']} was deleted; restore it with {command}")
     if (code in _MISSING or _NOT_FOUND.search(cause)) and not _is_network(error):
         return MissingInTracking(
-            f"{beginning} no longer has what is asked for ({cause}); repeat `upload`, which records it again, then "
+            f"{beginning} no longer has the requested object ({cause}); repeat `upload`, which records it again, then "
             "the step that failed"
         )
     if _OLD_SCHEMA.search(cause):
@@ -59,7 +59,7 @@ def explain(error: Exception, uri: str, doing: str) -> PipelineError:
             f"{beginning}: its database has the schema of another MLflow version ({cause}); with the newer version "
             f"installed, make a backup and run `python -m mlflow db upgrade {address(uri)}`"
         )
-    lost = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)  # a disk that is full, for one
+    lost = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)  # such as a full disk
     if lost or isinstance(error, SQLAlchemyError) or code in _TROUBLE or _is_network(error):
         step = _step(cause, uri)
         return TrackingUnavailable(f"{beginning} cannot be reached ({cause}); {step}, then retry: no result is lost")
@@ -73,7 +73,7 @@ def _step(cause: str, uri: str) -> str:
 
 
 def _is_network(error: BaseException) -> bool:
-    """Whether no answer came, or one from a server in trouble; an answer of 4xx is one that was understood."""
+    """Whether there was no response, or one of a failing server; with 4xx the server has understood the request."""
     import requests
 
     for link in _chain(error):
@@ -92,6 +92,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _cause(error: Exception) -> str:
-    """The words of the deepest error if the network failed, else what MLflow says, all lines of it."""
+    """Return the message of the deepest error if the network failed, else MLflow's whole message."""
     deepest = list(_chain(error))[-1] if _is_network(error) else error
     return one_line(cause_of(deepest).removeprefix(f"{getattr(deepest, 'error_code', None)}: "))

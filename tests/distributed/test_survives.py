@@ -106,7 +106,7 @@ for tag, value in broker.hgetall("unacked").items():
     print(queue)
 """
     sent = stack.compose("exec", "-T", "worker", "python", "-c", deliver_again).split()
-    assert "train" in sent  # beside what workers that died had not confirmed
+    assert "train" in sent  # in addition to what workers that died had not confirmed
     recovered(stack, run_id, time.monotonic(), "a task was delivered twice")
     require_whole(stack, run_id, "2013-01-28")
     assert next(task["try_number"] for task in stack.tasks(run_id) if task["task_id"] == "train") == 1

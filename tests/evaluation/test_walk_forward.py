@@ -22,10 +22,10 @@ LEVELS = (0.05, 0.5, 0.95)
 def test_every_session_lies_in_one_fold(count: int, every: int, sizes: list[int]) -> None:
     days = [date(2013, 1, 1 + at) for at in range(count)]
     walked = pure.walk(days, every)
-    covered = [day for fold in walked for day in days if fold["first"] <= str(day) <= fold["last"]]
+    covered = [day for fold in walked for day in days if fold.first <= str(day) <= fold.last]
     assert covered == days
-    assert [sum(fold["first"] <= str(day) <= fold["last"] for day in days) for fold in walked] == sizes
-    assert [fold["number"] for fold in walked] == list(range(1, len(sizes) + 1))
+    assert [sum(fold.first <= str(day) <= fold.last for day in days) for fold in walked] == sizes
+    assert [fold.number for fold in walked] == list(range(1, len(sizes) + 1))
 
 
 @pytest.fixture(scope="module")

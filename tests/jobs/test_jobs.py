@@ -158,7 +158,7 @@ def test_earlier_forecasts_are_scored_when_their_session_comes(new_home: Path) -
     assert scored.in_the_record == 3
     assert scored.live is None  # 2013 is over: what is made of it now is a replay
     latest = next(one for one in mlflow_runs(new_home) if one.data.tags["as_of"] == str(DAYS[1]))
-    assert latest.data.metrics["replayed/crps_bp"] == pytest.approx(scored.replayed["crps_bp"])
+    assert latest.data.metrics["replayed/crps_bp"] == pytest.approx(scored.replayed.crps_bp)
 
 
 @pytest.mark.slow

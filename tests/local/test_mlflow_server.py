@@ -137,7 +137,7 @@ def test_nobody_uploads_through_the_server(mlflow: Place, prefix: str) -> None:
 
 
 def test_what_a_run_has_left_can_be_seen(mlflow: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server takes no files, and still shows those that clients have put beside its database."""
+    """The server takes no files, and still shows those that clients have put next to its database."""
     from mlflow import MlflowClient
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.mlflow_url)  # some of MLflow's calls look nowhere else

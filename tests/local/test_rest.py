@@ -14,7 +14,7 @@ from local.rest import Airflow, NotReachable, Refused, answers
 
 
 class Server(ThreadingHTTPServer):
-    """Signs in whoever knows the password; only the latest token counts."""
+    """Signs in anyone who knows the password; only the latest token counts."""
 
     tokens = 0
     expired = False

@@ -1,59 +1,69 @@
 """A backtest is one MLflow run with one below it for each fold, complete and single however often it is logged."""
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.config import Settings
+from pipeline.evaluation.backtest_results import BacktestSummary, FoldInputs, FoldOutcome, FoldPlan, FoldRecord
+from pipeline.modeling.model_card import ModelCard
 from pipeline.prices.store.snapshot import Snapshot
-from pipeline.storage.documents import to_document
 from pipeline.tracking import backtests
 from pipeline.tracking.run_writer import NOTE
 from tests.tracking.material import model_card, scores, training, untrained
 
 SCORES = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0)
 FOLDS = [
-    {"number": 1, "first": "2012-06-01", "last": "2012-08-29"},
-    {"number": 2, "first": "2012-08-30", "last": "2012-11-30"},
+    FoldPlan(number=1, first="2012-06-01", last="2012-08-29"),
+    FoldPlan(number=2, first="2012-08-30", last="2012-11-30"),
 ]
 TAGS = {"network": "lstm", "as_of": "2012-11-30", "git_commit": "0123abcd", "refit_every": "63"}
 
 
-def made(weights: str = "e" * 64) -> dict[str, Any]:
-    return {
-        "made_from": {"snapshot": "d" * 64},
-        "sha256": "f" * 64,
-        "trained": True,
-        "reason": None,
-        "training": to_document(training()),
-        "model": {**model_card(), "weights_sha256": weights},
-        "scores": to_document(SCORES),
-    }
+def made(weights: str = "e" * 64) -> FoldRecord:
+    return FoldRecord(
+        made_from=FoldInputs(snapshot="d" * 64, seams=(), code="c" * 64),
+        sha256="f" * 64,
+        data_digest="d" * 64,
+        rows=10,
+        trained=True,
+        reason=None,
+        withheld=(),
+        training=training(),
+        model=ModelCard(**{**model_card(), "weights_sha256": weights}),
+        scores=SCORES,
+    )
 
 
-def result() -> dict[str, Any]:
-    return {
-        "first": "2012-06-01",
-        "last": "2012-11-30",
-        "refit_every": 63,
-        "network": "lstm",
-        "best_baseline": "ewma_historical",
-        "data_digest": "d" * 64,
-        "sha256": "a" * 64,
-        "windows": {"forecast": 500, "scored": 490},
-        "folds": [{**fold, "trained": fold["number"] > 1, "reason": "too little history"} for fold in FOLDS],
-        "scores": to_document(SCORES),
-        "sessions": ["2012-06-01", "2012-06-04"],
-        "crps_bp": {"lstm": [80.0, 84.0], "ewma_historical": [81.0, 86.0]},
-        "gained_bp": [1.0, 3.0],
-    }
+def result() -> BacktestSummary:
+    reason = "too little history"
+    outcomes = [FoldOutcome(**asdict(fold), trained=fold.number > 1, reason=reason, sha256="f" * 64) for fold in FOLDS]
+    return BacktestSummary(
+        first="2012-06-01",
+        last="2012-11-30",
+        refit_every=63,
+        network="lstm",
+        best_baseline="ewma_historical",
+        data_digest="d" * 64,
+        sha256="a" * 64,
+        rows=20,
+        windows={"forecast": 500, "scored": 490},
+        without_forecast=(),
+        withheld=(),
+        folds=outcomes,
+        scores=SCORES,
+        sessions=["2012-06-01", "2012-06-04"],
+        crps_bp={"lstm": [80.0, 84.0], "ewma_historical": [81.0, 86.0]},
+        gained_bp=[1.0, 3.0],
+    )
 
 
 @pytest.fixture
 def log_fold(settings: Settings, snapshot: Snapshot) -> Any:
-    def log(fold: dict[str, Any], content: dict[str, Any] | None = None) -> str:
+    def log(fold: FoldPlan, content: FoldRecord | None = None) -> str:
         return backtests.log_fold(
             settings, "b1", fold, content or made(), tags=TAGS, parent_tags=TAGS, snapshot=snapshot
         ).run_id
@@ -145,13 +155,8 @@ def test_a_fold_trained_anew_takes_the_place_of_the_first(log_fold: Any, client:
 
 
 def test_a_fold_without_a_network_says_why(log_fold: Any, client: Any) -> None:
-    content = {
-        **made(),
-        "trained": False,
-        "reason": "too little history",
-        "training": to_document(untrained()),
-        "model": {"network": "lstm"},
-    }
+    reason = "too little history"
+    content = replace(made(), trained=False, reason=reason, training=untrained(reason), model=None)
     run = client.get_run(log_fold(FOLDS[0], content))
     assert "No network forecasts 2012-06-01 to 2012-08-29: too little history" in run.data.tags[NOTE]
 

@@ -1,17 +1,20 @@
 """What a run's page in MLflow says is read as text, whatever symbols, reasons and names are called."""
 
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 
+from pipeline.evaluation.backtest_results import FoldOutcome, FoldPlan
 from pipeline.evaluation.decision import Decision
-from pipeline.evaluation.model_scores import Scores
+from pipeline.evaluation.model_scores import ModelScores, Scores
 from pipeline.tracking.backtest_description import describe_backtest, describe_fold
 from pipeline.tracking.dataset import Extent
 from pipeline.tracking.description import describe, version_note
 from tests.editions import decision_from, scores_from
 from tests.tracking.material import untrained
+from tests.tracking.test_backtests import result as backtest
 
 GFM = MarkdownIt("gfm-like", {"html": True, "linkify": True})
 ATTACKS = ["<img src=x>", "[a](javascript:alert(1))", "https://evil.example", "a | b\n\n# c", "`x`", "*y*", "@octocat"]
@@ -47,18 +50,11 @@ def test_no_value_of_a_backtest_is_markup(attack: str) -> None:
     def descriptions(value: str) -> list[str]:
         names = ("source", "exchange", "symbols", "git_commit", "network", "trial", "airflow.dag_id")
         tags = dict.fromkeys(names, value)
-        fold = {"number": 1, "first": "2012-06-01", "last": "2012-08-29"}
-        outcome = {"trained": False, "reason": value}
-        training = untrained(value)
-        result = {
-            "first": "2012-06-01",
-            "last": "2012-08-29",
-            "refit_every": 63,
-            "folds": [{**fold, **outcome}],
-            "windows": {"scored": 1, "forecast": 2},
-            "scores": {"models": {value: {"crps_bp": 1.0, "coverage_90": 0.9}}},
-        }
-        return [describe_backtest(tags, result), describe_fold(tags, fold, training)]
+        fold = FoldPlan(number=1, first="2012-06-01", last="2012-08-29")
+        outcome = FoldOutcome(**asdict(fold), trained=False, reason=value, sha256="a" * 64)
+        scores = Scores(models={value: ModelScores(crps_bp=1.0, coverage={90: 0.9})})
+        summary = replace(backtest(), folds=[outcome], scores=scores)
+        return [describe_backtest(tags, summary), describe_fold(tags, fold, untrained(value))]
 
     for plain, attacked in zip(descriptions("x"), descriptions(attack), strict=True):
         assert _tags(attacked) == _tags(plain)

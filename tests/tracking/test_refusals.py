@@ -87,7 +87,7 @@ def and_row(**values: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
     return lambda table: pd.concat([table, table.tail(1).assign(**values)], ignore_index=True)
 
 
-# One symbol's table, and what is said of it. Beside a good symbol the same is said of it alone.
+# One symbol's table, and the reason given. Next to a good symbol the same reason is given for it alone.
 UNUSABLE: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "date in words": (cell("date", "soon"), "'soon' is not a date: write it as 2013-03-01"),
     "date of another order": (cell("date", "28/02/2013"), "'28/02/2013' is not a date"),
@@ -272,7 +272,7 @@ def test_what_nobody_expected_is_one_sentence_too(server: TestClient, monkeypatc
     monkeypatch.setattr(serving, "forecast_from_prices", fail)
     status, sentence = post(server, history("IBM"))
     assert status == 500
-    assert sentence == "the forecast failed unexpectedly; the server's log says why"
+    assert sentence == "the forecast failed unexpectedly; the server's log has the reason"
 
 
 def test_a_symbol_of_an_unknown_market_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

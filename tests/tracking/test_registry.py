@@ -412,7 +412,7 @@ def test_a_model_or_version_that_was_deleted_is_named_with_the_step_that_records
     ask: Callable[[Settings], Any], register: Register, settings: Settings, client: Any
 ) -> None:
     register()
-    with pytest.raises(MissingInTracking, match=r"no longer has what is asked for .*version=7.*repeat `upload`"):
+    with pytest.raises(MissingInTracking, match=r"no longer has the requested object .*version=7.*repeat `upload`"):
         ask(settings)
     client.delete_registered_model(registry.MODEL)
     with pytest.raises(MissingInTracking, match="repeat `upload`"):

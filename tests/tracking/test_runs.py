@@ -211,7 +211,7 @@ def test_a_run_without_a_trained_network_is_recorded_too(
     runs.log_decision(run, scores=nothing, decision=why)
     note = client.get_run(run.run_id).data.tags[NOTE]
     assert "**ewma_historical** – baseline published. No network was trained." in note
-    assert "nothing could be scored" in note
+    assert "nothing was scored" in note
 
 
 def test_a_score_that_has_changed_shows_its_latest_value(
@@ -254,7 +254,7 @@ def test_the_description_alone_answers_which_prices_which_code_how_good_and_why(
         "| champion (version 4) | 83.00 |",
         "Published: **lstm**, daily-forecast version 5 – challenger promoted.",
         verdict.reason,
-        "The champion before was version 4 (rnn, as of 2013-02-27).",
+        "The previous champion was version 4 (rnn, as of 2013-02-27).",
     ):
         assert told in note
     assert logged.data.tags["gate"] == "challenger promoted"

@@ -47,7 +47,7 @@ TABLE: list[tuple[str, Exception, type[PipelineError], str]] = [
     (DATABASE, OperationalError("SELECT", (), Exception("database is locked")), TrackingUnavailable, "another process"),
     (DATABASE, mlflow_error("(sqlite3.OperationalError) attempt to write a readonly database\n[SQL: INSERT]\n"),
      TrackingUnavailable, r"\(attempt to write a readonly database\); make the file.* set MLFLOW_TRACKING_URI"),
-    (DATABASE, OSError(errno.ENOSPC, "No space left on device", "/x"), TrackingUnavailable, "make room"),
+    (DATABASE, OSError(errno.ENOSPC, "No space left on device", "/x"), TrackingUnavailable, "free space"),
     # gone: a retry changes nothing
     (SERVER, rest("INVALID_PARAMETER_VALUE", f"The run {RUN} must be in the 'active' state. Current state is deleted."),
      MissingInTracking, f"run {RUN} was deleted; restore it with `MLFLOW_TRACKING_URI=http://127.0.0.1:5000 .* runs "),

@@ -93,8 +93,8 @@ def backtest_fold(run: Run, fold: FoldPlan, *, progress: Progress | None = None,
     logged = log_fold(
         run.settings,
         run.key,
-        to_document(fold),
-        to_document(record),
+        fold,
+        record,
         tags=_tags(run, fold, try_number=try_number),
         parent_tags=_tags(run),
         snapshot=snapshot_of(run),
@@ -134,7 +134,7 @@ def backtest_summary(
     tags = _tags(run, try_number=try_number)
     with run.making(FIGURES) as folder, run.reading(FRAME) as path:
         figures = backtest_png.draw(to_document(summary), folder)
-        logged = log_summary(run.settings, run.key, to_document(summary), tags=tags, figures=figures, frame=path)
+        logged = log_summary(run.settings, run.key, summary, tags=tags, figures=figures, frame=path)
     return BacktestResult(
         **{field.name: getattr(summary, field.name) for field in fields(summary)},
         file=str(out or run.folder / FRAME.name),

@@ -48,6 +48,7 @@ class Source(Protocol):
 
 def open_source(settings: Settings, *, today: date | None = None) -> Source:
     """Return the source that the settings name; given `today`, rows dated after tomorrow are rejected."""
+    # One source is used, and each import takes 0.2 to 0.5 s.
     if settings.source == "yahoo":
         from pipeline.prices.sources.yahoo.yahoo_source import YahooSource
 
@@ -57,8 +58,7 @@ def open_source(settings: Settings, *, today: date | None = None) -> Source:
 
         options = FileOptions(
             symbols=settings.symbols,
-            exchange=settings.exchange,
-            markets=settings.markets,
+            clock=settings.clock,
             dates=settings.files_dates,
             decimal=settings.files_decimal,
             today=today,

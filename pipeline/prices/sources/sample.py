@@ -8,6 +8,7 @@ from datetime import date
 from functools import lru_cache
 
 import pandas as pd
+from bokeh_sampledata import stocks
 
 from pipeline.prices.adjustments import actions_from_adjusted
 from pipeline.prices.bars import as_bars
@@ -59,8 +60,6 @@ class SampleSource:
 
 @lru_cache(maxsize=1)
 def _sample() -> pd.DataFrame:
-    from bokeh_sampledata import stocks
-
     parts = []
     for symbol in ("AAPL", "FB", "GOOG", "IBM", "MSFT"):
         frame = pd.DataFrame(getattr(stocks, symbol))

@@ -4,7 +4,9 @@ A bar is held once, however often it is received. `released`: it is correct and 
 wrong and stays out. `settled`: a later answer has replaced it.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal
 
@@ -15,15 +17,39 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, case, fu
 from pipeline.database.engine import reading, writing
 from pipeline.database.schema import bars, batches, decisions, quarantine, series
 from pipeline.errors import BadSetting
+from pipeline.prices.audit_types import Verdict
 from pipeline.prices.quality import bar_as_json
 from pipeline.prices.store.rows import in_parts
 
 Decision = Literal["released", "confirmed"]
+Status = Literal["open", "released", "confirmed", "settled"]
 # The one rule about a symbol rather than a bar: its bars as such are accepted.
 IDENTICAL = "identical"
 # The one rule that also affects the bars before: they are on another scale until the move is released as real.
 SEAM = "unlisted_split"
 COLUMNS = ["id", "symbol", "session", "verdict", "rule", "detail", "status", "note", "bar"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldBar:
+    """One bar in quarantine."""
+
+    id: int
+    symbol: str
+    session: date
+    verdict: Verdict
+    rule: str
+    detail: str
+    status: Status
+    note: str  # of the last decision
+    bar: Mapping[str, float | str | None]  # the values as received
+
+
+def held_bars(held: pd.DataFrame) -> list[HeldBar]:
+    """Return the rows of `held_back` as values, by symbol and session."""
+    ordered = held.sort_values(["symbol", "session"], kind="stable")
+    rows = ordered.assign(bar=[json.loads(bar) for bar in ordered["bar"]])[COLUMNS]
+    return [HeldBar(**dict(zip(COLUMNS, row, strict=True))) for row in rows.itertuples(index=False, name=None)]
 
 
 def hold(connection: Connection, source: str, held_back: pd.DataFrame, moment: datetime) -> int:

@@ -55,7 +55,7 @@ def test_a_split_that_nobody_lists_is_withheld_from_its_session_on_and_named(new
     assert {name: row[name] for name in ("symbol", "first", "last", "sessions")} == {
         "symbol": STEPPED, "first": "2012-12-12", "last": "2012-12-19", "sessions": 6,
     }  # fmt: skip
-    assert "split of 2:1" in row["reason"]
+    assert "unlisted 2:1 split" in row["reason"]
     assert result["without_forecast"] == []
     kept = {
         fold.first: json.loads((Path(result["folder"]) / "folds" / fold.first / "fold.json").read_text())
@@ -95,7 +95,7 @@ def test_a_step_that_a_person_has_released_is_forecast(new_home: Path) -> None:
     overrides = prices(new_home.parent, step=STEP)
     jobs.ingest_all(plan(FIRST, LAST, **overrides), known_at=NOW)
     held = audit_report.held_back(overrides)
-    audit_report.decide(overrides, [row["id"] for row in held], "released", now=NOW, note="a real fall")
+    audit_report.decide(overrides, [row.id for row in held], "released", now=NOW, note="a real fall")
     _, result, frame = backtest(overrides, new_home.parent / "out.parquet")
     assert result["withheld"] == []
     assert len(days_of(frame, "garch")) == 13

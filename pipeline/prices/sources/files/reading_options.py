@@ -1,24 +1,23 @@
-"""What a person may say about a price file, and what its reading depends on besides its bytes."""
+"""Options of reading a price file: everything that the result depends on besides the bytes of the file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 
 from pipeline.errors import BadSymbol
-from pipeline.market.exchanges import Mapped, market_of
+from pipeline.market.clock import MarketClock
 
 FIRST_DAY = date(1900, 1, 1)
-# Without a clock, no date is taken to be in the future but those beyond this.
+# Without `today`, only later dates than this count as being in the future.
 _NO_CLOCK = date(2100, 1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
-    """Settings of the reader; hashable, as a part of the key of what was read."""
+    """Options of the reader; hashable, since they are part of the cache key."""
 
-    symbols: tuple[str, ...] = ()  # those asked for; empty: all
-    exchange: str = "XNYS"  # of symbols that name no market
-    markets: Mapped = ()  # calendars of suffixes and indices that the user has named
+    symbols: tuple[str, ...] = ()  # those requested; empty: all
+    clock: MarketClock = field(default_factory=MarketClock)  # the calendars of symbols
     dates: str = ""  # day-first, month-first, year-first or a strptime format
     decimal: Literal["", "point", "comma"] = ""
     today: date | None = None
@@ -31,10 +30,10 @@ class FileOptions:
     def calendar_of(self, symbol: str) -> str:
         """Return the code of the calendar whose days a symbol's dates are read by.
 
-        A symbol whose market is not known is refused when a run is planned, with its reason. Here it must not stop the
-        others, so its dates are read as those of `exchange`.
+        A symbol of an unknown market is refused when a run is planned, with the reason. Here it must not stop the
+        others, so its dates are read as those of the schedule's exchange.
         """
         try:
-            return market_of(symbol, self.exchange, self.markets).calendar
+            return self.clock.market_of(symbol).calendar
         except BadSymbol:
-            return self.exchange
+            return self.clock.exchange

@@ -61,7 +61,7 @@ def test_taking_the_same_file_in_again_changes_nothing_and_a_corrected_one_settl
     corrected = taken_in()
     assert (corrected["new"], corrected["held_back"]) == (1, 0)
     (held,) = audit_report.held_back({})
-    assert (held["status"], held["verdict"], held["rule"]) == ("settled", "reject", "unreadable")
+    assert (held.status, held.verdict, held.rule) == ("settled", "reject", "unreadable")
 
 
 def test_a_cell_that_becomes_unreadable_does_not_replace_what_is_stored(prices: Path) -> None:
@@ -78,13 +78,13 @@ def test_rows_of_no_bar_are_named_in_audit_and_ingestion(prices: Path) -> None:
     result = taken_in()
     noted = [note["detail"] for batch in result["batches"] for note in batch["notes"]]
     audited = audit_report.audit({}, now=NOW, as_of=None)
-    rejected = [row["detail"] for row in audited["verdicts"] if row["verdict"] == "reject"]
+    rejected = [row.detail for row in audited.findings if row.verdict == "reject"]
     for words in ("line 82: the date '2031-03-01' is in the future", "line 83: the symbol is blank"):
         assert any(detail.startswith(words) for detail in noted)
         assert any(detail.startswith(words) for detail in rejected)
     assert any(detail.startswith("line 84: the date is blank: 'Total") for detail in noted)
-    assert audited["summary"]["rows left out"] == 2
-    assert [row["session"] for row in audited["verdicts"]] == ["", ""]
+    assert audited.counts["rows left out"] == 2
+    assert [row.session for row in audited.findings] == ["", ""]
 
 
 def test_everybody_is_told_how_the_file_was_read(prices: Path) -> None:
@@ -93,7 +93,7 @@ def test_everybody_is_told_how_the_file_was_read(prices: Path) -> None:
     planned = jobs.plan(key=None, now=NOW, overrides={}, provenance={})
     result = jobs.ingest(planned.run, planned.batches[0], known_at=NOW)
     assert task_log.lines(result)[0] == f"prices read as: {told}"
-    assert audit_report.audit({}, now=NOW, as_of=None)["summary"]["read_as"] == told
+    assert audit_report.audit({}, now=NOW, as_of=None).read_as == told
     source = {row["what"]: row for row in health_checks.examine(now=NOW)}["source"]
     assert source["found"] == f"2 symbols up to {DAYS[-1]}: {told}"
 
