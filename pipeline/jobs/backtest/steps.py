@@ -26,7 +26,6 @@ from pipeline.jobs.snapshots import snapshot
 from pipeline.prices.sources import open_source
 from pipeline.prices.store.snapshot import read_snapshot
 from pipeline.storage.atomic_files import sha256_bytes
-from pipeline.storage.documents import to_document
 
 BACKTEST = Artifact("backtest", BacktestSummary, step="backtest")
 FRAME = FileArtifact("forecasts.parquet", step="backtest")
@@ -133,7 +132,7 @@ def backtest_summary(
     run.save(BACKTEST, summary)
     tags = _tags(run, try_number=try_number)
     with run.making(FIGURES) as folder, run.reading(FRAME) as path:
-        figures = backtest_png.draw(to_document(summary), folder)
+        figures = backtest_png.draw(summary, folder)
         logged = log_summary(run.settings, run.key, summary, tags=tags, figures=figures, frame=path)
     return BacktestResult(
         **{field.name: getattr(summary, field.name) for field in fields(summary)},
