@@ -33,7 +33,6 @@ def backtest(
         from pipeline import jobs
         from pipeline.publishing.tables import backtest_tables
         from pipeline.publishing.terminal import backtest_text
-        from pipeline.storage.documents import to_document
 
         if out is not None:
             backtest_tables.check(out)  # before hours of work, not after
@@ -55,4 +54,4 @@ def backtest(
             asked=steps.symbols,
             progress=folds.training(planned.run.settings.training_steps),
         )
-    print_result(as_json, result, backtest_text.show(to_document(result)))
+    print_result(as_json, result, backtest_text.show(result, file=result.file))

@@ -1,7 +1,6 @@
 """A backtest in the terminal: every model against the best baseline, and notes on the folds."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -9,17 +8,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.evaluation.model_scores import ModelScores, scores_of
+from pipeline.evaluation.backtest_results import BacktestSummary
+from pipeline.evaluation.model_scores import ModelScores
 from pipeline.forecast_schema import RANGES
 from pipeline.publishing import formatting
 
 _MOST_WITHHELD = 20
 
 
-def show(result: Mapping[str, Any]) -> RenderableType:
-    """Return the result of a backtest (what backtest.json holds, and `file`) as a heading, a table and notes."""
+def show(result: BacktestSummary, *, file: str) -> RenderableType:
+    """Return the summary of a backtest, whose forecasts are in `file`, as a heading, a table and notes."""
     parts: list[RenderableType] = [
-        Text(f"Closing Bell · backtest · {result['first']} to {result['last']}", style="bold"),
+        Text(f"Closing Bell · backtest · {result.first} to {result.last}", style="bold"),
         Text(headline(result), style="cyan"),
         Padding(_table(result), (1, 0)),
         *(
@@ -31,19 +31,19 @@ def show(result: Mapping[str, Any]) -> RenderableType:
             "Lower CRPS and higher skill are better; 90 % ranges should contain 90 % of closes. Not investment advice.",
             style="dim",
         ),
-        Text(f"Forecasts: {result['file']}", style="dim", overflow="fold"),
+        Text(f"Forecasts: {file}", style="dim", overflow="fold"),
     ]
     return Group(*parts)
 
 
-def headline(result: Mapping[str, Any]) -> str:
+def headline(result: BacktestSummary) -> str:
     """Return the result in one sentence."""
-    scores, name, best = scores_of(result["scores"]), result["network"], result["best_baseline"]
+    scores, name, best = result.scores, result.network, result.best_baseline
     models = scores.models
-    count = len(result["folds"])
+    count = len(result.folds)
     folds = f"{count} fold{'s' * (count != 1)}"
     if not models:
-        return f"{folds}, {result['windows']['forecast']} forecasts; no target has matured, so none is scored"
+        return f"{folds}, {result.windows['forecast']} forecasts; no target has matured, so none is scored"
     if name not in models or best is None:
         return f"{folds}: no network could be trained, the baselines are scored alone"
     skill = formatting.skill(models[name].crps_bp, models[best].crps_bp, places=2)
@@ -55,23 +55,23 @@ def headline(result: Mapping[str, Any]) -> str:
     )
 
 
-def _trained(result: Mapping[str, Any]) -> Iterator[tuple[str, ModelScores]]:
-    scores = scores_of(result["scores"]).models.get(result["network"])
+def _trained(result: BacktestSummary) -> Iterator[tuple[str, ModelScores]]:
+    scores = result.scores.models.get(result.network)
     if scores is not None:
-        yield result["network"], scores
+        yield result.network, scores
 
 
-def _chance(result: Mapping[str, Any]) -> str:
+def _chance(result: BacktestSummary) -> str:
     """Return what the test says of the difference to the best baseline, where there were enough sessions for one."""
     for _, scores in _trained(result):
         for row in scores.comparisons:
-            if row.baseline == result["best_baseline"] and row.t is not None and row.p_holm is not None:
+            if row.baseline == result.best_baseline and row.t is not None and row.p_holm is not None:
                 return f"; t {row.t:.2f}, p {row.p_holm:.3f} (Diebold-Mariano, corrected for the number of baselines)"
     return ""
 
 
-def _table(result: Mapping[str, Any]) -> Table:
-    models, best = scores_of(result["scores"]).models, result["best_baseline"]
+def _table(result: BacktestSummary) -> Table:
+    models, best = result.scores.models, result.best_baseline
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     table.add_column("Model", style="bold", no_wrap=True)
     for title in ("CRPS, bp", "skill" if best else "", *(f"coverage, {share} %" for share in RANGES)):
@@ -82,30 +82,30 @@ def _table(result: Mapping[str, Any]) -> Table:
         coverage = [formatting.share(scores.coverage.get(share)) for share in RANGES]
         table.add_row(
             formatting.model_name(name), formatting.number(scores.crps_bp, 2), skill, *coverage,
-            style="cyan" if name == result["network"] else None,
+            style="cyan" if name == result.network else None,
         )  # fmt: skip
     return table
 
 
-def _notes(result: Mapping[str, Any]) -> Iterator[str]:
-    windows = result["windows"]
+def _notes(result: BacktestSummary) -> Iterator[str]:
+    windows = result.windows
     if left := windows["forecast"] - windows["scored"]:
         yield f"{left} of {windows['forecast']} origins are not scored: a target has not matured, or a model abstains"
-    for name, alarms in scores_of(result["scores"]).suspects.items():
+    for name, alarms in result.scores.suspects.items():
         yield f"{formatting.model_name(name)} is too good to be true: {' and '.join(alarms)}; look for a leak"
-    for fold in result["folds"]:
-        if not fold["trained"]:
-            yield f"{fold['first']} to {fold['last']}: no network, {fold['reason']}"
+    for fold in result.folds:
+        if not fold.trained:
+            yield f"{fold.first} to {fold.last}: no network, {fold.reason}"
     yield from _withheld(result)
 
 
-def _withheld(result: Mapping[str, Any]) -> Iterator[str]:
+def _withheld(result: BacktestSummary) -> Iterator[str]:
     """Yield a line for each symbol and reason: those without any forecast first."""
-    never = set(result["without_forecast"])
-    rows = sorted(result.get("withheld", ()), key=lambda row: row["symbol"] not in never)
+    never = set(result.without_forecast)
+    rows = sorted(result.withheld, key=lambda row: row.symbol not in never)
     for row in rows[:_MOST_WITHHELD]:
-        count = f"{row['sessions']} session{'s' * (row['sessions'] != 1)}"
-        span = f"{row['first']} to {row['last']}" if row["first"] != row["last"] else row["first"]
-        yield f"{row['symbol']}: no forecast from {count}, {span}: {row['reason']}"
+        count = f"{row.sessions} session{'s' * (row.sessions != 1)}"
+        span = f"{row.first} to {row.last}" if row.first != row.last else row.first
+        yield f"{row.symbol}: no forecast from {count}, {span}: {row.reason}"
     if len(rows) > _MOST_WITHHELD:
         yield f"and {len(rows) - _MOST_WITHHELD} more reasons for no forecast: see backtest.json"
