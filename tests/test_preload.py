@@ -23,9 +23,9 @@ child = os.fork()
 if not child:
     from pipeline.cli.app import app
     app(["run", "--as-of", "2013-02-28"], standalone_mode=False)
-    anew = {name.partition(".")[0] for name in sys.modules} - known - sys.stdlib_module_names
-    with open("anew.json", "w") as file:
-        json.dump(sorted(anew), file)
+    imported = {name.partition(".")[0] for name in sys.modules} - known - sys.stdlib_module_names
+    with open("imported.json", "w") as file:
+        json.dump(sorted(imported), file)
     os._exit(0)
 status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 print(json.dumps({"named": named, "threads": threads, "status": status}))
@@ -33,7 +33,7 @@ print(json.dumps({"named": named, "threads": threads, "status": status}))
 
 
 @pytest.mark.slow
-def test_a_forked_child_does_a_daily_run_and_imports_no_package_anew(empty_home: Path, tmp_path: Path) -> None:
+def test_a_forked_worker_runs_a_daily_run_and_imports_no_further_package(empty_home: Path, tmp_path: Path) -> None:
     settings = {f"PIPELINE_{name.upper()}": str(value) for name, value in SMALL.items()}
     done = subprocess.run(
         [sys.executable, "-c", DAILY_RUN],
@@ -48,5 +48,7 @@ def test_a_forked_child_does_a_daily_run_and_imports_no_package_anew(empty_home:
     assert found["status"] == 0, done.stderr
     assert found["threads"] == 1, "a thread of Python's would be gone in the children, with what it holds"
     assert {"torch", "mlflow.pyfunc", "arch.univariate.volatility", "pipeline.jobs.forecasts"} <= set(found["named"])
-    anew = {name for name in json.loads((tmp_path / "anew.json").read_text()) if not name.startswith("code_model_")}
-    assert anew <= LATE
+    imported = {
+        name for name in json.loads((tmp_path / "imported.json").read_text()) if not name.startswith("code_model_")
+    }
+    assert imported <= LATE

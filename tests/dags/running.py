@@ -47,8 +47,8 @@ Start = Callable[..., Outcome]
 def runner(read_dags: Any, homes: pytest.TempPathFactory, dag_id: str) -> Iterator[Start]:
     """Give what runs the DAG in a new home, or in the `home` named.
 
-    The file is read anew, as for each task of a live Airflow: a run in this process leaves its parameters in the DAG.
-    Tasks are tried again as often as ever, but without the pauses.
+    The file is parsed again, as for each task of a live Airflow: a run in this process changes its parameters.
+    Tasks are retried as usual, but without delays.
     """
     at_sigterm = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:

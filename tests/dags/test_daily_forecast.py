@@ -46,7 +46,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture(scope="module")
 def as_it_comes(start: Start) -> Outcome:
-    """A run by hand with nothing filled in."""
+    """A manual run with an empty form."""
     return start()
 
 

@@ -44,7 +44,7 @@ def log_of(endings: Any, error: BaseException) -> list[dict[str, Any]]:
     ("error", "last"),
     [
         (AirflowFailException("BadSymbol: NOPE is unknown"), "BadSymbol: NOPE is unknown"),
-        (StoreError("/data: the disk is full; make room"), "StoreError: /data: the disk is full; make room"),
+        (StoreError("/data: the disk is full; free space"), "StoreError: /data: the disk is full; free space"),
         (RateLimited("Yahoo: 429"), "RateLimited: Yahoo: 429"),
         (AirflowSkipException("nothing to do: it ends"), "Skipped: nothing to do: it ends"),
     ],
@@ -100,7 +100,7 @@ def test_a_reason_is_one_line_and_whole(endings: Any, error: BaseException, reas
 def test_a_reason_that_cannot_be_left_hides_no_error(endings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         def xcom_push(self, **_: Any) -> None:
-            raise OSError("the API server is away")
+            raise OSError("the API server is unreachable")
 
     monkeypatch.setattr(endings, "get_current_context", lambda: {"ti": Broken()})
     run = endings.ending_with_reason(lambda: (_ for _ in ()).throw(StoreError("full")))

@@ -1,4 +1,4 @@
-"""Who wants to be told hears what came of a run, by Airflow's own notifiers; a deaf one changes nothing for the run."""
+"""Notifications of the outcome of a run through Airflow's notifiers; a failing channel does not affect the run."""
 
 import json
 from collections import Counter
@@ -82,7 +82,7 @@ def test_everybody_hears_where_a_run_stopped(start: Start, wanted: tuple[Heard, 
     monkeypatch.setattr(jobs, "baseline", fail)
     mail, web = wanted
     ended = quick(start)
-    assert ended.state == "failed", "being told does not mend a run"
+    assert ended.state == "failed", "a notification does not change the state of a run"
     assert ended.tasks["publish"] == Counter(upstream_failed=1)
     assert ended.tasks["tell"] == Counter(success=3)
     ((_, letter),) = mail.mails

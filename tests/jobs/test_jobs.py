@@ -1,4 +1,4 @@
-"""Whole runs on real prices with a small network: what a person is promised, kept from end to end."""
+"""Whole runs on real prices with a small network, from end to end."""
 
 import json
 import shutil
@@ -154,7 +154,7 @@ def test_a_backfill_gives_the_bytes_of_the_live_runs_and_in_any_order_sees_no_la
 def test_earlier_forecasts_are_scored_when_their_session_comes(new_home: Path) -> None:
     run(DAYS[0])
     scored = run(DAYS[1]).score
-    # one step of three symbols, of the published model and of the baseline beside it (the same where it was published)
+    # one step of three symbols, of the published model and of the baseline (the same one if it was published)
     assert scored.in_the_record == 3
     assert scored.live is None  # 2013 is over: what is made of it now is a replay
     latest = next(one for one in mlflow_runs(new_home) if one.data.tags["as_of"] == str(DAYS[1]))
@@ -185,7 +185,7 @@ def test_a_symbol_judged_out_of_bounds_is_marked_in_the_report(new_home: Path, m
     first, second = (
         (new_home / "published" / f"as_of={day}" / "report.html").read_text(encoding="utf-8") for day in DAYS[:2]
     )
-    assert first.count("90 % range: coverage ") == 0, "nothing has come due"
+    assert first.count("90 % range: coverage ") == 0, "nothing has matured"
     assert second.count("90 % range: coverage ") == 1
 
 

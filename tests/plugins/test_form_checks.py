@@ -125,7 +125,7 @@ def test_a_body_beyond_the_limit_is_refused_and_the_most_symbols_fit_in() -> Non
 
 def test_a_check_that_breaks_stands_in_nobodys_way(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_dag_id: str) -> list[str]:
-        raise OSError("the database is away")
+        raise OSError("the database is unreachable")
 
     monkeypatch.setattr(form_checks, "_fields", broken)
 

@@ -1,4 +1,4 @@
-"""Strangers are not told what the API looks like."""
+"""The API descriptions are not served without a sign-in."""
 
 import asyncio
 from typing import Any

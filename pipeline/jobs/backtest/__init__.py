@@ -1,1 +1,1 @@
-"""The backtest: its steps, one fold, what a fold may see, and what it excludes."""
+"""Walk-forward backtests: their steps, one fold, the data that a fold sees, and the symbols that it excludes."""

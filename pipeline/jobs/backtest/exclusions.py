@@ -1,8 +1,7 @@
-"""What a fold of a backtest keeps quiet about, from when on, and why: what a daily run of that session would have.
+"""Symbols without a forecast in a fold of a backtest, with sessions and reason, as in a daily run of those sessions.
 
-A symbol whose past is on another scale (a split that nobody lists) is left out from the session of that step on, for
-as long as a daily run leaves it out; nothing after an origin decides about it. A symbol of which no session of the fold
-can be forecast is named too.
+A symbol whose history changes scale (an unlisted split) is excluded from that session on, for as long as a daily run
+excludes it; no later data decides about an origin. Symbols without a forecast in the whole fold are listed too.
 
 Legend: N windows.
 """
@@ -35,13 +34,13 @@ def seams_of(run: Run, last: date) -> list[Seam]:
 
 
 def doubts_of(run: Run, bars: pd.DataFrame) -> dict[str, str]:
-    """Return why there is not one bar of a symbol in the snapshot, for each of which that is so."""
+    """Return the symbols without a bar in the snapshot, and why."""
     there = set(bars["symbol"])
     return {one.symbol: one.reason for one in run.load(AUDIT).doubtful if one.symbol not in there}
 
 
 def spoilt_by(panel: "Panel", origins: "Origins", seams: Iterable[Seam]) -> NDArray[Any]:
-    """Return what each origin's past is spoilt by, shape (N,): the newest step in scale before it, "" where none is."""
+    """Return the latest change of scale in the history of each origin, shape (N,), "" if there is none."""
     symbol_N, day_N = panel.symbols_array[origins.s_N], panel.days(origins.s_N, origins.t_N)
     reason_N = np.full(len(origins), "", dtype=object)
     for seam in sorted(seams, key=lambda seam: seam.session):
@@ -51,14 +50,14 @@ def spoilt_by(panel: "Panel", origins: "Origins", seams: Iterable[Seam]) -> NDAr
 
 
 def rows_of(symbols_N: NDArray[np.str_], as_of_N: NDArray[np.datetime64], reason_N: NDArray[Any]) -> list[Exclusion]:
-    """Return one row for each symbol and reason of the origins that are left out."""
+    """Return one exclusion for each symbol and reason of the origins that are left out."""
     day_N = as_of_N.astype("datetime64[D]").astype(str)
     rows = {"symbol": symbols_N, "reason": reason_N, "first": day_N, "last": day_N, "sessions": 1}
     return _joined(pd.DataFrame(rows)[reason_N != ""])
 
 
 def rows_of_symbols(reasons: Mapping[str, str], sessions: Sequence[date]) -> list[Exclusion]:
-    """Return one row for each symbol of which no session can be forecast."""
+    """Return one exclusion for each symbol without a forecast in all of these sessions."""
     return [
         Exclusion(symbol=symbol, reason=reason, first=str(sessions[0]), last=str(sessions[-1]), sessions=len(sessions))
         for symbol, reason in reasons.items()
@@ -66,7 +65,7 @@ def rows_of_symbols(reasons: Mapping[str, str], sessions: Sequence[date]) -> lis
 
 
 def joined(rows: Iterable[Exclusion]) -> list[Exclusion]:
-    """Return the rows of several folds with those of one symbol and reason put together."""
+    """Return the exclusions of several folds, those of the same symbol and reason joined."""
     return _joined(
         pd.DataFrame.from_records([asdict(row) for row in rows], columns=[*_KEYS, "first", "last", "sessions"])
     )

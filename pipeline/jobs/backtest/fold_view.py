@@ -1,4 +1,4 @@
-"""What a fold of a backtest may see, and which windows it forecasts: nothing of it comes from after its last session.
+"""The data that a fold of a backtest sees, up to its last session, and the windows that it forecasts.
 
 Legend: M markets, N windows.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What a fold may see, and the windows it forecasts: the origins of its sessions, session by session."""
+    """The bars that a fold sees, and the origins that it forecasts, session by session."""
 
     settings: Settings
     sessions: list[date]
@@ -37,7 +37,7 @@ class View:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of these bars: nothing that comes later in the snapshot changes it."""
+        """SHA-256 of these bars; later bars of the snapshot do not change it."""
         return sha256_bytes(pd.util.hash_pandas_object(self.bars, index=False).to_numpy().tobytes())
 
     @cached_property
@@ -49,7 +49,7 @@ class View:
 
     @cached_property
     def origins(self) -> "Origins":
-        """Every origin that a baseline can forecast and whose past can be believed, shape (N,)."""
+        """Every origin that a baseline can forecast and whose history has no unlisted change of scale, shape (N,)."""
         return self._reached.where(self._spoilt_by_N == "")
 
     @property
@@ -58,7 +58,7 @@ class View:
         return np.asarray(self._reached_from_N[self._spoilt_by_N == ""])
 
     def withheld(self, symbols: Sequence[str], doubts: Mapping[str, str]) -> list[Exclusion]:
-        """Return what is not forecast, and why: origins left out, and symbols with none at all.
+        """Return the excluded origins, and the symbols without any origin, with the reasons.
 
         `doubts` are the reasons of symbols without one bar.
         """
@@ -96,7 +96,7 @@ class View:
 
 
 def view_of(run: Run, bars: pd.DataFrame, fold: FoldPlan) -> View:
-    """Return what a fold may see of the run's bars: those up to its own last session."""
+    """Return the view of a fold: the run's bars up to its last session."""
     settings = run.settings
     sessions = settings.clock.sessions.between(*map(date.fromisoformat, (fold.first, fold.last)))
     clock = settings.clock.at(sessions[-1])

@@ -1,8 +1,8 @@
 """One fold of a backtest: a model, and the sessions that it and the baselines forecast.
 
-A fold sees the run's snapshot up to its own last session; the rest is cut off before anything is made of it. Outcomes
-are looked up afterwards, and only to score. It leaves `folds/<first session>/`: the model, `part.parquet`, and last
-`fold.json` with the part's SHA-256, which says that all of it is there.
+A fold sees the run's snapshot up to its own last session; later bars are removed first. Outcomes are looked up
+afterwards, only for scoring. A fold leaves `folds/<first session>/`: the model, `part.parquet`, and last `fold.json`
+with the SHA-256 of the part, which marks the fold as complete.
 
 Legend: N windows, H horizon, Q quantile levels.
 """
@@ -41,7 +41,7 @@ _VERSION = 12  # digits of a SHA-256 that name a version, as in daily runs
 
 
 def make(run: Run, fold: FoldPlan, progress: Progress | None) -> FoldRecord:
-    """Train, forecast and score a fold; return what fold.json holds."""
+    """Train, forecast and score a fold; return its record."""
     from pipeline.publishing.edition import check_prices
     from pipeline.publishing.tables import backtest_tables
 
@@ -95,12 +95,12 @@ def reusable(run: Run, fold: FoldPlan) -> FoldRecord | None:
 
 
 def made_of(run: Run, fold: FoldPlan) -> FoldRecord:
-    """Return what fold.json holds. Raises MissingStep where the fold is not done."""
+    """Return the record of a fold. Raises MissingStep if it is not complete."""
     return run.load(_record(fold))
 
 
 def part_of(run: Run, fold: FoldPlan) -> pd.DataFrame:
-    """Return a fold's forecasts. Raises MissingStep where it is not done, CorruptFile where a byte has changed."""
+    """Return a fold's forecasts. Raises MissingStep if it is not complete, CorruptFile if a byte has changed."""
     from pipeline.publishing.tables import backtest_tables
 
     digest = made_of(run, fold).sha256
@@ -109,7 +109,7 @@ def part_of(run: Run, fold: FoldPlan) -> pd.DataFrame:
 
 
 def judged(run: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
-    """Return the forecasts of `frame` beside what came, by `bars` up to the run's session."""
+    """Return the forecasts of `frame` with their outcomes, by `bars` up to the run's session."""
     from pipeline.evaluation.walk_forward import heldout_of
     from pipeline.modeling.data.features import future_returns
 
@@ -127,7 +127,7 @@ def judged(run: Run, bars: pd.DataFrame, frame: pd.DataFrame) -> "Heldout":
 
 
 def _trained(view: View, progress: Progress | None) -> tuple["Retrained | None", str | None]:
-    """Return the model of the fold, or None and the reason why there is none."""
+    """Return the trained model of the fold, or None and why there is none."""
     from pipeline.evaluation.walk_forward import fold_before
     from pipeline.modeling.data.features import future_returns
     from pipeline.modeling.data.splits import too_little

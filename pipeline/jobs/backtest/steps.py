@@ -1,4 +1,4 @@
-"""The backtest's steps: settle the folds, do one, put them together."""
+"""The steps of a backtest: plan the folds, run one, join them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -43,17 +43,17 @@ def plan_backtest(
 ) -> BacktestPlan:
     """Return the run (as of the last session), the batches to ingest, and the folds.
 
-    Raises BadSession where there is no session from `first` to `last` or no history for one of them, BadSetting for too
-    many folds, and what `plan` raises.
+    Raises BadSession if there is no session from `first` to `last` or no history before them, BadSetting for too many
+    folds, and what `plan` raises.
     """
     from pipeline.evaluation.walk_forward import walk
 
     settings = Settings.load(**overrides)
     if last > now.date():
-        raise BadSession(f"the backtest's last day {last} is in the future; choose one that is over")
+        raise BadSession(f"the backtest's last day {last} is in the future; choose an earlier day")
     sessions = settings.clock.sessions.between(first, last)
     if not sessions:
-        raise BadSession(f"{settings.exchange} has no session from {first} to {last}; the first day comes first")
+        raise BadSession(f"{settings.exchange} has no session from {first} to {last}; the first day must come first")
     begins = open_source(settings, today=now.date()).first_session()
     if begins is not None and sessions[0] < begins:
         raise BadSession(f"{sessions[0]} is before the history of `{settings.source}`, which begins on {begins}")
@@ -64,7 +64,7 @@ def plan_backtest(
             f"{MOST_FOLDS} are the most; refit less often or ask for fewer sessions"
         )
     planned = plan(key=key, now=now, as_of=sessions[-1], overrides=overrides, provenance=provenance)
-    if key is None:  # the same sessions with another beginning or interval are another backtest
+    if key is None:  # another first session or interval is another backtest
         planned = replace(planned, run=_named(planned.run, sessions[0]))
     return BacktestPlan(run=planned.run, batches=planned.batches, warnings=planned.warnings, folds=tuple(folds))
 
@@ -74,7 +74,7 @@ def _named(run: Run, first: date) -> Run:
 
 
 def backtest_snapshot(run: Run, *, known_at: datetime) -> SnapshotReference:
-    """Freeze the prices of all folds. Doubt about the last session does not stop a backtest."""
+    """Freeze the prices of all folds. Doubts about the last session do not stop a backtest."""
     with suppress(NothingToForecast):
         snapshot(run, known_at=known_at)
     return run.load(SNAPSHOT)
@@ -110,9 +110,9 @@ def backtest_fold(run: Run, fold: FoldPlan, *, progress: Progress | None = None,
 def backtest_summary(
     run: Run, folds: Sequence[FoldPlan], *, out: Path | None = None, try_number: int = 1
 ) -> BacktestResult:
-    """Put the folds together: one frame, one table of scores, two pictures, one MLflow run above those of the folds.
+    """Join the folds: one frame, one table of scores, two charts, and the parent MLflow run.
 
-    Raises MissingStep where a fold is not done, NothingToForecast where none had a symbol to forecast.
+    Raises MissingStep if a fold is not complete, NothingToForecast if no fold had a symbol to forecast.
     """
     from pipeline.publishing.charts import backtest_png
     from pipeline.publishing.tables import backtest_tables
@@ -152,9 +152,10 @@ def backtest_all(
     asked: Asked | None = None,
     progress: Progress | None = None,
 ) -> BacktestResult:
-    """Do every step of a planned backtest in this process, one fold after the other.
+    """Run every step of a planned backtest in this process, one fold after the other.
 
-    `on_step` is told the name of each before it begins, `asked` how far the ingestion is, `progress` each training.
+    `on_step` gets the name of each step before it starts, `asked` the progress of the ingestion, `progress` that of
+    each training.
     """
     run, folds = planned.run, planned.folds
     tell = on_step or (lambda _name: None)
@@ -220,7 +221,7 @@ def _tags(run: Run, fold: FoldPlan | None = None, *, try_number: int | None = No
         provenance=run.provenance,
         try_number=try_number or 1,
     )
-    if try_number is None:  # of a run that several tasks open
+    if try_number is None:  # several tasks open this run
         tags.pop("airflow.try", None)
     if run.trial:
         tags["trial"] = "; ".join(run.trial)
