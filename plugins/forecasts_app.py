@@ -94,7 +94,7 @@ def _file(as_of: date, edition: str | None, name: str) -> Response:
 
     try:
         folder = reader.edition_of(_published(), as_of, edition)
-        if name not in reader.read_manifest(folder)["files"]:  # no other path can be read
+        if name not in reader.read_manifest(folder).files:  # no other path can be read
             raise HTTPException(status.HTTP_404_NOT_FOUND, f"{name} is not among the files of {as_of}")
         content = folder.read(name)
     except (PipelineError, OSError) as error:

@@ -15,7 +15,7 @@ from pipeline.errors import BadSession
 def published_symbols(incomplete: str) -> list[str]:
     """Return completions of a symbol: the symbols of the newest published session."""
     *before, begun = incomplete.upper().split(",")
-    names = (each["symbol"] for part in ("forecasts", "withheld") for each in _newest().get(part, ()))
+    names = _newest()
     return [",".join([*before, name]) for name in names if name.startswith(begun)]
 
 
@@ -32,15 +32,15 @@ def published_sessions(incomplete: str) -> list[str]:
     return [day for day in reversed(days) if day.startswith(incomplete)]
 
 
-def _newest() -> dict[str, Any]:
+def _newest() -> list[str]:
     from pipeline.config import Settings
     from pipeline.errors import PipelineError
     from pipeline.publishing import reader
 
     try:
-        return reader.read_published(reader.newest(Settings.load().published)).forecasts
+        return reader.read_published(reader.newest(Settings.load().published)).forecasts.symbols
     except (PipelineError, OSError):  # no completions, and a shell prompt is no place for an error
-        return {}
+        return []
 
 
 def _one_of(*values: str) -> Callable[[str], list[str]]:

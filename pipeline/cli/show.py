@@ -1,6 +1,7 @@
 """The command `show`: published forecasts as a table, or some symbols in detail."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ from rich.console import Group, RenderableType
 from pipeline.cli import options as option
 from pipeline.cli.output import print_json, print_result
 from pipeline.errors import BadSession, BadSymbol
+from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
     from pipeline.publishing.reader import Published
@@ -60,8 +62,8 @@ def show(
         record = reader.read_record(folder, names)
         print_result(as_json, _chosen(published, names, record), "" if as_json else _details(published, names, record))
     elif as_json:
-        rows = overview.order(published.forecasts["forecasts"], sort.value, top)
-        print_json({**published.forecasts, "forecasts": rows})
+        rows = overview.order(published.forecasts.forecasts, sort.value, top)
+        print_json(to_document(replace(published.forecasts, forecasts=tuple(rows))))
     else:
         print_result(False, None, overview.Overview(published=published, sort=sort.value, top=top))
 
@@ -75,7 +77,7 @@ def overview(folder: "Storage") -> RenderableType:
 
     published = reader.read_published(folder)
     table = overview.Overview(published=published)
-    if published.manifest.get("standing", True):
+    if published.manifest.standing:
         return table
     return Group(
         table,
@@ -87,40 +89,38 @@ def _found(published: "Published", words: Sequence[str]) -> list[str]:
     """Return the requested symbols in capitals. Raises BadSymbol with similar ones for an unknown symbol."""
     from difflib import get_close_matches
 
-    there = [each["symbol"] for part in ("forecasts", "withheld") for each in published.forecasts[part]]
+    there = published.forecasts.symbols
     names = list(dict.fromkeys(name.upper() for word in words for name in word.replace(",", " ").split()))
     for name in names:
         if name not in there:
             near = get_close_matches(name, there, n=3, cutoff=0.5)
             hint = f"similar: {', '.join(near)}" if near else "`closing-bell show` lists the published symbols"
-            raise BadSymbol(f"{name} is not published for {published.forecasts['as_of']}; {hint}")
+            raise BadSymbol(f"{name} is not published for {published.forecasts.as_of}; {hint}")
     return names
 
 
 def _chosen(published: "Published", names: Sequence[str], record: list[dict[str, Any]]) -> dict[str, Any]:
-    parts = {
-        part: [each for each in published.forecasts[part] if each["symbol"] in names]
-        for part in ("forecasts", "withheld")
-    }
-    return {**published.forecasts, **parts, "record": record}
+    forecasts = published.forecasts
+    chosen = replace(
+        forecasts,
+        forecasts=tuple(row for row in forecasts.forecasts if row.symbol in names),
+        withheld=tuple(row for row in forecasts.withheld if row.symbol in names),
+    )
+    return {**to_document(chosen), "record": record}
 
 
 def _details(published: "Published", names: Sequence[str], record: list[dict[str, Any]]) -> RenderableType:
-    from datetime import date
 
     from rich.text import Text
 
     from pipeline.publishing import verdict
     from pipeline.publishing.terminal.symbol_text import Detail
 
-    forecasts, decision = published.forecasts, published.manifest["decision"]
-    by_symbol = {each["symbol"]: each for each in forecasts["forecasts"]}
-    withheld = {each["symbol"]: each["reason"] for each in forecasts["withheld"]}
-    stand_ins = {each["symbol"]: each["reason"] for each in decision.get("fallbacks", ())}
+    forecasts, manifest = published.forecasts, published.manifest
+    by_symbol, withheld = forecasts.by_symbol, forecasts.reasons
+    stand_ins = {row.symbol: row.reason for row in manifest.decision.fallbacks}
     parts: list[RenderableType] = []
-    if note := verdict.trial_note(
-        published.manifest.get("trial", ()), standing=published.manifest.get("standing", True)
-    ):
+    if note := verdict.trial_note(manifest.trial, standing=published.manifest.standing):
         parts.append(Text(note, style="yellow"))
     for name in names:
         if parts:
@@ -132,9 +132,9 @@ def _details(published: "Published", names: Sequence[str], record: list[dict[str
             Detail(
                 forecast=by_symbol[name],
                 record=[row for row in record if row["symbol"] == name],
-                as_of=date.fromisoformat(forecasts["as_of"]),
-                model=forecasts["model"],
-                reason=f"{published.manifest['verdict']}. {decision.get('reason') or ''}".rstrip(),
+                as_of=forecasts.as_of,
+                model=forecasts.model,
+                reason=f"{manifest.verdict}. {manifest.decision.reason}".rstrip(),
                 stand_in=stand_ins.get(name),
             )
         )

@@ -35,7 +35,7 @@ STANDING = ""
 _MANY_IN_ONE = "files"
 
 
-def keep(
+def log_forecasts(
     engine: Engine,
     source: str,
     published: pd.DataFrame,
@@ -76,7 +76,7 @@ def keep(
     return len(fresh)
 
 
-def score_due(
+def score_matured(
     engine: Engine,
     source: str,
     bars: pd.DataFrame,
@@ -162,7 +162,7 @@ def live_record(
         result = connection.execute(query)
         rows = pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
     published = _in_force(rows[rows["role"] == "published"])
-    return published.drop(columns=["role", "published_at"]).assign(baseline_crps_bp=_beside(published, rows))
+    return published.drop(columns=["role", "published_at"]).assign(baseline_crps_bp=_baseline_crps(published, rows))
 
 
 def _in_force(published: pd.DataFrame) -> pd.DataFrame:
@@ -174,7 +174,7 @@ def _in_force(published: pd.DataFrame) -> pd.DataFrame:
     return published.loc[published.index.isin(kept)].reset_index(drop=True)
 
 
-def _beside(published: pd.DataFrame, rows: pd.DataFrame) -> Array:
+def _baseline_crps(published: pd.DataFrame, rows: pd.DataFrame) -> Array:
     """Return the CRPS of the baseline next to each published forecast: its own where it is a baseline itself.
 
     It is the one of the same run. Before forecasts belonged to runs it may carry the key of another.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.evaluation.decision import ChallengerOutcome, ChampionOutcome, Decision, Evidence
 from pipeline.evaluation.model_scores import ModelScores, Significance
+from pipeline.forecast_schema import MODEL_NAMES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ def decide(
     words = [_of_the_challenger(challenger, champion, baseline, evidence, promoted, not_trained, absent)]
     words += [*_of_the_champion(champion, baseline, promoted), *(f"{_upper(why)}." for why in skipped)]
     if published is baseline:
-        words.append(f"So the baseline {baseline.model} is published.")
+        words.append(f"So the baseline {_display(baseline)} is published.")
     elif not promoted:
         words.append(f"The champion {_named(published)} is published.")
     return Decision(
@@ -127,7 +128,9 @@ def _of_the_challenger(
         )
     expired = champion is not None and champion.expired is not None
     test, level = (None if expired else evidence.against_baseline), evidence.level
-    against = [_compared(challenger, baseline, f"best baseline {baseline.model}", test, level, untested=not expired)]
+    against = [
+        _compared(challenger, baseline, f"best baseline {_display(baseline)}", test, level, untested=not expired)
+    ]
     if champion is None:
         against.append(absent)
     elif expired:
@@ -147,7 +150,7 @@ def _of_the_champion(champion: Contender | None, baseline: Contender, promoted: 
     if champion.suspect:
         why.append(f"it is suspect, {' and '.join(champion.suspect)}")
     if champion.crps_bp >= baseline.crps_bp:
-        why.append(_compared(champion, baseline, f"best baseline {baseline.model}", None, 0.0, untested=False))
+        why.append(_compared(champion, baseline, f"best baseline {_display(baseline)}", None, 0.0, untested=False))
     return [f"The champion {_named(champion)} is not published: {'; '.join(why)}."] if why else []
 
 
@@ -163,11 +166,15 @@ def _compared(
     if test is None:
         return f"{words} (too few sessions for a test: the means decide)" if untested else words
     verdict = "" if test.p < level else ", which may be chance"
-    return f"{words} (t {test.t:.2f}, p {test.p:.3f} for a level of {level:g}{verdict})"
+    return f"{words} (t {test.t:.2f}, p {test.p:.3f} at the {level:g} level{verdict})"
 
 
 def _named(contender: Contender) -> str:
-    return f"{contender.model} (version {contender.version})"
+    return f"{_display(contender)} (version {contender.version})"
+
+
+def _display(contender: Contender) -> str:
+    return MODEL_NAMES.get(contender.model, contender.model)
 
 
 def _upper(words: str) -> str:

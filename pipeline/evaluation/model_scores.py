@@ -14,7 +14,6 @@ from pydantic_core import CoreSchema
 
 from pipeline.evaluation.flat_rows import converted, coverage_keys, nested, pinball_keys
 from pipeline.forecast_schema import BASELINES
-from pipeline.storage.documents import from_document
 
 # The label of the champion in files and in the names of metrics: its model may be the one trained today as well.
 CHAMPION = "champion"
@@ -149,11 +148,6 @@ def flat(value: ScoreRow) -> dict[str, Any]:
             case _:
                 row[name] = part
     return row
-
-
-def scores_of(document: Mapping[str, Any]) -> Scores:
-    """Return the scores within a document that `to_document` gave."""
-    return from_document(Scores, document, where="the scores", remedy="run the step that made them again")
 
 
 def comparison_rows(scores: "Scores") -> list[dict[str, Any]]:

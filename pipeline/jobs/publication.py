@@ -52,7 +52,7 @@ def publish(run: Run, *, now: datetime) -> PublishResult:
         return sessions.complete_at(sessions.at_or_before(session))
 
     database = open_database(settings.database)
-    forecast_log.keep(
+    forecast_log.log_forecasts(
         database,
         settings.source,
         edition.forecasts,

@@ -12,10 +12,10 @@ from pipeline.prices.store.snapshot import read_snapshot
 def score(run: Run) -> ScoreResult:
     """Score published forecasts that have matured, and read the track record up to the run's session."""
     from pipeline.evaluation import track_record
-    from pipeline.evaluation.forecast_log import score_due
+    from pipeline.evaluation.forecast_log import score_matured
 
     engine = open_database(run.settings.database)
-    scored = score_due(
+    scored = score_matured(
         engine,
         run.settings.source,
         read_snapshot(snapshot_of(run)),

@@ -1,6 +1,6 @@
 """Loading exchange calendars: fixed bounds that do not depend on today, and the day up to which one is recorded.
 
-`exchange_calendars` covers, unless told otherwise, 20 years back from today and one year ahead: the same request would
+`exchange_calendars` covers by default 20 years back from today and one year ahead: the same request would
 mean something else a year later. Here every calendar covers `FIRST_DAY` to `LAST_DAY`, or as much of that as the
 package has recorded; `pipeline.market.sessions` estimates the sessions beyond.
 """

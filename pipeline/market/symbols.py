@@ -31,7 +31,7 @@ def parse_symbol(text: str) -> str:
 def parse_symbols(texts: str | Iterable[str]) -> tuple[str, ...]:
     """Return the symbols of a list, or of one text separated by commas or spaces: sorted, each once.
 
-    Sorted, so that the order in which somebody types them changes no digest and no weight.
+    Sorted, so that the order of input changes no digest and no weight.
     """
     parts = re.split(r"[,\s]+", texts.strip()) if isinstance(texts, str) else list(texts)
     return tuple(sorted({parse_symbol(part) for part in parts if part}))

@@ -29,7 +29,7 @@ _GRID_BARS = 5
 # Four decimals below 20, one fewer for each power of ten: the rounding of float32 must not fill the space between.
 _GRID_DECIMALS, _GRID_FROM, _FLOAT32 = 4, 20.0, 7e-8
 _GRID_MOST, _GRID_HALF = 0.95, 0.5
-# Moves to know what is usual: this many bars on both sides of a date.
+# Typical moves are measured on this many bars on both sides of a date.
 _NEAR, _FEW = 60, 10
 _MEDIAN_TO_SIGMA, _LEAST_SIGMA = 1.4826, 1e-3
 # Over the whole day the price must not say that it fell after all.
@@ -123,11 +123,11 @@ def _fits(move: Array, pays: NDArray[np.bool_], events: Rows, share: Array) -> A
     ordinary = ~pays & (np.arange(len(move)) > 0)
     for at, row in enumerate(events):
         near = slice(max(0, row - _NEAR), row + _NEAR)
-        usual = move[near][ordinary[near]]
-        if len(usual) < _FEW:
+        ordinary_moves = move[near][ordinary[near]]
+        if len(ordinary_moves) < _FEW:
             continue
-        middle = float(np.median(usual))
-        sigma = max(float(np.median(np.abs(usual - middle))) * _MEDIAN_TO_SIGMA, _LEAST_SIGMA)
+        median = float(np.median(ordinary_moves))
+        sigma = max(float(np.median(np.abs(ordinary_moves - median))) * _MEDIAN_TO_SIGMA, _LEAST_SIGMA)
         expected = np.log1p(-_FALLS * share[row])
         fits[at] = -2 * np.log1p(((move[row] - expected) / sigma) ** 2 / 3)
     return fits

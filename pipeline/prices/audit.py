@@ -61,10 +61,10 @@ def _notes(bars: pd.DataFrame, problems: pd.DataFrame, known: AsOf) -> list[Note
     Neither depends on the time: a replay reads the same bars and findings, and returns the same notes.
     """
     notes = series_notes(bars, known.clock.market, dividends_as_given=known.source == "files")
-    said = problems[problems["rule"].isin(OF_SERIES)].drop_duplicates(["symbol", "rule"], keep="last")
+    of_series = problems[problems["rule"].isin(OF_SERIES)].drop_duplicates(["symbol", "rule"], keep="last")
     stored = [
         Note(symbol=symbol, rule=rule, detail=detail)
-        for symbol, rule, detail in said[["symbol", "rule", "detail"]].itertuples(index=False, name=None)
+        for symbol, rule, detail in of_series[["symbol", "rule", "detail"]].itertuples(index=False, name=None)
     ]
     return unique_notes([*notes, *stored])
 

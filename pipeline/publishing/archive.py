@@ -23,7 +23,7 @@ _DIGITS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class ArchivedEdition:
     """One edition next to the standing one."""
 
     as_of: date
@@ -36,47 +36,47 @@ class Kept:
         return self.name.rpartition("-")[2]
 
 
-def keep(root: Storage, as_of: date, run_key: str, contents: Mapping[str, bytes]) -> tuple[Kept, bool]:
-    """Keep an edition's files, unless they are kept already; return where, and whether anything was written.
+def add(root: Storage, as_of: date, run_key: str, contents: Mapping[str, bytes]) -> tuple[ArchivedEdition, bool]:
+    """Add an edition's files to the archive unless it has them; return the edition, and whether it wrote anything.
 
     Only the files of `contents` that the manifest lists are checked; one that is damaged is written again.
     """
     folder = _folder(as_of)
     with (root / folder).alone():
         label = f"{sha256_bytes(run_key.encode())[:_DIGITS]}-{sha256_bytes(contents[MANIFEST])[:_DIGITS]}"
-        there = kept_editions(root, as_of, unfinished=True)
+        there = archived_editions(root, as_of, unfinished=True)
         found = next((one for one in there if one.name.endswith(label)), None)
         if found is not None and _is_whole(root / found.place, contents):
             return found, False
         number = max((int(one.name.partition("-")[0]) for one in there), default=0) + 1
         name = f"{number:04d}-{label}" if found is None else found.name
         (root / folder).replace(name, contents)
-    return Kept(as_of=as_of, name=name, place=f"{folder}/{name}"), True
+    return ArchivedEdition(as_of=as_of, name=name, place=f"{folder}/{name}"), True
 
 
-def kept_editions(root: Storage, as_of: date, *, unfinished: bool = False) -> list[Kept]:
-    """Return the editions kept of a session in the order of their publication.
+def archived_editions(root: Storage, as_of: date, *, unfinished: bool = False) -> list[ArchivedEdition]:
+    """Return the archived editions of a session in the order of publication.
 
     `unfinished` ones, which lack a manifest because a writer was killed, are left out unless asked for.
     """
     folder = _folder(as_of)
     names = [name for name in (root / folder).names("[0-9]*-*-*") if _NAME.fullmatch(name)]
-    found = [Kept(as_of=as_of, name=name, place=f"{folder}/{name}") for name in sorted(names, key=_number)]
+    found = [ArchivedEdition(as_of=as_of, name=name, place=f"{folder}/{name}") for name in sorted(names, key=_number)]
     return [one for one in found if unfinished or root.exists(f"{one.place}/{MANIFEST}")]
 
 
-def find(root: Storage, as_of: date, name: str) -> Kept:
-    """Return the edition of a session by its name or its number. Raises MissingStep, naming those that there are."""
-    there = kept_editions(root, as_of)
+def find(root: Storage, as_of: date, name: str) -> ArchivedEdition:
+    """Return an archived edition by its name or number. Raises MissingStep, which lists the existing ones."""
+    there = archived_editions(root, as_of)
     for one in there:
         if one.name == name or (name.isdigit() and _number(one.name) == int(name)):
             return one
-    known = ", ".join(one.name for one in there) or "none next to the standing one"
-    raise MissingStep(f"there is no edition {name} of {as_of}; there are: {known}")
+    existing = ", ".join(one.name for one in there) or "none next to the standing one"
+    raise MissingStep(f"there is no edition {name} of {as_of}; there are: {existing}")
 
 
-def sessions_kept(root: Storage) -> list[date]:
-    """Return the sessions of which editions are kept here, oldest first."""
+def archived_sessions(root: Storage) -> list[date]:
+    """Return the sessions that have archived editions, oldest first."""
     days = []
     for name in (root / _ROOT).names(_SESSION):
         try:

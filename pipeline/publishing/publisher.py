@@ -25,6 +25,7 @@ from pipeline.publishing.reader import (
     latest,
     pointer_to,
     published_sessions,
+    read_manifest,
 )
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-.")
@@ -54,7 +55,7 @@ def publish(edition: "Edition", root: Storage) -> Publication:
             if edition.standing:
                 place, changed = folder.name, _replace(root, edition.as_of, contents)
             else:
-                kept, changed = archive.keep(root, edition.as_of, edition.run_key, contents)
+                kept, changed = archive.add(root, edition.as_of, edition.run_key, contents)
                 place, folder = kept.place, root / kept.place
             _point(root)
     except OSError as error:
@@ -73,7 +74,7 @@ def _replace(root: Storage, as_of: date, contents: Mapping[str, bytes]) -> bool:
         return False
     before = _standing_files(folder)
     if before and before[MANIFEST] != contents[MANIFEST]:
-        archive.keep(root, as_of, _run_key(before[MANIFEST]), before)
+        archive.add(root, as_of, _run_key(before[MANIFEST]), before)
     root.replace(folder.name, contents)
     return True
 
@@ -149,7 +150,7 @@ def _stands(folder: Storage, contents: Mapping[str, bytes]) -> bool:
     """Whether the folder holds exactly this already, each file undamaged."""
     if file_digest(folder, MANIFEST) != sha256_bytes(contents[MANIFEST]):
         return False
-    return not damaged_files(folder, json.loads(contents[MANIFEST])["files"])
+    return not damaged_files(folder, read_manifest(folder).files)
 
 
 def _point(root: Storage) -> None:

@@ -18,12 +18,14 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import BucketFailed, CorruptFile, MissingStep, cause_of
 from pipeline.publishing import archive
+from pipeline.publishing.published_files import FileRecord, Manifest, PublishedForecasts
 from pipeline.storage import Storage
 from pipeline.storage.atomic_files import sha256_bytes
+from pipeline.storage.documents import from_document
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 MANIFEST, POINTER = archive.MANIFEST, "latest.json"
 _FOLDER = "as_of=????-??-??"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +41,8 @@ class Published:
     """A published folder, read back: its manifest.json and forecasts.json."""
 
     folder: Storage
-    manifest: dict[str, Any]
-    forecasts: dict[str, Any]
+    manifest: Manifest
+    forecasts: PublishedForecasts
 
 
 def folder_name(as_of: date) -> str:
@@ -77,8 +80,8 @@ def newest(root: Storage) -> Storage:
     try:
         return latest(root)
     except MissingStep:
-        for day in reversed(archive.sessions_kept(root)):
-            if there := archive.kept_editions(root, day):
+        for day in reversed(archive.archived_sessions(root)):
+            if there := archive.archived_editions(root, day):
                 return root / there[-1].place
         raise
 
@@ -90,23 +93,23 @@ def edition_of(root: Storage, as_of: date, name: str | None = None) -> Storage:
     """
     if name is not None:
         return root / archive.find(root, as_of, name).place
-    if not is_published(root, as_of) and (there := archive.kept_editions(root, as_of)):
+    if not is_published(root, as_of) and (there := archive.archived_editions(root, as_of)):
         return root / there[-1].place
     return root / folder_name(as_of)
 
 
 def all_sessions(root: Storage) -> list[date]:
     """Return the sessions that have any edition, oldest first."""
-    return sorted({*published_sessions(root), *archive.sessions_kept(root)})
+    return sorted({*published_sessions(root), *archive.archived_sessions(root)})
 
 
-def other_editions(root: Storage, as_of: date) -> list[archive.Kept]:
+def other_editions(root: Storage, as_of: date) -> list[archive.ArchivedEdition]:
     """Return the editions of a session next to the standing one, oldest first.
 
     A copy of the standing edition, left by a publication that was killed between copying and replacing, is not one.
     """
     standing = file_digest(root / folder_name(as_of), MANIFEST) or ""
-    there = archive.kept_editions(root, as_of)
+    there = archive.archived_editions(root, as_of)
     return [one for one in there if not (standing and standing.startswith(one.content))]
 
 
@@ -116,22 +119,17 @@ def read_published(folder: Storage, *, verify: bool = False) -> Published:
     Raises MissingStep if nothing is published there, CorruptFile if a file is missing or not what was written.
     """
     manifest = read_manifest(folder)
-    damaged = damaged_files(folder, manifest["files"]) if verify else []
+    damaged = damaged_files(folder, manifest.files) if verify else []
     if damaged:
         raise CorruptFile(f"{', '.join(damaged)} in {folder}: not what was published; publish that session again")
-    return Published(folder=folder, manifest=manifest, forecasts=_read_json(folder, "forecasts.json"))
+    return Published(folder=folder, manifest=manifest, forecasts=_read(PublishedForecasts, folder, "forecasts.json"))
 
 
-def read_manifest(folder: Storage) -> dict[str, Any]:
+def read_manifest(folder: Storage) -> Manifest:
     """Return what a published folder says of itself. Raises MissingStep, or CorruptFile if it cannot be read."""
     if not folder.exists(MANIFEST):
         raise MissingStep(f"nothing is published in {folder}; run `python -m pipeline run` for that session first")
-    return _read_json(folder, MANIFEST)
-
-
-def source_of(manifest: Mapping[str, Any]) -> str:
-    """Return the source of the prices that an edition was made from; "" where its manifest does not say."""
-    return str(manifest.get("provenance", {}).get("source", ""))
+    return _read(Manifest, folder, MANIFEST)
 
 
 def read_record(folder: Storage, symbols: Collection[str]) -> list[dict[str, Any]]:
@@ -163,8 +161,9 @@ def record_table(folder: Storage, symbols: Collection[str] | None = None) -> "pa
         ) from None
 
 
-def damaged_files(folder: Storage, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [name for name, record in recorded.items() if file_digest(folder, name) != record["sha256"]]
+def damaged_files(folder: Storage, recorded: Mapping[str, FileRecord]) -> list[str]:
+    """Return the files of a folder that are missing or not as recorded."""
+    return [name for name, record in recorded.items() if file_digest(folder, name) != record.sha256]
 
 
 def file_digest(place: Storage, name: str) -> str | None:
@@ -182,11 +181,11 @@ def pointer_to(folder: Storage) -> bytes:
     return dump({"as_of": as_of, "folder": folder.name, "manifest_sha256": file_digest(folder, MANIFEST)})
 
 
-def _read_json(folder: Storage, name: str) -> dict[str, Any]:
+def _read(kind: type[T], folder: Storage, name: str) -> T:
     try:
         document: dict[str, Any] = json.loads(folder.read(name))
     except BucketFailed:  # says nothing of the file
         raise
     except (OSError, ValueError) as error:
         raise CorruptFile(f"{folder / name} cannot be read ({error}); publish that session again") from None
-    return document
+    return from_document(kind, document, where=str(folder / name), remedy="publish that session again")

@@ -49,7 +49,15 @@ def published(home: Path) -> Path:
         "forecasts": [{"symbol": symbol, **one, "steps": steps} for symbol in ("AAPL", "IBM")],
         "withheld": [{"symbol": "NEW", "reason": "31 sessions"}],
     }
-    manifest = {"verdict": "Today's network is published", "decision": {"reason": "It won."}, "files": {}}
+    decision = {"model": "lstm", "model_version": "3", "promoted": True, "reason": "It won."}
+    manifest = {
+        "as_of": "2013-03-01",
+        "headline": "2013-03-01 XNYS: 2 symbols",
+        "verdict": "Today's network is published",
+        "symbols": 2,
+        "decision": decision,
+        "files": {},
+    }
     (folder / "forecasts.json").write_text(json.dumps(document))
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

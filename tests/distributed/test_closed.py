@@ -14,7 +14,7 @@ from tests.distributed.routes import asked, routes_of
 pytestmark = pytest.mark.distributed
 
 OURS = ("api-server", "scheduler", "dag-processor", "triggerer", "worker", "mlflow")
-# What tells a stranger nothing about this installation: that a server is there and well, and the page that asks to sign
+# Routes that reveal nothing about this installation: that a server is up and healthy, and the page that asks to sign
 # in.
 PUBLIC = {"/api/v2/monitor/health", "/api/v2/version", "/api/v2/auth/logout", "/{rest_of_path:path}"}
 PUBLIC |= {"/execution/health", "/execution/health/ping"}
@@ -36,7 +36,7 @@ def sent_away(status: int, headers: HTTPMessage) -> bool:
     return status in (401, 403) or (status in (302, 303, 307) and "login" in (headers.get("Location") or ""))
 
 
-def test_airflow_tells_a_stranger_nothing(stack: Stack) -> None:
+def test_airflow_reveals_nothing_without_credentials(stack: Stack) -> None:
     open_ = {}
     for method, route in routes_of(stack):
         path = re.sub(r"{(\w+)(:path)?}", lambda found: {"dag_id": "daily_forecast"}.get(found[1], "1"), route)
@@ -48,7 +48,7 @@ def test_airflow_tells_a_stranger_nothing(stack: Stack) -> None:
     assert open_ == {}
 
 
-def test_mlflow_tells_a_stranger_nothing(stack: Stack) -> None:
+def test_mlflow_reveals_nothing_without_credentials(stack: Stack) -> None:
     base = f"http://127.0.0.1:{stack.mlflow_port}"
     paths = [
         "/",

@@ -1,4 +1,4 @@
-"""A back-up is worth what a restore gives back: the stack is deleted, volumes and all, and goes on where it was."""
+"""Restore of a backup: the stack is deleted, volumes included, and resumes where it was."""
 
 import os
 import subprocess

@@ -72,7 +72,7 @@ def test_a_service_dies_and_comes_back(stack: Stack, service: str, as_of: str, t
     require_whole(stack, run_id, as_of)
 
 
-def test_mlflow_is_away_when_training_ends(stack: Stack) -> None:
+def test_mlflow_is_unreachable_when_training_ends(stack: Stack) -> None:
     run_id = stack.trigger({"as_of": "2013-01-25", "training_steps": 300})
     stack.at_work(run_id, "train")
     stack.compose("stop", "--timeout", "5", "mlflow")
@@ -92,7 +92,7 @@ def test_mlflow_is_away_when_training_ends(stack: Stack) -> None:
     assert (again["try_number"], again["start_date"]) == (1, trained["start_date"]), "training was repeated"
 
 
-def test_a_task_that_is_delivered_twice_is_done_once(stack: Stack) -> None:
+def test_a_task_that_is_delivered_twice_runs_once(stack: Stack) -> None:
     """Redis hands a message out again when nobody has confirmed it in time; here at once, by putting it back."""
     run_id = stack.trigger({"as_of": "2013-01-28", "training_steps": 300})
     stack.at_work(run_id, "train")
@@ -106,7 +106,7 @@ for tag, value in broker.hgetall("unacked").items():
     print(queue)
 """
     sent = stack.compose("exec", "-T", "worker", "python", "-c", deliver_again).split()
-    assert "train" in sent  # in addition to what workers that died had not confirmed
+    assert "train" in sent  # next to unconfirmed messages of workers that died
     recovered(stack, run_id, time.monotonic(), "a task was delivered twice")
     require_whole(stack, run_id, "2013-01-28")
     assert next(task["try_number"] for task in stack.tasks(run_id) if task["task_id"] == "train") == 1

@@ -33,7 +33,9 @@ def kept(
     def complete_at(_symbol: str, session: date) -> datetime:
         return CLOCK.complete_at(session)
 
-    return forecast_log.keep(engine, source, one, baseline, run, now=now, complete_at=complete_at, series=series)
+    return forecast_log.log_forecasts(
+        engine, source, one, baseline, run, now=now, complete_at=complete_at, series=series
+    )
 
 
 def published(model: str, version: str, width: float, as_of: date = date(2013, 2, 1)) -> pd.DataFrame:
@@ -51,9 +53,9 @@ def test_the_record_scores_each_forecast_once_when_its_session_has_come(tmp_path
     one, baseline = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
     assert kept(engine, one, baseline) == 6
     bars = SampleSource().bars(("IBM",), date(2013, 2, 5))
-    assert forecast_log.score_due(engine, "sample", bars, date(2013, 2, 1)) == 0
-    assert forecast_log.score_due(engine, "sample", bars, date(2013, 2, 5)) == 4  # two steps of both
-    assert forecast_log.score_due(engine, "sample", bars, date(2013, 2, 5)) == 0
+    assert forecast_log.score_matured(engine, "sample", bars, date(2013, 2, 1)) == 0
+    assert forecast_log.score_matured(engine, "sample", bars, date(2013, 2, 5)) == 4  # two steps of both
+    assert forecast_log.score_matured(engine, "sample", bars, date(2013, 2, 5)) == 0
     rows = forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 5))
     assert rows["step"].tolist() == [1, 2]
     closes = bars.set_index("session")["close"]
@@ -68,7 +70,7 @@ def test_what_was_scored_is_not_rewritten(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
     kept(engine, published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4))
     bars = SampleSource().bars(("IBM",), date(2013, 2, 4))
-    forecast_log.score_due(engine, "sample", bars, date(2013, 2, 4))
+    forecast_log.score_matured(engine, "sample", bars, date(2013, 2, 4))
     before = forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 4))
     assert kept(engine, published("lstm", "1", 9.9), published("ewma_historical", "abc", 0.4)) == 2
     pd.testing.assert_frame_equal(forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 4)), before)
@@ -78,7 +80,7 @@ def test_a_published_baseline_is_its_own_baseline(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
     frame = published("ewma_historical", "abc", 0.4)
     assert kept(engine, frame, frame) == 3
-    forecast_log.score_due(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 4)), date(2013, 2, 4))
+    forecast_log.score_matured(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 4)), date(2013, 2, 4))
     rows = forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 4))
     assert rows["crps_bp"].tolist() == rows["baseline_crps_bp"].tolist()
 
@@ -93,7 +95,7 @@ def test_only_what_was_published_before_its_session_closed_is_live(engine: Engin
     kept(engine, one, baseline, datetime(2013, 2, 4, 12, tzinfo=UTC))  # before the close of the first session forecast
     late = published("lstm", "2", 0.2).assign(as_of=pd.Timestamp("2013-01-31"))
     kept(engine, late, baseline.assign(as_of=pd.Timestamp("2013-01-31")), datetime(2013, 2, 5, 12, tzinfo=UTC))
-    forecast_log.score_due(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 6)), date(2013, 2, 6))
+    forecast_log.score_matured(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 6)), date(2013, 2, 6))
     rows = forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 6))
     in_time = {(str(row.as_of), row.step): bool(row.in_time) for row in rows.itertuples()}
     assert in_time == {
@@ -112,7 +114,7 @@ def test_the_same_forecast_again_keeps_the_time_of_the_first(engine: Engine) -> 
     assert kept(engine, one, baseline, datetime(2013, 2, 1, 23, tzinfo=UTC)) == 6
     assert kept(engine, one, baseline) == 0
     assert kept(engine, published("lstm", "1", 0.3), baseline) == 3  # another one is as late as it is
-    forecast_log.score_due(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 6)), date(2013, 2, 6))
+    forecast_log.score_matured(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 6)), date(2013, 2, 6))
     assert not forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 6))["in_time"].any()
 
 
@@ -120,8 +122,8 @@ def test_the_records_of_two_sources_do_not_mix(engine: Engine) -> None:
     one, baseline = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
     kept(engine, one, baseline, source="yahoo")
     bars = SampleSource().bars(("IBM",), date(2013, 2, 6))
-    assert forecast_log.score_due(engine, "sample", bars, date(2013, 2, 6)) == 0
-    assert forecast_log.score_due(engine, "yahoo", bars, date(2013, 2, 6)) == 6
+    assert forecast_log.score_matured(engine, "sample", bars, date(2013, 2, 6)) == 0
+    assert forecast_log.score_matured(engine, "yahoo", bars, date(2013, 2, 6)) == 6
     assert forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 6)).empty
     assert len(forecast_log.live_record(engine, "yahoo", ("IBM",), date(2013, 2, 6))) == 3
 
@@ -131,7 +133,7 @@ def test_forecasts_of_the_next_session_come_with_their_ranges(tmp_path: Path) ->
     one = published("lstm", "1", 0.2)
     kept(engine, one, published("ewma_historical", "abc", 0.4))
     bars = SampleSource().bars(("IBM",), date(2013, 2, 6))
-    forecast_log.score_due(engine, "sample", bars, date(2013, 2, 6))
+    forecast_log.score_matured(engine, "sample", bars, date(2013, 2, 6))
     rows = forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 6))
     ahead = track_record.next_session(rows)
     assert len(rows) == 3
@@ -166,7 +168,7 @@ def test_of_two_standing_editions_of_a_session_one_counts(
     baseline = published("ewma_historical", "abc", 0.4)
     for version, now in (("1", first), ("2", second)):
         assert kept(engine, published("lstm", version, 0.2), baseline, now, run=version) == 6
-    assert forecast_log.score_due(engine, "sample", BARS, SCORED) == 12
+    assert forecast_log.score_matured(engine, "sample", BARS, SCORED) == 12
     rows = forecast_log.live_record(engine, "sample", ("IBM",), SCORED)
     assert rows["model_version"].tolist() == [counts] * 3
     assert rows["baseline_crps_bp"].notna().all()
@@ -177,7 +179,7 @@ def test_a_trial_replaces_no_row_and_enters_no_standing_record(engine: Engine) -
     kept(engine, one, baseline, FIRST, run="standing")
     kept(engine, published("lstm", "1", 0.9), baseline, SECOND, run="trial", series="t1")
     kept(engine, published("mlp", "7", 0.9), baseline, SECOND, run="other", series="t2")
-    assert forecast_log.score_due(engine, "sample", BARS, SCORED) == 18, (
+    assert forecast_log.score_matured(engine, "sample", BARS, SCORED) == 18, (
         "a standing run scores trials of its source too"
     )
     standing = forecast_log.live_record(engine, "sample", ("IBM",), SCORED)
@@ -201,7 +203,7 @@ def test_who_scores_whom(engine: Engine, source: str, by: str, scored: set[str])
     baseline = published("ewma_historical", "abc", 0.4)
     for series in ("", "t1"):
         kept(engine, published("lstm", "1", 0.2), baseline, FIRST, source=source, run=f"run{series}", series=series)
-    forecast_log.score_due(engine, source, BARS, SCORED, series=by)
+    forecast_log.score_matured(engine, source, BARS, SCORED, series=by)
     assert set(forecast_log.live_record(engine, source, None, None, series=None)["series"]) == scored
 
 
@@ -209,7 +211,7 @@ def test_the_same_run_published_again_as_the_standing_edition_moves_its_rows(eng
     one, baseline = published("lstm", "1", 0.2), published("ewma_historical", "abc", 0.4)
     kept(engine, one, baseline, FIRST, series="t1")
     assert kept(engine, one, baseline, SECOND) == 6
-    forecast_log.score_due(engine, "sample", BARS, SCORED)
+    forecast_log.score_matured(engine, "sample", BARS, SCORED)
     assert set(forecast_log.live_record(engine, "sample", None, None, series=None)["series"]) == {""}
 
 
@@ -254,8 +256,8 @@ def test_an_estimated_target_is_never_scored_against_another_session(
         model_version="1",
     )  # fmt: skip
     moment = datetime(2026, 12, 30, 23, tzinfo=UTC)
-    forecast_log.keep(engine, "sample", frame, frame.iloc[:0], "run", now=moment, complete_at=lambda *_: LATER)
+    forecast_log.log_forecasts(engine, "sample", frame, frame.iloc[:0], "run", now=moment, complete_at=lambda *_: LATER)
     bars = bombay(["2026-12-30", *days])
     last = date(2027, 1, 5)
-    assert forecast_log.score_due(engine, "sample", bars, last, clock) == len(scored)
+    assert forecast_log.score_matured(engine, "sample", bars, last, clock) == len(scored)
     assert forecast_log.live_record(engine, "sample", ("INFY.NS",), last)["step"].tolist() == scored

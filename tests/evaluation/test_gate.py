@@ -82,9 +82,9 @@ def test_what_may_be_chance_does_not_take_over(
 def test_a_first_network_that_may_be_luck_leaves_the_baseline() -> None:
     decision = decide(contender(99.0), None, BASELINE, evidence=evidence(0.3))
     assert decision.reason == (
-        "The challenger lstm (version 2) does not take over: CRPS 99.00 bp is 1.00 % better than the best baseline "
-        "ewma_historical at 100.00 bp (t 1.00, p 0.300 for a level of 0.1, which may be chance); there is no earlier "
-        "champion. So the baseline ewma_historical is published."
+        "The challenger LSTM (version 2) does not take over: CRPS 99.00 bp is 1.00 % better than the best baseline "
+        "EWMA at 100.00 bp (t 1.00, p 0.300 at the 0.1 level, which may be chance); there is no earlier "
+        "champion. So the baseline EWMA is published."
     )
 
 
@@ -132,7 +132,7 @@ def test_a_suspect_champion_is_not_published() -> None:
     champion = contender(50.0, "rnn", "1", suspect=("its MAE is 0.5 of the random walk's",))
     decision = decide(None, champion, BASELINE, evidence=UNTESTED, not_trained="not due")
     assert decision.model_version == "abc"
-    assert "The champion rnn (version 1) is not published: it is suspect" in decision.reason
+    assert "The champion RNN (version 1) is not published: it is suspect" in decision.reason
 
 
 def test_who_was_passed_over_is_named() -> None:

@@ -119,8 +119,8 @@ def runs_in(folder: Path) -> list[str]:
     places = [reader.latest(root), *(root / one.place for one in reader.other_editions(root, AS_OF))]
     manifests = [json.loads(place.read("manifest.json")) for place in places]
     for place, manifest in zip(places, manifests, strict=True):
-        assert all(sha256_bytes(place.read(name)) == one["sha256"] for name, one in manifest["files"].items())
-    return [manifest["provenance"]["run_key"] for manifest in manifests]
+        assert all(sha256_bytes(place.read(name)) == one.sha256 for name, one in manifest.files.items())
+    return [manifest.run_key for manifest in manifests]
 
 
 @pytest.mark.parametrize("trial", [(), ("1 of 3 symbols",)])

@@ -356,7 +356,7 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     assert registry.champion_before(Settings.load(), DAYS[2]) != champion
     (kept,) = reader.other_editions(Settings.load().published, DAYS[1])
     manifest = reader.read_manifest(Settings.load().published / kept.place)
-    assert (manifest["symbols"], manifest["trial"]) == (3, [])
+    assert (manifest.symbols, manifest.trial) == (3, ())
 
 
 def run_of(results: Any) -> str:

@@ -50,7 +50,7 @@ def create_run(engine: Engine, writer: int, *, between: Any = lambda: None) -> N
         session.commit()
 
 
-def test_airflows_own_way_fails_when_somebody_else_writes_in_between(database: Path) -> None:
+def test_airflows_own_transactions_fail_when_another_process_writes_in_between(database: Path) -> None:
     """Why the module exists: no timeout helps a reader that wants to become a writer."""
     engine = engine_with(database, {"timeout": 60})
 
@@ -63,7 +63,7 @@ def test_airflows_own_way_fails_when_somebody_else_writes_in_between(database: P
     engine.dispose()
 
 
-def test_somebody_else_waits_until_the_run_is_created(engine: Engine, database: Path) -> None:
+def test_another_writer_waits_until_the_run_is_created(engine: Engine, database: Path) -> None:
     waiting = threading.Thread(target=create_run, args=(engine, 2))
 
     create_run(engine, 1, between=waiting.start)
@@ -113,7 +113,7 @@ def test_reading_takes_no_lock(engine: Engine, database: Path) -> None:
 
 
 @pytest.mark.parametrize("setting", ["SQL_ALCHEMY_CONNECT_ARGS", "SQL_ALCHEMY_CONNECT_ARGS_ASYNC"])
-def test_the_services_are_told_to_open_it_so(place: Place, setting: str) -> None:
+def test_the_services_open_the_database_this_way(place: Place, setting: str) -> None:
     module, _, name = place.environment({})[f"AIRFLOW__DATABASE__{setting}"].rpartition(".")
 
     assert getattr(importlib.import_module(module), name)["timeout"] >= 30

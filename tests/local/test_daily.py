@@ -83,7 +83,7 @@ def test_makes_the_pool_of_prices_where_there_is_none() -> None:
     assert (method, path, body["name"], body["slots"]) == ("POST", "pools", "prices", 2)
 
 
-def test_leaves_a_pool_that_somebody_has_changed_alone() -> None:
+def test_a_pool_that_a_user_has_changed_is_left_as_it_is() -> None:
     airflow = Answers(prices={"name": "prices", "slots": 5})
     daily.make_pool(airflow)
     assert [method for method, _, _ in airflow.asked] == ["GET"]
@@ -237,7 +237,9 @@ def test_waits_for_the_dag_as_its_file_is_now(place: Place, monkeypatch: pytest.
     assert len(checks) == 2
 
 
-def test_a_dag_that_cannot_be_read_is_told_with_its_traceback(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dag_that_cannot_be_parsed_is_reported_with_its_traceback(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(daily, "answers", lambda _: True)
     error = {
         "timestamp": "2026-03-02T22:00:01Z",

@@ -1,4 +1,4 @@
-"""MLflow as local/supervisord.conf starts it: it answers to its own names, and takes no files from strangers."""
+"""MLflow as local/supervisord.conf starts it: it accepts its own host names only, and no uploads."""
 
 import os
 import shlex
@@ -128,7 +128,7 @@ def test_another_site_changes_nothing(mlflow: Place) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["/api", "/ajax-api"])
-def test_nobody_uploads_through_the_server(mlflow: Place, prefix: str) -> None:
+def test_the_server_accepts_no_uploads(mlflow: Place, prefix: str) -> None:
     path = f"{prefix}/2.0/mlflow-artifacts/artifacts/planted/x.txt"
     assert ask(mlflow, "PUT", path, body="planted") == 503
     assert not list(mlflow.home.parent.rglob("*planted*"))
@@ -137,7 +137,7 @@ def test_nobody_uploads_through_the_server(mlflow: Place, prefix: str) -> None:
 
 
 def test_what_a_run_has_left_can_be_seen(mlflow: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server takes no files, and still shows those that clients have put next to its database."""
+    """The server accepts no files, and still shows those that clients have written next to its database."""
     from mlflow import MlflowClient
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.mlflow_url)  # some of MLflow's calls look nowhere else

@@ -33,7 +33,7 @@ def test_reads_ports_and_home_from_a_dotenv_file(tmp_path: Path, monkeypatch: py
 
 
 def test_overrules_what_another_airflow_has_left_in_the_environment(place: Place) -> None:
-    strangers = {
+    foreign = {
         "AIRFLOW_HOME": "/opt/airflow",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg://production/airflow",
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
@@ -41,8 +41,8 @@ def test_overrules_what_another_airflow_has_left_in_the_environment(place: Place
         "MLFLOW_TRACKING_URI": "https://mlflow.example.com",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",
     }
-    environment = place.environment(strangers)
-    assert not [name for name, value in strangers.items() if environment[name] == value]
+    environment = place.environment(foreign)
+    assert not [name for name, value in foreign.items() if environment[name] == value]
     assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == f"sqlite:///{place.home}/airflow/airflow.db"
 

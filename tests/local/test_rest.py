@@ -14,7 +14,7 @@ from local.rest import Airflow, NotReachable, Refused, answers
 
 
 class Server(ThreadingHTTPServer):
-    """Signs in anyone who knows the password; only the latest token counts."""
+    """Signs in anyone with the password; only the latest token is valid."""
 
     tokens = 0
     expired = False
@@ -90,7 +90,7 @@ def test_goes_past_the_users_proxy(airflow: Airflow, monkeypatch: pytest.MonkeyP
     assert airflow.get("dags/a")["path"] == "/api/v2/dags/a"
 
 
-def test_says_that_nobody_answers(tmp_path: Path, airflow: Airflow) -> None:
+def test_an_unreachable_server_is_reported(tmp_path: Path, airflow: Airflow) -> None:
     silent = Airflow("http://127.0.0.1:9", airflow.passwords)
     with pytest.raises(NotReachable, match=r"http://127\.0\.0\.1:9 is unreachable"):
         silent.get("dags")

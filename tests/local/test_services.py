@@ -151,7 +151,7 @@ def test_uses_services_that_run_already(place: Place, one_service: Path) -> None
     assert supervisor_pid(place) == before
 
 
-def test_starts_anew_when_a_setting_has_changed(place: Place, one_service: Path) -> None:
+def test_restarts_when_a_setting_has_changed(place: Place, one_service: Path) -> None:
     start(place)
     before = supervisor_pid(place)
     started, said = start(place, PIPELINE_SOURCE="files")
@@ -181,13 +181,13 @@ def test_an_interrupted_start_leaves_nothing(place: Place, one_service: Path, mo
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(services, "_remember", interrupt)  # supervisord runs by then
+    monkeypatch.setattr(services, "fingerprint", interrupt)  # computed once supervisord runs
     with pytest.raises(KeyboardInterrupt):
         start(place)
     assert not processes.ours(place.home)
 
 
-def test_a_second_start_at_the_same_time_is_told_to_wait(place: Place, one_service: Path) -> None:
+def test_a_concurrent_second_start_is_refused(place: Place, one_service: Path) -> None:
     with services.alone(place), pytest.raises(LocalError, match="another `make run` is starting"):
         start(place)
 

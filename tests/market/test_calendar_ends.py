@@ -155,9 +155,9 @@ def test_a_run_near_the_end_of_a_calendar_publishes_everybody(
         own = [date.fromisoformat(str(day)[:10]) for day in part["target_session"]]
         sessions = Settings.load().clock.sessions_of(str(symbol))
         assert own == sessions.following(date.fromisoformat(str(part["last_session"].iloc[0])[:10]), 30)
-    steps = {each["symbol"]: each["steps"] for each in published.forecasts["forecasts"]}
-    assert steps["IBM"][0]["target_session"] == first
-    assert sum(step["target_session_estimated"] for step in steps["INFY.NS"]) == estimated["INFY.NS"]
+    steps = {each.symbol: each.steps for each in published.forecasts.forecasts}
+    assert steps["IBM"][0].target_session == date.fromisoformat(first)
+    assert sum(step.target_session_estimated for step in steps["INFY.NS"]) == estimated["INFY.NS"]
 
     told = [text for text in results["publish"]["warnings"] if "exchange_calendars" in text]
     assert [text.split()[2] for text in told] == ["XBOM", "XSHG"]
@@ -176,8 +176,8 @@ def test_a_refused_symbol_stops_nobody_else(tmp_path: Path, home: Path) -> None:
     now = datetime(2024, 3, 2, 12, tzinfo=UTC)
     results, published, frame = run(now, path, horizon=2)
     assert set(frame["symbol"]) == {"IBM"}
-    assert [each["symbol"] for each in published.forecasts["withheld"]] == ["FOO.XX"]
-    reason = published.forecasts["withheld"][0]["reason"]
+    assert [each.symbol for each in published.forecasts.withheld] == ["FOO.XX"]
+    reason = published.forecasts.withheld[0].reason
     assert "PIPELINE_MARKETS=XX=" in reason
     assert "FOO.XX" not in reason  # it stands in front of it wherever it is shown
     assert "1 withheld" in results["publish"]["headline"]
@@ -221,7 +221,7 @@ def test_every_date_that_is_shown_is_the_symbols_own(tmp_path: Path, home: Path)
         "IBM": ("Fri 1 Mar", "Mon 4 Mar", "Tue 5 Mar"),
         "2222.SR": ("Thu 29 Feb", "Sun 3 Mar", "Mon 4 Mar"),
     }
-    assert published.forecasts["horizon"] == 2
+    assert published.forecasts.horizon == 2
     assert "2 sessions ahead" in results["publish"]["headline"]
     wide = shown(Overview(published=published), 170)
     for symbol, texts in days.items():
@@ -234,12 +234,14 @@ def test_every_date_that_is_shown_is_the_symbols_own(tmp_path: Path, home: Path)
     for symbol, (_, first, last) in days.items():
         row = page.partition(f'<tr data-symbol="{symbol}"')[2].partition("</tr>")[0]
         assert [text for text in (first, last) if text in row] == [first, last]
-    for one in published.forecasts["forecasts"]:
+    for one in published.forecasts.forecasts:
         detail = shown(Detail(forecast=one, record=[], as_of=date(2024, 3, 1), model="lstm", reason=""), 100)
-        assert all(text in detail for text in days[one["symbol"]][1:])
-        closed = "Friday 1 March" if one["symbol"] == "IBM" else "Thursday 29 February"
+        assert all(text in detail for text in days[one.symbol][1:])
+        closed = "Friday 1 March" if one.symbol == "IBM" else "Thursday 29 February"
         assert f"close of {closed}" in detail
-    assert json.loads((Path(results["publish"]["folder"]) / "forecasts.json").read_text()) == published.forecasts
+    assert json.loads((Path(results["publish"]["folder"]) / "forecasts.json").read_text()) == to_document(
+        published.forecasts
+    )
 
 
 def shown(what: object, width: int) -> str:

@@ -213,4 +213,4 @@ def test_pages_need_no_right_to_write(see: Callable[..., Any], published: Path, 
     for path in (*PATHS, f"/sessions/2013-03-01/{trial}", "/symbols/MSFT", "/symbols/NONE"):
         see(path)
     assert {path: path.stat().st_mtime_ns for path in folders} == before
-    assert "25 of the next session have matured" in see("/record").text
+    assert "25 forecasts of the next session have matured" in see("/record").text

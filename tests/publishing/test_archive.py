@@ -39,7 +39,7 @@ def trial(run: str = "trial", symbol: str = "AAPL", **fields: Any) -> Edition:
 def runs(root: Folder) -> list[str]:
     """The runs of the editions next to the standing one, in their order."""
     others = reader.other_editions(root, AS_OF)
-    return [reader.read_manifest(root / one.place)["provenance"]["run_key"] for one in others]
+    return [reader.read_manifest(root / one.place).run_key for one in others]
 
 
 def latest(root: Folder) -> dict[str, Any]:
@@ -55,8 +55,8 @@ def test_a_trial_leaves_the_standing_edition_and_the_pointer_as_they_are(root: F
     assert published.place.startswith("editions/as_of=2013-03-01/0001-")
     assert (state(root.path / "as_of=2013-03-01"), latest(root)) == (before, pointer)
     manifest = reader.read_published(published.folder, verify=True).manifest
-    assert (manifest["trial"], manifest["standing"]) == (list(TRIAL), False)
-    assert "(trial: 1 of 3 symbols)" in manifest["headline"]
+    assert (manifest.trial, manifest.standing) == (TRIAL, False)
+    assert "(trial: 1 of 3 symbols)" in manifest.headline
 
 
 def test_a_trial_published_twice_changes_nothing(root: Folder) -> None:
@@ -73,7 +73,7 @@ def test_every_edition_of_a_session_is_kept_in_the_order_of_publication(root: Fo
         publisher.publish(trial(f"trial{number}"), root)
     publisher.publish(made("second", exchange="XLON"), root)
     publisher.publish(trial("trial0", symbol="^GSPC"), root)  # the same run with another content
-    assert reader.read_manifest(reader.latest(root))["provenance"]["run_key"] == "second"
+    assert reader.read_manifest(reader.latest(root)).run_key == "second"
     assert runs(root) == ["trial0", "trial1", "trial2", "first", "trial0"]
     for one in reader.other_editions(root, AS_OF):
         reader.read_published(root / one.place, verify=True)
@@ -91,7 +91,7 @@ def test_an_edition_comes_back_when_its_run_is_published_again(root: Folder) -> 
     publisher.publish(made("first"), root)
     publisher.publish(made("second", exchange="XLON"), root)
     publisher.publish(made("first"), root)
-    assert reader.read_manifest(reader.latest(root))["provenance"]["run_key"] == "first"
+    assert reader.read_manifest(reader.latest(root)).run_key == "first"
     assert runs(root) == ["second"], "the copy of the edition that stands again is not listed twice"
 
 
@@ -99,7 +99,7 @@ def test_where_nothing_stands_the_newest_trial_is_shown_and_there_is_no_pointer(
     for run in ("one", "two"):
         publisher.publish(trial(run), root)
     assert not root.exists("latest.json")
-    assert reader.read_manifest(reader.newest(root))["provenance"]["run_key"] == "two"
+    assert reader.read_manifest(reader.newest(root)).run_key == "two"
     assert reader.edition_of(root, AS_OF) == reader.newest(root)
     with pytest.raises(MissingStep):
         reader.latest(root)
@@ -128,7 +128,7 @@ def test_what_only_looks_like_an_edition_is_none(root: Folder) -> None:
         (folder / name).mkdir()  # the last one has no manifest: its writer was killed
     (root.path / "editions/as_of=yesterday!").mkdir()
     assert len(reader.other_editions(root, AS_OF)) == 1
-    assert archive.sessions_kept(root) == [AS_OF]
+    assert archive.archived_sessions(root) == [AS_OF]
 
 
 class Stopped(Exception):
@@ -177,8 +177,6 @@ def test_a_publication_stopped_anywhere_loses_no_edition(
         assert len(kept) <= 1
     assert stopped > 5
     assert not publisher.publish(new, root).changed
-    assert reader.read_manifest(reader.latest(root))["provenance"]["run_key"] == (
-        new.run_key if new.standing else "first"
-    )
+    assert reader.read_manifest(reader.latest(root)).run_key == (new.run_key if new.standing else "first")
     assert runs(root) == (["first"] if new.standing else ["trial"])
     assert latest(root)["manifest_sha256"] == atomic_files.sha256_bytes(reader.latest(root).read("manifest.json"))

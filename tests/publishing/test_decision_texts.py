@@ -47,19 +47,19 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "not due, the champion is published",
         {"not_trained": "the next is due later", "champion": Contender(**OLD, crps_bp=BETTER)},
         "The champion of 28 February 2013 is published: RNN, version 1",
-        "No network was trained: the next is due later. The champion rnn (version 1) is published.",
+        "No network was trained: the next is due later. The champion RNN (version 1) is published.",
     ),
     (
         "not due, the champion is worse",
         {"not_trained": "not due", "champion": Contender(**OLD, crps_bp=WORSE)},
         "No network was trained and the champion did not beat the best baseline, so GARCH is published",
-        "The champion rnn (version 1) is not published: CRPS 101.00 bp is 1.00 % worse",
+        "The champion RNN (version 1) is not published: CRPS 101.00 bp is 1.00 % worse",
     ),
     (
         "not due, the champion has expired",
         {"not_trained": "not due", "champion": Contender(**OLD, crps_bp=BEST, expired="it is 70 sessions old")},
         "No network was trained and the champion has expired, so GARCH is published",
-        "The champion rnn (version 1) is not published: it is 70 sessions old.",
+        "The champion RNN (version 1) is not published: it is 70 sessions old.",
     ),
     (
         "not trained, the champion is corrupt",
@@ -71,7 +71,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "worse, no champion",
         {"challenger": Contender(**NEW, crps_bp=WORSE)},
         NOTHING_BEAT_IT,
-        "is 1.00 % worse than the best baseline garch at 100.00 bp; there is no earlier champion.",
+        "is 1.00 % worse than the best baseline GARCH at 100.00 bp; there is no earlier champion.",
     ),
     (
         "worse, not the first champion",
@@ -93,7 +93,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
             "evidence": proof(0.4),
         },
         NOTHING_BEAT_IT,
-        "The champion rnn (version 1) is not published",
+        "The champion RNN (version 1) is not published",
     ),
     (
         "beyond chance, but not beyond the champion, which is worse than the baseline",
@@ -145,13 +145,13 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "takes over",
         {"challenger": Contender(**NEW, crps_bp=BETTER)},
         "Today's network is published: LSTM, version 2",
-        "The challenger lstm (version 2) takes over",
+        "The challenger LSTM (version 2) takes over",
     ),
     (
         "takes over from a champion",
         {"challenger": Contender(**NEW, crps_bp=BEST), "champion": Contender(**OLD, crps_bp=BETTER)},
         "Today's network is published: LSTM, version 2",
-        "The challenger lstm (version 2) takes over",
+        "The challenger LSTM (version 2) takes over",
     ),
 ]
 
@@ -181,7 +181,7 @@ def test_with_nothing_held_out_the_baseline_is_published_unjudged() -> None:
 @pytest.mark.parametrize(
     ("reason", "beginning"),
     [
-        ("The challenger lstm (version 2) does not take over: worse. So …", "No network beat the best baseline"),
+        ("The challenger LSTM (version 2) does not take over: worse. So …", "No network beat the best baseline"),
         ("No network was trained: too little history. So …", "No network was trained, so GARCH"),
         ("There are no held-out sessions to judge on yet, …", "No session is held out"),
     ],

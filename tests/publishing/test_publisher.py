@@ -78,7 +78,7 @@ def test_other_content_replaces_what_was_there(make_edition: Callable[..., Editi
     published = publisher.publish(make_edition(forecasts=fewer), Folder(tmp_path))
     assert published.changed
     assert (published.folder / "charts").names("*") == ["AAPL.png"]
-    assert reader.read_published(published.folder, verify=True).manifest["symbols"] == 1
+    assert reader.read_published(published.folder, verify=True).manifest.symbols == 1
     assert json.loads((tmp_path / "latest.json").read_text())["manifest_sha256"] == published.manifest_sha256
 
 
@@ -91,7 +91,7 @@ def test_a_damaged_file_is_found_and_mended_by_publishing_again(
     with pytest.raises(CorruptFile, match=r"forecasts\.csv, charts/AAPL\.png"):
         reader.read_published(folder, verify=True)
     assert publisher.publish(make_edition(), Folder(tmp_path)).changed
-    assert reader.read_published(folder, verify=True).forecasts["as_of"] == "2013-03-01"
+    assert reader.read_published(folder, verify=True).forecasts.as_of == date(2013, 3, 1)
 
 
 def test_the_pointer_never_steps_back_to_an_older_session(make_edition: Callable[..., Edition], tmp_path: Path) -> None:

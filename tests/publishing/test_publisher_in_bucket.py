@@ -51,7 +51,7 @@ def test_a_bucket_holds_what_a_folder_holds(editions: dict[Any, Edition], root: 
             assert publisher.publish(editions[day, OLD], place).changed
         assert not publisher.publish(editions[DAY, OLD], place).changed
         assert reader.latest(place).name == pointed_at(place) == "as_of=2013-03-01"
-        assert reader.read_published(reader.latest(place), verify=True).forecasts["as_of"] == "2013-03-01"
+        assert reader.read_published(reader.latest(place), verify=True).forecasts.as_of == date(2013, 3, 1)
     for name in ("as_of=2013-03-01", "as_of=2013-02-28"):
         assert files_of(root, name) == files_of(folder, name)
     assert root.read("latest.json") == folder.read("latest.json")
@@ -99,7 +99,7 @@ def test_a_publication_cut_off_before_its_last_file_is_found_out_and_completed(
     with pytest.raises(CorruptFile):
         reader.read_published(reader.latest(root), verify=True)
     publisher.publish(editions[DAY, NEW], root)
-    assert reader.read_published(reader.latest(root), verify=True).manifest["exchange"] == NEW
+    assert reader.read_published(reader.latest(root), verify=True).manifest.exchange == NEW
 
 
 @pytest.mark.slow
@@ -116,11 +116,11 @@ def test_a_publication_cut_off_anywhere_leaves_the_old_edition_or_is_found_out(
         assert "cut off" in said
         assert "what was published for other sessions is untouched" in said
         try:
-            seen.add(reader.read_published(reader.latest(root), verify=True).manifest["exchange"])
+            seen.add(reader.read_published(reader.latest(root), verify=True).manifest.exchange)
         except CorruptFile:
             seen.add("found out")
         publisher.publish(editions[DAY, NEW], root)
-        assert reader.read_published(reader.latest(root), verify=True).manifest["exchange"] == NEW
+        assert reader.read_published(reader.latest(root), verify=True).manifest.exchange == NEW
     assert put == number - 1 == 10  # the files of an edition, and the pointer
     assert seen == {OLD, NEW, "found out"}
     assert pointed_at(root) == "as_of=2013-03-01"
@@ -168,7 +168,7 @@ def test_with_two_publishers_the_pointer_ends_at_the_newest_whenever_the_other_c
             break
         assert pointed_at(root) == f"as_of={max(slow, quick)}"
         newest = reader.read_published(reader.latest(root), verify=True)
-        assert newest.forecasts["as_of"] == str(max(slow, quick))
+        assert newest.forecasts.as_of == (max(slow, quick))
     assert number == 8 if numbers else number > 8
 
 
@@ -180,7 +180,7 @@ def test_a_bucket_keeps_trials_and_replaced_editions_as_a_folder_does(
     trial = make_edition(trial=("1 of 3 symbols",))
     for place in (root, folder):
         publisher.publish(trial, place)
-        assert reader.read_manifest(reader.newest(place))["trial"] == ["1 of 3 symbols"]
+        assert reader.read_manifest(reader.newest(place)).trial == ("1 of 3 symbols",)
         assert not place.exists("latest.json")
         publisher.publish(make_edition(exchange=OLD), place)
         publisher.publish(make_edition(exchange=NEW), place)
@@ -188,7 +188,7 @@ def test_a_bucket_keeps_trials_and_replaced_editions_as_a_folder_does(
         assert not publisher.publish(make_edition(exchange=NEW), place).changed
     kept = reader.other_editions(root, DAY)
     assert kept == reader.other_editions(folder, DAY)
-    assert [reader.read_published(root / one.place, verify=True).manifest["exchange"] for one in kept] == [OLD, OLD]
+    assert [reader.read_published(root / one.place, verify=True).manifest.exchange for one in kept] == [OLD, OLD]
     for one in kept:
         assert files_of(root, one.place) == files_of(folder, one.place)
     assert reader.all_sessions(root) == [DAY]

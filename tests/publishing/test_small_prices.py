@@ -67,7 +67,7 @@ def tiny(make_edition: Callable[..., Edition], make_forecasts: Callable[..., pd.
 def test_a_tiny_price_is_shown_whole_in_the_terminal_and_the_report(tiny: Edition, tmp_path: Path) -> None:
     root = open_storage(tmp_path, tmp_path / "cache")
     published = reader.read_published(publisher.publish(tiny, root).folder)
-    one = published.forecasts["forecasts"][0]
+    one = published.forecasts.forecasts[0]
     for what in (
         Overview(published=published),
         Detail(forecast=one, record=[], as_of=AS_OF, model="lstm", reason=""),
@@ -79,7 +79,7 @@ def test_a_tiny_price_is_shown_whole_in_the_terminal_and_the_report(tiny: Editio
     assert page.count("0.00000800") >= 3
     assert ">0.00<" not in page
     assert ">0.000000<" not in page
-    assert float(one["last_close"]) == pytest.approx(8e-6)
+    assert one.last_close == pytest.approx(8e-6)
 
 
 def test_the_labels_of_a_tiny_price_fit_into_the_chart(tiny: Edition) -> None:

@@ -1,4 +1,4 @@
-"""A store of its own for each test: a copy of one that was migrated once, which takes MLflow a second."""
+"""Each test has its own store: a copy of one that was migrated once, which takes MLflow a second."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What training and the gate leave on disk, made up: the same shape, small."""
+"""Small synthetic results of training and the gate."""
 
 from dataclasses import replace
 from datetime import date
@@ -56,7 +56,7 @@ def model_card(as_of: date = AS_OF) -> dict[str, Any]:
 
 
 def save_forecaster(folder: Path, features: tuple[str, ...] = INPUTS) -> None:
-    """Leave a small untrained network as a training does."""
+    """Save a small untrained network as training does."""
     card = ModelCard(**{**model_card(), "levels": LEVELS, "context_length": 20, "hidden_size": 8, "features": features})
     torch.manual_seed(0)
     start = torch.linspace(-1, 1, len(LEVELS)).repeat(card.horizon, 1)

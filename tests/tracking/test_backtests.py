@@ -1,4 +1,4 @@
-"""A backtest is one MLflow run with one below it for each fold, complete and single however often it is logged."""
+"""A backtest is one MLflow run with a nested one for each fold, however often it is logged."""
 
 import json
 from dataclasses import asdict, replace
@@ -87,7 +87,7 @@ def all_runs(client: Any) -> list[Any]:
     return client.search_runs([client.get_experiment_by_name("backtest").experiment_id])
 
 
-def test_every_fold_lies_below_the_one_run_of_its_backtest(log_fold: Any, log_summary: Any, client: Any) -> None:
+def test_every_fold_is_nested_below_the_run_of_its_backtest(log_fold: Any, log_summary: Any, client: Any) -> None:
     nested = [log_fold(fold) for fold in FOLDS]
     parent = log_summary()
     assert {run.info.run_id for run in all_runs(client)} == {parent, *nested}
@@ -100,7 +100,7 @@ def test_every_fold_lies_below_the_one_run_of_its_backtest(log_fold: Any, log_su
     assert client.get_run(parent).data.params["refit_every"] == "63"
 
 
-def test_all_of_it_twice_leaves_the_same_runs(log_fold: Any, log_summary: Any, client: Any) -> None:
+def test_logging_a_backtest_is_idempotent(log_fold: Any, log_summary: Any, client: Any) -> None:
     def everything() -> dict[str, Any]:
         for fold in FOLDS:
             log_fold(fold)
@@ -147,7 +147,7 @@ def test_folds_of_a_parent_that_did_not_stay_are_put_below_the_one_that_did(
     assert client.get_run(run_id).data.tags["mlflow.parentRunId"] == parent
 
 
-def test_a_fold_trained_anew_takes_the_place_of_the_first(log_fold: Any, client: Any) -> None:
+def test_a_fold_that_is_trained_again_replaces_the_first_run(log_fold: Any, client: Any) -> None:
     first, second = log_fold(FOLDS[0]), log_fold(FOLDS[0], made(weights="1" * 64))
     assert first != second
     below = [run.info.run_id for run in all_runs(client) if "mlflow.parentRunId" in run.data.tags]

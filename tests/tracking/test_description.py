@@ -1,4 +1,4 @@
-"""What a run's page in MLflow says is read as text, whatever symbols, reasons and names are called."""
+"""Descriptions in MLflow show symbols, reasons and names as text, whatever they contain."""
 
 from dataclasses import asdict, replace
 from typing import Any

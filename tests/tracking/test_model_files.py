@@ -1,4 +1,4 @@
-"""A real MLflow server: a file that it has lost is told from a server that does not answer."""
+"""With a real MLflow server: a lost file is distinguished from an unreachable server."""
 
 import os
 import signal
@@ -74,7 +74,7 @@ def _await(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_that_the_server_has_lost_is_no_outage_and_an_outage_is_no_lost_file(
+def test_a_lost_file_and_an_outage_are_distinguished(
     server: Server, trained: Callable[..., Path], prices: pd.DataFrame, tmp_path: Path
 ) -> None:
     settings = server.settings

@@ -78,7 +78,7 @@ def test_paths_below_the_old_home_follow_and_others_stay(before: str, after: str
     assert follow_home(new) == []
 
 
-def test_a_home_that_moved_twice_has_all_its_paths_here(tmp_path: Path) -> None:
+def test_a_home_that_moved_twice_has_all_paths_updated(tmp_path: Path) -> None:
     new = make(tmp_path / "new", *(f"{tmp_path}/{name}/mlflow/artifacts/{name}" for name in ("a", "b", "new")))
     assert sorted(one.before.name for one in follow_home(new)) == ["a", "b"]
     assert all(path.startswith(f"{new}/") for paths in kept(new).values() for path in paths)

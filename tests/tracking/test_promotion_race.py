@@ -1,4 +1,4 @@
-"""Promotions and withdrawals by processes that know nothing of each other: the alias names whom the tags say."""
+"""Concurrent promotions and withdrawals by independent processes: the alias agrees with the tags."""
 
 import multiprocessing
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ Deed = tuple[str, str, date]  # what is done, to which version, on which session
 
 
 def do_every(settings: Settings, mine: list[Deed], begin: Any, at_once: Any) -> None:
-    """Do deeds, each at the moment at which the other process does one of its own, and look after each."""
+    """Do deeds, each at the same time as one of the other process, and check the alias after each."""
     registry.champions_before(settings, FIRST)  # the store is open before the race begins
     begin.wait()
     for deed, version, day in mine:

@@ -1,6 +1,6 @@
-"""What the scoring server says to a table that cannot be forecast, or only in part: one sentence, or what was left out.
+"""Responses of the scoring server to tables that cannot be forecast, or only in part.
 
-Through MLflow's own application, in this process; `test_serving` asks one over HTTP.
+With MLflow's own application, in this process; `test_serving` uses HTTP.
 """
 
 import json
@@ -87,7 +87,7 @@ def and_row(**values: Any) -> Callable[[pd.DataFrame], pd.DataFrame]:
     return lambda table: pd.concat([table, table.tail(1).assign(**values)], ignore_index=True)
 
 
-# One symbol's table, and the reason given. Next to a good symbol the same reason is given for it alone.
+# One symbol's table, and the reason. Next to a good symbol only this one is left out, with the same reason.
 UNUSABLE: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "date in words": (cell("date", "soon"), "'soon' is not a date: write it as 2013-03-01"),
     "date of another order": (cell("date", "28/02/2013"), "'28/02/2013' is not a date"),
@@ -139,7 +139,7 @@ def test_what_cannot_be_forecast_is_refused_in_one_sentence(server: TestClient, 
 
 
 @pytest.mark.parametrize("case", UNUSABLE)
-def test_beside_it_a_good_symbol_is_forecast(server: TestClient, case: str) -> None:
+def test_next_to_it_a_good_symbol_is_forecast(server: TestClient, case: str) -> None:
     change, reason = UNUSABLE[case]
     good = history("AAPL")
     status, rows = post(server, pd.concat([good, change(history("IBM"))], ignore_index=True))
@@ -263,7 +263,7 @@ def test_a_symbol_that_ends_early_is_left_out_and_says_so(server: TestClient) ->
     assert rows[-1]["note"] == f"left out: its last date is {DAYS[-4]}, that of others on XNYS is {DAYS[-1]}"
 
 
-def test_what_nobody_expected_is_one_sentence_too(server: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_one_sentence_too(server: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.modeling import serving
 
     def fail(*_: Any, **__: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Versions are made once, the past never sees a later champion, and no weights are loaded unchecked."""
+"""Versions are created once, past sessions never use a later champion, and no weights are loaded unchecked."""
 
 import itertools
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def register(
 
 @pytest.fixture
 def versions(client: Any) -> Callable[..., str]:
-    """Makes versions in the registry alone: what is asked of them here are their tags."""
+    """Creates versions in the registry without files: these tests read only their tags."""
     client.create_registered_model(registry.MODEL)
 
     def make(as_of: date, **tags: str) -> str:
@@ -108,9 +108,7 @@ def test_a_registration_that_broke_off_is_completed_with_one_version(
     assert len(client.search_logged_models([client.get_run(run_id).info.experiment_id])) == 1
 
 
-def test_a_request_that_was_sent_twice_counts_as_one_version(
-    register: Register, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_that_was_sent_twice_creates_one_version(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
     create = mlflow.MlflowClient.create_model_version
 
     def create_twice(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -122,7 +120,7 @@ def test_a_request_that_was_sent_twice_counts_as_one_version(
     assert register().version == "1"
 
 
-def test_weights_that_training_did_not_leave_are_refused(
+def test_weights_that_do_not_match_the_training_are_refused(
     trained: Callable[..., Path], run: MlflowRun, prices: pd.DataFrame
 ) -> None:
     folder = trained()
@@ -133,7 +131,9 @@ def test_weights_that_training_did_not_leave_are_refused(
         registration.register(run, model_dir=folder / "nothing", example=prices, tags={})
 
 
-def test_a_torn_upload_makes_no_version(register: Register, monkeypatch: pytest.MonkeyPatch, client: Any) -> None:
+def test_an_incomplete_upload_creates_no_version(
+    register: Register, monkeypatch: pytest.MonkeyPatch, client: Any
+) -> None:
     upload = mlflow.MlflowClient.log_model_artifacts
 
     def torn(self: Any, model_id: str, local_dir: str) -> None:
@@ -200,9 +200,7 @@ def test_the_alias_alone_makes_no_champion(settings: Settings, versions: Callabl
     assert registry.champion_before(settings, AS_OF) is None
 
 
-def test_a_champion_that_has_seen_more_than_its_promotion_is_passed_over(
-    settings: Settings, versions: Callable[..., str]
-) -> None:
+def test_a_champion_trained_after_its_promotion_is_skipped(settings: Settings, versions: Callable[..., str]) -> None:
     versions(DAYS[2], champion_since=str(DAYS[0]))
     assert registry.champion_before(settings, DAYS[1]) is None
     assert registry.champion_before(settings, AS_OF + timedelta(days=1)) is None
@@ -219,7 +217,7 @@ def test_of_two_promotions_on_a_session_the_later_version_counts(
     assert found.version == second == aliases(client)["champion"]
 
 
-def test_versions_are_numbers_and_not_words(settings: Settings, versions: Callable[..., str]) -> None:
+def test_versions_are_compared_as_numbers(settings: Settings, versions: Callable[..., str]) -> None:
     made = [versions(DAYS[0]) for _ in range(10)]
     for version in (made[8], made[9]):  # 9 and 10
         registry.promote(settings, version, DAYS[0])
@@ -228,7 +226,7 @@ def test_versions_are_numbers_and_not_words(settings: Settings, versions: Callab
     assert found.version == "10"
 
 
-def test_promoting_twice_changes_nothing(settings: Settings, versions: Callable[..., str], client: Any) -> None:
+def test_promotion_is_idempotent(settings: Settings, versions: Callable[..., str], client: Any) -> None:
     old, new = versions(DAYS[0]), versions(DAYS[1])
     for version, day in itertools.product([(old, DAYS[0]), (new, DAYS[1])], range(2)):
         del day
@@ -392,7 +390,7 @@ def test_a_training_that_is_repeated_uploads_files_that_were_lost(
     assert len(client.search_model_versions(f"name = '{registry.MODEL}'")) == 1
 
 
-def test_a_model_that_was_deleted_in_mlflow_is_not_made_again_behind_the_users_back(
+def test_a_model_that_was_deleted_in_mlflow_is_not_uploaded_again(
     register: Register, settings: Settings, client: Any
 ) -> None:
     made = register()

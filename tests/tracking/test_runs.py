@@ -1,4 +1,4 @@
-"""One MLflow run for each pipeline run, complete and single however often its tasks are tried."""
+"""One complete MLflow run for each pipeline run, however often its tasks are retried."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -62,14 +62,14 @@ def artifacts(client: Any, run_id: str, folder: str | None = None) -> set[str]:
     return found
 
 
-def test_a_key_has_one_run_however_often_it_is_opened(open_run: Callable[..., MlflowRun], client: Any) -> None:
+def test_opening_a_key_again_returns_its_run(open_run: Callable[..., MlflowRun], client: Any) -> None:
     first = open_run()
     assert open_run() == first
     assert open_run("run-2") != first
     assert client.get_run(first.run_id).info.run_name == "2013-02-28 lstm"
 
 
-def test_a_second_try_reopens_the_run_and_says_which_try_it_is(
+def test_a_retry_reopens_the_run_with_the_number_of_the_try(
     open_run: Callable[..., MlflowRun], settings: Settings, client: Any
 ) -> None:
     run = open_run()
@@ -99,13 +99,13 @@ def test_a_request_that_was_sent_twice_leaves_one_run(
     assert open_run() == run
 
 
-def test_a_run_in_the_bin_is_not_taken_up_again(open_run: Callable[..., MlflowRun], client: Any) -> None:
+def test_a_deleted_run_is_not_reused(open_run: Callable[..., MlflowRun], client: Any) -> None:
     first = open_run()
     client.delete_run(first.run_id)
     assert open_run() != first
 
 
-def test_a_training_made_anew_takes_the_key_over(open_run: Callable[..., MlflowRun], client: Any) -> None:
+def test_a_repeated_training_takes_over_the_key(open_run: Callable[..., MlflowRun], client: Any) -> None:
     first = open_run(weights_sha256="a" * 64)
     assert open_run(weights_sha256="a" * 64) == first
     second = open_run(weights_sha256="b" * 64)
@@ -119,7 +119,7 @@ def test_a_key_cannot_reach_into_the_filter(open_run: Callable[..., MlflowRun]) 
         open_run("a' or tags.network = 'lstm")
 
 
-def test_a_training_recorded_twice_is_there_once(
+def test_recording_a_training_is_idempotent(
     open_run: Callable[..., MlflowRun], record: Callable[..., None], client: Any
 ) -> None:
     run = open_run()
@@ -131,7 +131,7 @@ def test_a_training_recorded_twice_is_there_once(
 
 
 @pytest.mark.parametrize("breaks", ["log_inputs", "log_artifacts", "log_batch"])
-def test_what_broke_off_half_way_is_completed(
+def test_an_interrupted_recording_is_completed(
     breaks: str,
     open_run: Callable[..., MlflowRun],
     record: Callable[..., None],
@@ -224,13 +224,15 @@ def test_a_score_that_has_changed_shows_its_latest_value(
         assert client.get_run(run.run_id).data.metrics["crps_bp/lstm"] == crps
 
 
-def test_what_is_no_number_is_left_out(open_run: Callable[..., MlflowRun], settings: Settings, client: Any) -> None:
+def test_values_that_are_not_numbers_are_left_out(
+    open_run: Callable[..., MlflowRun], settings: Settings, client: Any
+) -> None:
     run = open_run()
     run.log_numbers({"live/crps_bp": 80.0, "live/coverage_90": None, "live/mae": float("nan")})
     assert client.get_run(run.run_id).data.metrics == {"live/crps_bp": 80.0}
 
 
-def test_the_description_alone_answers_which_prices_which_code_how_good_and_why(
+def test_the_description_has_prices_code_scores_and_decision(
     open_run: Callable[..., MlflowRun], record: Callable[..., None], settings: Settings, client: Any
 ) -> None:
     run = open_run()
@@ -263,7 +265,7 @@ def test_the_description_alone_answers_which_prices_which_code_how_good_and_why(
     assert len(client.get_metric_history(run.run_id, "crps_bp_by_step/lstm")) == 2
 
 
-def test_the_gates_three_outcomes_have_three_names(
+def test_each_outcome_of_the_gate_has_a_tag(
     open_run: Callable[..., MlflowRun], record: Callable[..., None], settings: Settings, client: Any
 ) -> None:
     run = open_run()
@@ -278,7 +280,7 @@ def test_the_gates_three_outcomes_have_three_names(
         assert client.get_run(run.run_id).data.tags["gate"] == name
 
 
-def test_the_published_files_lie_in_the_run(
+def test_the_published_files_are_artifacts_of_the_run(
     open_run: Callable[..., MlflowRun], settings: Settings, tmp_path: Path, client: Any
 ) -> None:
     (tmp_path / "edition" / "charts").mkdir(parents=True)
@@ -302,12 +304,12 @@ def test_a_run_has_a_page_only_where_a_server_shows_it(
     assert run.url() == f"http://127.0.0.1:5055/#/experiments/{number}/runs/{run.run_id}"
 
 
-def test_a_run_that_is_not_there_is_named(settings: Settings) -> None:
+def test_a_missing_run_is_named(settings: Settings) -> None:
     with pytest.raises(PipelineError, match=f"cannot close run {'a' * 32}: .* not found"):
         MlflowRun(settings=settings, run_id="a" * 32).finish()
 
 
-def test_what_was_held_back_is_in_the_run(
+def test_the_audit_is_in_the_run(
     settings: Settings, open_run: Callable[..., MlflowRun], record: Callable[..., None], client: Any
 ) -> None:
     run = open_run()
@@ -323,7 +325,7 @@ def test_what_was_held_back_is_in_the_run(
     assert logged.data.tags["data_quality"] == "no notes"
 
 
-def test_what_is_noted_of_the_prices_is_in_the_run(
+def test_the_notes_on_prices_are_in_the_run(
     settings: Settings, open_run: Callable[..., MlflowRun], client: Any
 ) -> None:
     run = open_run()

@@ -1,4 +1,4 @@
-"""`mlflow models serve` answers a forecast over HTTP for a price history that somebody posts."""
+"""`mlflow models serve` responds over HTTP with the forecast for a posted price history."""
 
 import json
 import os

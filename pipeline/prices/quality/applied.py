@@ -40,13 +40,12 @@ def note_unclear(panel: Panel, found: Findings) -> None:
         bars = pd.DataFrame({name: panel[name][rows] for name in ("open", "close")})
         bars["session"] = panel.day[rows].astype("datetime64[D]")
         adjusted = panel["adjusted_close"][rows]
-        told = dividends_in_prices(
+        evidence = dividends_in_prices(
             bars, panel["dividend"][rows], panel["split_ratio"][rows], adjusted if np.isfinite(adjusted).any() else None
         )
-        if told.answer == "unclear" and told.odds > 0 and told.paid > _MATTERS:
-            text = (
-                f"{told.events} dividends, {told.paid:.1%} of the price in all, barely show in the prices on ex-dates"
-            )
+        if evidence.answer == "unclear" and evidence.odds > 0 and evidence.paid > _MATTERS:
+            listed = f"{evidence.events} dividends, {evidence.paid:.1%} of the price in all"
+            text = f"{listed}, barely show in the prices on ex-dates"
             found.note(
                 str(panel.symbol[first]), UNCLEAR, f"{text}: counted, although the prices may already contain them"
             )

@@ -17,9 +17,9 @@ from pipeline.prices.quality.typical import typical_at
 
 # Two readings of one dividend agree within a tenth: vendors round, and take the close of another hour.
 _AGREE = 0.1
-# Shares of a price below this are not told apart: an adjusted close of two decimals cannot say them.
+# Shares of a price below this are not distinguished: an adjusted close with two decimals cannot show them.
 _LEAST = 3e-4
-# A dividend of a tenth of the price shows in it; if not even a quarter does, far beyond the usual move, it is none.
+# A dividend of a tenth of the price shows in it; if not even a quarter does, far beyond the typical move, it is false.
 _SEEN, _SEEN_SHARE, _SEEN_SIGMAS = 0.10, 0.25, 4.0
 # Paid in another unit: a hundred times, within what two roundings make of it.
 _UNIT_LOW, _UNIT_HIGH = 50.0, 200.0
@@ -96,9 +96,9 @@ class _Dates:
 
 def check_dividends(panel: Panel, wrong: Mask, not_daily: frozenset[str], found: Findings) -> None:
     """Add findings about dividends, on the session of each."""
-    said = (panel["dividend"] > 0) | np.isfinite(panel["adjusted_close"])
+    is_listed = (panel["dividend"] > 0) | np.isfinite(panel["adjusted_close"])
     for first, last in zip(panel.starts[:-1], panel.starts[1:], strict=True):
-        if last - first < 2 or not said[first:last].any() or not panel.is_new[first:last].any():
+        if last - first < 2 or not is_listed[first:last].any() or not panel.is_new[first:last].any():
             continue
         rows = np.arange(first + 1, last)
         dates = _Dates(

@@ -30,7 +30,7 @@ _RATIO_VOLUME_LEAST = 0.3
 _TAKEN_BACK = 0.4
 # One bar before a step stands alone among more than so many.
 _ALONE_AMONG = 3
-# A distribution of this share of the price, told by nothing but an adjusted close, is worth a look.
+# A distribution of this share of the price, shown by the adjusted close alone, raises a warning.
 _DISTRIBUTION = 0.15
 
 
@@ -63,19 +63,19 @@ def check_jumps(panel: Panel, wrong: Mask, found: Findings) -> None:
 
 def _check(panel: Panel, step: _Step, wrong: Mask, found: Findings) -> None:
     before, row, moved, opened = step.before, step.row, step.moved, step.opened
-    usual = typical_at(panel, before)
-    volume, width = usual.volume_ratio(panel, row), usual.range_ratio(panel, row)
+    typical = typical_at(panel, before)
+    volume, width = typical.volume_ratio(panel, row), typical.range_ratio(panel, row)
     near = int(np.argmin(np.abs(_RATIOS - abs(opened))))
     ratio = float(np.exp(_RATIOS[near]))
     words = f"{np.exp(moved) - 1:+.1%}"
     odd = f"a range {width:.1f} times and a volume {volume:.1f} times the typical one"
-    fits = abs(abs(opened) - _RATIOS[near]) < _RATIO_FIT and abs(opened) > _EVENT_SIGMAS * usual.sigma
+    fits = abs(abs(opened) - _RATIOS[near]) < _RATIO_FIT and abs(opened) > _EVENT_SIGMAS * typical.sigma
     volume_goes_on = volume > _RATIO_VOLUME_LEAST * (1.0 if opened < 0 else 1.0 / ratio)
     plain = (
         volume_goes_on
         and volume < _RATIO_VOLUME * (ratio if opened < 0 else 1.0)
         and width < _RATIO_RANGE
-        and usual.volume > 0
+        and typical.volume > 0
     )
     odd_row = _odd_one(panel, step, wrong) if fits and plain else None
     if odd_row is not None:
@@ -83,7 +83,9 @@ def _check(panel: Panel, step: _Step, wrong: Mask, found: Findings) -> None:
         text = f"{words}: looks like an unlisted {named} split, with {odd}"
         verdict = "quarantine" if abs(opened) > np.log(1.9) else "warn"
         found.add([panel.at[odd_row]], verdict, "unlisted_split", text)
-    elif opened < -_EVENT and -opened > _EVENT_SIGMAS * usual.sigma and width < _EVENT_RANGE and volume < _EVENT_VOLUME:
+    elif (
+        opened < -_EVENT and -opened > _EVENT_SIGMAS * typical.sigma and width < _EVENT_RANGE and volume < _EVENT_VOLUME
+    ):
         found.add(
             [panel.at[row]], "warn", "unadjusted", f"{words} overnight, with {odd}: a spin-off or special dividend?"
         )
@@ -116,7 +118,7 @@ def _net(panel: Panel, before: int, row: int) -> float:
 
 def _distributions(panel: Panel, rows: Rows, before: Rows, found: Findings) -> None:
     share: Array = panel["dividend"][rows] * panel["split_ratio"][rows] / panel["close"][before]
-    told = np.isfinite(panel["adjusted_close"][rows])
-    for place in np.flatnonzero((share > _DISTRIBUTION) & (share < 1) & ~told):
+    is_known = np.isfinite(panel["adjusted_close"][rows])
+    for place in np.flatnonzero((share > _DISTRIBUTION) & (share < 1) & ~is_known):
         text = f"{share[place]:.0%} of the price paid out, according to the adjusted close alone: a spin-off?"
         found.add([panel.at[rows[place]]], "warn", "distribution", text)

@@ -29,7 +29,7 @@ _SPLIT_FIT, _SPLIT_FIT_LEAST = 0.3, 0.12
 # A block that goes and comes back by the same size within two weeks was never there.
 _SPIKE_BARS = 10
 _SPIKE_FIT = 0.25
-# A move that is taken back may be a market's: to be a mistake it must be far beyond the usual, on a usual day.
+# A move that reverses may be real: to be an error it must be far beyond the typical one, on an otherwise typical day.
 _SPIKE_SIGMAS, _SPIKE_VOLUME, _SPIKE_RANGE = 8.0, 3.0, 3.0
 # Beyond this, and taken back, no market explains it whatever the volume says (vendors scale volume with the mistake).
 _SPIKE_SURE = np.log(3.0)
@@ -206,12 +206,12 @@ def _taken_back(panel: Panel, steps: _Steps, step: int, last: int, taken: set[in
 def _is_no_market(panel: Panel, steps: _Steps, step: int, back: int, size: float) -> bool:
     if size > _SPIKE_SURE:
         return True
-    usual: Typical = typical_at(panel, int(steps.before[step]))
-    if back - step > 1 or size < _SPIKE_SIGMAS * usual.sigma:
+    typical: Typical = typical_at(panel, int(steps.before[step]))
+    if back - step > 1 or size < _SPIKE_SIGMAS * typical.sigma:
         return False
     rows = [int(steps.rows[step]), int(steps.rows[back])]
-    calm_volume = all(usual.volume_ratio(panel, row) < _SPIKE_VOLUME for row in rows)
-    return calm_volume and all(usual.range_ratio(panel, row) < _SPIKE_RANGE for row in rows)
+    calm_volume = all(typical.volume_ratio(panel, row) < _SPIKE_VOLUME for row in rows)
+    return calm_volume and all(typical.range_ratio(panel, row) < _SPIKE_RANGE for row in rows)
 
 
 def _blocks(panel: Panel, seams: list[_Seam], span: tuple[int, int], wrong: Mask, found: Findings) -> None:

@@ -16,7 +16,7 @@ _OUTSIDE_WRONG, _OUTSIDE_RANGES = 0.02, 2.0
 _OUTSIDE_GROSS = 0.25
 # A high below the low contradicts itself at any size; below half a per cent it may still be rounding upon rounding.
 _CROSSED_WRONG = 5e-3
-# A vendor that does it this often has another definition of its close: said once, not for each bar.
+# A vendor that does it this often has another definition of its close: one note, not a finding per bar.
 _HABIT_SHARE, _HABIT_BARS = 0.02, 5
 
 

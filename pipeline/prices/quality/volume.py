@@ -7,7 +7,7 @@ from pipeline.prices.quality.series import Panel
 
 # A share with no trade on every twentieth day is thinly traded: each such day is no news.
 _THIN_SHARE = 0.05
-# Fewer bars than this cannot say what is usual.
+# Fewer bars than this do not show what is typical.
 _FEW = 20
 
 

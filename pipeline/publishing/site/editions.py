@@ -1,14 +1,14 @@
 """The editions of a session on the pages: the standing one, trials, and standing ones that were replaced."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 from typing import Any
 
 from pipeline.errors import CorruptFile, MissingStep
-from pipeline.forecast_schema import BASELINES
 from pipeline.publishing import archive, formatting, reader, verdict
+from pipeline.publishing.published_files import Manifest, SymbolForecast
 from pipeline.publishing.site import hit_rates
 from pipeline.storage import Storage
 
@@ -24,17 +24,17 @@ class SymbolEdition:
     name: str  # "" for the session's standing edition
     source: str
     label: str
-    forecast: Mapping[str, Any] | None
+    forecast: SymbolForecast | None
     withheld: str | None
     newer: date | None  # the newest session, where that edition is of an earlier one or of another kind
 
 
-def label(manifest: Mapping[str, Any], *, stands: bool) -> str:
+def label(manifest: Manifest, *, stands: bool) -> str:
     """Return in words what kind of edition this is, "" for a standing one of the standing configuration.
 
     `stands` says that it is the session's standing edition, whatever its manifest asked for when it was published.
     """
-    if note := verdict.trial_note(manifest.get("trial", ()), standing=manifest.get("standing", True) and stands):
+    if note := verdict.trial_note(manifest.trial, standing=manifest.standing and stands):
         return note
     return "" if stands else "Replaced by a later edition of this session"
 
@@ -56,19 +56,19 @@ def rows(root: Storage, base: str, as_of: date, rates: hit_rates.Rates | None) -
             manifest = reader.read_manifest(folder)
         except MissingStep:
             continue
-        decision = manifest["decision"]
+        decision = manifest.decision
         yield {
             "day": as_of,
             "address": address,
             "stands": stands,
             "label": label(manifest, stands=stands),
-            "verdict": manifest["verdict"],
-            "reason": decision["reason"],
-            "model": formatting.model_name(decision["model"], decision.get("model_version")),
-            "network": decision["model"] not in BASELINES,
-            "source": reader.source_of(manifest),
-            "symbols": manifest["symbols"],
-            "withheld": manifest["withheld"],
+            "verdict": manifest.verdict,
+            "reason": decision.reason,
+            "model": formatting.model_name(decision.model, decision.model_version),
+            "network": not decision.is_baseline,
+            "source": manifest.source,
+            "symbols": manifest.symbols,
+            "withheld": manifest.withheld,
             "rates": rates if stands else None,
         }
 
@@ -93,7 +93,7 @@ def newest_with(root: Storage, symbol: str) -> SymbolEdition | None:
         return SymbolEdition(
             as_of=day,
             name=name,
-            source=reader.source_of(published.manifest),
+            source=published.manifest.source,
             label=label(published.manifest, stands=not name),
             forecast=forecast,
             withheld=withheld,
@@ -110,20 +110,18 @@ def symbols_next_to(root: Storage, as_of: date) -> set[str]:
             forecasts = reader.read_published(root / one.place).forecasts
         except (MissingStep, CorruptFile):
             continue
-        found |= {each["symbol"] for part in ("forecasts", "withheld") for each in forecasts[part]}
+        found |= {*forecasts.symbols}
     return found
 
 
-def _newest_first(root: Storage, as_of: date) -> list[archive.Kept]:
+def _newest_first(root: Storage, as_of: date) -> list[archive.ArchivedEdition]:
     return list(reversed(reader.other_editions(root, as_of)))
 
 
-def _of(published: reader.Published, symbol: str) -> tuple[Mapping[str, Any] | None, str | None]:
+def _of(published: reader.Published, symbol: str) -> tuple[SymbolForecast | None, str | None]:
     """Return an edition's forecast of a symbol, and the reason where it withholds one."""
-    forecast = next((each for each in published.forecasts["forecasts"] if each["symbol"] == symbol), None)
-    withheld = next((each for each in published.forecasts["withheld"] if each["symbol"] == symbol), None)
-    return forecast, None if withheld is None else str(withheld["reason"])
+    return published.forecasts.by_symbol.get(symbol), published.forecasts.reasons.get(symbol)
 
 
 def _session_of(folder: Storage) -> date:
-    return date.fromisoformat(reader.read_manifest(folder)["as_of"])
+    return reader.read_manifest(folder).as_of

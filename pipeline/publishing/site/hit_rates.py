@@ -97,7 +97,7 @@ def _of_editions(root: Storage, source: str, symbol: str | None) -> pa.Table:
     except MissingStep:
         return track_record_files.SCHEMA.empty_table()
     for _ in range(_EDITIONS):
-        if not folder.exists(reader.MANIFEST) or reader.source_of(reader.read_manifest(folder)) != source:
+        if not folder.exists(reader.MANIFEST) or reader.read_manifest(folder).source != source:
             break
         part = reader.record_table(folder, names)
         if parts and len(part):

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from pipeline.errors import MissingStep
 from pipeline.forecast_schema import MEDIAN_LEVEL, RANGES, inside_column, quantile_column, range_columns
 from pipeline.publishing import formatting, reader, track_record_files, verdict
+from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.site import editions, hit_rates, site_charts
 from pipeline.storage import Storage
 from pipeline.storage.urls import web_link
@@ -49,8 +50,8 @@ def report_page(root: Storage, base: str, as_of: date | None = None, edition: st
     """
     folder = reader.newest(root) if as_of is None else reader.edition_of(root, as_of, edition)
     published = reader.read_published(folder)
-    manifest, provenance = published.manifest, published.manifest["provenance"]
-    day = date.fromisoformat(manifest["as_of"])
+    manifest, provenance = published.manifest, published.manifest.provenance
+    day = manifest.as_of
     days = reader.all_sessions(root)
     name = folder.name if folder.name != reader.folder_name(day) else None
     return _render(
@@ -58,13 +59,13 @@ def report_page(root: Storage, base: str, as_of: date | None = None, edition: st
         base,
         here="report" if as_of is None else "sessions",
         day=day,
-        headline=manifest["headline"],
+        headline=manifest.headline,
         before=max((one for one in days if one < day), default=None),
         after=min((one for one in days if one > day), default=None),
         files=f"{base}/files/{day}" + (f"/editions/{name}" if name else ""),
         label=editions.label(manifest, stands=name is None),
         others=editions.links(root, base, day, shown=name),
-        downloads=[(name, label) for name, label in _DOWNLOADS.items() if name in manifest["files"]],
+        downloads=[(name, label) for name, label in _DOWNLOADS.items() if name in manifest.files],
         mlflow_url=web_link(provenance.get("mlflow_url")),
         airflow_url=_airflow_run(base, provenance),
     )
@@ -89,7 +90,7 @@ def record_page(root: Storage, base: str, source: str | None = None) -> str:
 
     It is the source of the newest edition where none is named. Raises MissingStep for one without a track record.
     """
-    own = reader.source_of(reader.read_manifest(reader.newest(root)))
+    own = reader.read_manifest(reader.newest(root)).source
     others = [name for name in track_record_files.sources(root) if name != own]
     if source is not None and source not in (own, *others):
         raise MissingStep(f"there is no track record of the source {source}")
@@ -129,9 +130,9 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
         newer=found.newer if found else None,
         steps=[] if forecast is None else _steps(forecast),
         last_close=None if forecast is None else _last_close(forecast),
-        last_session=_last_session(forecast, str(found.as_of)) if found and forecast else None,
-        estimated=any(step.get("target_session_estimated") for step in (forecast or {}).get("steps", ())),
-        model=None if forecast is None else formatting.model_name(forecast["model"], forecast["model_version"]),
+        last_session=(forecast.last_session or found.as_of) if found and forecast else None,
+        estimated=forecast is not None and forecast.estimated,
+        model=None if forecast is None else formatting.model_name(forecast.model, forecast.model_version),
         withheld=found.withheld if found else None,
         kinds=[(hit_rates.KINDS[kind], hit_rates.rates(part)) for kind, part in hit_rates.by_kind(record)],
         chart=site_charts.ranges_svg(symbol, rows) if rows else None,
@@ -145,30 +146,28 @@ def symbols_page(root: Storage, base: str) -> str:
     symbols that have a track record.
     """
     newest = reader.read_published(reader.newest(root))
-    record = hit_rates.standing(hit_rates.read_history(root, reader.source_of(newest.manifest)))
+    record = hit_rates.standing(hit_rates.read_history(root, newest.manifest.source))
     rates = hit_rates.rates_by(record, "symbol") if len(record) else {}
     rows = [
         {
-            "symbol": each["symbol"],
+            "symbol": each.symbol,
             "steps": _steps(each)[:1],
             "last_close": _last_close(each),
-            "last_session": formatting.short_day(_last_session(each, newest.manifest["as_of"])),
-            "rates": rates.get(each["symbol"]),
+            "last_session": formatting.short_day(each.last_session or newest.manifest.as_of),
+            "rates": rates.get(each.symbol),
         }
-        for each in newest.forecasts["forecasts"]
+        for each in newest.forecasts.forecasts
     ]
-    withheld = newest.forecasts["withheld"]
-    listed = {each["symbol"] for each in (*newest.forecasts["forecasts"], *withheld)}
-    known = {*rates, *editions.symbols_next_to(root, date.fromisoformat(newest.manifest["as_of"]))}
+    others = {*rates, *editions.symbols_next_to(root, newest.manifest.as_of)} - {*newest.forecasts.symbols}
     return _render(
         "symbols_page",
         base,
         here="symbols",
-        day=date.fromisoformat(newest.manifest["as_of"]),
-        label=verdict.trial_note(newest.manifest.get("trial", ()), standing=newest.manifest.get("standing", True)),
+        day=newest.manifest.as_of,
+        label=verdict.trial_note(newest.manifest.trial, standing=newest.manifest.standing),
         rows=rows,
-        withheld=withheld,
-        others=sorted(known - listed),
+        withheld=newest.forecasts.withheld,
+        others=sorted(others),
     )
 
 
@@ -195,7 +194,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _rates_by_session(root: Storage) -> dict[date, hit_rates.Rates]:
-    source = reader.source_of(reader.read_manifest(reader.newest(root)))
+    source = reader.read_manifest(reader.newest(root)).source
     record = hit_rates.standing(hit_rates.read_history(root, source))
     return hit_rates.rates_by(record, "as_of") if len(record) else {}
 
@@ -212,33 +211,21 @@ def _kind(kind: str, part: Any) -> dict[str, Any]:
     }
 
 
-def _last_close(forecast: Mapping[str, Any]) -> str:
-    first = forecast["steps"][0]["quantiles"]
-    return formatting.price(forecast["last_close"], formatting.decimals(first["0.1"], first["0.9"]))
+def _last_close(forecast: SymbolForecast) -> str:
+    return formatting.price(forecast.last_close, formatting.decimals(*forecast.steps[0].range(80)))
 
 
-def _last_session(forecast: Mapping[str, Any], as_of: str) -> date:
-    """The session of a symbol's last close: on another market than the run's it may be an earlier one."""
-    return date.fromisoformat(forecast.get("last_session") or as_of)
-
-
-def _steps(forecast: Mapping[str, Any]) -> list[dict[str, str]]:
-    close = forecast["last_close"]
-    first = forecast["steps"][0]["quantiles"]
-    places = formatting.decimals(first["0.1"], first["0.9"])
+def _steps(forecast: SymbolForecast) -> list[dict[str, str]]:
+    places = formatting.decimals(*forecast.steps[0].range(80))
     return [
         {
-            "day": formatting.target_day(
-                date.fromisoformat(step["target_session"]), estimated=step.get("target_session_estimated", False)
-            ),
-            **{
-                f"range_{coverage}": formatting.price_range(step["quantiles"][low], step["quantiles"][high], places)
-                for coverage, low, high in ((80, "0.1", "0.9"), (90, "0.05", "0.95"))
-            },
-            "change": formatting.change(step["quantiles"]["0.1"], step["quantiles"]["0.9"], close),
-            "median": formatting.price(step["quantiles"]["0.5"], places),
+            "day": formatting.target_day(step.target_session, estimated=step.target_session_estimated),
+            "range_80": formatting.price_range(*step.range(80), places),
+            "range_90": formatting.price_range(*step.range(90), places),
+            "change": formatting.change(*step.range(80), forecast.last_close),
+            "median": formatting.price(step.median, places),
         }
-        for step in forecast["steps"]
+        for step in forecast.steps
     ]
 
 

@@ -11,8 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.forecast_schema import BASELINES, RANGES, range_columns
+from pipeline.forecast_schema import BASELINES, MEDIAN_LEVEL, RANGES, range_columns
 from pipeline.publishing import formatting
+from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.terminal import text_chart
 from pipeline.publishing.terminal.overview import moved, target_of
 
@@ -27,7 +28,7 @@ _REPLAYED = "°"
 class Detail:
     """One entry of forecasts.json, the rows of record.parquet of its symbol, and what the manifest says of it."""
 
-    forecast: Mapping[str, Any]
+    forecast: SymbolForecast
     record: Sequence[Mapping[str, Any]]
     as_of: date
     model: str
@@ -35,22 +36,22 @@ class Detail:
     stand_in: str | None = None
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        one, width = dict(self.forecast), min(options.max_width, _WIDEST)
+        one, width = self.forecast, min(options.max_width, _WIDEST)
         places = self._decimals(width)
         change = moved(one)
         today = f", {formatting.percent(change)} on the day" if change is not None else ""
-        symbol, close = one["symbol"], formatting.price(one["last_close"], places)
+        symbol, close = one.symbol, formatting.price(one.last_close, places)
         yield Text.assemble((symbol, "bold"), f" · {close} at the close of {formatting.day(self._last_session)}{today}")
-        style = "yellow" if one["model"] in BASELINES else "cyan"
-        yield Text(formatting.model_name(one["model"], one["model_version"]), style=style)
+        style = "yellow" if one.model in BASELINES else "cyan"
+        yield Text(formatting.model_name(one.model, one.model_version), style=style)
         if self.stand_in is not None:
             yield Text(f"! {self.stand_in}", style="yellow")
-        elif one["model"] == self.model:
+        elif one.model == self.model:
             yield Text(self.reason, style="dim")
-        if len(one.get("recent_closes", ())) > 1:
+        if len(one.recent_closes) > 1:
             yield Padding(self._chart(width, places), (1, 0, 0, 0))
         yield Padding(_sessions(one, places), (1, 0, 0, 0))
-        if any(step.get("target_session_estimated") for step in one["steps"]):
+        if one.estimated:
             yield Text(
                 f"{formatting.ESTIMATED} estimated: outside the recorded trading calendar, holidays unknown",
                 style="yellow",
@@ -60,18 +61,19 @@ class Detail:
     @property
     def _last_session(self) -> date:
         """The session of the last close: on another market than the run's it may be an earlier one."""
-        session = self.forecast.get("last_session")
-        return date.fromisoformat(session) if session else self.as_of
+        return self.forecast.last_session or self.as_of
 
     def _decimals(self, width: int) -> int:
-        quantiles = self.forecast["steps"][0]["quantiles"]
-        places = formatting.decimals(quantiles["0.1"], quantiles["0.9"])
-        return 0 if places == 2 and width < _CROWDED and self.forecast["last_close"] >= 10_000 else places
+        places = formatting.decimals(*self.forecast.steps[0].range(80))
+        return 0 if places == 2 and width < _CROWDED and self.forecast.last_close >= 10_000 else places
 
     def _chart(self, width: int, places: int) -> Text:
-        """Return the picture with its prices on the left, the days beneath, and what the signs mean."""
-        closes, steps = self.forecast["recent_closes"], [step["quantiles"] for step in self.forecast["steps"]]
-        margin = max(len(formatting.price(value, places)) for value in (max(closes), steps[-1]["0.95"])) + 2
+        """Return the chart with its prices on the left, the days below, and a legend."""
+        closes, steps = self.forecast.recent_closes, [step.quantiles for step in self.forecast.steps]
+        margin = (
+            max(len(formatting.price(value, places)) for value in (max(closes), self.forecast.steps[-1].range(90)[1]))
+            + 2
+        )
         past = text_chart.recent_ranges(closes, self.record)
         drawn = text_chart.chart(closes, past, steps, (max(width - margin, _NARROWEST), _ROWS))
         text = Text(no_wrap=True)
@@ -82,7 +84,7 @@ class Detail:
                 text.append(sign, style)
             text.append("\n")
         first, here = f"{len(closes)} closes", formatting.short_day(self._last_session)
-        last = target_of(self.forecast["steps"][-1])
+        last = target_of(self.forecast.steps[-1])
         length = len(drawn.rows[0])
         axis = f"{first}{here:>{max(drawn.today + 1 - len(first), len(here) + 1)}}"
         if (gap := length - len(axis)) > len(last):
@@ -91,7 +93,7 @@ class Detail:
         text.append(f"{'':{margin}}⠒⠒", text_chart.LINE).append(" close  ").append(text_chart.MEDIAN, "bold").append(
             " median"
         )
-        for coverage, (_low, _high, sign, style) in reversed(text_chart.BANDS.items()):
+        for coverage, (sign, style) in reversed(text_chart.BANDS.items()):
             text.append(f"  {sign * 2}", style).append(f" {coverage} %")
         if past:
             text.append(f"\n{'':{margin}}Behind the closes: the ranges forecast the session before.", "dim")
@@ -127,17 +129,18 @@ class Detail:
             )
 
 
-def _sessions(forecast: Mapping[str, Any], places: int) -> Table:
+def _sessions(forecast: SymbolForecast, places: int) -> Table:
     """Every session to come: its quantiles as prices, and beneath each its change from the last close."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     table.add_column("Session", no_wrap=True)
-    for level in forecast["steps"][0]["quantiles"]:
-        title = "Median" if level == "0.5" else f"{float(level) * 100:g} %"
-        table.add_column(title, justify="right", no_wrap=True, style="bold" if level == "0.5" else None)
-    for step in forecast["steps"]:
+    for level in sorted(forecast.steps[0].quantiles):
+        is_median = level == MEDIAN_LEVEL
+        title = "Median" if is_median else f"{level * 100:g} %"
+        table.add_column(title, justify="right", no_wrap=True, style="bold" if is_median else None)
+    for step in forecast.steps:
         cells = []
-        for price in step["quantiles"].values():
-            change = formatting.percent(price / forecast["last_close"] - 1)
+        for _, price in sorted(step.quantiles.items()):
+            change = formatting.percent(price / forecast.last_close - 1)
             cells.append(Text.assemble(formatting.price(price, places), "\n", (change, "not bold dim")))
         table.add_row(target_of(step), *cells)
     return table

@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.forecast_schema import LEVELS, MEDIAN_LEVEL, RANGES, quantile_column
+
 _BLOCKS = "▁▂▃▄▅▆▇█"
-# From the outside in: the levels between which a range lies, its sign, and its colour.
-BANDS = {90: ("0.05", "0.95", "░", "blue"), 80: ("0.1", "0.9", "▒", "cyan"), 50: ("0.25", "0.75", "▓", "bright_cyan")}
+# The character and colour of each range, the widest first.
+BANDS = {90: ("░", "blue"), 80: ("▒", "cyan"), 50: ("▓", "bright_cyan")}
 MEDIAN, LINE = "━", "bold yellow"
 # The dots of a braille letter, two to a row, four rows.
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _MOST_OF_THE_CHART = 0.4  # that the sessions to come may take
 _STEP_WIDTH = 3
-Levels = Mapping[str, float]
-Letter = tuple[str, str]  # a sign and its style
+Levels = Mapping[float, float]  # prices by quantile level
+Letter = tuple[str, str]  # a character and its style
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
@@ -90,11 +92,12 @@ def _between(close: float, steps: Sequence[Levels], share: float) -> Levels:
 def _band(levels: Levels | None, price: float, tall: float, *, median: bool) -> Letter:
     if levels is None:
         return " ", ""
-    if median and abs(levels["0.5"] - price) <= tall / 2:
+    if median and abs(levels[MEDIAN_LEVEL] - price) <= tall / 2:
         return MEDIAN, "bold"
-    for low, high, sign, style in reversed(BANDS.values()):
+    for share, letter in reversed(BANDS.items()):
+        low, high = RANGES[share]
         if levels[low] <= price <= levels[high]:
-            return sign, style
+            return letter
     return " ", ""
 
 
@@ -128,6 +131,6 @@ def recent_ranges(closes_N: Sequence[float], record: Sequence[Mapping[str, Any]]
     for place, row in zip(range(len(closes_N) - 1, 0, -1), rows, strict=False):
         if row["target_session"] != expected or abs(row["close"] / closes_N[place] - 1) > 1e-6:
             break
-        found[place] = {name.removeprefix("q"): value for name, value in row.items() if name.startswith("q0")}
+        found[place] = {level: row[quantile_column(level)] for level in LEVELS}
         expected = row["as_of"]
     return found

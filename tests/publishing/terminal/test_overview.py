@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from pipeline.errors import MissingStep
 from pipeline.publishing import publisher, reader
 from pipeline.publishing.edition import Edition
+from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.terminal import overview
 from pipeline.publishing.terminal.symbol_text import Detail
 from pipeline.storage import Folder
@@ -88,9 +89,9 @@ def test_no_cell_is_cut_at_any_width_and_many_symbols_have_one_line_each(
     published: Callable[..., reader.Published], width: int, count: int
 ) -> None:
     edition = published()
-    one = edition.forecasts["forecasts"][0]
-    many = [{**one, "symbol": f"SYMBOL{number:03}"} for number in range(count)]
-    there = dataclasses.replace(edition, forecasts={**edition.forecasts, "forecasts": many})
+    one = edition.forecasts.forecasts[0]
+    many = tuple(dataclasses.replace(one, symbol=f"SYMBOL{number:03}") for number in range(count))
+    there = dataclasses.replace(edition, forecasts=dataclasses.replace(edition.forecasts, forecasts=many))
     text = printed(overview.Overview(published=there), width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
@@ -105,9 +106,12 @@ def test_the_widest_ranges_or_the_largest_moves_come_first(
     text = shown(forecasts=frame, sort="width", top=1)
     assert [row[0] for row in rows(text)] == ["B"]
     assert "and 2 more" in text
-    moves = {"B": [100.0, 101.0], "C": [100.0, 97.0], "A": [100.0, 102.0]}
-    entries = [{"symbol": name, "recent_closes": closes} for name, closes in moves.items()]
-    assert [each["symbol"] for each in overview.order(entries, "change", None)] == ["C", "A", "B"]
+    moves = {"B": (100.0, 101.0), "C": (100.0, 97.0), "A": (100.0, 102.0)}
+    entries = [
+        SymbolForecast(symbol=name, last_close=closes[-1], model="lstm", recent_closes=closes, steps=())
+        for name, closes in moves.items()
+    ]
+    assert [each.symbol for each in overview.order(entries, "change", None)] == ["C", "A", "B"]
 
 
 @pytest.fixture
@@ -129,7 +133,7 @@ def detail(published: Callable[..., reader.Published]) -> Detail:
         }
         for place, (before, day) in enumerate(itertools.pairwise(days))
     ]
-    forecast = published(horizon=5).forecasts["forecasts"][0]
+    forecast = published(horizon=5).forecasts.forecasts[0]
     return Detail(forecast=forecast, record=past, as_of=AS_OF, model="lstm", reason="It won.")
 
 
@@ -140,7 +144,7 @@ def test_a_symbol_has_every_session_every_quantile_and_the_last_twenty_forecasts
     assert max(map(len, text.splitlines())) <= width
     for words in ("AAPL · 100.00 at the close of Friday 1 March 2013", "LSTM, version 3", "It won.", "° 3 replayed"):
         assert words in text
-    for words in ("5 %", "median", "95 %", "Mon 4 Mar", "Fri 8 Mar"):
+    for words in ("5 %", "Median", "95 %", "Mon 4 Mar", "Fri 8 Mar"):
         assert words in text
     assert text.count("✓") == text.count("✗") == 3 * 10
     assert "Of the last 20 closes: 50 % in the 50 % range, 50 % in the 80 % range" in text
@@ -154,7 +158,7 @@ def test_without_colours_there_is_no_control_character_and_the_signs_still_tell(
 
 
 def test_a_symbol_without_closes_or_a_record_says_so(detail: Detail) -> None:
-    bare = {**detail.forecast, "recent_closes": []}
+    bare = dataclasses.replace(detail.forecast, recent_closes=())
     text = printed(dataclasses.replace(detail, forecast=bare, record=[], stand_in="too short: garch stands in"), 80)
     assert "No forecast of its next session has matured yet." in text
     assert "! too short: garch stands in" in text
@@ -162,11 +166,12 @@ def test_a_symbol_without_closes_or_a_record_says_so(detail: Detail) -> None:
 
 
 def test_prices_of_six_figures_fit_into_eighty_columns(detail: Detail) -> None:
-    steps = [
-        {**step, "quantiles": {level: price * 1234.5 for level, price in step["quantiles"].items()}}
-        for step in detail.forecast["steps"]
-    ]
-    coin = {**detail.forecast, "last_close": 123_450.0, "recent_closes": [120_000.0, 123_450.0], "steps": steps}
+    steps = tuple(
+        dataclasses.replace(step, quantiles={level: price * 1234.5 for level, price in step.quantiles.items()})
+        for step in detail.forecast.steps
+    )
+    prices = {"last_close": 123_450.0, "recent_closes": (120_000.0, 123_450.0)}
+    coin = dataclasses.replace(detail.forecast, steps=steps, **prices)
     assert "…" not in printed(dataclasses.replace(detail, forecast=coin, record=[]), 80)
 
 

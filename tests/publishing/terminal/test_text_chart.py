@@ -1,17 +1,16 @@
-"""Closes and ranges drawn with letters."""
+"""Text charts of closes and ranges."""
 
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
+from pipeline.forecast_schema import LEVELS, quantile_column
 from pipeline.publishing.terminal import text_chart
 
-LEVELS = ("0.05", "0.1", "0.25", "0.5", "0.75", "0.9", "0.95")
 
-
-def levels(middle: float, spread: float) -> dict[str, float]:
-    return {level: middle + spread * (place - 3) for place, level in enumerate(LEVELS)}
+def levels(median: float, spread: float) -> dict[float, float]:
+    return {level: median + spread * (place - 3) for place, level in enumerate(LEVELS)}
 
 
 def test_a_sparkline_goes_from_the_lowest_to_the_highest_of_what_it_shows() -> None:
@@ -27,7 +26,7 @@ def test_a_chart_fills_its_size_and_tells_the_ranges_apart_by_sign(steps: int, c
     drawn = text_chart.chart([100.0 + place % 7 for place in range(closes)], {}, fan, (70, 14))
     assert [len(row) for row in drawn.rows] == [70] * 14
     signs = [row[-1][0] for row in drawn.rows]
-    marks = {mark for *_, mark, _ in text_chart.BANDS.values()}
+    marks = {mark for mark, _ in text_chart.BANDS.values()}
     assert set(signs) - {" "} == {text_chart.MEDIAN, *marks}
     inside = "".join(signs).strip()
     order = "░▒▓━▓▒░"  # from the outside in and out again
@@ -57,7 +56,7 @@ def record(closes: list[float], days: int) -> list[dict[str, Any]]:
             "target_session": last - timedelta(days=back),
             "as_of": last - timedelta(days=back + 1),
             "close": closes[-1 - back],
-            **{f"q{level}": value for level, value in levels(10.0, 1.0).items()},
+            **{quantile_column(level): value for level, value in levels(10.0, 1.0).items()},
         }
         for back in range(days)
     ]

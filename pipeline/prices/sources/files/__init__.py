@@ -1,4 +1,4 @@
-"""Price files as a source: CSV and Parquet as people and vendors write them, read strictly.
+"""Price files as a source: CSV and Parquet as people and vendors write them, parsed strictly.
 
 Every cell is text until the whole column has been looked at; then one meaning is chosen for the column, or the file is
 refused. Nothing is guessed cell by cell. One subject a file:

@@ -1,8 +1,8 @@
-"""One cell as a number, where the decimal separator is known or the cell itself shows it."""
+"""Numbers in single cells, if the decimal separator is known or the cell shows it."""
 
 import re
 
-# Programs write these for a value that is missing; `n/a`, `-` and the like are what people write, and are quoted.
+# Programs write these for a missing value; `n/a`, `-` and the like are written by people, and are reported.
 MISSING = ("", "nan", "null", "none", "<na>", "nat")
 _SIGNS = "$€£¥₹₩₽₺₫฿₪₱₦₴₸"
 _CODES = (
@@ -21,7 +21,7 @@ _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 
 
 def number_of(text: str, sign: str) -> float | None:
-    """Return the number that a cell is where `sign` is the decimal separator, None where it is none.
+    """Return the number in a cell with the decimal separator `sign`, None if it is not a number.
 
     Without a sign only cells are read in which `.` and `,` can be nothing else.
     """
@@ -56,7 +56,7 @@ def _plain(number: str, sign: str) -> str | None:
 
 
 def bare_of(text: str) -> tuple[str, bool] | None:
-    """Return a cell without currency, suffix, brackets and spaces, and whether spaces parted its thousands."""
+    """Return a cell without currency, suffix, brackets and spaces, and whether spaces separate its thousands."""
     bare = text.strip().replace("−", "-").replace("‒", "-").replace("–", "-")
     if bare.startswith("(") and bare.endswith(")"):
         bare = bare[1:-1].strip()
@@ -82,7 +82,7 @@ def _power(text: str) -> int:
 
 
 def own_sign(number: str) -> str:
-    """Return the decimal separator that a number without a suffix shows by itself, or nothing where it does not."""
+    """Return the decimal separator that a number without a suffix shows by itself, or an empty string."""
     points, commas = number.count("."), number.count(",")
     if not points + commas:
         return "."

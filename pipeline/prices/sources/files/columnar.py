@@ -1,4 +1,4 @@
-"""Parquet and Arrow files: the size from their metadata first, then the columns with the types they have."""
+"""Parquet and Arrow files: first the size from their metadata, then the columns with their types."""
 
 import ast
 from pathlib import Path
@@ -15,19 +15,19 @@ from pipeline.prices.sources.files.raw import Lines, RawTable
 
 
 def is_parquet(magic: bytes) -> bool:
-    """Whether a file that begins so is Parquet."""
+    """Whether a file with this beginning is Parquet."""
     return magic.startswith(b"PAR1")
 
 
 def is_arrow(magic: bytes) -> bool:
-    """Whether a file that begins so is Arrow's (Feather version 2)."""
+    """Whether a file with this beginning is Arrow (Feather version 2)."""
     return magic.startswith(b"ARROW1")
 
 
 def read(
     source: Path | pa.NativeFile, magic: bytes, rows_before: int, constants: dict[str, str], name: str = ""
 ) -> RawTable:
-    """Return the table of a Parquet or Arrow file. Raises BadFile where it is damaged or does not fit into memory."""
+    """Return the table of a Parquet or Arrow file. Raises BadFile if it is damaged or does not fit into memory."""
     name = name or getattr(source, "name", "the file")
     try:
         table = _parquet(source, name, rows_before) if is_parquet(magic) else _arrow(source, name, rows_before)
@@ -71,7 +71,7 @@ def _is_wanted(field: pa.Field) -> bool:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column without dictionaries, views and decimals, so that there are few kinds to tell apart."""
+    """Return a column without dictionaries, views and decimals, so that few types are left to handle."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _plain(pc.cast(column, kind.value_type))
@@ -85,12 +85,12 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _flat(name: str) -> str:
-    """Return the name of a column; the index that pandas gives no name has none."""
+    """Return the name of a column, empty for an unnamed index of pandas."""
     return "" if name.startswith("__index_level_") else name
 
 
 def pair_of(name: str) -> tuple[str, str] | None:
-    """Return field and symbol (in whichever order) of a name that pandas made from two levels."""
+    """Return field and symbol (in either order) of a name that pandas made from two levels."""
     if not name.startswith("("):
         return None
     try:

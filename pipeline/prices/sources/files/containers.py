@@ -1,6 +1,6 @@
-"""From a path to the tables in it: compression and archives undone, folders opened, other things refused.
+"""The tables at a path: files are decompressed, archives and folders opened, other content is refused.
 
-What a file is, is told by its first bytes, not by its name.
+The type of a file follows from its first bytes, not from its name.
 """
 
 import bz2
@@ -25,12 +25,12 @@ _TEXTS = (".csv", ".tsv", ".txt", ".tab", ".psv")
 _TABLES = (".parquet", ".pq", ".parq", ".feather", ".arrow", ".ipc")
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _CHUNK = 1 << 20
-# Text takes about this many times its size while it is read, whatever its rows are.
+# Text takes about this many times its size in memory while it is parsed.
 _TEXT_FACTOR = 4
 
 
 def tables(path: Path) -> list[RawTable]:
-    """Return the tables of a file or folder. Raises BadFile for what holds none, or does not fit into memory."""
+    """Return the tables of a file or folder. Raises BadFile if there is none, or it does not fit into memory."""
     found: list[RawTable] = []
     rows = 0
     for file in _files(path):
@@ -44,7 +44,7 @@ def tables(path: Path) -> list[RawTable]:
 
 
 def stamp_of(path: Path) -> tuple[int, int, int]:
-    """Return what changes when the file, or one of a folder, does."""
+    """Return a stamp that changes whenever the file, or one in a folder, changes."""
     stats = [file.stat() for file in _files(path)]
     return max(stat.st_mtime_ns for stat in stats), sum(stat.st_size for stat in stats), len(stats)
 
@@ -106,7 +106,7 @@ def _lines(buffer: pa.Buffer) -> int:
 
 
 def _partitions(folders: tuple[str, ...]) -> dict[str, str]:
-    """Return what the folders of a partitioned table say: `symbol=AAPL` and the like, as text."""
+    """Return the keys of a partitioned table from its folders, such as `symbol=AAPL`, as text."""
     pairs = [folder.partition("=") for folder in folders if "=" in folder]
     return {name: unquote(value) for name, _, value in pairs}
 
@@ -124,7 +124,7 @@ def _packer(magic: bytes) -> str | None:
 
 
 def _unpacked(file: Path, magic: bytes) -> bytes:
-    """Return what a compressed file holds, but no more of it than fits."""
+    """Return the content of a compressed file, up to the size that fits into memory."""
     packer = _packer(magic)
     try:
         if packer == "zip":

@@ -1,4 +1,4 @@
-"""From a file's rows to daily bars with dividends and splits.
+"""Daily bars with dividends and splits from the rows of a file.
 
 `dividends`, `capital_gains` and `splits` are used as they are (a split of 2:1 is 2, no split 0 or 1); without
 `dividends`, an `adj_close` says what was paid, and next to them it is evidence for or against them. A close may be raw
@@ -13,12 +13,12 @@ from pipeline.prices.adjustments import actions_from_adjusted, splits_already_ap
 from pipeline.prices.applied_dividends import without_applied
 from pipeline.prices.sources import Basis
 
-# A symbol with several stamps on this share of its days is made of intraday rows.
+# A symbol with several timestamps on this share of its days has intraday rows.
 _INTRADAY_SHARE = 0.2
 
 
 def as_daily(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the table with the intraday rows of a symbol made into daily ones, and the names of such symbols.
+    """Return the table with intraday rows aggregated to daily ones, and the symbols that had them.
 
     The same stamp twice is no second moment of a day but a duplicate, and left for `quality` to see.
     """

@@ -1,4 +1,4 @@
-"""The formats of dates, and the text that each of them reads. Which one a column has is decided in `dates`."""
+"""Formats of dates and the text that each of them parses; `dates` decides which one a column has."""
 
 import re
 from collections.abc import Callable
@@ -37,16 +37,16 @@ _UNIX, _EXCEL = datetime(1970, 1, 1), datetime(1899, 12, 30)
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """A reading of dates: what people call it, and the moment that a text is, None where it is none."""
+    """A format of dates: its name, and a parser that returns a moment or None."""
 
     name: str
     parse: Parse
-    order: str = ""  # the setting that asks for it, where another reads the same text
-    daily: bool = False  # rare enough to be considered only where its dates follow each other
+    order: str = ""  # the setting that selects it where another format parses the same text
+    daily: bool = False  # rare, so considered only if the dates are consecutive
 
 
 def formats() -> tuple[Format, ...]:
-    """Return all formats but those of a setting."""
+    """Return all formats except those of a setting."""
     return _ALL
 
 
@@ -107,7 +107,7 @@ def _named(order: str) -> Parse:
 
 
 def _since(start: datetime, digits: tuple[int, ...], per_second: float) -> Parse:
-    """Numbers that count from `start`; of how many digits most of them must be is for `dates` to ask."""
+    """Numbers that count from `start`; `dates` checks how many digits they have."""
 
     def parse(text: str, _last_year: int) -> Moment | None:
         whole = text.partition(".")[0].lstrip("-")
@@ -142,7 +142,7 @@ def _moment(match: re.Match[str], year: str, month: str, day: str) -> Moment | N
 
 
 def _offset(zone: str | None) -> int | None:
-    """Return minutes east of Greenwich; a zone by another name (EST) is the exchange's own, and says nothing new."""
+    """Return minutes east of Greenwich; a zone by another name (EST) is that of the exchange and adds nothing."""
     if not zone:
         return None
     if zone[0] in "+-":

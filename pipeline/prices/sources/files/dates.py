@@ -1,4 +1,4 @@
-"""The date format of a column, decided over all of it: one, or none."""
+"""The date format of a column, decided from all of its cells."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from pipeline.prices.sources.files.date_formats import Format, Moment, formats, 
 from pipeline.prices.sources.files.reading_options import FIRST_DAY, FileOptions
 
 SETTING = "PIPELINE_FILES_DATES (--files-dates)"
-# A column of which more than this does not fit the format that fits best has no one format.
+# A column of which a larger share does not fit the best format has no single format.
 _ODD_SHARE = 0.05
 # From so many days on, a reading that puts this share of them on days without trading is wrong, next to one that
 # does not.
 _DENSE_DAYS = 31
 _FEWEST_DAYS, _OFF_SHARE, _CLEAN_SHARE = 15, 0.15, 0.02
 
-# The share of dates that are no session of the market that their rows belong to; None where that cannot be told.
+# The share of dates that are not sessions of their market; None if that is unknown.
 OffSessions = Callable[[list[date | None]], float | None]
 
 
@@ -28,14 +28,14 @@ class Dates:
     """The distinct texts of a column as moments."""
 
     name: str  # of the format
-    wall: NDArray[np.datetime64]  # seconds; NaT where a text is no date
+    wall: NDArray[np.datetime64]  # seconds; NaT where a text is not a date
     offset: NDArray[np.int64]  # minutes east of Greenwich
     has_zone: NDArray[np.bool_]
     faults: dict[int, str]  # what is wrong with a text, by its number
 
 
 def parse_dates(name: str, texts: Sequence[str], options: FileOptions, off_sessions: OffSessions) -> Dates:
-    """Return the moments of a column's distinct texts under the one format that it has.
+    """Return the moments of a column's distinct texts in its format.
 
     Raises BadFile where no format reads it, where two do and nothing decides, or where it mixes several.
     """
@@ -62,7 +62,7 @@ def _by_format(texts: Sequence[str], options: FileOptions) -> dict[Format, list[
 
 
 def _is_reading(form: Format, found: Sequence[Moment | None], options: FileOptions) -> bool:
-    """Whether a format reads anything, and, where it is a rare one that nobody asked for, dates that are dense."""
+    """Whether a format parses anything; a rare one that was not requested must also give dense dates."""
     days = sorted({one[0].toordinal() for one in found if one is not None})
     if not form.daily or options.dates:
         return bool(days)
@@ -91,15 +91,17 @@ def _chosen(
     if len(plain) == 1:
         return plain[0]
     at, readings = _ambiguous(whole, moments)
-    said = " or ".join(f"{moment.date()} ({form.order or form.name})" for form, moment in readings)
+    readings_text = " or ".join(f"{moment.date()} ({form.order or form.name})" for form, moment in readings)
     settings = " or ".join(dict.fromkeys(form.order or form.name for form, _ in readings))
-    raise BadFile(f"{name}: column date: {texts[at]!r} is {said}, and no row tells which; set {SETTING} to {settings}")
+    raise BadFile(
+        f"{name}: column date: {texts[at]!r} is {readings_text}, and no row tells which; set {SETTING} to {settings}"
+    )
 
 
 def _ambiguous(
     whole: list[Format], moments: dict[Format, list[Moment | None]]
 ) -> tuple[int, list[tuple[Format, datetime]]]:
-    """Return the first text that formats read as different dates, and what each reads."""
+    """Return the first text that formats parse as different dates, and each result."""
     for at in range(len(moments[whole[0]])):
         readings = [(form, moment[0]) for form in whole if (moment := moments[form][at]) is not None]
         if len({moment for _, moment in readings}) > 1:
@@ -129,7 +131,7 @@ def _majority(
 
 
 def _distinct(whole: list[Format], moments: dict[Format, list[Moment | None]]) -> list[Format]:
-    """Return the formats without those that read the same moments as one before."""
+    """Return the formats without those that parse the same moments as an earlier one."""
     kept: list[Format] = []
     for form in whole:
         if not any(moments[form] == moments[other] for other in kept):
@@ -140,7 +142,7 @@ def _distinct(whole: list[Format], moments: dict[Format, list[Moment | None]]) -
 def _on_sessions(
     whole: list[Format], moments: dict[Format, list[Moment | None]], off_sessions: OffSessions
 ) -> list[Format]:
-    """Return the formats that put their dates on days of trading, where the others clearly do not."""
+    """Return the formats whose dates are trading days, if those of the others clearly are not."""
     shares: dict[Format, float] = {}
     for form in whole:
         days = [None if one is None else one[0].date() for one in moments[form]]

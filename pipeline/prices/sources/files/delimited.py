@@ -1,4 +1,4 @@
-"""Text as a table: its encoding, its delimiter, where its header is, and the rows that have another number of cells."""
+"""Delimited text as a table: encoding, delimiter, header, and rows with another number of cells."""
 
 import codecs
 import csv
@@ -19,7 +19,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 _HEAD_BYTES = 1 << 18
 _CHUNK = 1 << 20
 _BEGIN = 1000  # characters of a line that is quoted
-_HEADER_WITHIN = 30  # lines; what is above it is a title
+_HEADER_WITHIN = 30  # lines; anything above it is a title
 _FEWEST_NAMES = 3  # that make a line a header
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -34,7 +34,7 @@ class _Layout:
 
 
 def read(name: str, buffer: pa.Buffer, constants: dict[str, str]) -> RawTable:
-    """Return the table of a text, as a long one where the symbols lie side by side.
+    """Return the table of a text, as a long one if the symbols are side by side.
 
     Raises BadFile where there is no header, no row, or no way to read it.
     """
@@ -93,7 +93,7 @@ def _utf8(name: str, buffer: pa.Buffer) -> pa.Buffer:
         if not odd and even > len(head) // 4:
             return _recoded(name, buffer, "utf-16-be")
         raise BadFile(f"{name} cannot be read as CSV: it is not text; name a CSV or Parquet file")
-    if b"\r" in head and b"\n" not in head:  # lines as old Macs end them
+    if b"\r" in head and b"\n" not in head:  # line ends of old Macs
         buffer = pa.py_buffer(buffer.to_pybytes().replace(b"\r", b"\n"))
     return buffer if _is_utf8(buffer) else _from_windows(buffer)
 
@@ -123,7 +123,7 @@ def _from_windows(buffer: pa.Buffer) -> pa.Buffer:
 
 
 def _layout(name: str, text: pa.Buffer) -> _Layout:
-    """Return the reading of the head whose header has most names that are known."""
+    """Return the interpretation of the head whose header has the most known names."""
     head = bytes(text[: min(_HEAD_BYTES, text.size)]).decode("utf-8", errors="replace")
     if text.size > _HEAD_BYTES:
         head = head[: head.rfind("\n") + 1] or head
@@ -148,7 +148,7 @@ def _split(head: str, delimiter: str) -> _Layout:
         for record in reader:
             records.append(record)
             ends.append(reader.line_num)
-    except csv.Error:  # a field that never ends: what was read before it may still tell
+    except csv.Error:  # an unterminated field: the records before it may still suffice
         pass
     scores = [known_names(record) for record in records[:_HEADER_WITHIN]]
     enough = [place for place, score in enumerate(scores) if score >= _FEWEST_NAMES]

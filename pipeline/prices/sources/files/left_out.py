@@ -15,9 +15,9 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A row, or rows alike, that belong to no bar."""
+    """A row, or several equal ones, that belong to no bar."""
 
-    symbol: str  # empty where none can be read
+    symbol: str  # empty if unreadable
     rule: str  # `unreadable`, or `no_row` for a title, a total or a footer
     detail: str
 

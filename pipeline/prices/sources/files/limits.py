@@ -6,10 +6,10 @@ import psutil
 
 from pipeline.errors import BadFile
 
-# What a row costs while it is read, at its peak: its text, its parsed values and one copy of them. Measured: see
+# Peak memory per row while it is parsed: its text, its values and one copy of them. Measured: see
 # docs/decisions/0015-price-files.md.
 BYTES_PER_ROW = 320
-# What a bar costs while bars are made from rows and checked, all symbols asked for at once.
+# Memory per bar while bars are made from rows and checked, all symbols at once.
 BYTES_PER_BAR = 600
 # The share of the free memory that reading may use: bars are made from the table afterwards.
 _SHARE = 0.6
@@ -44,7 +44,7 @@ def check_rows(name: str, rows: int, *, of: str = "has") -> None:
 
 
 def check_bars(name: str, rows: int) -> None:
-    """Raise BadFile where the bars of so many rows do not fit, all of them asked for at once."""
+    """Raise BadFile if the bars of so many rows do not fit into memory at once."""
     most = most_bytes() // BYTES_PER_BAR
     if rows > most:
         raise BadFile(

@@ -1,4 +1,4 @@
-"""The symbols of a file: of its column as they are written, or the one asked for, or what the file is named."""
+"""The symbols of a file: from its column, from the request, or from the name of the file."""
 
 import re
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ _BY_VENDOR = (
 
 @dataclass(frozen=True, kw_only=True)
 class Symbols:
-    names: list[str]  # of each code, empty where the text is no symbol
+    names: list[str]  # of each code, empty if the text is not a symbol
     code_N: NDArray[np.int64]
     faults: dict[int, str]
 
 
 def symbols_of(raw: RawTable, column: pa.ChunkedArray | None, asked: tuple[str, ...]) -> Symbols:
-    """Return the symbol of each row. Raises BadFile where there is no column and the file's name is none."""
+    """Return the symbol of each row. Raises BadFile if there is no column and the name of the file is not a symbol."""
     if column is None:
         name = symbol_of(raw.name, asked)
         return Symbols(names=[name], code_N=np.zeros(len(raw), np.int64), faults={})

@@ -1,4 +1,4 @@
-"""Columns of numbers as people and vendors write them, read by one convention for the column or not at all.
+"""Columns of numbers as people and vendors write them, parsed by one convention per column or not at all.
 
 Which of `.` and `,` is the decimal separator follows from the cells that allow only one of them: first of the column,
 then of the file. Where nothing tells, the file is refused: `1.234` is either of two numbers.
@@ -25,7 +25,7 @@ SETTING = "PIPELINE_FILES_DECIMAL (--files-decimal)"
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """Columns as numbers: NaN where a cell is blank, and where it is none, which `unreadable` quotes by row."""
+    """Columns as numbers: NaN where a cell is blank or not a number; `unreadable` quotes the latter by row."""
 
     values: dict[str, NDArray[np.float64]]
     unreadable: dict[str, dict[int, str]] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class _Column:
 def parse_numbers(
     name: str, columns: Mapping[str, pa.ChunkedArray], decimal: Decimal, *, points_are_decimal: bool = False
 ) -> Numbers:
-    """Return the columns as numbers. Raises BadFile where the decimal separator of one cannot be told."""
+    """Return the columns as numbers. Raises BadFile if the decimal separator of one is ambiguous."""
     read = {title: _column(name, title, column) for title, column in columns.items()}
     file = Evidence()
     for one in read.values():
@@ -80,7 +80,7 @@ def _column(name: str, title: str, column: pa.ChunkedArray) -> _Column:
 
 
 def _plain_values(text: pa.ChunkedArray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return a column as numbers, NaN where a cell is not a plain one, and the rows where that is so."""
+    """Return a column as numbers, NaN where a cell is not a plain number, and those rows."""
     try:  # most columns hold nothing else
         return np.asarray(pc.cast(text, pa.float64()).to_numpy(), float).copy(), np.zeros(0, np.int64)
     except pa.ArrowInvalid:
@@ -101,7 +101,7 @@ def _typed(column: pa.ChunkedArray) -> NDArray[np.float64] | None:
 
 
 def _decimal_sign(name: str, title: str, own: Evidence, file: Evidence, decimal: Decimal) -> str:
-    """Return the decimal separator of a column, or nothing where only cells that tell by themselves can be read."""
+    """Return the decimal separator of a column, or an empty string if only unambiguous cells can be parsed."""
     if decimal:
         return "." if decimal == "point" else ","
     for sign in (own.sign, file.sign):

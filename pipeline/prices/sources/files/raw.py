@@ -1,4 +1,4 @@
-"""Columns of cells as they came, with the names above them and the line of each row."""
+"""Uninterpreted columns of cells, with their names and the line of each row."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
-    """From the number of a row to its line in the file."""
+    """The line in the file of each row."""
 
     first: int = 1  # line of the first row
     skipped: tuple[int, ...] = ()  # lines that hold no row, ascending
@@ -25,7 +25,7 @@ class Lines:
 
 @dataclass(frozen=True, kw_only=True)
 class RawTable:
-    """A table whose cells nobody has interpreted: text, or the types that Parquet has."""
+    """A table with uninterpreted cells: text, or the types of Parquet."""
 
     name: str  # of the file, for messages
     header: tuple[str, ...]
@@ -33,7 +33,7 @@ class RawTable:
     lines: Lines = Lines()
     delimiter: str = ""  # empty: no text
     quoted: bool = False  # whether cells are in quotation marks
-    vendor: str = ""  # told by the shape of the header, not by its names
+    vendor: str = ""  # from the shape of the header, not from its names
     constants: dict[str, str] = field(default_factory=dict)  # of a partition's path
     faults: tuple[str, ...] = ()  # lines that have another number of cells, quoted
     rows: NDArray[np.int64] | None = None  # of the table that this one is a part of

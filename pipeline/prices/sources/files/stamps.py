@@ -1,4 +1,4 @@
-"""From a moment to the date that it has on the market: a stamp of UTC may be the evening before.
+"""Local market dates of timestamps: in UTC a timestamp may be on the evening before.
 
 A stamp without a zone, and one with the offset of some place, is as a clock there shows it: its date is the session. A
 stamp of UTC is a moment: its date is the one on the market at that moment, unless all of them are midnights, which is
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.prices.sources.files.dates import Dates
 
 Stamps = NDArray[np.datetime64]
-# Where so many of a market's stamps are midnights, the midnights are dates.
+# If this share of a market's timestamps are midnights, they are dates.
 _NEARLY_ALL = 0.95
 _DAY, _MINUTE = np.timedelta64(1, "D"), np.timedelta64(1, "m")
 

@@ -1,4 +1,4 @@
-"""Rows with symbol, session and numbers; what cannot be read is quoted and left out, or kept with what is wrong.
+"""Rows with symbol, session and numbers; unreadable content is quoted, and its row left out or kept with the fault.
 
 A row without a symbol or a date belongs to no bar: it is left out and named. A row with both whose numbers cannot be
 read stays, with the text that is none in `unreadable`, so that its session is not taken to be missing.
@@ -54,7 +54,7 @@ class _Part:
 
 
 def table_of(name: str, raws: Iterable[RawTable], options: FileOptions) -> FileTable:
-    """Return the rows of a file or folder. Raises BadFile where a column is missing or nothing in it can be read."""
+    """Return the rows of a file or folder. Raises BadFile if a column is missing or nothing in it is readable."""
     parts = [_part(raw, options) for raw in raws]
     left_out = tuple(one for part in parts for one in part.left_out)
     rows = parts[0].rows if len(parts) == 1 else _joined([part.rows for part in parts])
@@ -111,7 +111,7 @@ def _part(raw: RawTable, options: FileOptions) -> _Part:
 
 
 def _asked(symbols: Symbols, options: FileOptions) -> NDArray[np.bool_]:
-    """Return which rows are of the symbols that were asked for; none where all are."""
+    """Return the mask of the rows of `options.symbols`; no row if it is empty, which requests all symbols."""
     wanted = np.array([name in options.symbols for name in symbols.names] or [False])
     return np.asarray(wanted[symbols.code_N])
 
@@ -216,11 +216,11 @@ def _rows(
 
 def _faults_of(raw: RawTable, columns: Columns, numbers: Numbers) -> dict[int, str]:
     """Return what is wrong with the numbers of a row, by its number."""
-    said: dict[int, list[str]] = {}
+    faults_of: dict[int, list[str]] = {}
     for name, faults in numbers.unreadable.items():
         for row, text in faults.items():
-            said.setdefault(row, []).append(f"{columns.titles[name]} {text}")
-    return {row: f"{raw.where(row)}: {', '.join(words)}" for row, words in said.items()}
+            faults_of.setdefault(row, []).append(f"{columns.titles[name]} {text}")
+    return {row: f"{raw.where(row)}: {', '.join(words)}" for row, words in faults_of.items()}
 
 
 def _odd_years(code_N: Codes, stamps: NDArray[np.datetime64], usable: NDArray[np.bool_]) -> dict[int, str]:

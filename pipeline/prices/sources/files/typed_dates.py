@@ -1,4 +1,4 @@
-"""Dates and timestamps that have a type of their own, as Parquet has them."""
+"""Dates and timestamps with a type, as in Parquet."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Tables with the symbols side by side, as yfinance writes them: below each field and ticker a column."""
+"""Tables with the symbols side by side, as yfinance writes them: one column per field and ticker."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from pipeline.prices.sources.files.raw import RawTable, any_filled
 
 
 def melted(raw: RawTable, levels: Sequence[Sequence[str]]) -> RawTable:
-    """Return the long table of a header with two levels, in whichever order they are."""
+    """Return the long table of a header with two levels, in either order."""
     first, second = ([cell.strip() for cell in level] for level in levels[:2])
     fields, symbols = (first, second) if all(key_of(cell) in FIELDS for cell in first[1:]) else (second, first)
     return _by_symbol(raw, 0, fields, symbols)

@@ -1,4 +1,4 @@
-"""Rows with a mistyped year: one date that lies years away from the rows before and after it, and fits between them
+"""Rows with a mistyped year: one date that is years away from the rows before and after it, and fits between them
 with another year.
 
 Such a row must not become the last session of a file, nor open a gap of years.

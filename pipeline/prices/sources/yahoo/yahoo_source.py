@@ -211,8 +211,8 @@ def _complaint(symbol: str, first: date, last: date, exchange: "Exchange", code:
     if "doesn't exist for startDate" in description:  # the symbol is known, and the days are outside its listing
         return NoData(_nothing(symbol, first, last))
     if code == "Not Found":
-        said = one_line(description or code).rstrip(".")
-        return UnknownSymbol(f"Yahoo does not know {symbol}, or no longer: {said}{suggestion(symbol)}")
+        reason = one_line(description or code).rstrip(".")
+        return UnknownSymbol(f"Yahoo does not know {symbol}, or no longer: {reason}{suggestion(symbol)}")
     complaint = f"{symbol}: Yahoo answers {exchange.status}, {code}: {one_line(description)}; try later"
     return Failed(BadUpstream(complaint), exchange.retry_after)
 
