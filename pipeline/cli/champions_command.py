@@ -1,6 +1,6 @@
 """The commands `champions` and `champions withdraw`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -8,6 +8,9 @@ from rich.table import Table
 
 from pipeline.cli.options import AsJson
 from pipeline.cli.output import OUT, print_json, print_result
+
+if TYPE_CHECKING:
+    from pipeline.jobs.champions import Champion
 
 champions_app = typer.Typer(help="List the promoted models; withdraw a promotion.")
 
@@ -26,12 +29,12 @@ def champions(context: typer.Context, as_json: AsJson = False) -> None:
     names = ("version", "network", "champion since", "trained as of", "source")
     table = Table(*names, "files", title=f"{len(rows)} champions" if rows else "no network has been promoted yet")
     for row in rows:
-        files = "cannot be used" if row["problem"] else "complete"
-        table.add_row(*(str(row[name.replace(" ", "_")]) for name in names), files)
+        files = "cannot be used" if row.problem else "complete"
+        table.add_row(*(str(getattr(row, name.replace(" ", "_"))) for name in names), files)
     OUT.print(table)
     for row in rows:
-        if row["problem"]:
-            OUT.print(escape(row["problem"]))
+        if row.problem:
+            OUT.print(escape(row.problem))
 
 
 @champions_app.command()
@@ -43,12 +46,10 @@ def withdraw(
     from pipeline.jobs import champions as promoted
 
     result = promoted.withdraw(version)
-    print_result(as_json, result, f"version {version} is withdrawn; {_now_serves(result['champion'])}")
+    print_result(as_json, result, f"version {version} is withdrawn; {_now_serves(result.champion)}")
 
 
-def _now_serves(champion: dict[str, Any] | None) -> str:
+def _now_serves(champion: "Champion | None") -> str:
     if champion is None:
         return "no champion is left, so the best baseline is published until a network is promoted"
-    return (
-        f"version {champion['version']} ({champion['network']}, since {champion['champion_since']}) is champion again"
-    )
+    return f"version {champion.version} ({champion.network}, since {champion.champion_since}) is champion again"

@@ -17,8 +17,8 @@ def doctor(as_json: option.AsJson = False) -> None:
     else:
         table = Table("", "what", "found", show_header=False, box=None)
         for row in findings:
-            mark = "[yellow]warning[/]" if row.get("warning") else "[green]ok[/]" if row["ok"] else "[red]fix[/]"
-            table.add_row(mark, row["what"], row["found"])
+            mark = "[yellow]warning[/]" if row.warning else "[green]ok[/]" if row.ok else "[red]fix[/]"
+            table.add_row(mark, row.what, row.found)
         OUT.print(table)
-    if not all(row["ok"] for row in findings):
+    if not all(row.ok for row in findings):
         raise typer.Exit(1)

@@ -5,9 +5,10 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from pipeline.config import Settings
 from pipeline.database.engine import clear_errors, open_database
@@ -17,21 +18,29 @@ from pipeline.jobs.planning import plan_run
 from pipeline.market.calendars import installed
 from pipeline.prices.sources import open_source
 from pipeline.storage import Folder, Storage
+from pipeline.storage.documents import OMIT_NONE
 
 _NEEDED_BYTES = 1 << 30
 _PROBE = ".doctor"
 _BUSY = ", busy: another process is writing"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """The result of one check; `found` names the next step if it is not ok."""
+
+    what: str
+    ok: bool
+    found: str
+    warning: Annotated[bool | None, OMIT_NONE] = None  # ok for now, and an error soon
+
+
 class _Warning(str):
     """A finding that is no error yet, and will become one."""
 
 
-def examine(*, now: datetime) -> list[dict[str, Any]]:
-    """Return the findings: `what` was checked, `ok`, and `found`, which names the next step if it is not ok.
-
-    A finding with `warning` is ok for now and will become an error.
-    """
+def examine(*, now: datetime) -> list[Finding]:
+    """Return one finding for each check."""
     checks: dict[str, Callable[[], str]] = {
         "Python": _python,
         "settings": lambda: f"source {Settings.load().source}, exchange {Settings.load().exchange}",
@@ -47,16 +56,15 @@ def examine(*, now: datetime) -> list[dict[str, Any]]:
     return [_result(what, check) for what, check in checks.items()]
 
 
-def _result(what: str, check: Callable[[], str]) -> dict[str, Any]:
+def _result(what: str, check: Callable[[], str]) -> Finding:
     try:
         found = check()
-        warning = {"warning": True} if isinstance(found, _Warning) else {}
-        return {"what": what, "ok": True, "found": str(found), **warning}
+        return Finding(what=what, ok=True, found=str(found), warning=isinstance(found, _Warning) or None)
     except PipelineError as error:
-        return {"what": what, "ok": False, "found": str(error)}
+        return Finding(what=what, ok=False, found=str(error))
     except OSError as error:
         advice = f"{cause_of(error)}; correct its permissions or choose another place"
-        return {"what": what, "ok": False, "found": advice}
+        return Finding(what=what, ok=False, found=advice)
 
 
 def _python() -> str:

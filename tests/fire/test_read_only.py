@@ -22,7 +22,7 @@ NOW = datetime(2013, 3, 2, 12, tzinfo=UTC)
 
 def database_row() -> dict[str, Any]:
     """What `doctor` says of the database."""
-    return next(row for row in health_checks.examine(now=NOW) if row["what"] == "database")
+    return next(row for row in health_checks.examine(now=NOW) if row.what == "database")
 
 
 def test_a_read_only_postgresql_is_a_problem(
@@ -37,8 +37,8 @@ def test_a_read_only_postgresql_is_a_problem(
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET default_transaction_read_only = on")
     row = database_row()
-    assert not row["ok"]
-    assert re.search(r"cannot execute UPDATE in a read-only transaction; .*read_only=off", row["found"])
+    assert not row.ok
+    assert re.search(r"cannot execute UPDATE in a read-only transaction; .*read_only=off", row.found)
 
 
 def test_a_postgresql_that_somebody_else_writes_is_busy(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> None:

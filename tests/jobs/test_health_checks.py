@@ -29,7 +29,7 @@ def settings(home: Path, empty_home: Path) -> Settings:
 
 
 def problems() -> dict[str, str]:
-    return {row["what"]: row["found"] for row in health_checks.examine(now=NOW) if not row["ok"]}
+    return {row.what: row.found for row in health_checks.examine(now=NOW) if not row.ok}
 
 
 def read_only(path: Path) -> str:
@@ -39,7 +39,7 @@ def read_only(path: Path) -> str:
 
 def test_a_set_up_that_is_well_has_no_problem(settings: Settings) -> None:
     assert problems() == {}
-    found = {row["what"]: row["found"] for row in health_checks.examine(now=NOW)}
+    found = {row.what: row.found for row in health_checks.examine(now=NOW)}
     assert found["database"].endswith("schema up to date, writable")
     assert found["MLflow"].endswith("mlflow.db, no network has been promoted yet")
     assert sorted(path.name for path in settings.home.rglob(".doctor*")) == []
@@ -76,9 +76,9 @@ def test_a_database_that_another_process_writes_is_busy_and_no_problem(
     monkeypatch.setattr("pipeline.database.probe.WAIT_S", 0)
     with closing(sqlite3.connect(settings.home / "pipeline.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        found = {row["what"]: row for row in health_checks.examine(now=NOW)}
-    assert found["database"]["ok"]
-    assert found["database"]["found"].endswith("busy: another process is writing")
+        found = {row.what: row for row in health_checks.examine(now=NOW)}
+    assert found["database"].ok
+    assert found["database"].found.endswith("busy: another process is writing")
 
 
 def test_a_read_only_mlflow_database_is_a_problem(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,8 +168,8 @@ def promote(settings: Settings, tmp_path: Path) -> Callable[[date], Path]:
 
 def test_missing_files_of_the_champion_are_a_problem_that_names_who_stands_in(promote: Callable[[date], Path]) -> None:
     first, second = promote(date(2013, 2, 27)), promote(date(2013, 2, 28))
-    found = {row["what"]: row for row in health_checks.examine(now=NOW)}
-    assert found["MLflow"]["found"].endswith("champion version 2 of 2013-02-28 is complete")
+    found = {row.what: row for row in health_checks.examine(now=NOW)}
+    assert found["MLflow"].found.endswith("champion version 2 of 2013-02-28 is complete")
     second.unlink()
     words = problems()["MLflow"]
     assert "champion version 2 of 2013-02-28 cannot be used" in words
@@ -189,7 +189,7 @@ def test_champions_lists_whose_files_are_missing(promote: Callable[[date], Path]
 
     promote(date(2013, 2, 27))
     promote(date(2013, 2, 28)).unlink()
-    assert [(row["version"], "is missing" in row["problem"]) for row in champions.listed()] == [
+    assert [(row.version, "is missing" in row.problem) for row in champions.listed()] == [
         ("2", True),
         ("1", False),
     ]

@@ -206,11 +206,11 @@ def test_the_doctor_warns_of_calendars_that_end_and_names_refused_symbols(
     monkeypatch.setenv("PIPELINE_SOURCE", "files")
     monkeypatch.setenv("PIPELINE_FILES", str(path))
     now = datetime(today.year, today.month, today.day, 12, tzinfo=UTC)
-    found = {row["what"]: row for row in health_checks.examine(now=now)}["calendars"]
-    assert found["ok"]
-    assert found["warning"]
-    assert "FOO.XX: the suffix .XX" in found["found"]
-    assert [code for code in ("XBOM", "XNYS") if f"the calendar {code} " in found["found"]] == warns
+    found = {row.what: row for row in health_checks.examine(now=now)}["calendars"]
+    assert found.ok
+    assert found.warning
+    assert "FOO.XX: the suffix .XX" in found.found
+    assert [code for code in ("XBOM", "XNYS") if f"the calendar {code} " in found.found] == warns
 
 
 def test_every_date_that_is_shown_is_the_symbols_own(tmp_path: Path, home: Path) -> None:

@@ -14,48 +14,47 @@ from pipeline.publishing.charts import backtest_png
 from pipeline.publishing.tables import backtest_tables
 from pipeline.publishing.terminal import backtest_text
 from pipeline.storage.atomic_files import sha256_bytes
-from pipeline.storage.documents import from_document
+from pipeline.storage.documents import from_document, to_document
 from tests.editions import forecasts, score
 
 
-def document(**changes: Any) -> dict[str, Any]:
-    """The content of backtest.json."""
-    span = {"first": "2012-06-01", "last": "2012-06-11", "sessions": 3, "windows": 18}
-    models = {"lstm": score(82.0), "ewma_historical": score(84.0), "random_walk": score(90.0)}
-    made = {"trained": True, "reason": None, "sha256": "b" * 64}
-    return {
+def result(**changes: Any) -> BacktestSummary:
+    """The summary of a small backtest."""
+    document = {
         "first": "2012-06-01",
         "last": "2012-06-12",
         "refit_every": 4,
         "network": "lstm",
         "best_baseline": "ewma_historical",
-        "data_digest": "d" * 64,
-        "rows": 72,
         "windows": {"forecast": 24, "scored": 18},
         "without_forecast": [],
         "withheld": [],
         "folds": [
-            {"number": 1, "first": "2012-06-01", "last": "2012-06-06", **made},
-            {"number": 2, "first": "2012-06-07", "last": "2012-06-12", **made},
+            {"number": 1, "first": "2012-06-01", "last": "2012-06-06", "trained": True, "reason": None},
+            {"number": 2, "first": "2012-06-07", "last": "2012-06-12", "trained": True, "reason": None},
         ],
-        "scores": {**span, "models": models},
+        "scores": {
+            "first": "2012-06-01",
+            "last": "2012-06-11",
+            "sessions": 3,
+            "windows": 18,
+            "models": {"lstm": score(82.0), "ewma_historical": score(84.0), "random_walk": score(90.0)},
+        },
         "sessions": ["2012-06-01", "2012-06-07", "2012-06-11"],
-        "crps_bp": {},
         "gained_bp": [1.0, -2.0, 6.0],
+        "crps_bp": {},
+        "data_digest": "d" * 64,
         "sha256": "a" * 64,
+        "rows": 24,
         **changes,
     }
     document["folds"] = [{"sha256": "f" * 64, "number": 1, **fold} for fold in document["folds"]]
     return from_document(BacktestSummary, document, where="backtest.json", remedy="fix the test")
 
 
-def result(**changes: Any) -> BacktestSummary:
-    return from_document(BacktestSummary, document(**changes), where="backtest.json", remedy="run it again")
-
-
-def shown(summary: BacktestSummary) -> str:
+def shown(content: BacktestSummary) -> str:
     console = Console(file=io.StringIO(), width=140, force_terminal=False)
-    console.print(backtest_text.show(summary, file="forecasts.parquet"))
+    console.print(backtest_text.show(content, file="forecasts.parquet"))
     return console.file.getvalue().replace("\N{NO-BREAK SPACE}", " ")  # type: ignore[attr-defined]
 
 
@@ -96,7 +95,7 @@ def test_the_terminal_says_whether_it_may_be_chance_and_what_is_too_good_to_be_t
     pair = {"model": "lstm", "baseline": "ewma_historical", "t": -2.5, "p": 0.006, "p_holm": 0.012}
     other = {**pair, "baseline": "random_walk", "p_holm": 0.5}
     untested = {**pair, "t": None, "p": None, "p_holm": None}
-    scores = {**document()["scores"], "suspect": {"lstm": ["its ranges hold every close"]}}
+    scores = {**to_document(result().scores), "suspect": {"lstm": ["its ranges hold every close"]}}
     text = shown(result(scores={**scores, "comparisons": [other, pair]}))
     assert "p 0.012" in " ".join(text.split())
     assert "its ranges hold every close; look for a leak" in text
@@ -105,9 +104,8 @@ def test_the_terminal_says_whether_it_may_be_chance_and_what_is_too_good_to_be_t
 
 def test_the_terminal_says_where_there_was_no_network_and_where_nothing_could_be_scored() -> None:
     untrained = {"number": 1, "first": "2012-06-01", "last": "2012-06-12", "trained": False, "reason": "[b]too little"}
-    untrained["sha256"] = "b" * 64
     models = {"ewma_historical": score(84.0)}
-    text = shown(result(folds=[untrained], scores={**document()["scores"], "models": models}))
+    text = shown(result(folds=[untrained], scores={**to_document(result().scores), "models": models}))
     assert "no network could be trained" in text
     assert "no network, [b]too little" in text
     assert "no target has matured" in shown(result(scores={"models": {}}, best_baseline=None))

@@ -268,12 +268,12 @@ def test_the_doctor_writes_to_both_places(
     shutil.copytree(empty_home, home)
     monkeypatch.setenv("PIPELINE_STORE_URI", bucket)
     monkeypatch.setenv("PIPELINE_PUBLISH_URI", "s3://nowhere")
-    found = {row["what"]: row for row in health_checks.examine(now=datetime(2026, 11, 20, 23, tzinfo=UTC))}
-    assert found["store"] == {"what": "store", "ok": True, "found": "s3://bell/kept"}
-    assert not found["published"]["ok"]
-    assert found["published"]["found"].startswith("PIPELINE_PUBLISH_URI: s3://nowhere/.doctor cannot be written")
+    found = {row.what: row for row in health_checks.examine(now=datetime(2026, 11, 20, 23, tzinfo=UTC))}
+    assert found["store"] == health_checks.Finding(what="store", ok=True, found="s3://bell/kept")
+    assert not found["published"].ok
+    assert found["published"].found.startswith("PIPELINE_PUBLISH_URI: s3://nowhere/.doctor cannot be written")
     assert open_storage(bucket, home).names("*") == []
     (home / "published").write_bytes(b"in the way")
     monkeypatch.delenv("PIPELINE_PUBLISH_URI")
-    found = {row["what"]: row for row in health_checks.examine(now=datetime(2026, 11, 20, 23, tzinfo=UTC))}
-    assert found["published"]["found"].startswith(f"PIPELINE_PUBLISH_URI: {home / 'published'} cannot be written")
+    found = {row.what: row for row in health_checks.examine(now=datetime(2026, 11, 20, 23, tzinfo=UTC))}
+    assert found["published"].found.startswith(f"PIPELINE_PUBLISH_URI: {home / 'published'} cannot be written")

@@ -17,7 +17,7 @@ _MOST_WITHHELD = 20
 
 
 def show(result: BacktestSummary, *, file: str) -> RenderableType:
-    """Return the summary of a backtest, whose forecasts are in `file`, as a heading, a table and notes."""
+    """Return the result of a backtest as a heading, a table and notes; `file` is the path of its forecasts."""
     parts: list[RenderableType] = [
         Text(f"Closing Bell · backtest · {result.first} to {result.last}", style="bold"),
         Text(headline(result), style="cyan"),

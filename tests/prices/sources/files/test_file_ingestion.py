@@ -94,8 +94,8 @@ def test_everybody_is_told_how_the_file_was_read(prices: Path) -> None:
     result = jobs.ingest(planned.run, planned.batches[0], known_at=NOW)
     assert task_log.lines(result)[0] == f"prices read as: {told}"
     assert audit_report.audit({}, now=NOW, as_of=None).read_as == told
-    source = {row["what"]: row for row in health_checks.examine(now=NOW)}["source"]
-    assert source["found"] == f"2 symbols up to {DAYS[-1]}: {told}"
+    source = {row.what: row for row in health_checks.examine(now=NOW)}["source"]
+    assert source.found == f"2 symbols up to {DAYS[-1]}: {told}"
 
 
 def test_where_every_symbol_is_unreadable_the_run_ends_in_a_line(prices: Path) -> None:
