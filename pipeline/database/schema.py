@@ -161,7 +161,7 @@ decisions = Table(
     comment="decisions on quarantined bars; the last one counts",
 )
 
-coverage = Table(
+last_requests = Table(
     "coverage",
     metadata,
     Column("source", String(32), nullable=False),
@@ -175,7 +175,7 @@ coverage = Table(
 )
 
 # Append-only: sessions missing when a run proceeded. A bar that came later is missing for that run and its replay.
-misses = Table(
+missing_sessions = Table(
     "misses",
     metadata,
     Column("source", String(32), nullable=False),

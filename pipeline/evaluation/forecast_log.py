@@ -23,7 +23,7 @@ from pipeline.database.engine import reading, writing
 from pipeline.database.schema import forecasts, scores
 from pipeline.errors import BadSymbol
 from pipeline.evaluation.metrics import crps_bp, inside
-from pipeline.forecast_schema import BASELINES, LEVELS, RANGES, quantile_column
+from pipeline.forecast_schema import BASELINES, LEVELS, RANGES, inside_column, level_key, quantile_column
 from pipeline.market.clock import MarketClock
 from pipeline.modeling.data.panel import Array
 from pipeline.prices.adjustments import total_return
@@ -56,7 +56,8 @@ def log_forecasts(
     columns = {level: quantile_column(level) for level in LEVELS}
     records = rows.assign(
         quantiles=[
-            json.dumps({f"{level:g}": row[name] for level, name in columns.items()}) for row in rows.to_dict("records")
+            json.dumps({level_key(level): row[name] for level, name in columns.items()})
+            for row in rows.to_dict("records")
         ],
         as_of=rows["as_of"].dt.date,
         target_session=rows["target_session"].dt.date,
@@ -112,7 +113,8 @@ def score_matured(
             close=scored["last_close"] * np.exp(scored["actual"]),
             crps_bp=crps_bp(quantiles_NHQ, actual_NH, LEVELS)[:, 0],
             **{
-                f"inside_{share}": inside(quantiles_NHQ, actual_NH, LEVELS, share)[:, 0].astype(int) for share in RANGES
+                inside_column(share): inside(quantiles_NHQ, actual_NH, LEVELS, share)[:, 0].astype(int)
+                for share in RANGES
             },
         )
         _insert(connection, scores, rows)
@@ -144,7 +146,7 @@ def live_record(
     query = (
         select(
             *(forecasts.c[name] for name in names),
-            *(scores.c[name] for name in ("close", "crps_bp", "inside_50", "inside_80", "inside_90")),
+            *(scores.c[name] for name in ("close", "crps_bp", *map(inside_column, RANGES))),
         )
         .join(scores, same)
         .where(forecasts.c.source.in_([source, ""]))
@@ -254,7 +256,7 @@ def _on_its_session(due: pd.DataFrame, outcome: Array, bars: pd.DataFrame, clock
 
 
 def _log_quantiles(due: pd.DataFrame) -> Array:
-    prices = np.array([[json.loads(text)[f"{level:g}"] for level in LEVELS] for text in due["quantiles"]])
+    prices = np.array([[json.loads(text)[level_key(level)] for level in LEVELS] for text in due["quantiles"]])
     return np.asarray(np.log(prices / due["last_close"].to_numpy(float)[:, None]))
 
 

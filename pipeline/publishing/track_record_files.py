@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import CorruptFile
+from pipeline.forecast_schema import RANGES, inside_column
 from pipeline.publishing.tables.daily_tables import RECORD_SCHEMA
 from pipeline.storage import Storage
 
@@ -82,7 +83,7 @@ def _table(rows: "pd.DataFrame") -> pa.Table:
     frame = rows[SCHEMA.names].sort_values(["target_session", "symbol", "as_of", "series"], ignore_index=True)
     for name in ("as_of", "target_session"):
         frame[name] = pd.to_datetime(frame[name]).dt.date
-    flags = ["in_time", "inside_50", "inside_80", "inside_90"]
+    flags = ["in_time", *map(inside_column, RANGES)]
     frame = frame.astype(dict.fromkeys(flags, bool))
     return pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
 

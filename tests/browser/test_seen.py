@@ -135,7 +135,7 @@ def test_a_training_leads_to_its_mlflow_run_with_curves_model_and_report(page: P
     mlflow.get_by_text("published", exact=True).click()
     mlflow.get_by_text("report.html", exact=True).click()
     report = mlflow.frame_locator("iframe")
-    expect(report.get_by_role("heading", name="Where prices may close on Monday 4 March 2013")).to_be_visible()
+    expect(report.get_by_role("heading", name="Forecast ranges for Monday 4 March 2013")).to_be_visible()
     mlflow.close()
 
 

@@ -12,7 +12,8 @@ from sqlalchemy.dialects.postgresql import Insert as InsertIntoPostgresql
 from sqlalchemy.dialects.sqlite import Insert as InsertIntoSqlite
 
 from pipeline.database.engine import reading, writing
-from pipeline.database.schema import coverage, misses
+from pipeline.database.schema import last_requests as last_requests_table
+from pipeline.database.schema import missing_sessions
 from pipeline.prices.store.rows import in_parts
 
 # complete: the last session is stored · incomplete: not yet · stale, delisted: not for several sessions ·
@@ -47,7 +48,7 @@ def record(engine: Engine, source: str, requests: list[RequestOutcome], now: dat
         }
         for one in requests
     ]
-    new = _insert(engine, coverage)
+    new = _insert(engine, last_requests_table)
     changed = {name: new.excluded[name] for name in ("asked_at", "through", "outcome", "detail")}
     with writing(engine) as connection:
         connection.execute(new.on_conflict_do_update(index_elements=["source", "symbol"], set_=changed), rows)
@@ -55,7 +56,7 @@ def record(engine: Engine, source: str, requests: list[RequestOutcome], now: dat
 
 def last_requests(engine: Engine, source: str, symbols: tuple[str, ...]) -> dict[str, RequestOutcome]:
     """Return the last request for each of the symbols that were ever requested."""
-    columns = coverage.c
+    columns = last_requests_table.c
     found = {}
     with reading(engine) as connection:
         for part in in_parts(symbols):
@@ -90,14 +91,14 @@ def record_missing(engine: Engine, source: str, requests: Iterable[RequestOutcom
     ]
     if rows:
         with writing(engine) as connection:
-            connection.execute(_insert(engine, misses).on_conflict_do_nothing(), rows)
+            connection.execute(_insert(engine, missing_sessions).on_conflict_do_nothing(), rows)
 
 
 def missed(
     connection: Connection, source: str, last_of: Mapping[str, date], by: datetime | None = None
 ) -> dict[str, str]:
     """Return the reason for each symbol whose last session was missing when a run proceeded, up to `by` (aware)."""
-    columns = misses.c
+    columns = missing_sessions.c
     query = select(columns.symbol, columns.session, columns.detail).where(columns.source == source)
     if by is not None:
         query = query.where(columns.asked_at <= by.astimezone(UTC).replace(tzinfo=None))
