@@ -16,8 +16,8 @@ import numpy as np
 
 from pipeline.evaluation.metrics import crps_bp, inside
 from pipeline.forecast_schema import LEVELS
+from pipeline.modeling.baseline_notes import BaselineNotes
 from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
-from pipeline.modeling.baselines.baseline_forecast import BaselineNotes
 from pipeline.modeling.baselines.garch_fit import fit
 from pipeline.modeling.data.features import Features, future_returns, make_features
 from pipeline.modeling.data.panel import Panel

@@ -7,7 +7,7 @@ from typing import Annotated
 from pipeline.evaluation.backtest_results import BacktestSummary, FoldPlan
 from pipeline.evaluation.recent_rates import RecentRates
 from pipeline.jobs.run import Run
-from pipeline.modeling.baselines.baseline_forecast import BaselineNotes
+from pipeline.modeling.baseline_notes import BaselineNotes
 from pipeline.prices.audit_types import DoubtfulSymbol, Note, Reason
 from pipeline.prices.ingestion.ingest import IngestionSummary, RequestProblem
 from pipeline.publishing.published_files import SymbolReason

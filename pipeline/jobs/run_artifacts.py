@@ -7,7 +7,7 @@ from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.model_scores import Scores
 from pipeline.jobs.results import ScoreResult, UploadResult
 from pipeline.jobs.run import Artifact, FileArtifact, Run
-from pipeline.modeling.baselines.baseline_forecast import BaselineNotes
+from pipeline.modeling.baseline_notes import BaselineNotes
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.prices.audit_types import Audit

@@ -89,7 +89,7 @@ def test_everybody_hears_where_a_run_stopped(start: Start, wanted: tuple[Heard, 
     assert letter["Subject"] == "Closing Bell: the run of 2013-03-01 stopped at baseline"
     told = dict(web.posts)["/hook"]
     assert told["event"] == "stopped"
-    assert told["text"].startswith("baseline: StoreError: the disk is full\nWhat was published before stands.")
+    assert told["text"].startswith("baseline: StoreError: the disk is full\nEarlier editions are unchanged.")
 
 
 @pytest.mark.slow

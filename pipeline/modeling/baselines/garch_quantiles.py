@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.modeling.baselines.baseline_forecast import BaselineForecast, BaselineNotes, Count
+from pipeline.modeling.baseline_notes import BaselineNotes, Count
+from pipeline.modeling.baselines.baseline_forecast import BaselineForecast
 from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, NoFit, fit
 from pipeline.modeling.baselines.historical_simulation import ewma_historical, rows_by_symbol
 from pipeline.modeling.baselines.trailing_quantiles import MIN_PAST, trailing

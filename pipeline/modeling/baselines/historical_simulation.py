@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pipeline.modeling.baselines.baseline_forecast import BaselineForecast, BaselineNotes, Count
+from pipeline.modeling.baseline_notes import BaselineNotes, Count
+from pipeline.modeling.baselines.baseline_forecast import BaselineForecast
 from pipeline.modeling.baselines.trailing_quantiles import pooled, trailing
 from pipeline.modeling.data.features import STILL, Features, future_returns
 from pipeline.modeling.data.panel import Array

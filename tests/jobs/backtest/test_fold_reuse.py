@@ -107,6 +107,7 @@ def digest_in(root: Path) -> str:
     return subprocess.run(command, env=given, cwd=root, capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_changed_byte_in_any_code_that_shapes_a_fold_makes_it_again(done: Done, copied: Path) -> None:
     record = folds.made_of(done.planned.run, done.planned.folds[0])
     assert digest_in(copied) == record.made_from.code
@@ -119,6 +120,7 @@ def test_a_changed_byte_in_any_code_that_shapes_a_fold_makes_it_again(done: Done
     assert len(seen) == 1 + len(shaping)
 
 
+@pytest.mark.slow
 def test_code_of_the_command_line_does_not_make_it_again(copied: Path) -> None:
     before = digest_in(copied)
     path = copied / "pipeline" / "cli" / "doctor_command.py"

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.forecast_schema import LEVELS
 from pipeline.modeling import baselines
+from pipeline.modeling.baseline_notes import BaselineNotes, Count
 from pipeline.modeling.baselines import trailing_quantiles
-from pipeline.modeling.baselines.baseline_forecast import BaselineNotes, Count
 from pipeline.modeling.data.features import STILL, Features, future_returns, make_features
 from pipeline.modeling.data.panel import NO_DAY, Panel
 from pipeline.modeling.data.panel_from_bars import panel_from_bars

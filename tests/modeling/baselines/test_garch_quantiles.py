@@ -10,7 +10,7 @@ from scipy.optimize import check_grad
 
 from pipeline.forecast_schema import LEVELS
 from pipeline.modeling import baselines
-from pipeline.modeling.baselines.baseline_forecast import BaselineNotes, Count
+from pipeline.modeling.baseline_notes import BaselineNotes, Count
 from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, NoFit, _Likelihood, fit
 from pipeline.modeling.baselines.garch_quantiles import FITTED_ON, REFIT
 from pipeline.modeling.data.windows import Origins
