@@ -159,16 +159,18 @@ def measure_clean(data: Path, folder: Path, catalogue: pd.DataFrame) -> pd.DataF
         else:
             table = pd.read_parquet(data / f"{name}.parquet")
             result = check_file(table if "volume" in table else table.assign(volume=0.0), folder, "clean")
-        known = catalogue[catalogue["set"].map(_set_of) == name]
-        rows.append({"set": name.split("/")[-1].replace("prices", "raw_unadjusted"), **_rates(result, known)})
+        known = catalogue[catalogue["set"].map(set_of) == name]
+        rows.append({"set": name.split("/")[-1].replace("prices", "raw_unadjusted"), **rates_of(result, known)})
     return pd.DataFrame(rows)
 
 
-def _set_of(name: str) -> str:
+def set_of(name: str) -> str:
+    """Return the folder of a set of prices that the catalogue calls by another name."""
     return {"us113_2006_2026": "us113_2006_2023", "lean_raw_unadjusted": "raw_unadjusted/prices"}.get(name, name)
 
 
-def _rates(result: Result, known: pd.DataFrame) -> dict[str, float]:
+def rates_of(result: Result, known: pd.DataFrame) -> dict[str, float]:
+    """Return how many bars outside the `known` faults are held back or warned of, also per 100,000 bars."""
     keys = set(zip(known["symbol"], pd.to_datetime(known["date"]), strict=True))
     days = {day for symbol, day in keys if symbol == "*"}
 
@@ -200,7 +202,7 @@ def measure_catalogue(data: Path, folder: Path, catalogue: pd.DataFrame) -> pd.D
     """Return, for each kind of catalogued fault in the large sets, how many were found, and by which rules."""
     parts = []
     for name in ["us113_2006_2023", "sp500_2018_2023", "sp500_2013_2018", "raw_unadjusted/prices"]:
-        known = catalogue[(catalogue["set"].map(_set_of) == name) & (catalogue["kind"] != "missing_session")]
+        known = catalogue[(catalogue["set"].map(set_of) == name) & (catalogue["kind"] != "missing_session")]
         result = check_file(pd.read_parquet(data / f"{name}.parquet"), folder, "clean")
         found = result.checked.verdicts
         rough = set(zip(thumb(result.bars)["symbol"], thumb(result.bars)["session"], strict=True))

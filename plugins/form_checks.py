@@ -94,7 +94,7 @@ def _refusal(path: str, body: bytes) -> str | None:
         conf = request.get("conf" if run else "dag_run_conf")
         if dag_id not in DAGS or not isinstance(conf, dict):
             return None
-        check_form(conf, known=_fields(dag_id) or conf, now=datetime.now(UTC))
+        check_form(conf, known=fields_of(dag_id) or conf, now=datetime.now(UTC))
     except UserError as error:
         return str(error)
     except Exception:
@@ -102,7 +102,7 @@ def _refusal(path: str, body: bytes) -> str | None:
     return None
 
 
-def _fields(dag_id: str) -> list[str]:
+def fields_of(dag_id: str) -> list[str]:
     """Return the names of the form's fields, as Airflow has stored the DAG."""
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.utils.session import create_session

@@ -18,7 +18,7 @@ from airflow.plugins_manager import AirflowPlugin
 _LAST = {"daily_forecast": "publish", "backtest": "summary"}
 _PUBLISHED, _DONE, _SKIPPED, _STOPPED = "**Published.**", "**Done.**", "**Skipped.**", "**Stopped.**"
 _REASON = "reason"
-_NO_REASON = "no reason was recorded: the task was killed, possibly out of memory, or never started; see its log"
+NO_REASON = "no reason was recorded: the task was killed, possibly out of memory, or never started; see its log"
 _LONGEST = 1000  # Airflow's own limit
 _ELLIPSIS = " …"
 
@@ -31,26 +31,26 @@ class RunNotes:
         """Write what the run published, or why it was skipped."""
         if dag_run.dag_id not in _LAST:
             return
-        with _attached(dag_run) as (run, session):
+        with attached_run(dag_run) as (run, session):
             if result := _returned(run, _LAST[run.dag_id], session):
-                _write(run, *_of_result(run.dag_id, result))
-            elif reasons := _reasons(run, "skipped", session):
-                _write(run, _SKIPPED, reasons[0].partition(": ")[2], "")
+                write_note(run, *_of_result(run.dag_id, result))
+            elif reasons := reasons_of(run, "skipped", session):
+                write_note(run, _SKIPPED, reasons[0].partition(": ")[2], "")
 
     @hookimpl
     def on_dag_run_failed(self, dag_run: Any, msg: str) -> None:
         """Write which tasks failed and why; `msg` says how Airflow determined that the run failed."""
         if dag_run.dag_id not in _LAST:
             return
-        with _attached(dag_run) as (run, session):
-            killed = "" if "manually" in str(msg) else _NO_REASON
-            reasons = _reasons(run, "failed", session, without=killed)
-            _write(run, _STOPPED, "; ".join(reasons) or "The run was marked as failed manually.", "")
+        with attached_run(dag_run) as (run, session):
+            killed = "" if "manually" in str(msg) else NO_REASON
+            reasons = reasons_of(run, "failed", session, without=killed)
+            write_note(run, _STOPPED, "; ".join(reasons) or "The run was marked as failed manually.", "")
 
 
 def _of_result(dag_id: str, result: dict[str, Any]) -> tuple[str, str, str]:
     if dag_id == "daily_forecast":
-        return _PUBLISHED, summary_of(result), _links(result)
+        return _PUBLISHED, summary_of(result), links_of(result)
     return _DONE, f"{result['rows']:,} rows in {result['file']}.", _mlflow(result)
 
 
@@ -60,7 +60,8 @@ def summary_of(published: dict[str, Any]) -> str:
     return f"{published['headline']}. {published['verdict']}.{warnings}"
 
 
-def _write(run: Any, mark: str, text: str, links: str) -> None:
+def write_note(run: Any, mark: str, text: str, links: str) -> None:
+    """Write the note on a run; a note that a person wrote stays as it is."""
     if run.note and not run.note.startswith((_PUBLISHED, _DONE, _SKIPPED, _STOPPED)):
         return
     room = _LONGEST - len(mark) - len(links) - 2
@@ -79,7 +80,8 @@ def _fitted(text: str, room: int) -> str:
     return escape(text[:kept]) + _ELLIPSIS
 
 
-def _links(published: dict[str, Any]) -> str:
+def links_of(published: dict[str, Any]) -> str:
+    """Return the links of a published run as Markdown: its report, and its run in MLflow."""
     root = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
     edition = f"/{quote(published['edition'], safe='')}" if published.get("edition") else ""
     report = f"[Report]({root}/plugin/forecasts/forecasts/sessions/{quote(published['as_of'])}{edition})"
@@ -92,13 +94,13 @@ def _mlflow(result: dict[str, Any]) -> str:
     return link("MLflow run", result["mlflow_url"]) if result.get("mlflow_url") else ""
 
 
-def _reasons(run: Any, state: str, session: Any, *, without: str = "") -> list[str]:
+def reasons_of(run: Any, state: str, session: Any, *, without: str = "") -> list[str]:
     """Return `task: reason` for each task in the state that has left a reason, in the order in which they ended.
 
     Instances of a mapped task with the same reason are one line. `without` is the reason of tasks that left none; if
     it is empty, they are omitted.
     """
-    left = _left(run, _REASON, session)
+    left = left_by(run, _REASON, session)
     ended = sorted(run.get_task_instances([state], session=session), key=lambda one: (str(one.end_date), one.map_index))
     counts: dict[tuple[str, str], int] = {}
     for one in ended:
@@ -110,11 +112,11 @@ def _reasons(run: Any, state: str, session: Any, *, without: str = "") -> list[s
 
 def _returned(run: Any, task_id: str, session: Any) -> dict[str, Any] | None:
     """Return the result of a task of the run; None if it has none."""
-    value = _left(run, "return_value", session, task_id).get((task_id, -1))
+    value = left_by(run, "return_value", session, task_id).get((task_id, -1))
     return value if isinstance(value, dict) else None
 
 
-def _left(run: Any, key: str, session: Any, task_id: str | None = None) -> dict[tuple[str, int], Any]:
+def left_by(run: Any, key: str, session: Any, task_id: str | None = None) -> dict[tuple[str, int], Any]:
     """Return the XComs of the run under a key, by task and map index."""
     from airflow.models.xcom import XComModel
 
@@ -132,7 +134,7 @@ def _read(value: Any) -> Any:
 
 
 @contextmanager
-def _attached(dag_run: Any) -> Iterator[tuple[Any, Any]]:
+def attached_run(dag_run: Any) -> Iterator[tuple[Any, Any]]:
     """Give the run and the database session that it belongs to: the scheduler's, which commits it, or a new one."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session

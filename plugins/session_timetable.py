@@ -77,7 +77,7 @@ class ExchangeSessionTimetable(Timetable):
         if restriction.earliest is not None:
             days.append(_first_midnight(restriction.earliest))
         if not restriction.catchup:
-            days.append(self._sessions.last_complete(_now()))
+            days.append(self._sessions.last_complete(now()))
         session = self._first_session_from(max(days)) if days else None
         if session is None or (restriction.latest is not None and _midnight(session) > restriction.latest):
             return None
@@ -113,7 +113,8 @@ def _warn(sessions: "Sessions", session: date) -> None:
     )
 
 
-def _now() -> pendulum.DateTime:
+def now() -> pendulum.DateTime:
+    """Return the time in UTC; tests replace it."""
     return pendulum.now("UTC")
 
 

@@ -27,7 +27,8 @@ def champions(context: typer.Context, as_json: AsJson = False) -> None:
         print_json(rows)
         return
     names = ("version", "network", "champion since", "trained as of", "source")
-    table = Table(*names, "files", title=f"{len(rows)} champions" if rows else "no network has been promoted yet")
+    title = f"{len(rows)} champion{'s' * (len(rows) != 1)}" if rows else "no network has been promoted yet"
+    table = Table(*names, "files", title=title)
     for row in rows:
         files = "cannot be used" if row.problem else "complete"
         table.add_row(*(str(getattr(row, name.replace(" ", "_"))) for name in names), files)

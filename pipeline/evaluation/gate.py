@@ -42,9 +42,9 @@ def decide(
     means alone decide. An expired champion does not have to be beaten: the challenger needs only a lower mean than the
     best baseline. A suspect network is neither promoted nor published.
     """
-    promoted = challenger is not None and _takes_over(challenger, champion, baseline, evidence)
+    promoted = challenger is not None and takes_over(challenger, champion, baseline, evidence)
     standing = challenger if promoted else champion
-    published = standing if standing is not None and _may_be_published(standing, baseline) else baseline
+    published = standing if standing is not None and may_be_published(standing, baseline) else baseline
     absent = no_champion or none_before
     words = [_of_the_challenger(challenger, champion, baseline, evidence, promoted, not_trained, absent)]
     words += [*_of_the_champion(champion, baseline, promoted), *(f"{_upper(why)}." for why in skipped)]
@@ -88,7 +88,11 @@ def best_baseline(models: Mapping[str, ModelScores], baselines: Sequence[str]) -
     return min(scored, key=lambda name: models[name].crps_bp, default=None)
 
 
-def _takes_over(challenger: Contender, champion: Contender | None, baseline: Contender, evidence: Evidence) -> bool:
+def takes_over(challenger: Contender, champion: Contender | None, baseline: Contender, evidence: Evidence) -> bool:
+    """Whether the challenger becomes champion: better than baseline and champion by more than chance explains.
+
+    An expired champion is succeeded by any challenger that beats the baseline.
+    """
     if challenger.suspect or challenger.crps_bp >= baseline.crps_bp:
         return False
     if champion is not None and champion.expired:
@@ -104,7 +108,8 @@ def _passes(test: Significance | None, level: float) -> bool:
     return test is None or test.p < level
 
 
-def _may_be_published(network: Contender, baseline: Contender) -> bool:
+def may_be_published(network: Contender, baseline: Contender) -> bool:
+    """Whether a network may be published: better than the best baseline, without alarms, and not expired."""
     return network.crps_bp < baseline.crps_bp and not network.suspect and network.expired is None
 
 

@@ -324,7 +324,7 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     from pipeline.evaluation import gate
     from pipeline.tracking import registry
 
-    for passes in ("_takes_over", "_may_be_published"):
+    for passes in ("takes_over", "may_be_published"):
         monkeypatch.setattr(gate, passes, lambda *_: True)
     run(DAYS[0])
     champion = registry.champion_before(Settings.load(), DAYS[2])

@@ -21,7 +21,7 @@ SIGNED_IN = [(b"authorization", b"Bearer x")]
 
 @pytest.fixture(autouse=True)
 def _form(monkeypatch: pytest.MonkeyPatch, home: Any) -> None:
-    monkeypatch.setattr(form_checks, "_fields", FORM.__getitem__)
+    monkeypatch.setattr(form_checks, "fields_of", FORM.__getitem__)
 
 
 def ask(path: str, body: Any, *, method: str = "POST", headers: Any = SIGNED_IN, kind: str = "http") -> tuple[int, Any]:
@@ -127,6 +127,6 @@ def test_a_check_that_breaks_stands_in_nobodys_way(monkeypatch: pytest.MonkeyPat
     def broken(_dag_id: str) -> list[str]:
         raise OSError("the database is unreachable")
 
-    monkeypatch.setattr(form_checks, "_fields", broken)
+    monkeypatch.setattr(form_checks, "fields_of", broken)
 
     assert ask(DAILY, {"conf": {"horizon": 0}})[0] == 200

@@ -26,7 +26,7 @@ def run_with(note: str | None, states: dict[str, list[tuple[str, int]]] | None =
 def test_a_note_fits_and_no_escape_is_cut_in_half(text: str, links: str) -> None:
     run = run_with(None)
 
-    run_notes._write(run, "**Stopped.**", text, links)
+    run_notes.write_note(run, "**Stopped.**", text, links)
 
     assert len(run.note) <= 1000
     assert run.note.endswith(links)
@@ -40,7 +40,7 @@ def test_a_note_fits_and_no_escape_is_cut_in_half(text: str, links: str) -> None
 def test_a_note_of_a_person_stays(note: str | None, stays: bool) -> None:
     run = run_with(note)
 
-    run_notes._write(run, "**Published.**", "new", "")
+    run_notes.write_note(run, "**Published.**", "new", "")
 
     assert run.note == (note if stays else "**Published.** new")
 
@@ -54,23 +54,23 @@ def test_a_note_of_a_person_stays(note: str | None, stays: bool) -> None:
             {("ingest", 0): "RateLimited: x", ("ingest", 1): "NoData: y", ("ingest", 2): "RateLimited: x"},
             ["ingest ×2: RateLimited: x", "ingest: NoData: y"],
         ),
-        ([("train", -1)], {}, [f"train: {run_notes._NO_REASON}"]),  # killed: nobody was left to say why
+        ([("train", -1)], {}, [f"train: {run_notes.NO_REASON}"]),  # killed: nobody was left to say why
         ([], {("score", -1): "of a try that was repeated"}, []),
     ],
 )
 def test_each_failed_task_is_named_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, failed: Any, left: Any, reasons: list[str]
 ) -> None:
-    monkeypatch.setattr(run_notes, "_left", lambda *_: left)
+    monkeypatch.setattr(run_notes, "left_by", lambda *_: left)
 
     run = run_with(None, {"failed": failed})
-    assert run_notes._reasons(run, "failed", None, without=run_notes._NO_REASON) == reasons
+    assert run_notes.reasons_of(run, "failed", None, without=run_notes.NO_REASON) == reasons
 
 
 @pytest.mark.parametrize(
     ("msg", "left", "note"),
     [
-        ("task_failure", {}, f"train: {run_notes._NO_REASON}"),
+        ("task_failure", {}, f"train: {run_notes.NO_REASON}"),
         ("Dag Run's state was manually set to `failed`.", {}, "The run was marked as failed manually."),
         (
             "Dag Run's state was manually set to `failed`.",
@@ -83,8 +83,8 @@ def test_a_run_that_somebody_ends_is_not_one_whose_task_was_killed(
     monkeypatch: pytest.MonkeyPatch, msg: str, left: Any, note: str
 ) -> None:
     run = run_with(None, {"failed": [("train", -1)]})
-    monkeypatch.setattr(run_notes, "_left", lambda *_: left)
-    monkeypatch.setattr(run_notes, "_attached", lambda _: nullcontext((run, None)))
+    monkeypatch.setattr(run_notes, "left_by", lambda *_: left)
+    monkeypatch.setattr(run_notes, "attached_run", lambda _: nullcontext((run, None)))
 
     run_notes.RunNotes().on_dag_run_failed(run, msg)
 
@@ -92,10 +92,10 @@ def test_a_run_that_somebody_ends_is_not_one_whose_task_was_killed(
 
 
 def test_of_skipped_tasks_only_the_one_that_decided_it_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_notes, "_left", lambda *_: {("plan", -1): "nothing to do"})
+    monkeypatch.setattr(run_notes, "left_by", lambda *_: {("plan", -1): "nothing to do"})
     run = run_with(None, {"skipped": [("plan", -1), ("train", -1), ("publish", -1)]})
 
-    assert run_notes._reasons(run, "skipped", None) == ["plan: nothing to do"]
+    assert run_notes.reasons_of(run, "skipped", None) == ["plan: nothing to do"]
 
 
 @pytest.mark.parametrize(
@@ -109,4 +109,4 @@ def test_of_skipped_tasks_only_the_one_that_decided_it_has_a_reason(monkeypatch:
     ],
 )
 def test_links_lead_to_the_report_and_to_the_mlflow_run(published: dict[str, Any], links: str) -> None:
-    assert run_notes._links(published) == links
+    assert run_notes.links_of(published) == links

@@ -55,7 +55,7 @@ def at(monkeypatch):
     """Set the clock."""
 
     def set_clock(text: str) -> None:
-        monkeypatch.setattr(session_timetable, "_now", lambda: utc(text))
+        monkeypatch.setattr(session_timetable, "now", lambda: utc(text))
 
     return set_clock
 

@@ -62,6 +62,6 @@ def test_wrong_prices_are_held_back(pairs: pd.DataFrame) -> None:
 def test_large_sets_raise_few_alarms(faults: ModuleType, tmp_path: Path, name: str) -> None:
     catalogue = pd.read_csv(DATA / "faults" / "CATALOGUE.csv")
     result = faults.check_file(pd.read_parquet(DATA / f"{name}.parquet"), tmp_path, "clean")
-    rates = faults._rates(result, catalogue[catalogue["set"].map(faults._set_of) == name])
+    rates = faults.rates_of(result, catalogue[catalogue["set"].map(faults.set_of) == name])
     assert rates["held_rate"] < 3
     assert rates["warned_rate"] < 10
