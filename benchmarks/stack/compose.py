@@ -182,8 +182,9 @@ class Stack:
             "import json, sys; from datetime import date; from pipeline.config import Settings",
             "from pipeline.publishing.reader import edition_of, read_published",
             f"folder = edition_of(Settings.load().published, date.fromisoformat('{as_of}'))",
+            "from pipeline.storage.documents import to_document",
             "found = read_published(folder, verify=True)",
-            "json.dump(found.manifest, sys.stdout)",
+            "json.dump(to_document(found.manifest), sys.stdout)",
         ]
         manifest: dict[str, Any] = json.loads(self.compose("exec", "-T", "worker", "python", "-c", "; ".join(words)))
         return manifest

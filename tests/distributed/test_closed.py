@@ -107,7 +107,7 @@ def test_who_may_read_the_dag_reads_the_forecasts(stack: Stack) -> None:
     _, _, said = asked(f"{stack.airflow.url}/forecasts/", signed_in)
     (report,) = set(re.findall(r"/forecasts/files/[-\d]+/report.html", said.decode()))
     status, _, said = asked(stack.airflow.url + report, signed_in)
-    assert (status, b"Where prices may close" in said) == (200, True)
+    assert (status, b"Forecast ranges" in said) == (200, True)
 
 
 def test_a_database_user_enters_its_own_alone(stack: Stack) -> None:
