@@ -179,12 +179,11 @@ class Stack:
         It is that of the standing edition, or of the newest trial where there is none.
         """
         words = [
-            "import json, sys; from datetime import date; from pipeline.config import Settings",
-            "from pipeline.publishing.reader import edition_of, read_published",
+            "import sys; from datetime import date; from pipeline.config import Settings",
+            "from pipeline.publishing.reader import MANIFEST, edition_of, read_published",
             f"folder = edition_of(Settings.load().published, date.fromisoformat('{as_of}'))",
-            "from pipeline.storage.documents import to_document",
-            "found = read_published(folder, verify=True)",
-            "json.dump(to_document(found.manifest), sys.stdout)",
+            "read_published(folder, verify=True)",
+            "sys.stdout.buffer.write(folder.read(MANIFEST))",
         ]
         manifest: dict[str, Any] = json.loads(self.compose("exec", "-T", "worker", "python", "-c", "; ".join(words)))
         return manifest
