@@ -96,7 +96,8 @@ def drawn(run: str) -> dict[str, bytes]:
     """The files of a small edition, the manifest last."""
     files = {"forecasts.json": run.encode() * 100, "charts/AAA.png": run.encode()}
     recorded = {name: {"sha256": sha256_bytes(data)} for name, data in files.items()}
-    manifest = {"as_of": str(AS_OF), "provenance": {"run_key": run}, "files": recorded}
+    about = {"headline": run, "verdict": run, "symbols": 1, "decision": {"model": "garch"}}
+    manifest = {"as_of": str(AS_OF), "provenance": {"run_key": run}, "files": recorded, **about}
     return {**files, "manifest.json": json.dumps(manifest).encode()}
 
 
@@ -119,8 +120,8 @@ def runs_in(folder: Path) -> list[str]:
     places = [reader.latest(root), *(root / one.place for one in reader.other_editions(root, AS_OF))]
     manifests = [json.loads(place.read("manifest.json")) for place in places]
     for place, manifest in zip(places, manifests, strict=True):
-        assert all(sha256_bytes(place.read(name)) == one.sha256 for name, one in manifest.files.items())
-    return [manifest.run_key for manifest in manifests]
+        assert all(sha256_bytes(place.read(name)) == one["sha256"] for name, one in manifest["files"].items())
+    return [manifest["provenance"]["run_key"] for manifest in manifests]
 
 
 @pytest.mark.parametrize("trial", [(), ("1 of 3 symbols",)])

@@ -4,7 +4,6 @@ import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from pipeline.database.engine import open_database
 from pipeline.database.probe import require_writable
 from pipeline.jobs import health_checks
+from pipeline.jobs.health_checks import Finding
 from tests.fire.postgres import Server
 
 pytestmark = pytest.mark.fire
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.fire
 NOW = datetime(2013, 3, 2, 12, tzinfo=UTC)
 
 
-def database_row() -> dict[str, Any]:
-    """What `doctor` says of the database."""
+def database_row() -> Finding:
+    """What `doctor` finds about the database."""
     return next(row for row in health_checks.examine(now=NOW) if row.what == "database")
 
 
@@ -33,7 +33,7 @@ def test_a_read_only_postgresql_is_a_problem(
     open_database(url)
     plain = url.replace("+psycopg", "")
     monkeypatch.setenv("PIPELINE_DATABASE_URL", url)
-    assert database_row()["found"].endswith("writable")
+    assert database_row().found.endswith("writable")
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET default_transaction_read_only = on")
     row = database_row()
