@@ -85,7 +85,7 @@ def test_sessions_symbols_and_the_record_are_a_click_away(page: Page, site: Site
     expect(pages.get_by_text("Trial: 2 of 5 symbols").first).to_be_visible()
     expect(pages.frame_locator("iframe").locator(".ranges tbody tr")).to_have_count(2)
     pages.get_by_role("link", name="Track record").click()
-    expect(pages.get_by_text("None has matured yet")).to_be_visible()
+    expect(pages.get_by_text("No forecast has matured yet")).to_be_visible()
     pages.get_by_role("link", name="Symbols").click()
     pages.get_by_role("link", name="AAPL", exact=True).click()
     expect(pages.get_by_role("heading", name="AAPL")).to_be_visible()
