@@ -90,7 +90,7 @@ def sha256_file(path: Path) -> str:
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Write a file atomically: at every moment and after a crash it has the old content or the new."""
     with name_aside(path) as aside:
-        _write(aside, data.encode() if isinstance(data, str) else data)
+        write_new(aside, data.encode() if isinstance(data, str) else data)
         settle(aside, path)
 
 
@@ -106,9 +106,9 @@ def name_aside(path: Path) -> Iterator[Path]:
 
 def settle(aside: Path, path: Path) -> None:
     """Move a temporary file into place once all of it is on the disk."""
-    _sync(aside)
+    sync(aside)
     aside.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def replace_folder(folder: Path, contents: Mapping[str, bytes], *, swap: bool = True) -> None:
@@ -121,11 +121,11 @@ def replace_folder(folder: Path, contents: Mapping[str, bytes], *, swap: bool = 
     aside = _name_aside(folder)
     try:
         _write_all(aside, contents)
-        _move_into_place(aside, folder, swap)
+        move_into_place(aside, folder, swap)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    _sync(folder.parent)
+    sync(folder.parent)
     shutil.rmtree(aside, ignore_errors=True)  # after a swap it holds what was there before
 
 
@@ -157,7 +157,8 @@ def _name_aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}{ASIDE}")
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not exist yet; `sync` forces it to the disk."""
     with path.open("xb") as file:
         file.write(data)
 
@@ -169,12 +170,13 @@ def _write_all(folder: Path, contents: Mapping[str, bytes]) -> None:
     for each in sorted(folders):
         each.mkdir()
     for path, data in paths.items():
-        _write(path, data)
+        write_new(path, data)
     for each in [*paths, *sorted(folders, reverse=True)]:
-        _sync(each)
+        sync(each)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Force a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -182,7 +184,8 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _move_into_place(aside: Path, folder: Path, swap: bool) -> None:
+def move_into_place(aside: Path, folder: Path, swap: bool) -> None:
+    """Move a complete folder to its name: in one step, or with `swap` false after moving the old one away."""
     if not folder.exists():
         aside.rename(folder)
     elif not (swap and _swap(aside, folder)):

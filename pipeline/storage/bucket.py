@@ -39,31 +39,31 @@ class Bucket(Storage):
         return self.url.name
 
     def read(self, name: str) -> bytes:
-        with self._asked("read", name) as system:
+        with self.request("read", name) as system:
             data: bytes = system.cat_file(self._key(name))
         return data
 
     def write(self, name: str, data: bytes) -> None:
-        with self._asked("written", name) as system:
+        with self.request("written", name) as system:
             system.pipe_file(self._key(name), data)
 
     def remove(self, name: str) -> None:
         try:
-            with self._asked("removed", name) as system:
+            with self.request("removed", name) as system:
                 system.rm_file(self._key(name))
         except FileNotFoundError:
             return
 
     def exists(self, name: str) -> bool:
         try:
-            with self._asked("read", name) as system:
+            with self.request("read", name) as system:
                 return bool(system.info(self._key(name))["type"] == "file")
         except FileNotFoundError:
             return False
 
     def names(self, pattern: str) -> list[str]:
         try:
-            with self._asked("listed") as system:
+            with self.request("listed") as system:
                 keys = system.ls(self.url.path, detail=False)
         except FileNotFoundError:  # nothing was ever written here
             return []
@@ -73,7 +73,7 @@ class Bucket(Storage):
     def replace(self, name: str, contents: Mapping[str, bytes]) -> None:
         place = self / name
         *others, last = [(place._key(each), data) for each, data in contents.items()]
-        with place._asked("written") as system:
+        with place.request("written") as system:
             system.pipe(dict(others))
             system.pipe_file(*last)  # after everything that it refers to
             for each, key in place._keys(system).items():
@@ -86,7 +86,7 @@ class Bucket(Storage):
             return kept
         kept.parent.mkdir(parents=True, exist_ok=True)
         with atomic_files.name_aside(kept) as aside:
-            with self._asked("read", name) as system:
+            with self.request("read", name) as system:
                 system.get_file(self._key(name), str(aside))
             if atomic_files.sha256_file(aside) != sha256:
                 raise CorruptFile(f"{self / name} is damaged (its SHA-256 differs); create it again")
@@ -97,7 +97,7 @@ class Bucket(Storage):
     def reading(self, name: str) -> Iterator[Path]:
         place = self / name
         with self._aside(name) as copy:
-            with place._asked("read") as system:
+            with place.request("read") as system:
                 keys = place._keys(system)
                 if not keys:
                     raise FileNotFoundError
@@ -108,7 +108,7 @@ class Bucket(Storage):
     def making(self, name: str) -> Iterator[Path]:
         with self._aside(name) as made:
             yield made
-            with self._asked("written", name) as system:
+            with self.request("written", name) as system:
                 for path in _in_order(made):
                     system.put_file(str(path), self._key(name) + str(path).removeprefix(str(made)))
 
@@ -117,7 +117,7 @@ class Bucket(Storage):
         yield
 
     @contextmanager
-    def _asked(self, done: str, name: str = "") -> Iterator[Any]:
+    def request(self, done: str, name: str = "") -> Iterator[Any]:
         """Give the file system; its errors become FileNotFoundError or BucketFailed, in one line."""
         try:
             system = self.url.fs

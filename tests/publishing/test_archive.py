@@ -148,7 +148,7 @@ def every_point(root: Path, work: Callable[[], None], monkeypatch: pytest.Monkey
                 raise Stopped(name)
 
         with monkeypatch.context() as patch:
-            for name in ("_write", "_sync", "_move_into_place"):
+            for name in ("write_new", "sync", "move_into_place"):
                 real = getattr(atomic_files, name)
                 patch.setattr(atomic_files, name, lambda *args, name=name, real=real: (reached(name), real(*args))[1])
             patch.setattr("shutil.rmtree", lambda *args, **kwargs: None)  # nobody tidies up after a kill

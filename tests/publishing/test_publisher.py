@@ -126,7 +126,7 @@ def test_a_pointer_lost_in_a_crash_is_written_by_the_same_publication_again(
     assert pointed_at(tmp_path) == "as_of=2013-03-01"
 
 
-@pytest.mark.parametrize("step", ["_write", "_sync", "_move_into_place"])
+@pytest.mark.parametrize("step", ["write_new", "sync", "move_into_place"])
 def test_a_failure_at_any_step_leaves_the_old_edition_as_it_was(
     make_edition: Callable[..., Edition], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -146,7 +146,7 @@ def test_with_two_publishers_the_pointer_ends_at_the_newest_whenever_the_other_c
     quick: date,
     numbers: tuple[int, ...] | None,
 ) -> None:
-    asked = Bucket._asked
+    asked = Bucket.request
     waiting: list[Callable[[], object]] = []
     number = left = 0
 
@@ -157,7 +157,7 @@ def test_with_two_publishers_the_pointer_ends_at_the_newest_whenever_the_other_c
             waiting.pop()()
         return asked(self, *words)
 
-    monkeypatch.setattr(Bucket, "_asked", counted)
+    monkeypatch.setattr(Bucket, "request", counted)
     for number in numbers or count(1):
         root = open_storage(f"{bucket}/{number}", tmp_path)
         waiting = [lambda root=root: publisher.publish(editions[quick, OLD], root)]
