@@ -55,7 +55,7 @@ def fit(return_K: Array) -> Garch:
     unit = float(np.sqrt(np.mean(return_K**2)))
     if not unit > STILL:
         raise NoFit("prices that barely move")
-    likelihood = _Likelihood(return_K / unit)
+    likelihood = Likelihood(return_K / unit)
     theta_P, converged = likelihood.best()
     if not converged:
         raise NoFit("a fit that did not converge")
@@ -65,7 +65,7 @@ def fit(return_K: Array) -> Garch:
     return Garch(omega=omega * unit**2, alpha=alpha, beta=beta, before=likelihood.before * unit**2)
 
 
-class _Likelihood:
+class Likelihood:
     """The likelihood of returns of unit variance, in unconstrained parameters.
 
     They are the logarithm of ω, the logit of α + β, the logit of α's share of that sum, and the logarithm of the

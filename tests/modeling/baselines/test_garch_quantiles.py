@@ -11,7 +11,7 @@ from scipy.optimize import check_grad
 from pipeline.forecast_schema import LEVELS
 from pipeline.modeling import baselines
 from pipeline.modeling.baseline_notes import BaselineNotes, Count
-from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, NoFit, _Likelihood, fit
+from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, Likelihood, NoFit, fit
 from pipeline.modeling.baselines.garch_quantiles import FITTED_ON, REFIT
 from pipeline.modeling.data.windows import Origins
 from tests.modeling.baselines.test_baselines import HORIZON, everywhere, made, quantiles
@@ -40,7 +40,7 @@ def test_a_fit_is_as_likely_as_that_of_arch(seed: int) -> None:
 
 
 def test_the_gradient_is_that_of_the_likelihood() -> None:
-    likelihood = _Likelihood(simulated(400, 4, unit=1.0))
+    likelihood = Likelihood(simulated(400, 4, unit=1.0))
     for theta_P in ([-3.0, 2.0, -1.5, 1.4], [-1.0, 0.5, 0.7, 0.0], [-5.0, 4.0, -4.0, 4.0]):
         off = check_grad(lambda at: likelihood(at)[0], lambda at: likelihood(at)[1], np.array(theta_P))
         assert off < 1e-5
@@ -120,7 +120,7 @@ def test_no_model_is_fitted_to_few_or_constant_returns_or_without_convergence(mo
         fit(simulated(MIN_RETURNS - 1, 13))
     with pytest.raises(NoFit, match="barely move"):
         fit(np.zeros(MIN_RETURNS))
-    monkeypatch.setattr(_Likelihood, "best", lambda self: (np.zeros(4), False))
+    monkeypatch.setattr(Likelihood, "best", lambda self: (np.zeros(4), False))
     with pytest.raises(NoFit, match="did not converge"):
         fit(simulated(MIN_RETURNS, 13))
 
