@@ -114,7 +114,7 @@ def test_published_tables_hold_no_formula_and_the_report_no_foreign_script(stack
     report = stack.compose("exec", "-T", "worker", "cat", f"{folder}/report.html")
     assert len(report) > 10_000
     own = re.findall(r"<script>(.*?)</script>", report, re.DOTALL)
-    assert own == [(ROOT / "pipeline" / "publishing" / "report.js").read_text()]
+    assert own == [(ROOT / "pipeline" / "publishing" / "report" / "report.js").read_text()]
     report = report.replace(f"<script>{own[0]}</script>", "")
     assert re.findall(r"<script|javascript:|\son\w+\s*=|<iframe|<object|src=[\"']?http", report, re.IGNORECASE) == []
 
