@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import BadFile
-from pipeline.prices.sources.files.headers import is_known
 from pipeline.prices.sources.files.limits import check_rows
 from pipeline.prices.sources.files.raw import Lines, RawTable
 
@@ -63,11 +62,6 @@ def _arrow(source: Any, name: str, rows_before: int) -> pa.Table:
         check_rows(name, rows_before + rows)
         batches.append(batch)
     return pa.Table.from_batches(batches, reader.schema)
-
-
-def _is_wanted(field: pa.Field) -> bool:
-    known = is_known(_flat(field.name)) or pair_of(field.name) is not None
-    return known and not pa.types.is_nested(field.type)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
