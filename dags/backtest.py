@@ -11,6 +11,7 @@ It runs only when triggered. Nothing is published and no model is registered: th
 |---|---|---|
 | `plan` | resolves sessions, folds, symbols and settings; refuses an impossible request | the plan |
 | `ingest` | requests prices from the source, one task per batch of symbols | bars in the database |
+| `ingest_events` | requests the scheduled events, in parallel; its failures stop nothing | events in the database |
 | `snapshot` | gives every bar a verdict, freezes the prices as of the last session | a Parquet file with its SHA-256 |
 | `fold` | one task per fold: trains, then forecasts from each session | the fold's forecasts, an MLflow run |
 | `summary` | joins and scores the forecasts, draws skill and coverage | `forecasts.parquet`, the parent MLflow run |
@@ -43,6 +44,7 @@ from typing import TYPE_CHECKING, Any
 from _dag_common import (
     DEFAULT_ARGS,
     INGESTING,
+    PRICE_POOL,
     TRAIN_QUEUE,
     checked,
     filled_in,
@@ -125,6 +127,16 @@ def backtest() -> None:
 
         return jobs.ingest(run, batch, known_at=datetime.now(UTC), progress=log_progress)
 
+    @job(execution_timeout=timedelta(minutes=30), pool=PRICE_POOL)
+    def ingest_events(run: "Run") -> Any:
+        """Request the scheduled events of the run's symbols up to the last session, and store what is new.
+
+        A source that fails is named in the log, and the run goes on with the events that are known.
+        """
+        from pipeline import jobs
+
+        return jobs.ingest_events(run, known_at=datetime.now(UTC))
+
     @job(execution_timeout=timedelta(hours=1))
     def snapshot(run: "Run", folds: "Sequence[FoldPlan]") -> list[dict[str, Any]]:
         """Give every bar a verdict and freeze the prices of all folds. Returns the folds."""
@@ -164,7 +176,7 @@ def backtest() -> None:
     batches = plan()
     run = batches["run"]
     folds = snapshot(run, batches["folds"])
-    ingest.partial(run=run).expand(batch=batches) >> folds
+    [ingest.partial(run=run).expand(batch=batches), ingest_events(run)] >> folds
     folded = with_mlflow_run(fold.partial(run=run).expand(fold=folds))
     folded >> with_mlflow_run(summary(run, folds))
 

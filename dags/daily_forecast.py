@@ -13,7 +13,8 @@ session. When the DAG is unpaused, it runs the last complete session at once; ea
 |---|---|---|
 | `plan` | resolves session, symbols and settings; skips the run if the source ends before the session | the plan |
 | `ingest` | requests prices from the source, one task per batch of symbols | bars in the database |
-| `audit_and_snapshot` | gives bars a verdict, freezes the prices of the session | a Parquet file with its SHA-256 |
+| `ingest_events` | requests the scheduled events, in parallel; its failures stop nothing | events in the database |
+| `audit_and_snapshot` | gives bars a verdict, freezes prices and events | Parquet files with their SHA-256 |
 | `score` | scores earlier forecasts that have matured | the track record in MLflow |
 | `train` | trains the network and forecasts the held-out sessions with it | the model on disk |
 | `baseline` | the same with each baseline, one task each, in parallel with `train` | its forecasts on disk |
@@ -77,6 +78,7 @@ import _notifications
 from _dag_common import (
     DEFAULT_ARGS,
     INGESTING,
+    PRICE_POOL,
     TRAIN_QUEUE,
     checked,
     filled_in,
@@ -201,6 +203,16 @@ def daily_forecast() -> None:
             progress=log_progress,
         )
 
+    @job(execution_timeout=timedelta(minutes=30), pool=PRICE_POOL)
+    def ingest_events(run: "Run") -> Any:
+        """Request the scheduled events of the run's symbols, and store what was announced, moved or cancelled.
+
+        A source that fails is named in the log, and the run goes on with the events that are known.
+        """
+        from pipeline import jobs
+
+        return jobs.ingest_events(run, known_at=datetime.now(UTC))
+
     @job(task_id="audit_and_snapshot", execution_timeout=timedelta(hours=1), outlets=[PRICES])
     def snapshot(run: "Run", *, outlet_events: Any = None) -> Any:
         """Give every bar a verdict and freeze the prices as known for the session, identified by their SHA-256."""
@@ -284,7 +296,7 @@ def daily_forecast() -> None:
     run = batches["run"]
     published = with_mlflow_run(publish(run), made_by="upload")
     (
-        ingest.partial(run=run).expand(batch=batches)
+        [ingest.partial(run=run).expand(batch=batches), ingest_events(run)]
         >> snapshot(run)
         >> score(run)
         >> [with_mlflow_run(train(run)), baseline.partial(run=run).expand(name=BASELINES)]

@@ -21,6 +21,7 @@ from pipeline.storage.urls import shown, web_link
 # Read from the folder that a process is started in, by `Settings`, by `env_file_values` and by nothing else.
 ENV_FILE = ".env"
 SourceName = Literal["sample", "yahoo", "files"]
+EVENT_SOURCES = ("none", "sample", "yahoo")  # values of `events` that are not the path of a file
 PrecisionName = Literal["auto", "fp32", "bf16"]
 
 # Settings that may differ between the tasks of one run: locations, recipients, and the capacity of a machine. Every
@@ -59,6 +60,11 @@ class Settings(BaseSettings):
     )
     files_decimal: Literal["", "point", "comma"] = Field(
         "", description="decimal separator in price files where `1.234` is ambiguous: `point` or `comma`"
+    )
+    events: str = Field(
+        "",
+        description="scheduled events: `none`, `sample`, `yahoo`, or a CSV or Parquet file of `symbol, date[, kind, "
+        "time, known_at]`; empty: the calendar of the price source, if it has one",
     )
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="symbols, comma-separated; empty: all of the source"
@@ -137,6 +143,12 @@ class Settings(BaseSettings):
         if value in ("", "day-first", "month-first", "year-first") or "%" in value:
             return value
         raise ValueError("is neither day-first, month-first, year-first nor a strptime format such as %d.%m.%y")
+
+    @field_validator("events", mode="after")
+    @classmethod
+    def _is_a_source_or_a_file(cls, value: str) -> str:
+        name = value.strip()
+        return name if name in ("", *EVENT_SOURCES) else str(Path(name).expanduser().resolve())
 
     @field_validator("markets", mode="before")
     @classmethod

@@ -69,23 +69,26 @@ def ingest(
     as_json: option.AsJson = False,
     quiet: option.Quiet = False,
 ) -> None:
-    """Ingest prices up to the session, audit what is stored, and freeze it as the session's snapshot."""
+    """Ingest prices and scheduled events up to the session, audit what is stored, and freeze it as a snapshot."""
     day = option.date_of(as_of)
     with working(quiet) as (steps, _bar):
         steps.begin("plan")
         from pipeline import jobs
         from pipeline.cli.quality_tables import quality_text
+        from pipeline.jobs import task_log
         from pipeline.storage.documents import to_document
 
         planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={})
         steps.begin("ingest")
         result = jobs.ingest_all(planned, known_at=now(), whole=whole, progress=steps.symbols)
+        steps.begin("events")
+        events = jobs.ingest_events(planned.run, known_at=now())
         steps.begin("snapshot")
         frozen = jobs.snapshot(planned.run, known_at=now())
     bars = f"{result.new} new bars, {result.revised} revised, {result.held_back} held back"
     missing = [f"{row.symbol}: {row.outcome}, {row.detail}" for row in result.problems]
-    answer = [f"{bars}; snapshot {frozen.digest[:12]}", *missing, *quality_text(frozen)]
-    print_result(as_json, {**to_document(result), "snapshot": frozen}, "\n".join(answer))
+    answer = [f"{bars}; snapshot {frozen.digest[:12]}", *task_log.lines(events), *missing, *quality_text(frozen)]
+    print_result(as_json, {**to_document(result), "events": events, "snapshot": frozen}, "\n".join(answer))
 
 
 @_planned

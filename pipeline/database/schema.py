@@ -188,6 +188,53 @@ missing_sessions = Table(
     comment="sessions that were missing when a run proceeded, by symbol",
 )
 
+# Append-only and bitemporal, as `bars`: `day` is when an event takes place, its batch says when that became known here.
+# A batch of events has the source `events:` and the name of theirs.
+events = Table(
+    "events",
+    metadata,
+    Column("source", String(16), nullable=False),
+    Column("symbol", String(20), nullable=False, comment="empty: of the market"),
+    Column("kind", String(32), nullable=False),
+    Column("day", Day, nullable=False),
+    Column("batch_id", _IDENTITY, nullable=False, comment="a later batch for the same day is a revision"),
+    Column("time", String(16), nullable=False, comment="before_open, after_close or unknown"),
+    Column("confirmed", Boolean, nullable=False, comment="not estimated by the vendor"),
+    Column("cancelled", Boolean, nullable=False),
+    Column("known_at", DateTime, comment="UTC; when it was announced, where the source states it"),
+    PrimaryKeyConstraint("source", "symbol", "kind", "day", "batch_id"),
+    comment="scheduled events, with every change",
+    sqlite_with_rowid=False,
+)
+
+# The last session of a row moves on with each request in time for the next one; nothing else is ever updated.
+event_requests = Table(
+    "event_requests",
+    metadata,
+    Column("source", String(16), nullable=False),
+    Column("symbol", String(20), nullable=False, comment="empty: the market"),
+    Column("first_session", Day, nullable=False),
+    Column("last_session", Day, nullable=False),
+    PrimaryKeyConstraint("source", "symbol", "first_session"),
+    comment="successive sessions whose run requested the events of a symbol in time, answered or not",
+)
+
+event_findings = Table(
+    "event_findings",
+    metadata,
+    Column("id", _IDENTITY, primary_key=True, autoincrement=True),
+    Column("source", String(16), nullable=False),
+    Column("symbol", String(20), nullable=False, comment="empty: of the market, or not readable"),
+    Column("kind", String(32), nullable=False),
+    Column("day", Day, comment="unless it cannot be read"),
+    Column("verdict", String(16), nullable=False, comment="warn, quarantine or reject"),
+    Column("rule", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("known_at", DateTime, nullable=False, comment="UTC"),
+    Index("ix_event_findings_source", "source", "symbol"),
+    comment="events that were odd or held back, with the reason",
+)
+
 forecasts = Table(
     "forecasts",
     metadata,

@@ -40,6 +40,7 @@ class FoldInputs:
     snapshot: str  # SHA-256
     seams: Sequence[Seam]  # up to the fold's last session
     code: str  # SHA-256 of the source files
+    calendar: str = ""  # SHA-256 of the events
     settings: Mapping[str, Any] = field(default_factory=dict)  # all frozen settings of the run, and threads
     precision: str = ""  # that a network is trained in on this machine
     libraries: Mapping[str, str] = field(default_factory=dict)  # versions of the numeric libraries

@@ -1,7 +1,8 @@
 """Scheduled events: what one is, what a source answers, and what a run knows.
 
 An event belongs to a symbol, or to the market where `symbol` is empty. Its identity is symbol, kind and day: an event
-that is moved is cancelled on one day and announced on another.
+that is moved is cancelled on one day and announced on another. `day` is as the source states it; an event on a weekend
+or holiday takes effect in the next session of its market.
 """
 
 from dataclasses import dataclass, field
@@ -35,10 +36,23 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventFinding:
+    """An event, or a row that states one, that is odd or was held back, and why."""
+
+    symbol: str  # empty: of the market, or not readable
+    kind: str
+    day: date | None  # None: not readable
+    verdict: Literal["warn", "quarantine", "reject"]  # `warn`: stored nevertheless
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Announced:
     """The answer of a source: all events of `complete` symbols from `first` to `last`, and of others what it has.
 
-    An event of a complete symbol within these days that an earlier answer had and this one has not was cancelled.
+    An event of a complete symbol within these days that an earlier answer had and this one has not was cancelled; see
+    `pipeline.events.event_store` for past ones.
     """
 
     events: tuple[Event, ...]
@@ -46,6 +60,7 @@ class Announced:
     last: date
     complete: frozenset[str] = frozenset()  # with "" for the events of the market
     notes: tuple[str, ...] = ()  # what was odd or failed, a sentence each; the prices go on without
+    findings: tuple[EventFinding, ...] = ()  # rows that state no event
 
 
 class EventSource(Protocol):
@@ -61,13 +76,19 @@ class EventSource(Protocol):
 class Calendar:
     """What a run knows of events: everything known by its session, with when it became known.
 
-    `frame` has a row for each interval in which an event stood as described: `known_from` is NaT for an event of the
-    time before the first ingestion of its symbol, of which only the day is known, not when it was announced
-    (reconstructed); `known_until` is when it was cancelled or changed, NaT while it stands. Sorted by symbol, kind,
-    day and known_from; one row for each of them at any moment.
+    `frame` has a row for each interval in which an event stood as described. `known_from` is NaT for an event whose
+    day alone is known, not when it was announced (reconstructed): one that was there at the first ingestion of its
+    symbol or took place before it, unless the source states when it was announced. `known_until` is when it was
+    cancelled or changed, NaT while it stands. Sorted by symbol, kind, day and known_from; one row for each of them at
+    any moment.
     """
 
     frame: pd.DataFrame = field(default_factory=lambda: empty_calendar())
+
+    @property
+    def reconstructed(self) -> int:
+        """The number of rows of which it is not known when they became known."""
+        return int(self.frame["known_from"].isna().sum())
 
 
 def empty_calendar() -> pd.DataFrame:

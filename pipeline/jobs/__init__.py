@@ -8,6 +8,7 @@ clock.
 
 from pipeline.jobs.backtest.steps import backtest_all, backtest_fold, backtest_snapshot, backtest_summary, plan_backtest
 from pipeline.jobs.daily_run import run_all
+from pipeline.jobs.event_ingestion import ingest_events
 from pipeline.jobs.forecasts import forecast
 from pipeline.jobs.gating import judge
 from pipeline.jobs.network_training import baseline, compare, train, train_all
@@ -28,6 +29,7 @@ __all__ = [
     "forecast",
     "ingest",
     "ingest_all",
+    "ingest_events",
     "judge",
     "plan",
     "plan_backtest",

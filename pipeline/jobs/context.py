@@ -10,9 +10,11 @@ import pandas as pd
 from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSetting, MissingStep
+from pipeline.events.calendar_snapshot import read_frozen_calendar
+from pipeline.events.event import Calendar
 from pipeline.forecast_schema import LEVELS
 from pipeline.jobs.run import Run
-from pipeline.jobs.run_artifacts import SNAPSHOT
+from pipeline.jobs.run_artifacts import CALENDAR, SNAPSHOT
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import Snapshot, read_snapshot
 
@@ -40,6 +42,31 @@ def snapshot_of(run: Run) -> Snapshot:
     except FileNotFoundError:
         raise MissingStep(f"the snapshot {address} is gone; run ingest and snapshot for its session again") from None
     return Snapshot(path=path, digest=known.digest, address=address)
+
+
+def calendar_digest_of(run: Run) -> str:
+    """Return the SHA-256 of the events that the run was frozen on; empty for a run from before there were events."""
+    try:
+        return run.load(CALENDAR).digest
+    except MissingStep:
+        return ""
+
+
+def calendar_of(run: Run) -> Calendar:
+    """Return the events that the run was frozen on; none for a run from before there were events.
+
+    Raises MissingStep if the file no longer exists.
+    """
+    try:
+        known = run.load(CALENDAR)
+    except MissingStep:
+        return Calendar()
+    address = str(run.settings.store / known.name)
+    try:
+        path = run.settings.store.local(known.name, known.digest)
+    except FileNotFoundError:
+        raise MissingStep(f"the calendar {address} is gone; run ingest and snapshot for its session again") from None
+    return read_frozen_calendar(Snapshot(path=path, digest=known.digest, address=address))
 
 
 def features_of(run: Run) -> "Features":

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from pipeline.jobs.context import Asked, Progress
+from pipeline.jobs.event_ingestion import ingest_events
 from pipeline.jobs.forecasts import forecast
 from pipeline.jobs.gating import judge
 from pipeline.jobs.network_training import train_all
@@ -32,6 +33,8 @@ def run_all(
     begin = on_step or (lambda _name: None)
     begin("ingest")
     ingested = ingest_all(planned, known_at=known_at, progress=asked)
+    begin("events")
+    events = ingest_events(run, known_at=known_at)
     begin("snapshot")
     frozen = snapshot(run, known_at=known_at)
     begin("score")
@@ -47,6 +50,7 @@ def run_all(
     begin("publish")
     return RunResults(
         ingest=ingested,
+        events=events,
         snapshot=frozen,
         score=scored,
         train=trained,

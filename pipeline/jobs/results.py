@@ -1,11 +1,12 @@
 """What the steps return: one frozen type for each, whose document is the task's XCom and the command's `--json`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pipeline.evaluation.backtest_results import BacktestSummary, FoldPlan
 from pipeline.evaluation.recent_rates import RecentRates
+from pipeline.events.event import EventFinding
 from pipeline.jobs.run import Run
 from pipeline.modeling.baseline_notes import BaselineNotes
 from pipeline.prices.audit_types import DoubtfulSymbol, Note, Reason
@@ -55,6 +56,20 @@ class IngestTotals:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventsResult:
+    """The ingestion of scheduled events: what changed, the verdicts by name, and notes on what failed."""
+
+    source: str  # `none`: there are no events
+    new: int = 0
+    changed: int = 0
+    cancelled: int = 0
+    unchanged: int = 0
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+    findings: Sequence[EventFinding] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class SnapshotResult:
     """The snapshot of a run and the audit of its prices: counts of bars by verdict, and the symbols in doubt."""
 
@@ -69,6 +84,9 @@ class SnapshotResult:
     doubtful: Sequence[DoubtfulSymbol]
     reasons: Sequence[Reason]
     notes: Sequence[Note]
+    calendar: str = ""  # SHA-256 of the frozen events
+    events: int = 0
+    events_reconstructed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +183,7 @@ class RunResults:
     """The results of every step of a daily run in one process."""
 
     ingest: IngestTotals
+    events: EventsResult
     snapshot: SnapshotResult
     score: ScoreResult
     train: TrainAllResult

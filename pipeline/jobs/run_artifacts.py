@@ -24,6 +24,17 @@ class SnapshotReference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CalendarReference:
+    """The calendar of events that a run was frozen on."""
+
+    name: str  # relative to the store
+    digest: str  # SHA-256
+    source: str  # of the events, `none` if there is none
+    events: int
+    reconstructed: int  # events of which it is not known when they were announced
+
+
+@dataclass(frozen=True, kw_only=True)
 class SourceReading:
     """How the source's prices were read, in one line."""
 
@@ -41,6 +52,7 @@ class ForecastOutcome:
 RUN = Artifact("run", Run, step="ingest")
 SOURCE = Artifact("source", SourceReading, step="ingest")
 SNAPSHOT = Artifact("snapshot", SnapshotReference, step="ingest")
+CALENDAR = Artifact("calendar", CalendarReference, step="ingest")
 AUDIT = Artifact("audit", Audit, step="ingest")
 SCORES = Artifact("scores", Scores, step="train")  # `judge` adds the champion
 DECISION = Artifact("decision", Decision, step="judge")

@@ -8,6 +8,7 @@ from pipeline.jobs.results import (
     BacktestPlan,
     BaselineResult,
     CompareResult,
+    EventsResult,
     FoldResult,
     ForecastResult,
     IngestResult,
@@ -56,15 +57,30 @@ def _ingest(result: IngestResult) -> list[str]:
     ]
 
 
+def _events(result: EventsResult) -> list[str]:
+    if result.source == "none":
+        return ["no source of scheduled events"]
+    changes = f"{result.new:,} new, {result.changed:,} changed, {result.cancelled:,} cancelled"
+    verdicts = [f"{count:,} {name}" for name, count in sorted(result.verdicts.items())]
+    return [
+        f"scheduled events from {result.source}: {changes}, {result.unchanged:,} unchanged",
+        *([f"verdicts: {', '.join(verdicts)}"] if verdicts else []),
+        *_some([f"{one.symbol or 'market'} {one.day or ''}: {one.detail}" for one in result.findings]),
+        *_some(list(result.notes)),
+    ]
+
+
 def _snapshot(result: SnapshotResult) -> list[str]:
     verdicts = (
         f"{result.accept:,} accepted, {result.warn:,} with a warning, {result.quarantine:,} quarantined, "
         f"{result.reject:,} rejected"
     )
-    later = result.reconstructed
+    later, events = result.reconstructed, result.events
+    dated = f"{events:,} scheduled events, of {result.events_reconstructed:,} the date of announcement is not known"
     return [
         f"{result.rows:,} bars frozen as {result.digest[:12]}: {verdicts}; {result.gaps:,} missing",
         *([f"{later:,} of them were ingested later than a run on that day would have known them"] if later else []),
+        *([dated] if events else []),
         *_some([f"no forecast for {row.symbol}: {row.reason}" for row in result.doubtful]),
         *_some(note_lines(result.notes)),
         *_some(reason_lines(result.reasons)),
@@ -150,6 +166,7 @@ _WRITERS: dict[type, Callable[[Any], list[str]]] = {
     Plan: _plan,
     BacktestPlan: _plan,
     IngestResult: _ingest,
+    EventsResult: _events,
     SnapshotResult: _snapshot,
     ScoreResult: _score,
     TrainResult: _train,

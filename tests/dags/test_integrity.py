@@ -105,7 +105,8 @@ def test_a_rate_limit_waits_longer_than_what_is_late_and_an_unknown_symbol_is_no
 
 def test_one_session_at_a_time_and_one_task_after_another_but_for_the_contenders(daily_forecast):
     assert daily_forecast.max_active_runs == 1
-    after = {"plan": set(), "ingest": set(), "audit_and_snapshot": {"ingest"}, "score": {"audit_and_snapshot"}}
+    after = {"plan": set(), "ingest": set(), "ingest_events": set(), "score": {"audit_and_snapshot"}}
+    after |= {"audit_and_snapshot": {"ingest", "ingest_events"}}
     after |= {"train": {"score"}, "baseline": {"score"}, "compare": {"train", "baseline"}}
     after |= {"upload": {"compare"}, "judge": {"upload"}, "forecast": {"judge"}, "publish": {"forecast"}}
     assert {task.task_id: task.upstream_task_ids - {"plan"} for task in daily_forecast.tasks} == after

@@ -27,6 +27,7 @@ AS_OF = date(2013, 2, 26)
 CHANGED = {
     "source": "yahoo",
     "files": "/elsewhere/prices.csv",
+    "events": "none",
     "files_dates": "day-first",
     "files_decimal": "comma",
     "exchange": "XTKS",
@@ -77,6 +78,7 @@ def tasks(planned: Plan) -> Iterator[Callable[[], Any]]:
     """Every task of the DAG after `plan`, in its order, each as another process would call it."""
     steps: list[Callable[[Run], Any]] = [
         lambda run: [jobs.ingest(run, batch, known_at=NOW) for batch in planned.batches],
+        lambda run: jobs.ingest_events(run, known_at=NOW),
         lambda run: jobs.snapshot(run, known_at=NOW),
         jobs.score,
         jobs.train,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.evaluation.backtest_results import FoldInputs, FoldPlan
 from pipeline.jobs.backtest import exclusions
-from pipeline.jobs.context import digest_of, training_precision
+from pipeline.jobs.context import calendar_digest_of, digest_of, training_precision
 from pipeline.jobs.run import Run
 from pipeline.storage.atomic_files import sha256_bytes, sha256_file
 from pipeline.tracking.source_files import PACKAGE, needed_by
@@ -21,6 +21,7 @@ def inputs_of(run: Run, fold: FoldPlan) -> FoldInputs:
     settings = run.settings
     return FoldInputs(
         snapshot=digest_of(run),
+        calendar=calendar_digest_of(run),
         seams=exclusions.seams_of(run, date.fromisoformat(fold.last)),
         settings={**settings.frozen(), "threads": settings.threads},
         precision=training_precision(settings),

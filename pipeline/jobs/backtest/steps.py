@@ -17,6 +17,7 @@ from pipeline.jobs import context
 from pipeline.jobs.backtest import exclusions
 from pipeline.jobs.backtest import folds as folds_of
 from pipeline.jobs.context import Asked, Progress, digest_of, snapshot_of
+from pipeline.jobs.event_ingestion import ingest_events
 from pipeline.jobs.planning import plan
 from pipeline.jobs.price_ingestion import ingest_all
 from pipeline.jobs.results import BacktestPlan, BacktestResult, FoldResult
@@ -74,7 +75,7 @@ def _named(run: Run, first: date) -> Run:
 
 
 def backtest_snapshot(run: Run, *, known_at: datetime) -> SnapshotReference:
-    """Freeze the prices of all folds. Doubts about the last session do not stop a backtest."""
+    """Freeze the prices and events of all folds. Doubts about the last session do not stop a backtest."""
     with suppress(NothingToForecast):
         snapshot(run, known_at=known_at)
     return run.load(SNAPSHOT)
@@ -161,6 +162,8 @@ def backtest_all(
     tell = on_step or (lambda _name: None)
     tell("ingest")
     ingest_all(planned, known_at=known_at, progress=asked)
+    tell("events")
+    ingest_events(run, known_at=known_at)
     tell("snapshot")
     backtest_snapshot(run, known_at=known_at)
     for fold in folds:

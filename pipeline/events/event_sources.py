@@ -1,0 +1,32 @@
+"""Opening the event source that the settings name."""
+
+from pathlib import Path
+
+from pipeline.config import EVENT_SOURCES, Settings
+from pipeline.events.event import EventSource
+
+NONE = "none"
+# The calendar that comes with each source of prices.
+_OF_PRICES = {"sample": "sample", "yahoo": "yahoo", "files": NONE}
+
+
+def event_source_of(settings: Settings) -> str:
+    """Return the name under which the events of the settings are stored: `none`, `sample`, `yahoo` or `files`."""
+    if not settings.events:
+        return _OF_PRICES[settings.source]
+    return settings.events if settings.events in EVENT_SOURCES else "files"
+
+
+def open_event_source(settings: Settings) -> EventSource | None:
+    """Return the source of events, None where there is none. Raises BadFile for a file that cannot be opened."""
+    # One source is used, and each import takes time.
+    name = event_source_of(settings)
+    if name == "sample":
+        from pipeline.events.sample_events import SampleEvents
+
+        return SampleEvents()
+    if name == "files":
+        from pipeline.events.event_file import EventFile
+
+        return EventFile(Path(settings.events), clock=settings.clock, dates=settings.files_dates)
+    return None
