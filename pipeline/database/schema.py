@@ -219,6 +219,18 @@ event_requests = Table(
     comment="successive sessions whose run requested the events of a symbol in time, answered or not",
 )
 
+event_histories = Table(
+    "event_histories",
+    metadata,
+    Column("source", String(16), nullable=False),
+    Column("symbol", String(20), nullable=False),
+    Column("asked_at", DateTime, nullable=False, comment="UTC"),
+    Column("tries", Integer, nullable=False),
+    Column("answered", Boolean, nullable=False, comment="from then on only recent and coming events are requested"),
+    PrimaryKeyConstraint("source", "symbol"),
+    comment="how the last request for all past events of a symbol ended",
+)
+
 event_findings = Table(
     "event_findings",
     metadata,

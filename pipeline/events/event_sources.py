@@ -1,5 +1,6 @@
 """Opening the event source that the settings name."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from pipeline.config import EVENT_SOURCES, Settings
@@ -8,6 +9,13 @@ from pipeline.events.event import EventSource
 NONE = "none"
 # The calendar that comes with each source of prices.
 _OF_PRICES = {"sample": "sample", "yahoo": "yahoo", "files": NONE}
+# How many days back a request for all symbols at once may begin; a source that is not listed is read whole.
+_RECENT = {"yahoo": timedelta(days=28)}
+
+
+def recent_of(name: str) -> timedelta | None:
+    """Return how far back an event source is asked again for what it has answered before; None: it is read whole."""
+    return _RECENT.get(name)
 
 
 def event_source_of(settings: Settings) -> str:

@@ -37,6 +37,9 @@ class EventChanges:
     unchanged: int = 0
     findings: int = 0
 
+    def __add__(self, other: "EventChanges") -> "EventChanges":
+        return EventChanges(**{name: count + getattr(other, name) for name, count in asdict(self).items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Stored:
@@ -63,23 +66,27 @@ class EventStore:
         known_at: datetime,
         *,
         findings: Sequence[EventFinding] = (),
-        requested: Iterable[str] = (),
-        clock: SessionClock | None = None,
     ) -> EventChanges:
         """Store what is new, changed or cancelled in an answer that has been checked, all or nothing. Idempotent.
 
-        `known_at` (aware) is when the answer came. `requested` are the symbols that a run of the session of `clock`
-        requested, whether they were answered or not: what the run reads is what its replays read.
+        `known_at` (aware) is when the answer came.
         """
         with writing(self.engine) as connection:
             moment = self._not_before_the_last(connection, known_at)
             rows, counts = self._news(connection, announced, moment)
             if rows:
                 self._insert(connection, rows, moment)
-            if clock is not None and moment <= _naive(clock.known_by):
-                self._note_request(connection, sorted({*requested, ""}), clock)
             new = self._note_findings(connection, findings, moment)
         return EventChanges(**counts, findings=new)
+
+    def requested(self, symbols: Iterable[str], clock: SessionClock, known_at: datetime) -> None:
+        """Record that a run of the session of `clock` requested the events of these symbols, answered or not.
+
+        Its replays then read what it read. A request after the end of the session's knowledge does not count.
+        """
+        with writing(self.engine) as connection:
+            if self._not_before_the_last(connection, known_at) <= _naive(clock.known_by):
+                self._note_request(connection, sorted({*symbols, ""}), clock)
 
     def _news(
         self, connection: Connection, announced: Announced, moment: datetime

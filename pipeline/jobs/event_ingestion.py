@@ -5,20 +5,34 @@ store knows.
 """
 
 from collections import Counter
-from datetime import date, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import Engine
 
 from pipeline.database.engine import open_database
 from pipeline.errors import PipelineError
-from pipeline.events.event import Announced
+from pipeline.events.event import Announced, EventFinding, EventSource
 from pipeline.events.event_checks import FIRST_DAY, check_events
-from pipeline.events.event_sources import NONE, event_source_of, open_event_source
-from pipeline.events.event_store import EventStore
+from pipeline.events.event_histories import record_histories, without_history
+from pipeline.events.event_sources import NONE, event_source_of, open_event_source, recent_of
+from pipeline.events.event_store import EventChanges, EventStore
 from pipeline.jobs.results import EventsResult
 from pipeline.jobs.run import Run
 
 _AHEAD = timedelta(days=60)  # reports are announced some weeks before
 _CALENDAR_DAYS = 2  # for a session of the horizon, holidays included
+_ONE_DAY = timedelta(days=1)
 _MOST_FINDINGS = 50  # in the result; the store has all of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    symbols: tuple[str, ...]
+    first: date
+    last: date
+    history: bool = False  # all past events, which are requested once
 
 
 def ingest_events(run: Run, *, known_at: datetime) -> EventsResult:
@@ -30,44 +44,76 @@ def ingest_events(run: Run, *, known_at: datetime) -> EventsResult:
     name = event_source_of(settings)
     if name == NONE:
         return EventsResult(source=name)
-    answer = _announced(run)
-    checked = check_events(answer, run.symbols, settings.clock, known_at)
-    changes = EventStore(open_database(settings.database), name).write(
-        Announced(events=checked.events, first=answer.first, last=answer.last, complete=answer.complete),
-        known_at,
-        findings=checked.findings,
-        requested=run.symbols,
-        clock=settings.clock.at(run.as_of),
-    )
+    engine = open_database(settings.database)
+    store = EventStore(engine, name)
+    source, failure = _opened(run)
+    changes, findings, notes, waiting = EventChanges(), list[EventFinding](), [*failure], 0
+    if source is not None:
+        requests, waiting = _requests(run, engine, name, known_at)
+        for request in requests:
+            answer = _answer(source, request)
+            checked = check_events(answer, request.symbols, settings.clock, known_at)
+            changes += store.write(replace(answer, events=checked.events), known_at, findings=checked.findings)
+            findings += checked.findings
+            notes += answer.notes
+            if request.history:
+                answered = answer.complete | {event.symbol for event in answer.events}
+                record_histories(engine, name, request.symbols, answered, known_at)
+    store.requested(run.symbols, settings.clock.at(run.as_of), known_at)
+    if waiting:
+        notes.append(f"the past events of {waiting} symbols are still to be requested, by the next runs")
     return EventsResult(
         source=name,
         new=changes.new,
         changed=changes.changed,
         cancelled=changes.cancelled,
         unchanged=changes.unchanged,
-        verdicts=dict(Counter(one.verdict for one in checked.findings)),
-        findings=checked.findings[:_MOST_FINDINGS],
-        notes=answer.notes,
+        verdicts=dict(Counter(one.verdict for one in findings)),
+        findings=findings[:_MOST_FINDINGS],
+        notes=notes,
     )
 
 
 def last_day_of(run: Run) -> date:
-    """Return the last day of which a run requests and reads events."""
-    horizon = timedelta(days=_CALENDAR_DAYS * run.settings.horizon)
-    return run.as_of + max(_AHEAD, horizon)
+    """Return the last day of which a run reads events."""
+    return run.as_of + max(_AHEAD, timedelta(days=_CALENDAR_DAYS * run.settings.horizon))
 
 
-def _announced(run: Run) -> Announced:
-    """Return the answer of the run's event source; where it fails, an empty one with the reason as a note."""
-    last = last_day_of(run)
+def _requests(run: Run, engine: Engine, name: str, known_at: datetime) -> tuple[list[_Request], int]:
+    """Return what to request now, and of how many symbols the past has to wait.
+
+    A source without a limit to what is recent is read whole. Of another, the past is requested once.
+    """
+    today = known_at.astimezone(UTC).date()
+    last = max(last_day_of(run), today + _AHEAD)
+    recent = recent_of(name)
+    if recent is None:
+        return [_Request(symbols=run.symbols, first=FIRST_DAY, last=last)], 0
+    first = today - recent
+    due, missing = without_history(engine, name, run.symbols, known_at)
+    requests = [_Request(symbols=run.symbols, first=first, last=last)] if last_day_of(run) >= first else []
+    if due:
+        requests.append(_Request(symbols=tuple(due), first=FIRST_DAY, last=first - _ONE_DAY, history=True))
+    return requests, len(missing) - len(due)
+
+
+def _opened(run: Run) -> tuple[EventSource | None, Sequence[str]]:
+    """Return the run's event source, or why there is none."""
     try:
-        source = open_event_source(run.settings)
-        if source is None:
-            return Announced(events=(), first=FIRST_DAY, last=last)
-        return source.announced(run.symbols, FIRST_DAY, last)
-    except PipelineError as error:
-        reason = str(error)
+        return open_event_source(run.settings), ()
     except Exception as error:  # noqa: BLE001  an odd calendar never stops the prices
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    note = f"the calendar of events could not be read, the run goes on with what is known: {reason}"
-    return Announced(events=(), first=FIRST_DAY, last=last, notes=(note,))
+        return None, (_note(error),)
+
+
+def _answer(source: EventSource, request: _Request) -> Announced:
+    """Return the answer of a source; where it fails, an empty one with the reason as a note."""
+    try:
+        return source.announced(request.symbols, request.first, request.last)
+    except Exception as error:  # noqa: BLE001  an odd calendar never stops the prices
+        return Announced(events=(), first=request.first, last=request.last, notes=(_note(error),))
+
+
+def _note(error: Exception) -> str:
+    words = " ".join(str(error).split())
+    reason = words if isinstance(error, PipelineError) else f"{type(error).__name__}: {words}"
+    return f"the calendar of events could not be read, the run goes on with what is known: {reason}"

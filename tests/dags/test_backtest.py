@@ -62,6 +62,7 @@ def test_every_session_is_forecast_by_the_model_of_its_fold(three_folds: Outcome
     assert three_folds.tasks == {
         "plan": Counter(success=1),
         "ingest": Counter(success=2),  # three symbols in batches of two
+        "ingest_events": Counter(success=1),
         "snapshot": Counter(success=1),
         "fold": Counter(success=3),
         "summary": Counter(success=1),

@@ -55,6 +55,7 @@ def test_every_task_succeeds_at_the_first_try(as_it_comes: Outcome):
     assert as_it_comes.tasks == {
         "plan": Counter(success=1),
         "ingest": Counter(success=3),  # five symbols in batches of two
+        "ingest_events": Counter(success=1),
         "baseline": Counter(success=3),
         **{name: Counter(success=1) for name in STEPS},
     }
@@ -139,7 +140,7 @@ def test_a_scheduled_run_after_the_last_session_of_the_source_is_skipped(start: 
     ended = start(logical_date=datetime(2013, 3, 5, tzinfo=UTC))
 
     assert ended.state == "success"
-    ones = {name: Counter(skipped=1) for name in ["plan", "ingest", *STEPS]}
+    ones = {name: Counter(skipped=1) for name in ["plan", "ingest", "ingest_events", *STEPS]}
     assert ended.tasks == {**ones, "baseline": Counter(skipped=3)}
     assert len(said) == 1
     assert said[0].startswith("nothing to do for 2013-03-04")

@@ -48,7 +48,9 @@ class EventDesk:
             answer = Announced(events=(), first=FIRST_DAY, last=last)
         checked = check_events(answer, symbols, MARKET, now)
         kept = Announced(events=checked.events, first=answer.first, last=answer.last, complete=answer.complete)
-        return self.store.write(kept, now, findings=checked.findings, requested=symbols, clock=MARKET.at(session))
+        changes = self.store.write(kept, now, findings=checked.findings)
+        self.store.requested(symbols, MARKET.at(session), now)
+        return changes
 
     def look(self, session: date) -> tuple[str, Calendar]:
         """Freeze the calendar of a session as its run does: the SHA-256 and the calendar."""

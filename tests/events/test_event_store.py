@@ -55,7 +55,7 @@ def test_a_past_date_within_the_answer_that_disappears_is_withdrawn_from_then_on
 def test_symbols_that_an_answer_is_not_complete_for_lose_nothing(desk: EventDesk) -> None:
     desk.run(DAYS[0])
     answer = Announced(events=(), first=FIRST_DAY, last=DAYS[0] + timedelta(days=60), complete=frozenset({"BBB"}))
-    changes = desk.store.write(answer, desk.evening(DAYS[1]), requested=NAMES)
+    changes = desk.store.write(answer, desk.evening(DAYS[1]))
     assert changes.cancelled == 1  # the report of BBB to come
     assert ("AAA", "2020-02-11") in standing(desk.look(DAYS[1])[1])
 

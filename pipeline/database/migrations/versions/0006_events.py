@@ -37,6 +37,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "symbol", "first_session", name=op.f("pk_event_requests")),
         comment="successive sessions whose run requested the events of a symbol in time, answered or not",
     )
+    op.create_table(
+        "event_histories",
+        sa.Column("source", sa.String(length=16), nullable=False),
+        sa.Column("symbol", sa.String(length=20), nullable=False),
+        sa.Column("asked_at", sa.DateTime(), nullable=False, comment="UTC"),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column(
+            "answered",
+            sa.Boolean(),
+            nullable=False,
+            comment="from then on only recent and coming events are requested",
+        ),
+        sa.PrimaryKeyConstraint("source", "symbol", name=op.f("pk_event_histories")),
+        comment="how the last request for all past events of a symbol ended",
+    )
     _make_findings()
 
 
