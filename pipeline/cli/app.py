@@ -16,6 +16,7 @@ from pipeline.cli.audit_command import audit
 from pipeline.cli.backtest_command import backtest
 from pipeline.cli.champions_command import champions_app
 from pipeline.cli.doctor_command import doctor
+from pipeline.cli.events_command import events
 from pipeline.cli.output import OUT, fail
 from pipeline.cli.quarantine_commands import quarantine_app
 from pipeline.cli.show import show
@@ -91,6 +92,7 @@ def _called(words: list[str]) -> str:
 for step in (run, ingest):
     app.command()(step)
 app.command()(audit)
+app.command()(events)
 app.add_typer(quarantine_app, name="quarantine")
 for step in (score, train, forecast, publish):
     app.command()(step)

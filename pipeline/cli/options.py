@@ -63,6 +63,13 @@ FilesDecimal = Annotated[
     str | None,
     typer.Option(help="point or comma  [PIPELINE_FILES_DECIMAL]", autocompletion=_one_of("point", "comma")),
 ]
+Events = Annotated[
+    str | None,
+    typer.Option(
+        help="none, sample, yahoo, or a CSV or Parquet file of scheduled events  [PIPELINE_EVENTS]",
+        autocompletion=_one_of("none", "sample", "yahoo"),
+    ),
+]
 Symbols = Annotated[
     str | None, typer.Option(help="comma-separated symbols  [PIPELINE_SYMBOLS]", autocompletion=published_symbols)
 ]
@@ -100,6 +107,7 @@ _SETTINGS: dict[str, Any] = {
     "files": Files,
     "files_dates": FilesDates,
     "files_decimal": FilesDecimal,
+    "events": Events,
     "symbols": Symbols,
     "network": Network,
     "horizon": Horizon,
@@ -109,7 +117,7 @@ _SETTINGS: dict[str, Any] = {
     "exchange": Exchange,
     "markets": Markets,
 }
-PRICES = ("source", "files", "files_dates", "files_decimal", "symbols", "exchange", "markets")
+PRICES = ("source", "files", "files_dates", "files_decimal", "events", "symbols", "exchange", "markets")
 TRAINING = ("network", "horizon", "training_steps")
 
 

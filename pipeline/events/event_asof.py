@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Engine, func, select
 
 from pipeline.database.engine import reading
 from pipeline.database.schema import batches, event_requests
@@ -24,8 +24,10 @@ from pipeline.market.clock import SessionClock
 from pipeline.prices.store.rows import in_parts
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Revision:
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One statement about an event, as its batch brought it."""
+
     symbol: str
     kind: str
     day: date
@@ -40,7 +42,7 @@ class _Revision:
 class _Interval:
     """How an event stood from a moment on, None where that is not known, until another, None if it still does."""
 
-    revision: _Revision
+    revision: Revision
     since: datetime | None
     until: datetime | None
 
@@ -49,13 +51,12 @@ def read_calendar(engine: Engine, source: str, symbols: Sequence[str], clock: Se
     """Return the events of `symbols` and of the market up to the day `last`, as known for the session of `clock`."""
     cutoff = clock.known_by.astimezone(UTC).replace(tzinfo=None)
     names = sorted({*symbols, ""})
-    with reading(engine) as connection:
-        mine = batches.c.source == batch_source(source)
-        moments = {row.id: row.known_at for row in connection.execute(select(batches).where(mine))}
-        known = max((batch for batch, moment in moments.items() if moment <= cutoff), default=0)
-        live = _live(connection, source, names, clock.as_of)
-        first = _first_batches(connection, source, names)
-        found = _revisions(connection, source, names, last)
+    # The batches first: what a writer adds in the meantime belongs to none of them and is not read.
+    moments = batch_moments(engine, source)
+    known = max((batch for batch, moment in moments.items() if moment <= cutoff), default=0)
+    live = _live(engine, source, names, clock.as_of)
+    first = first_batches(engine, source, names)
+    found = [one for one in read_revisions(engine, source, names, last) if one.batch in moments]
     intervals: list[_Interval] = []
     for (symbol, _kind, _day), group in groupby(found, key=lambda one: (one.symbol, one.kind, one.day)):
         revisions = list(group)
@@ -67,51 +68,55 @@ def read_calendar(engine: Engine, source: str, symbols: Sequence[str], clock: Se
     return Calendar(frame=_frame(intervals))
 
 
-def _live(connection: Connection, source: str, symbols: list[str], session: date) -> frozenset[str]:
-    columns, found = event_requests.c, set()
-    for part in in_parts(symbols):
-        query = select(columns.symbol).where(
-            columns.source == source,
-            columns.symbol.in_(part),
-            columns.first_session <= session,
-            columns.last_session >= session,
-        )
-        found |= set(connection.execute(query).scalars())
+def batch_moments(engine: Engine, source: str) -> dict[int, datetime]:
+    """Return when each batch of an event source became known (UTC, without a zone)."""
+    with reading(engine) as connection:
+        query = select(batches).where(batches.c.source == batch_source(source))
+        return {row.id: row.known_at for row in connection.execute(query)}
+
+
+def _live(engine: Engine, source: str, symbols: list[str], session: date) -> frozenset[str]:
+    columns, found = event_requests.c, set[str]()
+    with reading(engine) as connection:
+        for part in in_parts(symbols):
+            query = select(columns.symbol).where(
+                columns.source == source,
+                columns.symbol.in_(part),
+                columns.first_session <= session,
+                columns.last_session >= session,
+            )
+            found |= set(connection.execute(query).scalars())
     return frozenset(found)
 
 
-def _first_batches(connection: Connection, source: str, symbols: list[str]) -> dict[str, int]:
+def first_batches(engine: Engine, source: str, symbols: list[str]) -> dict[str, int]:
     """Return the first batch with an event of each symbol that has any."""
     columns = events_table.c
     found: dict[str, int] = {}
-    for part in in_parts(symbols):
-        mine = (columns.source == source, columns.symbol.in_(part))
-        query = select(columns.symbol, func.min(columns.batch_id).label("first")).where(*mine)
-        found |= {row.symbol: row.first for row in connection.execute(query.group_by(columns.symbol))}
+    with reading(engine) as connection:
+        for part in in_parts(symbols):
+            mine = (columns.source == source, columns.symbol.in_(part))
+            query = select(columns.symbol, func.min(columns.batch_id).label("first")).where(*mine)
+            found |= {row.symbol: row.first for row in connection.execute(query.group_by(columns.symbol))}
     return found
 
 
-def _revisions(connection: Connection, source: str, symbols: list[str], last: date) -> list[_Revision]:
+def read_revisions(engine: Engine, source: str, symbols: list[str], last: date) -> list[Revision]:
     """Return all revisions of the events up to a day, sorted by symbol, kind, day and batch."""
     columns = events_table.c
     names = (columns.symbol, columns.kind, columns.day, columns.batch_id, columns.time)
     found = []
-    for part in in_parts(symbols):
-        query = select(*names, columns.confirmed, columns.cancelled, columns.known_at).where(
-            columns.source == source, columns.symbol.in_(part), columns.day <= last
-        )
-        for symbol, kind, day, batch, time, confirmed, cancelled, stated in connection.execute(query):
-            found.append(
-                _Revision(
-                    symbol=symbol, kind=kind, day=day, batch=batch, time=time, confirmed=confirmed,
-                    cancelled=cancelled, stated=stated,
-                )
-            )  # fmt: skip
+    with reading(engine) as connection:
+        for part in in_parts(symbols):
+            query = select(*names, columns.confirmed, columns.cancelled, columns.known_at).where(
+                columns.source == source, columns.symbol.in_(part), columns.day <= last
+            )
+            found += [Revision(*row) for row in connection.execute(query)]
     return sorted(found, key=lambda one: (one.symbol, one.kind, one.day, one.batch))
 
 
 def _intervals(
-    revisions: list[_Revision], moments: dict[int, datetime], begun: int, begun_at: datetime | None
+    revisions: list[Revision], moments: dict[int, datetime], begun: int, begun_at: datetime | None
 ) -> list[_Interval]:
     """Return how one event stood; its first revision may be older than the ingestion of its symbol, which began then.
 

@@ -13,7 +13,8 @@ from typing import Annotated
 from pipeline.config import Settings
 from pipeline.database.engine import clear_errors, open_database
 from pipeline.database.probe import require_writable
-from pipeline.errors import BucketFailed, PipelineError, StoreError, cause_of
+from pipeline.errors import BadFile, BucketFailed, PipelineError, StoreError, cause_of
+from pipeline.events.event_sources import NONE, event_source_of
 from pipeline.jobs.planning import plan_run
 from pipeline.market.calendars import installed
 from pipeline.prices.sources import open_source
@@ -49,6 +50,7 @@ def examine(*, now: datetime) -> list[Finding]:
         "published": lambda: _storage("PIPELINE_PUBLISH_URI", Settings.load().published),
         "database": lambda: _database(Settings.load()),
         "source": lambda: _source(now),
+        "events": lambda: _events(Settings.load()),
         "calendars": lambda: _calendars(now),
         "MLflow": lambda: _mlflow(Settings.load()),
         "pickle": _pickle,
@@ -102,6 +104,15 @@ def _source(now: datetime) -> str:
     run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
     source = open_source(run.settings, today=now.date())
     return f"{len(run.symbols)} symbols up to {run.as_of}: {source.description(run.as_of)}"
+
+
+def _events(settings: Settings) -> str:
+    name = event_source_of(settings)
+    if name == NONE:
+        return "none"
+    if name == "files" and not Path(settings.events).exists():
+        raise BadFile(f"PIPELINE_EVENTS={settings.events}: there is no such file; correct it, or set it to none")
+    return settings.events if name == "files" else name
 
 
 def _calendars(now: datetime) -> str:

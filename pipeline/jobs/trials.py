@@ -100,8 +100,13 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def _events(_name: str, mine: str, usual: str) -> str:
+    return f"events from {mine or 'the price source'} instead of {usual or 'the price source'}"
+
+
 _WORDS: Mapping[str, Callable[[str, Any, Any], str]] = {
     "training_steps": _counted("training step"),
     "horizon": lambda _name, mine, usual: f"{_count(mine, 'session')} ahead instead of {usual}",
+    "events": _events,
     "inputs": _inputs,
 }

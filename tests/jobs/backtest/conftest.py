@@ -33,7 +33,7 @@ def again(done: Done, home: Path) -> Run:
     """The same run in a home of its own, with its snapshot and none of its folds done."""
     folder = home / "runs" / done.key
     folder.mkdir(parents=True)
-    for name in ("snapshot.json", "audit.json"):
+    for name in ("snapshot.json", "audit.json", "calendar.json"):
         shutil.copyfile(done.folder / name, folder / name)
     shutil.copytree(done.home / "snapshots", home / "snapshots")
     return replace(done.planned.run)  # reads its settings again: the other home

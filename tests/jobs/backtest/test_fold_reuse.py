@@ -13,6 +13,7 @@ import pytest
 from pipeline.config import PER_PROCESS, Settings
 from pipeline.jobs.backtest import folds
 from pipeline.jobs.run import Run
+from pipeline.jobs.run_artifacts import CALENDAR
 from pipeline.tracking.source_files import PACKAGE
 from tests.jobs.backtest.walked import Done, folder_of
 
@@ -31,6 +32,7 @@ OTHER = {
     "gate_level": 0.5,
     "refit_every": 4,
     "close_delay_minutes": 45,
+    "events": "none",
 }
 
 
@@ -52,6 +54,11 @@ def test_another_setting_makes_it_again(done: Done, made: Run, name: str) -> Non
     other = with_settings(made, **{name: OTHER[name]})
     assert getattr(other.settings, name) != getattr(made.settings, name)
     assert folds.reusable(other, done.planned.folds[0]) is None
+
+
+def test_another_calendar_of_events_makes_it_again(done: Done, made: Run) -> None:
+    made.save(CALENDAR, replace(made.load(CALENDAR), digest="0" * 64))
+    assert folds.reusable(made, done.planned.folds[0]) is None
 
 
 def test_every_frozen_setting_is_among_the_inputs(done: Done, made: Run) -> None:

@@ -1,0 +1,97 @@
+"""How often and how late dates move: counts from the bitemporal store, of events whose run-up it has seen.
+
+An event was seen coming if its day is not before the first ingestion of its symbol. One that disappears from its day
+was moved if the source then has another of its symbol and kind that is at most six weeks away, and cancelled otherwise.
+The notice is the number of days from a statement to the event, for a move to the earlier of its two days.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from statistics import median
+
+from sqlalchemy import Engine
+
+from pipeline.events.event_asof import Revision, batch_moments, first_batches, read_revisions
+
+_REACH = timedelta(days=42)
+LATE = 7  # days of notice
+
+
+@dataclass(frozen=True, kw_only=True)
+class DateMoves:
+    """Events of one kind that were seen coming, and what became of their dates."""
+
+    kind: str
+    seen: int  # events, by symbol and day
+    moved: int
+    cancelled: int
+    moved_late: int  # with less than a week of notice
+    announced_late: int  # likewise
+    move_notice: float | None  # median days of notice of a move
+    announcement_notice: float | None  # of a first announcement
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Dated:
+    day: date
+    announced: datetime | None  # None: it was there when the ingestion of its symbol began
+    gone: datetime | None
+
+
+def date_moves(engine: Engine, source: str, symbols: Sequence[str]) -> list[DateMoves]:
+    """Return how the dates of each kind of event of these symbols and of the market have moved."""
+    names = sorted({*symbols, ""})
+    moments = batch_moments(engine, source)
+    begun = first_batches(engine, source, names)
+    by_kind: dict[str, list[list[_Dated]]] = {}
+    revisions = read_revisions(engine, source, names, date.max)
+    for (symbol, kind), group in groupby(revisions, key=lambda one: (one.symbol, one.kind)):
+        dated = [_dated(list(same), moments, begun[symbol]) for _, same in groupby(group, key=lambda one: one.day)]
+        seen = [one for one in dated if one.day >= moments[begun[symbol]].date()]
+        by_kind.setdefault(kind, []).append(seen)
+    return [_counted(kind, lists) for kind, lists in sorted(by_kind.items())]
+
+
+def _dated(revisions: list[Revision], moments: dict[int, datetime], begun: int) -> _Dated:
+    first, last = revisions[0], revisions[-1]
+    announced = first.stated or (None if first.batch == begun else moments[first.batch])
+    return _Dated(day=first.day, announced=announced, gone=moments[last.batch] if last.cancelled else None)
+
+
+def _counted(kind: str, lists: list[list[_Dated]]) -> DateMoves:
+    moves: list[int] = []
+    announcements: list[int] = []
+    cancelled = 0
+    for dated in lists:
+        for one in dated:
+            if one.announced is not None:
+                announcements.append((one.day - one.announced.date()).days)
+            if one.gone is None:
+                continue
+            if (other := _successor(one, dated)) is None:
+                cancelled += 1
+            else:
+                moves.append((min(one.day, other.day) - one.gone.date()).days)
+    return DateMoves(
+        kind=kind,
+        seen=sum(map(len, lists)),
+        moved=len(moves),
+        cancelled=cancelled,
+        moved_late=sum(days < LATE for days in moves),
+        announced_late=sum(days < LATE for days in announcements),
+        move_notice=median(moves) if moves else None,
+        announcement_notice=median(announcements) if announcements else None,
+    )
+
+
+def _successor(gone: _Dated, dated: list[_Dated]) -> _Dated | None:
+    """Return the nearest event that took the place of one: there or announced when it disappeared, and not gone yet."""
+    assert gone.gone is not None
+    others = [
+        one
+        for one in dated
+        if one.day != gone.day and abs(one.day - gone.day) <= _REACH and (one.gone is None or one.gone > gone.gone)
+    ]
+    return min(others, key=lambda one: abs(one.day - gone.day), default=None)
