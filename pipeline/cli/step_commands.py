@@ -12,6 +12,7 @@ from pipeline.cli.output import now, print_result
 from pipeline.cli.progress import Steps, working
 
 if TYPE_CHECKING:
+    from pipeline.config import Overrides
     from pipeline.jobs.results import Plan
 
 Answer = tuple[Any, str | RenderableType]  # for programs, and for people
@@ -22,7 +23,7 @@ def _planned(job: Callable[["Plan", Steps], Answer]) -> Callable[..., None]:
 
     @option.with_settings(*option.PRICES, *option.TRAINING, "retrain_every")
     def command(
-        overrides: dict[str, Any],
+        overrides: "Overrides",
         as_of: option.AsOf = None,
         latest: option.Latest = False,
         as_json: option.AsJson = False,
@@ -63,7 +64,7 @@ def run(planned: "Plan", steps: Steps) -> Answer:
 
 @option.with_settings(*option.PRICES)
 def ingest(
-    overrides: dict[str, Any],
+    overrides: "Overrides",
     as_of: option.AsOf = None,
     whole: Annotated[bool, typer.Option(help="request all history again, not just the new sessions")] = False,
     as_json: option.AsJson = False,

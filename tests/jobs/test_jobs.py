@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline import jobs
-from pipeline.config import Settings
+from pipeline.config import Overrides, Settings
 from pipeline.errors import CorruptFile, MissingStep, PipelineError, SessionNotAvailable, TrackingUnavailable, UserError
 from pipeline.evaluation.holdout import Heldout
 from pipeline.evaluation.recent_rates import RecentRates
@@ -42,7 +42,7 @@ def use(empty_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def plan(as_of: date | None = DAYS[0], *, now: datetime = TODAY, key: str | None = None, **overrides: Any) -> Any:
-    return jobs.plan(key=key, now=now, as_of=as_of, overrides={**SMALL, **overrides}, provenance={})
+    return jobs.plan(key=key, now=now, as_of=as_of, overrides=Overrides({**SMALL, **overrides}), provenance={})
 
 
 def run(as_of: date | None = DAYS[0], *, now: datetime = TODAY, **overrides: Any) -> Any:
@@ -278,20 +278,22 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 def test_a_scheduled_session_after_the_end_of_the_sample_is_nothing_to_do() -> None:
     with pytest.raises(SessionNotAvailable, match="ends on 2013-03-01"):
         jobs.plan(
-            key="k", now=TODAY, interval_end=NEW_YORK.complete_at(date(2013, 3, 4)), manual=False, overrides=SMALL,
-            provenance={},
+            key="k", now=TODAY, interval_end=NEW_YORK.complete_at(date(2013, 3, 4)), manual=False,
+            overrides=Overrides(SMALL), provenance={},
         )  # fmt: skip
 
 
 @pytest.mark.parametrize("interval_end", [None, TODAY])
 def test_a_run_by_hand_without_a_session_takes_the_last_of_the_sample(interval_end: datetime | None) -> None:
-    planned = jobs.plan(key="k", now=TODAY, interval_end=interval_end, manual=True, overrides=SMALL, provenance={})
+    planned = jobs.plan(
+        key="k", now=TODAY, interval_end=interval_end, manual=True, overrides=Overrides(SMALL), provenance={}
+    )
     assert planned.run.as_of == date(2013, 3, 1)
 
 
 def test_a_scheduled_run_takes_the_session_its_interval_ends_with() -> None:
     end = NEW_YORK.complete_at(DAYS[1])
-    planned = jobs.plan(key="k", now=TODAY, interval_end=end, manual=False, overrides=SMALL, provenance={})
+    planned = jobs.plan(key="k", now=TODAY, interval_end=end, manual=False, overrides=Overrides(SMALL), provenance={})
     assert planned.run.as_of == DAYS[1]
 
 
@@ -349,7 +351,12 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     assert counts == {False: ["AAPL", "FB", "IBM"], True: ["IBM"]}
 
     latest = jobs.plan(
-        key=None, now=TODAY, as_of=DAYS[1], overrides={**SMALL, "symbols": "IBM"}, provenance={}, make_latest=True
+        key=None,
+        now=TODAY,
+        as_of=DAYS[1],
+        overrides=Overrides({**SMALL, "symbols": "IBM"}),
+        provenance={},
+        make_latest=True,
     )
     published = jobs.run_all(latest, known_at=TODAY).publish
     assert (published.place, published.standing) == (f"as_of={DAYS[1]}", True)
