@@ -219,7 +219,7 @@ def test_a_champion_of_another_source_is_none(damaged: Callable[..., None], tmp_
     run, decision = judged(DAYS[2], source="files", files=str(tmp_path / "prices.csv"))
     assert _kept(run)["champion"] is None
     assert f"the source files has no champion from before {DAYS[2]}" in decision["reason"]
-    assert registry.champion_before(Settings.load(), DAYS[2]) is not None
+    assert registry.champions_before(Settings.load(), DAYS[2])
 
 
 def test_a_champion_may_read_other_inputs_but_none_that_are_gone(

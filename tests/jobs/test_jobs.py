@@ -329,7 +329,7 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     for passes in ("takes_over", "may_be_published"):
         monkeypatch.setattr(gate, passes, lambda *_: True)
     run(DAYS[0])
-    champion = registry.champion_before(Settings.load(), DAYS[2])
+    champion, *_ = registry.champions_before(Settings.load(), DAYS[2])
     before = {name: data for name, data in everything(new_home / "published").items() if "lock" not in name}
     trial = run(DAYS[0], symbols="IBM", training_steps=1)
     after = everything(new_home / "published")
@@ -339,7 +339,7 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     assert "(trial: 1 of 3 symbols, 1 training step instead of 20)" in trial.publish.headline
     decision = json.loads((new_home / "runs" / run_of(trial) / "decision.json").read_text())
     assert "does not become champion" in decision["reason"]
-    assert registry.champion_before(Settings.load(), DAYS[2]) == champion
+    assert registry.champions_before(Settings.load(), DAYS[2]) == [champion]
     told = next(one for one in mlflow_runs(new_home) if "trial" in one.data.tags).data
     assert told.tags["gate"] == "challenger passed, not promoted (trial)"
     assert "**Trial:** 1 of 3 symbols" in told.tags["mlflow.note.content"]
@@ -360,7 +360,7 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     )
     published = jobs.run_all(latest, known_at=TODAY).publish
     assert (published.place, published.standing) == (f"as_of={DAYS[1]}", True)
-    assert registry.champion_before(Settings.load(), DAYS[2]) != champion
+    assert registry.champions_before(Settings.load(), DAYS[2])[0] != champion
     (kept,) = reader.other_editions(Settings.load().published, DAYS[1])
     manifest = reader.read_manifest(Settings.load().published / kept.place)
     assert (manifest.symbols, manifest.trial) == (3, ())

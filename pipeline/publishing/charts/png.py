@@ -63,13 +63,6 @@ class Look(TypedDict):
     markersize: int
 
 
-def fan_chart(fan: Fan, path: Path) -> Path:
-    """Write one symbol's fan chart."""
-    [(_, png)] = fan_pngs([fan])
-    write_atomic(path, png)
-    return path
-
-
 def fan_pngs(fans: Iterable[Fan]) -> Iterator[tuple[str, bytes]]:
     """Yield each symbol with its fan chart as PNG; one figure serves them all."""
     from PIL import ImageChops
