@@ -1,0 +1,163 @@
+"""The market-wide calendar of reports: read week by week and page by page, and only complete as a whole.
+
+Yahoo sorts its pages by what the companies are worth now, so a row may slip to another page between two requests. That
+and every other sign of a part is a failure: what was read is used, but no date that is missing counts as cancelled.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import BadUpstream, SourceError
+from pipeline.events.event import EARNINGS, Event
+from pipeline.events.yahoo_events.answer_parts import Part, listed, merged
+from pipeline.events.yahoo_events.event_requests import EventRequests
+from pipeline.events.yahoo_events.report_times import day_and_time
+from pipeline.market.clock import MarketClock
+
+if TYPE_CHECKING:
+    from pipeline.prices.sources.yahoo.session import Exchange
+
+_WEEK = timedelta(days=7)
+_ONE_DAY = timedelta(days=1)
+_MOST_PAGES = 100  # a week: the busiest ones have some 3,000 reports
+_FEW_DAYS = 3  # in which there may really be no report
+# The columns by their labels, for an answer that has no ids.
+_BY_LABEL = {
+    "Symbol": "ticker",
+    "Event Start Date": "startdatetime",
+    "Reported EPS": "epsactual",
+    "Market Cap (Intraday)": "intradaymarketcap",
+}
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Reading:
+    """What was read of the calendar, and why it is not complete; empty if it is."""
+
+    rows: list[Row] = field(default_factory=list)
+    failure: str = ""
+
+
+def read_calendar(requests: EventRequests, first: date, last: date) -> Reading:
+    """Return the rows of all days from `first` to `last` and some around them."""
+    reading = Reading()
+    for start, end in _weeks(first, last + 2 * _ONE_DAY):  # an evening in New York is the next day in UTC
+        try:
+            _read_week(requests, start, end, reading.rows)
+        except SourceError as error:
+            reading.failure = f"{error} (days from {start} to {end - _ONE_DAY})"
+            break
+    return reading
+
+
+def _weeks(first: date, end: date) -> Iterator[tuple[date, date]]:
+    while first < end:
+        yield first, min(first + _WEEK, end)
+        first += _WEEK
+
+
+def _read_week(requests: EventRequests, start: date, end: date, rows: list[Row]) -> None:
+    """Append the rows of some days; raises SourceError where they may not be all."""
+    seen: set[str] = set()
+    count, total, twice = 0, None, False
+    for _ in range(_MOST_PAGES):
+        page, total = read_page(requests.calendar(start, end, count))
+        if not page:
+            break
+        keys = {_key(row) for row in page}
+        if keys <= seen:
+            raise BadUpstream("the calendar of reports: Yahoo gives the same page again")
+        twice = twice or not keys.isdisjoint(seen)
+        seen |= keys
+        rows.extend(page)
+        count += len(page)
+        if total is not None and count >= total:
+            break
+    if total is not None and count < total:
+        raise BadUpstream(f"the calendar of reports: {total} rows are announced, and {count} were given")
+    if twice:
+        raise BadUpstream("the calendar of reports: pages overlap, so rows between them may be missing")
+    if not count and _weekdays(start, end) >= _FEW_DAYS:
+        raise BadUpstream("the calendar of reports: Yahoo's answer is empty")
+
+
+def read_page(exchange: "Exchange") -> tuple[list[Row], int | None]:
+    """Return the rows of a page and how many there are on all pages, None where it is not stated.
+
+    Raises BadUpstream for an answer with other fields than those known.
+    """
+    result = exchange.result
+    documents = result.get("documents")
+    if not isinstance(documents, list) or not all(isinstance(document, dict) for document in documents):
+        raise BadUpstream("the calendar of reports: Yahoo's answer has other fields than before (no documents)")
+    total = result.get("total")
+    rows: list[Row] = []
+    for document in documents:
+        given = document.get("rows")
+        columns = [_column(column) for column in document.get("columns") or []]
+        if not isinstance(given, list) or (given and not {"ticker", "startdatetime"} <= set(columns)):
+            known = ", ".join(filter(None, columns)) or "none"
+            raise BadUpstream(f"the calendar of reports: Yahoo's answer has other columns than before ({known})")
+        if any(not isinstance(row, list) or len(row) != len(columns) for row in given):
+            raise BadUpstream("the calendar of reports: Yahoo's answer has rows that do not fit its columns")
+        rows += [dict(zip(columns, row, strict=True)) for row in given]
+    return rows, total if type(total) is int else None
+
+
+def _column(column: Any) -> str:
+    if not isinstance(column, dict):
+        return ""
+    label = str(column.get("label", ""))
+    by_label = _BY_LABEL.get(label, label)
+    if by_label == "startdatetime" and column.get("type") == "STRING":  # two columns have this label
+        by_label = "startdatetimetype"
+    return str(column.get("id") or by_label)
+
+
+def _key(row: Row) -> str:
+    return json.dumps({name: row[name] for name in row if name != "intradaymarketcap"}, sort_keys=True, default=str)
+
+
+def _weekdays(start: date, end: date) -> int:
+    return sum((start + timedelta(days=at)).weekday() < 5 for at in range((end - start).days))
+
+
+def reports_of(reading: Reading, symbols: frozenset[str], first: date, last: date, clock: MarketClock) -> Part:
+    """Return the reports of `symbols` from `first` to `last`; confirmed are those with a result."""
+    events, odd = [], {}
+    for row in reading.rows:
+        symbol = row.get("ticker")
+        if not isinstance(symbol, str) or symbol not in symbols:
+            continue
+        moment = moment_of(row["startdatetime"])
+        if moment is None or not first - _WEEK <= moment.date() <= last + _WEEK:
+            odd[symbol] = f"{symbol} on {row['startdatetime']!r}"
+            continue
+        timing = str(row.get("startdatetimetype") or "")
+        day, time = day_and_time(moment, timing, clock.sessions_of(symbol))
+        if first <= day <= last:
+            reported = bool(row.get("epsactual"))  # 0 where there is none
+            events.append(Event(symbol=symbol, kind=EARNINGS, day=day, time=time, confirmed=reported))
+    notes = [f"{reading.failure}; dates that are not in it are kept"] if reading.failure else []
+    if odd:
+        notes.append(f"the calendar of reports has dates that cannot be: {listed(odd.values())}")
+    complete = frozenset() if reading.failure else symbols - set(odd)
+    return Part(events=merged(events), complete=complete, notes=tuple(notes))
+
+
+def moment_of(value: object) -> datetime | None:
+    """Return the moment of a text in ISO 8601 or of seconds or milliseconds since 1970; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        if not isinstance(value, str):
+            return datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
+        moment = datetime.fromisoformat(value)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
