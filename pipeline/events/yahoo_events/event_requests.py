@@ -6,6 +6,7 @@ for what tells a complete answer from a part of one. The callers read the exchan
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,17 @@ class NotRequested(SourceError):
     """A request that is not sent, because those before it failed."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    """What is asked: the call of yfinance that sends it, and what tells its answer from another page."""
+
+    subject: str
+    path: str
+    send: Callable[[Any, "YahooSession"], object]
+    of_symbol: bool = False
+    as_page: bool = False
+
+
 class EventRequests:
     """The requests of one answer. They stop after a rate limit, and after several failures in a row."""
 
@@ -49,50 +61,45 @@ class EventRequests:
     def calendar(self, first: date, end: date, offset: int) -> "Exchange":
         """Return a page of the US calendar of reports from the start of `first` to the start of `end`, in UTC."""
 
-        def ask(yf: Any, session: "YahooSession") -> None:
-            yf.Calendars(first, end, session=session).get_earnings_calendar(
+        def send(yf: Any, session: "YahooSession") -> object:
+            calendars = yf.Calendars(first, end, session=session)
+            return calendars.get_earnings_calendar(
                 filter_most_active=False, start=first, end=end, limit=CALENDAR_ROWS, offset=offset, force=True
             )
 
-        return self._sent("the calendar of reports", CALENDAR_PATH, ask, _is_json)
+        return self._asked(_Question(subject="the calendar of reports", path=CALENDAR_PATH, send=send))
 
     def quotes(self, symbols: tuple[str, ...]) -> "Exchange":
         """Return the quotes of at most `QUOTES_SYMBOLS` symbols, which state the last and the next report."""
 
-        def ask(yf: Any, session: "YahooSession") -> None:
+        def send(yf: Any, session: "YahooSession") -> object:
             query = {"symbols": ",".join(symbols), "formatted": "false", "lang": "en-US", "region": "US"}
-            yf.data.YfData(session=session).get_raw_json(yf.const._QUERY1_URL_ + QUOTES_PATH, params=query)
+            return yf.data.YfData(session=session).get_raw_json(yf.const._QUERY1_URL_ + QUOTES_PATH, params=query)
 
-        return self._sent("the dates of the next reports", QUOTES_PATH, ask, _is_json)
+        return self._asked(_Question(subject="the dates of the next reports", path=QUOTES_PATH, send=send))
 
     def dates(self, symbol: str) -> "Exchange":
         """Return the page of a symbol's last `DATES_ROWS` dates of reports. Raises UnknownSymbol."""
 
-        def ask(yf: Any, session: "YahooSession") -> None:
-            yf.Ticker(symbol, session=session).get_earnings_dates(limit=DATES_ROWS)
+        def send(yf: Any, session: "YahooSession") -> object:
+            return yf.Ticker(symbol, session=session).get_earnings_dates(limit=DATES_ROWS)
 
-        return self._sent(symbol, DATES_PATH, ask, lambda exchange: "<" in exchange.text)
+        return self._asked(_Question(subject=symbol, path=DATES_PATH, send=send, of_symbol=True, as_page=True))
 
     def summary(self, symbol: str) -> "Exchange":
         """Return the summary of a symbol with its next or last ex-dividend date. Raises UnknownSymbol."""
 
-        def ask(yf: Any, session: "YahooSession") -> None:
-            _ = yf.Ticker(symbol, session=session).calendar
+        def send(yf: Any, session: "YahooSession") -> object:
+            return yf.Ticker(symbol, session=session).calendar
 
-        return self._sent(symbol, SUMMARY_PATH, ask, _is_json)
+        return self._asked(_Question(subject=symbol, path=SUMMARY_PATH, send=send, of_symbol=True))
 
-    def _sent(
-        self,
-        subject: str,
-        path: str,
-        ask: Callable[[Any, "YahooSession"], None],
-        is_readable: Callable[["Exchange"], bool],
-    ) -> "Exchange":
+    def _asked(self, question: _Question) -> "Exchange":
         """Return the answer to a question, retried while the budget lasts; raises SourceError or UnknownSymbol."""
         if self._failures >= _MOST_FAILURES:
-            raise NotRequested(f"{subject}: not requested, since the requests before it failed")
+            raise NotRequested(f"{question.subject}: not requested, since the requests before it failed")
         try:
-            exchange = self.retry.call(lambda: self._once(subject, path, ask, is_readable))
+            exchange = self.retry.call(lambda: self._once(question))
         except RateLimited:
             self._failures = _MOST_FAILURES
             raise
@@ -102,43 +109,35 @@ class EventRequests:
         self._failures = 0
         return exchange
 
-    def _once(
-        self,
-        subject: str,
-        path: str,
-        ask: Callable[[Any, "YahooSession"], None],
-        is_readable: Callable[["Exchange"], bool],
-    ) -> "Exchange":
+    def _once(self, question: _Question) -> "Exchange":
         yf = yfinance(self.settings)
         self._session = session = self._session or open_session(self.settings)
         yf.data.YfData.cache_get.cache_clear()  # otherwise a bad answer is repeated without a request
-        session.watch(path)
+        session.watch(question.path)
         error: Exception = ValueError("not in the form that was expected")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                ask(yf, session)
-        except Exception as failure:  # noqa: BLE001  of yfinance's own reading, or of the request: the exchange tells them apart
+                question.send(yf, session)
+        except Exception as failure:  # noqa: BLE001  of the request, or of yfinance's own reading: `last` tells
             error = failure
-        exchange = session.last
-        if failed := _failure(subject, exchange, error, is_readable(exchange)):
+        if failed := _failure(question, session.last, error):
             raise failed from error
-        return exchange
+        return session.last
 
 
-def _failure(subject: str, exchange: "Exchange", error: Exception, is_readable: bool) -> Exception | None:
+def _failure(question: _Question, exchange: "Exchange", error: Exception) -> Exception | None:
+    """Return the error of an exchange that is not an answer: Failed if a retry may help."""
+    subject = question.subject
     if failure := transport_failure(subject, exchange, error):
         return failure
     code, description = exchange.complaint
     reason = one_line(description or code).rstrip(".")
-    if exchange.status == 404 and subject.isupper():
+    if question.of_symbol and (exchange.status == 404 or (exchange.status < 500 and code == "Not Found")):
         return UnknownSymbol(f"Yahoo does not know {subject}, or no longer" + (f": {reason}" if reason else ""))
     if exchange.status < 500 and reason:  # a failing server is not trusted about reasons
         return Failed(BadUpstream(f"{subject}: Yahoo answers {exchange.status}, {reason}"), exchange.retry_after)
-    if exchange.status != 200 or not is_readable:
+    whole = "</html" in exchange.text.lower() if question.as_page else bool(exchange.envelope)
+    if exchange.status != 200 or not whole:
         return unusable(subject, exchange, error)
     return None
-
-
-def _is_json(exchange: "Exchange") -> bool:
-    return bool(exchange.envelope)

@@ -83,7 +83,9 @@ def _moment(text: str) -> tuple[datetime, str] | None:
         return None
     try:
         day = datetime.strptime(match[1], "%B %d, %Y").date()
-        clock = time(int(match[2]) % 12 + 12 * (match[4] == "PM"), int(match[3] or 0)) if match[2] else time(0)
+        clock = (
+            datetime.strptime(f"{match[2]}:{match[3] or '00'} {match[4]}", "%I:%M %p").time() if match[2] else time(0)
+        )
     except ValueError:
         return None
     zone = _ZONES.get(match[5] or "")

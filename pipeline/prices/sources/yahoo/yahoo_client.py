@@ -56,8 +56,8 @@ def transport_failure(subject: str, exchange: "Exchange", error: Exception) -> E
     """Return the error where there is no answer: a foreign redirect, no connection, too many requests; else None."""
     if exchange.redirect:
         return BadUpstream(
-            f"{subject}: the answer is a redirect to {exchange.redirect}, which is not followed: data are taken from "
-            "one host only; check PIPELINE_YAHOO_URL"
+            f"{subject}: the answer is a redirect to {exchange.redirect}, which is not followed: prices and "
+            "events are taken from one host only; check PIPELINE_YAHOO_URL"
         )
     if exchange.failure:
         words = _named(error)
