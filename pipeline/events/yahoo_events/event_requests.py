@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.config import Settings
-from pipeline.errors import BadUpstream, RateLimited, SourceError, UnknownSymbol, one_line
+from pipeline.errors import BadUpstream, NoData, RateLimited, SourceError, UnknownSymbol, one_line
 from pipeline.prices.sources.retry import Failed, RetryBudget
 from pipeline.prices.sources.yahoo.yahoo_client import (
     CALENDAR_PATH,
@@ -26,6 +26,9 @@ from pipeline.prices.sources.yahoo.yahoo_client import (
 
 if TYPE_CHECKING:
     from pipeline.prices.sources.yahoo.session import Exchange, YahooSession
+
+T = TypeVar("T")
+Reader = Callable[["Exchange"], T]  # raises SourceError for an answer that it cannot read
 
 CALENDAR_ROWS = 100  # of one answer: Yahoo gives no more
 DATES_ROWS = 100
@@ -58,8 +61,8 @@ class EventRequests:
         self._session = session
         self._failures = 0
 
-    def calendar(self, first: date, end: date, offset: int) -> "Exchange":
-        """Return a page of the US calendar of reports from the start of `first` to the start of `end`, in UTC."""
+    def calendar(self, first: date, end: date, offset: int, read: Reader[T]) -> T:
+        """Read a page of the US calendar of reports from the start of `first` to the start of `end`, in UTC."""
 
         def send(yf: Any, session: "YahooSession") -> object:
             calendars = yf.Calendars(first, end, session=session)
@@ -67,47 +70,49 @@ class EventRequests:
                 filter_most_active=False, start=first, end=end, limit=CALENDAR_ROWS, offset=offset, force=True
             )
 
-        return self._asked(_Question(subject="the calendar of reports", path=CALENDAR_PATH, send=send))
+        return self._read(_Question(subject="the calendar of reports", path=CALENDAR_PATH, send=send), read)
 
-    def quotes(self, symbols: tuple[str, ...]) -> "Exchange":
-        """Return the quotes of at most `QUOTES_SYMBOLS` symbols, which state the last and the next report."""
+    def quotes(self, symbols: tuple[str, ...], read: Reader[T]) -> T:
+        """Read the quotes of at most `QUOTES_SYMBOLS` symbols, which state the last and the next report."""
 
         def send(yf: Any, session: "YahooSession") -> object:
             query = {"symbols": ",".join(symbols), "formatted": "false", "lang": "en-US", "region": "US"}
             return yf.data.YfData(session=session).get_raw_json(yf.const._QUERY1_URL_ + QUOTES_PATH, params=query)
 
-        return self._asked(_Question(subject="the dates of the next reports", path=QUOTES_PATH, send=send))
+        return self._read(_Question(subject="the dates of the next reports", path=QUOTES_PATH, send=send), read)
 
-    def dates(self, symbol: str) -> "Exchange":
-        """Return the page of a symbol's last `DATES_ROWS` dates of reports. Raises UnknownSymbol."""
+    def dates(self, symbol: str, read: Reader[T]) -> T:
+        """Read the page of a symbol's last `DATES_ROWS` dates of reports. Raises UnknownSymbol."""
 
         def send(yf: Any, session: "YahooSession") -> object:
             return yf.Ticker(symbol, session=session).get_earnings_dates(limit=DATES_ROWS)
 
-        return self._asked(_Question(subject=symbol, path=DATES_PATH, send=send, of_symbol=True, as_page=True))
+        return self._read(_Question(subject=symbol, path=DATES_PATH, send=send, of_symbol=True, as_page=True), read)
 
-    def summary(self, symbol: str) -> "Exchange":
-        """Return the summary of a symbol with its next or last ex-dividend date. Raises UnknownSymbol."""
+    def summary(self, symbol: str, read: Reader[T]) -> T:
+        """Read the summary of a symbol with its next or last ex-dividend date. Raises UnknownSymbol."""
 
         def send(yf: Any, session: "YahooSession") -> object:
             return yf.Ticker(symbol, session=session).calendar
 
-        return self._asked(_Question(subject=symbol, path=SUMMARY_PATH, send=send, of_symbol=True))
+        return self._read(_Question(subject=symbol, path=SUMMARY_PATH, send=send, of_symbol=True), read)
 
-    def _asked(self, question: _Question) -> "Exchange":
-        """Return the answer to a question, retried while the budget lasts; raises SourceError or UnknownSymbol."""
+    def _read(self, question: _Question, read: Reader[T]) -> T:
+        """Return what `read` makes of the answer, which is requested again while the budget lasts.
+
+        Raises SourceError, also from `read`, or UnknownSymbol.
+        """
         if self._failures >= _MOST_FAILURES:
             raise NotRequested(f"{question.subject}: not requested, since the requests before it failed")
         try:
-            exchange = self.retry.call(lambda: self._once(question))
-        except RateLimited:
-            self._failures = _MOST_FAILURES
+            found = read(self.retry.call(lambda: self._once(question)))
+        except NoData:
             raise
-        except SourceError:
-            self._failures += 1
+        except SourceError as error:
+            self._failures = _MOST_FAILURES if isinstance(error, RateLimited) else self._failures + 1
             raise
         self._failures = 0
-        return exchange
+        return found
 
     def _once(self, question: _Question) -> "Exchange":
         yf = yfinance(self.settings)

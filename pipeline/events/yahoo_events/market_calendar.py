@@ -8,12 +8,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BadUpstream, SourceError
 from pipeline.events.event import EARNINGS, Event
 from pipeline.events.yahoo_events.answer_parts import Part, listed, merged
-from pipeline.events.yahoo_events.event_requests import EventRequests
+from pipeline.events.yahoo_events.event_requests import CALENDAR_ROWS, EventRequests
 from pipeline.events.yahoo_events.report_times import day_and_time
 from pipeline.market.clock import MarketClock
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 _WEEK = timedelta(days=7)
 _ONE_DAY = timedelta(days=1)
 _MOST_PAGES = 100  # a week: the busiest ones have some 3,000 reports
-_FEW_DAYS = 3  # in which there may really be no report
 # The columns by their labels, for an answer that has no ids.
 _BY_LABEL = {
     "Symbol": "ticker",
@@ -56,33 +56,41 @@ def read_calendar(requests: EventRequests, first: date, last: date) -> Reading:
 
 
 def _weeks(first: date, end: date) -> Iterator[tuple[date, date]]:
-    while first < end:
-        yield first, min(first + _WEEK, end)
-        first += _WEEK
+    """Yield spans of at most a week, about equally long: short ones could be empty by right."""
+    count = -(-(end - first).days // 7)
+    days = [first + timedelta(days=(end - first).days * at // count) for at in range(count + 1)]
+    yield from pairwise(days)
 
 
 def _read_week(requests: EventRequests, start: date, end: date, rows: list[Row]) -> None:
     """Append the rows of some days; raises SourceError where they may not be all."""
     seen: set[str] = set()
-    count, total, twice = 0, None, False
+    count = total = last = 0
+    overlap = False
     for _ in range(_MOST_PAGES):
-        page, total = read_page(requests.calendar(start, end, count))
+        page, stated = requests.calendar(start, end, count, read_page)
+        total = max(total, stated or 0)
         if not page:
             break
         keys = {_key(row) for row in page}
         if keys <= seen:
             raise BadUpstream("the calendar of reports: Yahoo gives the same page again")
-        twice = twice or not keys.isdisjoint(seen)
+        overlap = overlap or not keys.isdisjoint(seen)
         seen |= keys
         rows.extend(page)
-        count += len(page)
-        if total is not None and count >= total:
+        count, last = count + len(page), len(page)
+        if stated is not None and count >= total:
             break
-    if total is not None and count < total:
-        raise BadUpstream(f"the calendar of reports: {total} rows are announced, and {count} were given")
-    if twice:
+    _require_whole(count, total, last, overlap=overlap, weekdays=_weekdays(start, end))
+
+
+def _require_whole(count: int, total: int, last: int, *, overlap: bool, weekdays: int) -> None:
+    """Raise BadUpstream for signs that `count` rows, `last` of them on the last page, are not all."""
+    if count < total or (not total and last >= CALENDAR_ROWS):
+        raise BadUpstream(f"the calendar of reports: {total or 'more'} rows are announced, and {count} were given")
+    if overlap:
         raise BadUpstream("the calendar of reports: pages overlap, so rows between them may be missing")
-    if not count and _weekdays(start, end) >= _FEW_DAYS:
+    if not count and weekdays:
         raise BadUpstream("the calendar of reports: Yahoo's answer is empty")
 
 

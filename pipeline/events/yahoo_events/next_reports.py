@@ -6,6 +6,7 @@ Quotes say what the calendar does not: whether a date is an estimate, and the da
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BadUpstream, SourceError
@@ -58,13 +59,13 @@ def read_quotes(requests: EventRequests, symbols: Iterable[str]) -> tuple[dict[s
     for at in range(0, len(names), QUOTES_SYMBOLS):
         batch = tuple(names[at : at + QUOTES_SYMBOLS])
         try:
-            quotes |= _read(requests.quotes(batch), batch)
+            quotes |= requests.quotes(batch, partial(_read, batch))
         except SourceError as error:
             return quotes, str(error)
     return quotes, ""
 
 
-def _read(exchange: "Exchange", asked: tuple[str, ...]) -> dict[str, Quote]:
+def _read(asked: tuple[str, ...], exchange: "Exchange") -> dict[str, Quote]:
     result = exchange.envelope.get("result")
     if not isinstance(result, list):
         raise BadUpstream("the dates of the next reports: Yahoo's answer has other fields than before (no result)")

@@ -36,7 +36,7 @@ _LONGEST_AHEAD = timedelta(days=2 * 366)
 _EARLIEST = date(1970, 1, 1)
 
 
-def past_reports(exchange: "Exchange", symbol: str, first: date, last: date, sessions: Sessions) -> Part:
+def past_reports(symbol: str, first: date, last: date, sessions: Sessions, exchange: "Exchange") -> Part:
     """Return a symbol's reports from `first` to `last`; complete if the page goes back that far.
 
     Raises NoData for a page without dates, BadUpstream for one of another symbol or with other columns.
@@ -83,9 +83,7 @@ def _moment(text: str) -> tuple[datetime, str] | None:
         return None
     try:
         day = datetime.strptime(match[1], "%B %d, %Y").date()
-        clock = (
-            datetime.strptime(f"{match[2]}:{match[3] or '00'} {match[4]}", "%I:%M %p").time() if match[2] else time(0)
-        )
+        clock = datetime.strptime(f"{match[2]}:{match[3] or 0} {match[4]}", "%I:%M %p").time() if match[2] else time(0)
     except ValueError:
         return None
     zone = _ZONES.get(match[5] or "")

@@ -7,6 +7,7 @@ about it failed, so that an outage cancels no event.
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.config import Settings
@@ -131,7 +132,7 @@ class YahooEvents:
         for name in sorted(names):
             try:
                 sessions = self.settings.clock.sessions_of(name)
-                parts.append(past_reports(requests.dates(name), name, first, last, sessions))
+                parts.append(requests.dates(name, partial(past_reports, name, first, last, sessions)))
             except PipelineError as error:
                 failed[name] = str(error)
         notes = [note for part in parts for note in part.notes]

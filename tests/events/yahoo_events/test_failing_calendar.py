@@ -115,6 +115,15 @@ def test_pages_stop_after_several_symbols_that_fail(events: YahooEvents, answers
     assert said.notes[0].startswith("no past reports of S0, S1, S10, S11, S12 and 45 more: S0: Yahoo's answer")
 
 
+def test_pages_stop_after_several_symbols_that_cannot_be_read(events: YahooEvents, answers: EventAnswers) -> None:
+    symbols = tuple(f"S{number}" for number in range(50))
+    answers.past = {symbol: ["July 22, 2026 at 4 PM EDT"] for symbol in symbols}
+    answers.spoil[DATES] = lambda text, number: text.replace("Earnings Date", "Report Date")
+    said = events.announced(symbols, date(2004, 1, 1), date(2026, 10, 25))
+    assert "no column Earnings Date" in said.notes[0]
+    assert answers.count(DATES) == 3
+
+
 def _page(change: Callable[[dict[str, Any]], None]) -> Callable[[Any, int], Any]:
     def spoilt(answer: dict[str, Any], number: int) -> dict[str, Any]:
         change(answer["finance"]["result"][0])
@@ -141,6 +150,17 @@ def _without_rows(result: dict[str, Any]) -> None:
     result.pop("total")
 
 
+def _full_without_total(result: dict[str, Any]) -> None:
+    result.pop("total")
+    result["documents"][0]["rows"] = result["documents"][0]["rows"][:100] * (len(result["documents"][0]["rows"]) >= 100)
+
+
+def _emptied(result: dict[str, Any]) -> None:
+    if "X150" in json.dumps(result):  # the second page
+        result["documents"][0]["rows"] = []
+        result["total"] = 0
+
+
 def _announced_more(result: dict[str, Any]) -> None:
     result["total"] += 400
 
@@ -152,6 +172,8 @@ def _announced_more(result: dict[str, Any]) -> None:
         (_unlabelled, "rows that do not fit its columns"),
         (_as_null, "other fields than before"),
         (_without_rows, "Yahoo's answer is empty"),
+        (_full_without_total, "more rows are announced, and 200 were given"),
+        (_emptied, "232 rows are announced, and 100 were given"),
         (_announced_more, "632 rows are announced, and 232 were given"),
     ],
 )  # fmt: skip

@@ -19,6 +19,8 @@ from urllib.parse import urljoin, urlsplit
 
 from curl_cffi import requests
 
+from pipeline.prices.sources.yahoo.yahoo_client import CHART_PATH
+
 TIMEOUT = 10.0  # seconds, for the connection and for the answer
 MOST_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -39,13 +41,13 @@ class Exchange:
 
     @cached_property
     def envelope(self) -> dict[str, Any]:
-        """What Yahoo's JSON wraps in a single name, such as `chart`; empty if it is not of that form."""
+        """What Yahoo's JSON wraps in a name such as `chart`: `result` and `error`; empty if it is not of that form."""
         try:
             answer = json.loads(self.text)
         except ValueError:
             return {}
-        content = next(iter(answer.values())) if isinstance(answer, dict) and len(answer) == 1 else None
-        return content if isinstance(content, dict) else {}
+        wrapped = answer.values() if isinstance(answer, dict) else ()
+        return next((one for one in wrapped if isinstance(one, dict) and one.keys() & {"result", "error"}), {})
 
     @property
     def complaint(self) -> tuple[str, str]:
@@ -87,7 +89,7 @@ class YahooSession(requests.Session[requests.Response]):
         super().__init__(impersonate="chrome")
         self.base_url = base_url.rstrip("/")
         self.limit = timeout
-        self.watched = ""  # everything
+        self.watched = CHART_PATH
         self.last = NOTHING
 
     def watch(self, path: str) -> None:
