@@ -5,7 +5,7 @@ for what tells a complete answer from a part of one. The callers read the exchan
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +31,7 @@ T = TypeVar("T")
 Reader = Callable[["Exchange"], T]  # raises SourceError for an answer that it cannot read
 
 CALENDAR_ROWS = 100  # of one answer: Yahoo gives no more
+CALENDAR_SYMBOLS = 50  # in one question: each has a report or two in the weeks that are asked for
 DATES_ROWS = 100
 QUOTES_SYMBOLS = 100
 # After so many requests in a row that failed with all their retries, no more are sent.
@@ -61,13 +62,19 @@ class EventRequests:
         self._session = session
         self._failures = 0
 
-    def calendar(self, first: date, end: date, offset: int, read: Reader[T]) -> T:
-        """Read a page of the US calendar of reports from the start of `first` to the start of `end`, in UTC."""
+    def calendar(self, first: date, end: date, read: Reader[T], *, offset: int = 0, symbols: Sequence[str] = ()) -> T:
+        """Read a page of the US calendar of reports from the start of `first` to the start of `end`, in UTC.
+
+        Given `symbols`, only theirs: the first page, because Yahoo does not turn the pages of such a question.
+        """
 
         def send(yf: Any, session: "YahooSession") -> object:
             calendars = yf.Calendars(first, end, session=session)
+            named = [yf.calendars.CalendarQuery("eq", ["ticker", symbol]) for symbol in symbols]
+            # yfinance limits the calendar in the same way to the symbols that are traded most.
+            calendars._most_active_qy = named[0] if len(named) == 1 else yf.calendars.CalendarQuery("or", named)
             return calendars.get_earnings_calendar(
-                filter_most_active=False, start=first, end=end, limit=CALENDAR_ROWS, offset=offset, force=True
+                filter_most_active=bool(named), start=first, end=end, limit=CALENDAR_ROWS, offset=offset, force=True
             )
 
         return self._read(_Question(subject="the calendar of reports", path=CALENDAR_PATH, send=send), read)

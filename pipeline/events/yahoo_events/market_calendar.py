@@ -1,20 +1,22 @@
-"""The market-wide calendar of reports: read week by week and page by page, and only complete as a whole.
+"""The US calendar of reports: of all companies, week by week and page by page, or of some symbols by their names.
 
-Yahoo sorts its pages by what the companies are worth now, so a row may slip to another page between two requests. That
-and every other sign of a part is a failure: what was read is used, but no date that is missing counts as cancelled.
+Of all companies is fewer requests for many symbols. Yahoo sorts its pages by what the companies are worth now, so a row
+may slip to another page between two requests. That and every other sign of a part is a failure: what was read is used,
+but no date that is missing counts as cancelled.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BadUpstream, SourceError
 from pipeline.events.event import EARNINGS, Event
 from pipeline.events.yahoo_events.answer_parts import Part, listed, merged
-from pipeline.events.yahoo_events.event_requests import CALENDAR_ROWS, EventRequests
+from pipeline.events.yahoo_events.event_requests import CALENDAR_ROWS, CALENDAR_SYMBOLS, EventRequests
 from pipeline.events.yahoo_events.report_times import day_and_time
 from pipeline.market.clock import MarketClock
 
@@ -37,22 +39,55 @@ Row = dict[str, Any]
 
 @dataclass
 class Reading:
-    """What was read of the calendar, and why it is not complete; empty if it is."""
+    """What was read of the calendar, the symbols of which it is all, and why it is not all of the others."""
 
     rows: list[Row] = field(default_factory=list)
+    complete: frozenset[str] = frozenset()
     failure: str = ""
 
 
-def read_calendar(requests: EventRequests, first: date, last: date) -> Reading:
-    """Return the rows of all days from `first` to `last` and some around them."""
-    reading = Reading()
+def read_market(requests: EventRequests, symbols: frozenset[str], first: date, last: date) -> Reading:
+    """Return the rows of all companies for the days from `first` to `last` and some around them."""
+    reading = Reading(complete=symbols)
     for start, end in _weeks(first, last + 2 * _ONE_DAY):  # an evening in New York is the next day in UTC
         try:
             _read_week(requests, start, end, reading.rows)
         except SourceError as error:
             reading.failure = f"{error} (days from {start} to {end - _ONE_DAY})"
+            reading.complete = frozenset()
             break
     return reading
+
+
+def read_symbols(requests: EventRequests, symbols: frozenset[str], first: date, last: date) -> Reading:
+    """Return the rows of `symbols` for the days from `first` to `last` and some around them, some symbols a request."""
+    reading = Reading()
+    names = sorted(symbols)
+    waiting = [names[at : at + CALENDAR_SYMBOLS] for at in range(0, len(names), CALENDAR_SYMBOLS)]
+    while waiting:
+        batch = waiting.pop()
+        try:
+            rows, total = requests.calendar(first, last + 2 * _ONE_DAY, partial(_page_of, batch), symbols=batch)
+        except SourceError as error:
+            reading.failure = str(error)
+            continue
+        reading.rows += rows
+        is_whole = len(rows) == total or (total is None and len(rows) < CALENDAR_ROWS)
+        if rows and is_whole:
+            reading.complete |= set(batch)
+        elif rows and len(batch) > 1:
+            waiting += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
+        else:
+            reading.failure = f"the calendar of reports: Yahoo's answer about {listed(batch)} is empty or not whole"
+    return reading
+
+
+def _page_of(symbols: list[str], exchange: "Exchange") -> tuple[list[Row], int | None]:
+    """Return a page of some symbols; raises BadUpstream for one of others."""
+    rows, total = read_page(exchange)
+    if others := {str(row["ticker"]) for row in rows} - set(symbols):
+        raise BadUpstream(f"asked Yahoo for the reports of {listed(symbols)}, and was answered with {listed(others)}")
+    return rows, total
 
 
 def _weeks(first: date, end: date) -> Iterator[tuple[date, date]]:
@@ -68,7 +103,7 @@ def _read_week(requests: EventRequests, start: date, end: date, rows: list[Row])
     count = total = last = 0
     overlap = False
     for _ in range(_MOST_PAGES):
-        page, stated = requests.calendar(start, end, count, read_page)
+        page, stated = requests.calendar(start, end, read_page, offset=count)
         total = max(total, stated or 0)
         if not page:
             break
@@ -154,8 +189,7 @@ def reports_of(reading: Reading, symbols: frozenset[str], first: date, last: dat
     notes = [f"{reading.failure}; dates that are not in it are kept"] if reading.failure else []
     if odd:
         notes.append(f"the calendar of reports has dates that cannot be: {listed(odd.values())}")
-    complete = frozenset() if reading.failure else symbols - set(odd)
-    return Part(events=merged(events), complete=complete, notes=tuple(notes))
+    return Part(events=merged(events), complete=reading.complete - set(odd), notes=tuple(notes))
 
 
 def moment_of(value: object) -> datetime | None:

@@ -15,7 +15,7 @@ from pipeline.errors import BadSymbol, PipelineError, cause_of
 from pipeline.events.event import Announced
 from pipeline.events.yahoo_events.answer_parts import Part, listed, merged
 from pipeline.events.yahoo_events.event_requests import EventRequests
-from pipeline.events.yahoo_events.market_calendar import read_calendar, reports_of
+from pipeline.events.yahoo_events.market_calendar import read_market, read_symbols, reports_of
 from pipeline.events.yahoo_events.next_dividends import MOST_SYMBOLS, dividends_of
 from pipeline.events.yahoo_events.next_reports import Quote, read_quotes, reports_of_quote, with_confirmed
 from pipeline.events.yahoo_events.report_dates import past_reports
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 # Days before today that the calendar is asked for; earlier ones come from each symbol's own page.
 RECENT = timedelta(days=31)
+# US shares up to which the calendar is asked for their reports only, fifty a request; for more, for those of all
+# companies, a hundred reports a request.
+BY_NAME = 1000
 _ONE_DAY = timedelta(days=1)
 
 
@@ -48,8 +51,10 @@ class YahooEvents:
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
         retry: RetryBudget | None = None,
+        by_name: int = BY_NAME,
     ) -> None:
         self.settings = settings
+        self.by_name = by_name
         self.retry = retry or RetryBudget(sleep=sleep)
         self._clock = clock
         self._session = session
@@ -102,7 +107,8 @@ class YahooEvents:
         others = names - american
         part = Part()
         if american:
-            part = reports_of(read_calendar(requests, first, last), american, first, last, self.settings.clock)
+            read = read_symbols if len(american) <= self.by_name else read_market
+            part = reports_of(read(requests, american, first, last), american, first, last, self.settings.clock)
         open_dates = {event.symbol for event in part.events if not event.confirmed}
         quotes, failure = read_quotes(requests, open_dates | others) if open_dates | others else ({}, "")
         part = with_confirmed(part, quotes, self.settings.clock)

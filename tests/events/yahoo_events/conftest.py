@@ -46,16 +46,17 @@ def slept() -> list[float]:
 @pytest.fixture
 def make_events(yahoo: Yahoo, home: Path, slept: list[float]) -> MakeEvents:
     def make(
-        *, now: datetime = NOW, timeout: float = 10.0, url: str = "", retry: Any = None, **settings: Any
+        *, now: datetime = NOW, timeout: float = 10.0, retry: Any = None, by_name: int = 0, **settings: Any
     ) -> YahooEvents:
         loaded = Settings.load(yahoo_url=yahoo.url, **settings)
         budget = retry or RetryBudget(sleep=slept.append, timer=lambda: 0.0, rng=random.Random(7))
-        session = YahooSession(url or yahoo.url, timeout=timeout)
-        return YahooEvents(loaded, session=session, clock=lambda: now, retry=budget)
+        session = YahooSession(yahoo.url, timeout=timeout)
+        return YahooEvents(loaded, session=session, clock=lambda: now, retry=budget, by_name=by_name)
 
     return make
 
 
 @pytest.fixture
 def events(make_events: MakeEvents) -> YahooEvents:
+    """A source that reads the calendar of all companies."""
     return make_events()

@@ -93,13 +93,14 @@ class EventAnswers:
     def _calendar(self, path: str, query: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
         request = json.loads(body)
         assert request["entityIdType"] == "sp_earnings"
-        bounds = {
-            one["operator"]: one["operands"][1] for one in request["query"]["operands"] if len(one["operands"]) == 2
-        }
+        operands = request["query"]["operands"]
+        bounds = {one["operator"]: one["operands"][1] for one in operands}
         first, end = bounds["GTE"], bounds["LTE"]
+        either = [one for operand in operands if operand["operator"] == "OR" for one in operand["operands"]]
+        names = tuple(one["operands"][1] for one in [*operands, *either] if one["operands"][0] == "ticker")
         offset, size = request["offset"], min(request["size"], self.page_rows)
-        self.asked.append(AskedEvents(kind=CALENDAR, offset=offset, first=first, end=end))
-        found = [one for one in self.reports if first <= one.at[:19] <= end]
+        self.asked.append(AskedEvents(kind=CALENDAR, symbols=names, offset=offset, first=first, end=end))
+        found = [one for one in self.reports if first <= one.at[:19] <= end and (not names or one.symbol in names)]
         rows = [_row(one) for one in found[offset : offset + size]]
         columns = [{"id": name, "label": label, "type": kind} for name, label, kind in COLUMNS]
         result = {"documents": [{"entityId": "sp_earnings", "columns": columns, "rows": rows}]}
