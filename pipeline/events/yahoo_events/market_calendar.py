@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _WEEK = timedelta(days=7)
 _ONE_DAY = timedelta(days=1)
+_HALVES = 20  # requests for halves of an answer that was more than a page
 _MOST_PAGES = 100  # a week: the busiest ones have some 3,000 reports
 # The columns by their labels, for an answer that has no ids.
 _BY_LABEL = {
@@ -64,21 +65,24 @@ def read_symbols(requests: EventRequests, symbols: frozenset[str], first: date, 
     reading = Reading()
     names = sorted(symbols)
     waiting = [names[at : at + CALENDAR_SYMBOLS] for at in range(0, len(names), CALENDAR_SYMBOLS)]
+    left = 2 * len(waiting) + _HALVES
     while waiting:
         batch = waiting.pop()
+        left -= 1
         try:
             rows, total = requests.calendar(first, last + 2 * _ONE_DAY, partial(_page_of, batch), symbols=batch)
         except SourceError as error:
-            reading.failure = str(error)
+            reading.failure = reading.failure or str(error)
             continue
         reading.rows += rows
         is_whole = len(rows) == total or (total is None and len(rows) < CALENDAR_ROWS)
         if rows and is_whole:
             reading.complete |= set(batch)
-        elif rows and len(batch) > 1:
+        elif rows and len(batch) > 1 and left > len(waiting) + 1:
             waiting += [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
         else:
-            reading.failure = f"the calendar of reports: Yahoo's answer about {listed(batch)} is empty or not whole"
+            failure = f"the calendar of reports: Yahoo's answer about {listed(batch)} is empty or not whole"
+            reading.failure = reading.failure or failure
     return reading
 
 
@@ -121,8 +125,12 @@ def _read_week(requests: EventRequests, start: date, end: date, rows: list[Row])
 
 def _require_whole(count: int, total: int, last: int, *, overlap: bool, weekdays: int) -> None:
     """Raise BadUpstream for signs that `count` rows, `last` of them on the last page, are not all."""
-    if count < total or (not total and last >= CALENDAR_ROWS):
-        raise BadUpstream(f"the calendar of reports: {total or 'more'} rows are announced, and {count} were given")
+    if count < total:
+        raise BadUpstream(f"the calendar of reports: {total} rows are announced, and {count} were given")
+    if not total and last >= CALENDAR_ROWS:
+        raise BadUpstream(
+            f"the calendar of reports: after {count} rows it ends with a full page, so more may be missing"
+        )
     if overlap:
         raise BadUpstream("the calendar of reports: pages overlap, so rows between them may be missing")
     if not count and weekdays:

@@ -63,6 +63,17 @@ def test_symbols_with_more_reports_than_a_page_are_asked_for_in_halves(
     assert {one.offset for one in answers.asked} == {0}
 
 
+def test_answers_that_are_never_whole_do_not_cost_a_request_for_each_symbol(
+    events: YahooEvents, answers: EventAnswers
+) -> None:
+    answers.page_rows = 1
+    symbols = tuple(f"S{number}" for number in range(BY_NAME))
+    said = events.announced(symbols, FIRST, LAST)
+    assert answers.count(CALENDAR) <= 60
+    assert said.complete <= {event.symbol for event in said.events}
+    assert "empty or not whole" in said.notes[0]
+
+
 def test_an_empty_answer_cancels_nothing(events: YahooEvents, answers: EventAnswers) -> None:
     answers.reports = []
     said = events.announced(("S1", "S2"), FIRST, LAST)

@@ -172,7 +172,7 @@ def _announced_more(result: dict[str, Any]) -> None:
         (_unlabelled, "rows that do not fit its columns"),
         (_as_null, "other fields than before"),
         (_without_rows, "Yahoo's answer is empty"),
-        (_full_without_total, "more rows are announced, and 200 were given"),
+        (_full_without_total, "after 200 rows it ends with a full page"),
         (_emptied, "232 rows are announced, and 100 were given"),
         (_announced_more, "632 rows are announced, and 232 were given"),
     ],
