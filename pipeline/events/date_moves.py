@@ -30,7 +30,7 @@ class DateMoves:
     moved_late: int  # with less than a week of notice
     announced_late: int  # likewise
     move_notice: float | None  # median days of notice of a move
-    announcement_notice: float | None  # of a first announcement
+    announcement_notice: float | None  # of a first announcement, not of a move
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +65,17 @@ def _counted(kind: str, lists: list[list[_Dated]]) -> DateMoves:
     announcements: list[int] = []
     cancelled = 0
     for dated in lists:
+        moved_to = set()
         for one in dated:
-            if one.announced is not None:
-                announcements.append((one.day - one.announced.date()).days)
             if one.gone is None:
                 continue
             if (other := _successor(one, dated)) is None:
                 cancelled += 1
             else:
                 moves.append((min(one.day, other.day) - one.gone.date()).days)
+                moved_to.add(other.day)
+        first = [one for one in dated if one.day not in moved_to]
+        announcements += [(one.day - one.announced.date()).days for one in first if one.announced is not None]
     return DateMoves(
         kind=kind,
         seen=sum(map(len, lists)),
