@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +27,9 @@ from pipeline.modeling.diagnostics.gradient_memory import NETWORKS, gradient_mem
 from pipeline.modeling.training.train_model import retrain
 from pipeline.modeling.training.training_record import GradientMemory, GradientNumbers
 from pipeline.prices.sources.sample import SampleSource
-from pipeline.publishing.charts.memory_png import memory_chart
+from pipeline.publishing.charts.memory_png import RecallResult, RecallTask, memory_chart
 from pipeline.storage.atomic_files import write_atomic
+from pipeline.storage.documents import to_document
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT, PICTURE = ROOT / "pipeline" / "publishing" / "charts" / "recall.json", ROOT / "docs" / "images" / "memory.png"
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, save, draw, print."""
     given = _parser().parse_args(argv)
     found = recalled(given.seeds, recall_task.Budget(steps=given.recall_steps))
-    write_atomic(given.json, json.dumps(found, indent=1) + "\n")
+    write_atomic(given.json, json.dumps(to_document(found), indent=1) + "\n")
     sys.stdout.write("\n".join(recall_table(found)) + "\n\n")
     measured = gradients(Settings(training_steps=given.training_steps))
     memory_chart(merged(measured), found, given.picture)
@@ -48,22 +48,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def recalled(seeds: Sequence[int], budget: recall_task.Budget) -> dict[str, Any]:
+def recalled(seeds: Sequence[int], budget: recall_task.Budget) -> RecallResult:
     """Return the recall errors of every contestant, and what they were measured with."""
     errors: dict[str, list[float]] = {}
     for name in recall_task.CONTESTANTS:
         began = time.monotonic()
         errors[name] = [float(f"{recall_task.recall_error(name, seed, budget):.3g}") for seed in seeds]
         sys.stderr.write(f"{name}: {errors[name]}, {time.monotonic() - began:.1f} s\n")
-    return {
-        "relative_error": errors,
-        "seeds": list(seeds),
-        "task": {"sessions": recall_task.SESSIONS, "nearest": recall_task.FAR},
-        "budget": asdict(budget),
-        "torch": torch.__version__.partition("+")[0],
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-    }
+    return RecallResult(
+        relative_error={name: tuple(each) for name, each in errors.items()},
+        seeds=tuple(seeds),
+        task=RecallTask(sessions=recall_task.SESSIONS, nearest=recall_task.FAR),
+        budget=asdict(budget),
+        torch=torch.__version__.partition("+")[0],
+        python=platform.python_version(),
+        machine=platform.machine(),
+    )
 
 
 def gradients(settings: Settings) -> dict[str, GradientMemory]:
@@ -96,15 +96,13 @@ def merged(measured: Mapping[str, GradientMemory]) -> GradientMemory:
     return replace(measured["lstm"], curves=curves)
 
 
-def recall_table(found: Mapping[str, Any]) -> Iterator[str]:
+def recall_table(found: RecallResult) -> Iterator[str]:
     """Yield the recall errors as a Markdown table."""
     yield (
-        "| recall error, always answering the mean = 1 | mean | "
-        + " | ".join(f"seed {n}" for n in found["seeds"])
-        + " |"
+        "| recall error, always answering the mean = 1 | mean | " + " | ".join(f"seed {n}" for n in found.seeds) + " |"
     )
-    yield "|--|--:|" + "--:|" * len(found["seeds"])
-    for name, errors in found["relative_error"].items():
+    yield "|--|--:|" + "--:|" * len(found.seeds)
+    for name, errors in found.relative_error.items():
         yield f"| {name} | {np.mean(errors):.4f} | " + " | ".join(f"{error:.4f}" for error in errors) + " |"
 
 

@@ -235,11 +235,10 @@ def hand_on(planned: "Plan", ti: Any) -> list[list[str]]:
     from pipeline.storage.documents import to_document
 
     log_result(planned)
-    document = to_document(planned)
-    batches: list[list[str]] = document.pop("batches")
-    for name, value in document.items():
-        ti.xcom_push(key=name, value=value)
-    return batches
+    for name, value in to_document(planned).items():
+        if name != "batches":
+            ti.xcom_push(key=name, value=value)
+    return [list(batch) for batch in planned.batches]
 
 
 def run_key(dag_id: str, run_id: str) -> str:

@@ -49,6 +49,7 @@ def notify(channel: str, context: Mapping[str, Any]) -> "Notice | None":
     """
     from pipeline.config import Settings
     from pipeline.publishing import notification
+    from pipeline.storage.documents import from_document
 
     settings, ti, dag_run = Settings.load(), context["ti"], context["dag_run"]
     run = settings.airflow_run(dag_run.dag_id, dag_run.run_id)
@@ -58,7 +59,10 @@ def notify(channel: str, context: Mapping[str, Any]) -> "Notice | None":
         planned = ti.xcom_pull(task_ids="plan", key="run") or {}
         notice = notification.stopped(planned.get("as_of"), failed, run=run, reasons=_reasons(failed, ti))
     elif result := ti.xcom_pull(task_ids="publish"):
-        notice = notification.published(result, run=run, airflow=settings.airflow_link)
+        publication = from_document(
+            notification.Publication, result, where="the XCom of `publish`", remedy="clear the task `publish`"
+        )
+        notice = notification.published(publication, run=run, airflow=settings.airflow_link)
     else:
         return None
     send(channel, notice, settings)
@@ -129,7 +133,7 @@ def _slack(notice: "Notice", settings: "Settings") -> Any:
 def _webhook(notice: "Notice", settings: "Settings") -> Any:
     from airflow.providers.http.notifications.http import HttpNotifier
 
-    return HttpNotifier(http_conn_id=settings.notify_webhook, json=notice.to_dict())
+    return HttpNotifier(http_conn_id=settings.notify_webhook, json=dict(notice.to_dict()))
 
 
 _NOTIFIERS: dict[str, Callable[["Notice", "Settings"], Any]] = {"email": _email, "slack": _slack, "webhook": _webhook}

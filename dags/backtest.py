@@ -114,10 +114,11 @@ def backtest() -> None:
         Returns the batches of symbols to ingest; later tasks get the XComs `run` and `folds`.
         """
         from pipeline import jobs
+        from pipeline.config import Overrides
 
         form = filled_in(params, PARAMS)
         first, last = (date.fromisoformat(form.pop(name)) for name in ("from", "to"))
-        planned = jobs.plan_backtest(first=first, last=last, overrides=form, **request_of(dag_run))
+        planned = jobs.plan_backtest(first=first, last=last, overrides=Overrides(form), **request_of(dag_run))
         return hand_on(planned, ti)
 
     @job(**INGESTING)

@@ -169,6 +169,7 @@ def daily_forecast() -> None:
         Returns the batches of symbols to ingest. Every later task gets the XCom `run`.
         """
         from pipeline import jobs
+        from pipeline.config import Overrides
 
         form = filled_in(params, PARAMS)
         as_of = form.pop("as_of", None)
@@ -178,7 +179,7 @@ def daily_forecast() -> None:
             as_of=date.fromisoformat(as_of) if as_of else None,
             interval_end=dag_run.data_interval_end,
             manual=dag_run.run_type.value not in ("scheduled", "backfill"),
-            overrides=form,
+            overrides=Overrides(form),
             make_latest=make_latest,
             **request_of(dag_run),
         )

@@ -19,7 +19,7 @@ from local.errors import LocalError, RunFailed
 from local.place import REPO, Place
 from local.rest import Airflow
 from local.watch import show_progress
-from pipeline.config import Settings, env_file_values
+from pipeline.config import Overrides, Settings, env_file_values
 from pipeline.errors import PipelineError
 from pipeline.jobs.planning import plan_run
 from pipeline.jobs.trigger_form import check_form
@@ -147,10 +147,11 @@ def require_possible(conf: Mapping[str, Any], *, files: str) -> Settings:
     """
     now = datetime.now(UTC)
     check_form(conf, known=conf, now=now)
-    overrides = {name: value for name, value in conf.items() if name != "as_of"} | ({"files": files} if files else {})
+    given = {name: value for name, value in conf.items() if name != "as_of"} | ({"files": files} if files else {})
+    overrides = Overrides(given)
     as_of = date.fromisoformat(conf["as_of"]) if "as_of" in conf else None
     plan_run(key=None, now=now, as_of=as_of, interval_end=None, manual=True, overrides=overrides, provenance={})
-    return Settings.load(**overrides)
+    return overrides.settings()
 
 
 def trial_advice(conf: Mapping[str, Any], files: str) -> str:

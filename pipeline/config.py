@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, GetCoreSchemaHandler, JsonValue, ValidationError, ValidationInfo, field_validator
+from pydantic_core import CoreSchema, core_schema
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.errors import BadSetting
@@ -223,14 +225,14 @@ class Settings(BaseSettings):
         return cls._checked({name: value for name, value in overrides.items() if value is not None})
 
     @classmethod
-    def thaw(cls, frozen: Mapping[str, Any], *, symbols: Sequence[str]) -> Self:
+    def thaw(cls, frozen: Mapping[str, JsonValue], *, symbols: Sequence[str]) -> Self:
         """Return the settings of a planned run: `frozen`, and only PER_PROCESS from the environment.
 
         A frozen None stays None whatever the environment contains. Raises BadSetting like `load`.
         """
         return cls._checked({**frozen, "symbols": symbols})
 
-    def frozen(self) -> dict[str, Any]:
+    def frozen(self) -> dict[str, JsonValue]:
         """Return every setting that is frozen when a run is planned, as JSON types, without the symbols."""
         return self.model_dump(mode="json", exclude={*PER_PROCESS, "symbols"})
 
@@ -276,6 +278,33 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """The tracking URI of MLflow: a server, or the SQLite file that the server of `make run` uses."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """The settings that a request changes, by field of `Settings`: those of a command line or a trigger form.
+
+    The values are as JSON has them; `settings` validates them. Raises BadSetting for a name that is not a setting. As a
+    document it is the mapping itself.
+    """
+
+    by_name: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.by_name) - set(Settings.model_fields)):
+            raise BadSetting(f"no such setting: {', '.join(unknown)}; there are {', '.join(Settings.model_fields)}")
+
+    def settings(self) -> Settings:
+        """Return the settings of the environment with these on top. Raises BadSetting like `Settings.load`."""
+        return Settings.load(**self.by_name)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            cls,
+            handler.generate_schema(dict[str, JsonValue]),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: dict(value.by_name)),
+        )
 
 
 def env_file_values() -> dict[str, str]:

@@ -108,7 +108,7 @@ def fields_of(dag_id: str) -> list[str]:
     from airflow.utils.session import create_session
 
     with create_session(scoped=False) as session:
-        query = SerializedDagModel.latest_item_select_object(dag_id)  # type: ignore[no-untyped-call]
+        query = SerializedDagModel.latest_item_select_object(dag_id)  # type: ignore[no-untyped-call]  # Airflow
         stored = session.scalar(query)
         return [] if stored is None else list(stored.dag.params)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Settings, env_file_values
+from pipeline.config import Overrides, Settings, env_file_values
 from pipeline.errors import BadSetting
 
 
@@ -31,6 +31,17 @@ def test_settings_come_from_the_environment_and_overrides_win(home: Path, monkey
     assert settings.symbols == ("AAPL", "IBM")
     assert settings.horizon == 7
     assert settings.home == home
+
+
+def test_overrides_of_a_request_win_over_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_HORIZON", "3")
+    asked = Overrides({"horizon": 7, "symbols": "IBM"})
+    assert asked.settings() == Settings.load(horizon=7, symbols="IBM")
+
+
+def test_an_override_that_is_no_setting_is_refused_by_name() -> None:
+    with pytest.raises(BadSetting, match=r"no such setting: horzion; there are .*horizon"):
+        Overrides({"horzion": 7})
 
 
 @pytest.mark.parametrize("variable", ["PIPELINE_AIRFLOW_LINK", "PIPELINE_MLFLOW_LINK"])

@@ -1,13 +1,16 @@
 """The command `audit`."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pipeline.cli import options as option
 from pipeline.cli.output import now, print_result
 
+if TYPE_CHECKING:
+    from pipeline.config import Overrides
+
 
 @option.with_settings(*option.PRICES)
-def audit(overrides: dict[str, Any], as_of: option.AsOf = None, as_json: option.AsJson = False) -> None:
+def audit(overrides: "Overrides", as_of: option.AsOf = None, as_json: option.AsJson = False) -> None:
     """Check the data quality of a source: a verdict for every bar, without storing anything."""
     from pipeline.cli.quality_tables import audit_document, audit_table
     from pipeline.jobs import audit_report

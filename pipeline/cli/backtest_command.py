@@ -1,7 +1,7 @@
 """The command `backtest`: a walk-forward backtest over the sessions between two days."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from pipeline.cli import options as option
 from pipeline.cli.output import now, print_result
 from pipeline.cli.progress import Folds, working
 from pipeline.errors import BadSession
+
+if TYPE_CHECKING:
+    from pipeline.config import Overrides
 
 First = Annotated[str, typer.Option("--from", help="first day to forecast from, YYYY-MM-DD")]
 Last = Annotated[str, typer.Option("--to", help="last day to forecast from; no later price is read")]
@@ -19,7 +22,7 @@ Out = Annotated[Path | None, typer.Option(help="write every forecast of every mo
 def backtest(
     first: First,
     last: Last,
-    overrides: dict[str, Any],
+    overrides: "Overrides",
     out: Out = None,
     as_json: option.AsJson = False,
     quiet: option.Quiet = False,

@@ -1,6 +1,6 @@
 """The command `events`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,6 +10,7 @@ from pipeline.cli import options as option
 from pipeline.cli.output import now, print_result
 
 if TYPE_CHECKING:
+    from pipeline.config import Overrides
     from pipeline.events.date_moves import DateMoves
     from pipeline.jobs.event_report import EventReport
 
@@ -19,7 +20,7 @@ _MOST = 40  # rows of a table
 
 
 @option.with_settings(*option.PRICES)
-def events(overrides: dict[str, Any], as_of: option.AsOf = None, as_json: option.AsJson = False) -> None:
+def events(overrides: "Overrides", as_of: option.AsOf = None, as_json: option.AsJson = False) -> None:
     """List scheduled events: those to come, what is known of past ones, how dates moved, and verdicts."""
     from pipeline.jobs.event_report import event_report
 

@@ -5,11 +5,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.errors import BadSession
+
+if TYPE_CHECKING:
+    from pipeline.config import Overrides
 
 
 def published_symbols(incomplete: str) -> list[str]:
@@ -124,7 +127,7 @@ TRAINING = ("network", "horizon", "training_steps")
 def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that replaces a command's parameter `overrides` by the options of these settings.
 
-    The command gets the settings that were given, by name.
+    The command gets the settings that were given as `Overrides`.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -134,7 +137,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
             command(overrides=_overrides(given), **values)
 
         added = [_parameter(name) for name in names]
-        own = inspect.signature(command, eval_str=True).parameters.values()
+        own = inspect.signature(command).parameters.values()
         parameters = [new for old in own for new in (added if old.name == "overrides" else [old])]
         keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
         wrapped.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]  # what Typer reads
@@ -148,12 +151,14 @@ def _parameter(name: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_SETTINGS[name])
 
 
-def _overrides(given: Mapping[str, Any]) -> dict[str, Any]:
+def _overrides(given: Mapping[str, str | int | Path | None]) -> "Overrides":
     """Return the settings that were given. A file without a source means the source `files`."""
+    from pipeline.config import Overrides
+
     values = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
     if values.get("files") and not values.get("source"):
         values["source"] = "files"
-    return {name: value for name, value in values.items() if value is not None}
+    return Overrides({name: value for name, value in values.items() if value is not None})
 
 
 def date_of(text: str | None, option: str = "--as-of") -> date | None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -20,11 +21,11 @@ _ALIKE = 4  # at least so many findings that differ only in their session become
 _MOST_LINES = 10
 
 
-def audit_document(result: SourceAudit) -> dict[str, Any]:
+def audit_document(result: SourceAudit) -> dict[str, JsonValue]:
     """Return an audit as `--json` prints it: `verdicts` and `summary`."""
     document = to_document(result)
-    findings, counts = document.pop("findings"), document.pop("counts")
-    return {"verdicts": findings, "summary": {**counts, **document}}
+    findings, _counts = document.pop("findings"), document.pop("counts")
+    return {"verdicts": findings, "summary": {**result.counts, **document}}
 
 
 def audit_table(result: SourceAudit) -> RenderableType:

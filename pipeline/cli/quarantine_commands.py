@@ -1,6 +1,6 @@
 """The commands `quarantine`, `quarantine release` and `quarantine confirm`."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -9,6 +9,7 @@ from pipeline.cli import options as option
 from pipeline.cli.output import OUT, now, print_json
 
 if TYPE_CHECKING:
+    from pipeline.config import Overrides
     from pipeline.prices.store.quarantine import Decision, HeldBar
 
 
@@ -22,7 +23,7 @@ Note = Annotated[str, typer.Option(help="the reason for the decision, kept with 
 @option.with_settings("source", "symbols")
 def quarantine(
     context: typer.Context,
-    overrides: dict[str, Any],
+    overrides: "Overrides",
     everything: Annotated[
         bool, typer.Option("--all", help="also bars that were decided, by a person or by later prices")
     ] = False,
@@ -41,19 +42,19 @@ def quarantine(
 
 @quarantine_app.command()
 @option.with_settings("source")
-def release(ids: Numbers, overrides: dict[str, Any], note: Note = "", as_json: option.AsJson = False) -> None:
+def release(ids: Numbers, overrides: "Overrides", note: Note = "", as_json: option.AsJson = False) -> None:
     """Approve quarantined bars: they are accepted from now on."""
     _decide(ids, "released", note, overrides, as_json)
 
 
 @quarantine_app.command()
 @option.with_settings("source")
-def confirm(ids: Numbers, overrides: dict[str, Any], note: Note = "", as_json: option.AsJson = False) -> None:
+def confirm(ids: Numbers, overrides: "Overrides", note: Note = "", as_json: option.AsJson = False) -> None:
     """Confirm that quarantined bars are wrong: they stay rejected and are no longer listed as open."""
     _decide(ids, "confirmed", note, overrides, as_json)
 
 
-def _decide(ids: list[int], decision: "Decision", note: str, overrides: dict[str, Any], as_json: bool) -> None:
+def _decide(ids: list[int], decision: "Decision", note: str, overrides: "Overrides", as_json: bool) -> None:
     from pipeline.jobs import audit_report
 
     _held(audit_report.decide(overrides, ids, decision, now=now(), note=note), as_json)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Group, RenderableType
@@ -14,6 +14,7 @@ from pipeline.errors import BadSession, BadSymbol
 from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
+    from pipeline.publishing.matured_forecasts import MaturedForecast
     from pipeline.publishing.reader import Published
     from pipeline.storage import Storage
 
@@ -99,7 +100,7 @@ def _found(published: "Published", words: Sequence[str]) -> list[str]:
     return names
 
 
-def _chosen(published: "Published", names: Sequence[str], record: list[dict[str, Any]]) -> dict[str, Any]:
+def _chosen(published: "Published", names: Sequence[str], record: "list[MaturedForecast]") -> dict[str, object]:
     forecasts = published.forecasts
     chosen = replace(
         forecasts,
@@ -109,8 +110,7 @@ def _chosen(published: "Published", names: Sequence[str], record: list[dict[str,
     return {**to_document(chosen), "record": record}
 
 
-def _details(published: "Published", names: Sequence[str], record: list[dict[str, Any]]) -> RenderableType:
-
+def _details(published: "Published", names: Sequence[str], record: "list[MaturedForecast]") -> RenderableType:
     from rich.text import Text
 
     from pipeline.publishing import verdict
@@ -131,7 +131,7 @@ def _details(published: "Published", names: Sequence[str], record: list[dict[str
         parts.append(
             Detail(
                 forecast=by_symbol[name],
-                record=[row for row in record if row["symbol"] == name],
+                record=[row for row in record if row.symbol == name],
                 as_of=forecasts.as_of,
                 model=forecasts.model,
                 reason=f"{manifest.verdict}. {manifest.decision.reason}".rstrip(),

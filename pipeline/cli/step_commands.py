@@ -1,7 +1,8 @@
 """The commands that run steps of a daily run: all of them, or one after those before it were run."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +13,26 @@ from pipeline.cli.output import now, print_result
 from pipeline.cli.progress import Steps, working
 
 if TYPE_CHECKING:
+    from pipeline.config import Overrides
     from pipeline.jobs.results import Plan
 
 Answer = tuple[Any, str | RenderableType]  # for programs, and for people
+
+
+@contextmanager
+def _plan(
+    overrides: "Overrides", as_of: str | None, *, quiet: bool, latest: bool = False
+) -> Iterator[tuple["Plan", Steps]]:
+    """Plan a run and give it, with the steps to report progress to."""
+    day = option.date_of(as_of)
+    with working(quiet) as (steps, _bar):
+        steps.begin("plan")
+        from pipeline import jobs
+
+        yield (
+            jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={}, make_latest=latest),
+            steps,
+        )
 
 
 def _planned(job: Callable[["Plan", Steps], Answer]) -> Callable[..., None]:
@@ -22,18 +40,13 @@ def _planned(job: Callable[["Plan", Steps], Answer]) -> Callable[..., None]:
 
     @option.with_settings(*option.PRICES, *option.TRAINING, "retrain_every")
     def command(
-        overrides: dict[str, Any],
+        overrides: "Overrides",
         as_of: option.AsOf = None,
         latest: option.Latest = False,
         as_json: option.AsJson = False,
         quiet: option.Quiet = False,
     ) -> None:
-        day = option.date_of(as_of)
-        with working(quiet) as (steps, _bar):
-            steps.begin("plan")
-            from pipeline import jobs
-
-            planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={}, make_latest=latest)
+        with _plan(overrides, as_of, quiet=quiet, latest=latest) as (planned, steps):
             steps.begin(job.__name__)
             result, answer = job(planned, steps)
         print_result(as_json, result, answer)
@@ -63,22 +76,19 @@ def run(planned: "Plan", steps: Steps) -> Answer:
 
 @option.with_settings(*option.PRICES)
 def ingest(
-    overrides: dict[str, Any],
+    overrides: "Overrides",
     as_of: option.AsOf = None,
     whole: Annotated[bool, typer.Option(help="request all history again, not just the new sessions")] = False,
     as_json: option.AsJson = False,
     quiet: option.Quiet = False,
 ) -> None:
     """Ingest prices and scheduled events up to the session, audit what is stored, and freeze it as a snapshot."""
-    day = option.date_of(as_of)
-    with working(quiet) as (steps, _bar):
-        steps.begin("plan")
+    with _plan(overrides, as_of, quiet=quiet) as (planned, steps):
         from pipeline import jobs
         from pipeline.cli.quality_tables import quality_text
         from pipeline.jobs import task_log
         from pipeline.storage.documents import to_document
 
-        planned = jobs.plan(key=None, now=now(), as_of=day, overrides=overrides, provenance={})
         steps.begin("ingest")
         result = jobs.ingest_all(planned, known_at=now(), whole=whole, progress=steps.symbols)
         steps.begin("events")

@@ -5,7 +5,8 @@ Field names are the keys of fold.json and backtest.json.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from pydantic import JsonValue
 
 from pipeline.evaluation.model_scores import Scores
 from pipeline.modeling.model_card import ModelCard
@@ -41,7 +42,7 @@ class FoldInputs:
     seams: Sequence[Seam]  # up to the fold's last session
     code: str  # SHA-256 of the source files
     calendar: str = ""  # SHA-256 of the events
-    settings: Mapping[str, Any] = field(default_factory=dict)  # all frozen settings of the run, and threads
+    settings: Mapping[str, JsonValue] = field(default_factory=dict)  # all frozen settings of the run, and threads
     precision: str = ""  # that a network is trained in on this machine
     libraries: Mapping[str, str] = field(default_factory=dict)  # versions of the numeric libraries
 

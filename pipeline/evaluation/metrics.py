@@ -5,6 +5,7 @@ losses are in basis points. docs/evaluation.md has the formulas.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ def _over_sessions(
         "direction_low": low,
         "direction_high": high,
         "mae_over_random_walk_p": better.p if better else None,
-        **rank_scores(ic_DH[:, steps], horizon),
+        **asdict(rank_scores(ic_DH[:, steps], horizon)),
     }
 
 

@@ -62,7 +62,7 @@ class ScoreRow:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
-        return converted(source, handler, nested, flat)
+        return converted(source, handler, nested, _row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,40 +121,43 @@ class Scores:
         """The alarms of each model that has any, by label."""
         return {label: scores.alarms for label, scores in self.by_label.items() if scores.alarms}
 
+    @property
+    def compared(self) -> list[tuple[str, Comparison]]:
+        """The comparisons of all trained models, each with the label of its model."""
+        return [(label, each) for label, scores in self.by_label.items() for each in scores.comparisons]
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
         return converted(source, handler, _by_role, _by_label)
 
 
-_APART = ("comparisons", "alarms")  # of a model: they stand next to the models in a document
+_NESTED = ("below", "by_step", "by_symbol", "comparisons", "alarms")  # of a model: what is not one number
 
 
-def flat(value: ScoreRow) -> dict[str, Any]:
-    """Return a row of scores as documents and tables have it."""
-    row: dict[str, Any] = {"step": value.step} if isinstance(value, StepScores) else {}
-    for name in (each.name for each in fields(value) if each.name not in _APART):
-        part = getattr(value, name)
+def flat(value: ScoreRow) -> dict[str, float | None]:
+    """Return the numbers of a row of scores by the keys that documents and tables have."""
+    row: dict[str, float | None] = {"step": value.step} if isinstance(value, StepScores) else {}
+    for name in (each.name for each in fields(value) if each.name not in _NESTED):
         match name:
             case "coverage":
-                row |= coverage_keys(part)
+                row |= coverage_keys(value.coverage)
             case "pinball_bp":
-                row |= pinball_keys(part)
-            case "below":
-                row[name] = [asdict(each) for each in part]
-            case "by_step":
-                row[name] = [flat(each) for each in part]
-            case "by_symbol":
-                row[name] = {symbol: flat(each) for symbol, each in part.items()}
+                row |= pinball_keys(value.pinball_bp)
             case _:
-                row[name] = part
+                row[name] = getattr(value, name)
     return row
 
 
-def comparison_rows(scores: "Scores") -> list[dict[str, Any]]:
-    """Return the comparisons of all models as documents and tables have them: with the label of the model."""
-    return [
-        {"model": label, **asdict(each)} for label, scored in scores.by_label.items() for each in scored.comparisons
-    ]
+def _row(value: ScoreRow) -> dict[str, Any]:
+    """Return a row of scores as a document; comparisons and alarms stand next to the models."""
+    if not isinstance(value, ModelScores):
+        return {**flat(value)}
+    return {
+        **flat(value),
+        "below": [asdict(each) for each in value.below],
+        "by_step": [flat(each) for each in value.by_step],
+        "by_symbol": {symbol: flat(each) for symbol, each in value.by_symbol.items()},
+    }
 
 
 def _by_role(document: Any) -> Any:
@@ -176,7 +179,7 @@ def _by_role(document: Any) -> Any:
 def _by_label(scores: Scores) -> dict[str, Any]:
     return {
         **{name: getattr(scores, name) for name in ("first", "last", "sessions", "windows")},
-        "models": {label: flat(scored) for label, scored in scores.by_label.items()},
-        "comparisons": comparison_rows(scores),
+        "models": {label: _row(scored) for label, scored in scores.by_label.items()},
+        "comparisons": [{"model": label, **asdict(each)} for label, each in scores.compared],
         "suspect": {label: list(words) for label, words in scores.suspects.items()},
     }

@@ -3,7 +3,7 @@
 Legend: N windows, H horizon, D sessions.
 """
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,15 @@ from numpy.typing import NDArray
 from pipeline.evaluation.significance import Array, mean_above_zero
 
 FEWEST_SYMBOLS = 3  # with two symbols a correlation is only +1 or -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankScores:
+    """The mean rank IC over sessions, its t, and the number of sessions that have one; None if undefined."""
+
+    rank_ic: float | None
+    rank_ic_t: float | None
+    rank_ic_sessions: int
 
 
 def ranks(values_NH: Array, day_N: NDArray[np.int64]) -> Array:
@@ -37,15 +46,15 @@ def rank_correlations(ranks_NH: Array, actual_ranks_NH: Array, day_N: NDArray[np
     return np.divide(together_DH, spread_DH, out=np.full_like(spread_DH, np.nan), where=defined_DH)
 
 
-def rank_scores(ic_DH: Array, horizon: int) -> dict[str, Any]:
+def rank_scores(ic_DH: Array, horizon: int) -> RankScores:
     """Return the mean rank IC over sessions, its autocorrelation-robust t, and the sessions that have one.
 
     A session's IC is the mean over its steps. None if undefined.
     """
     ic_D = ic_DH[np.isfinite(ic_DH).all(axis=1)].mean(axis=1)
     test = mean_above_zero(ic_D, horizon)
-    return {
-        "rank_ic": float(ic_D.mean()) if len(ic_D) else None,
-        "rank_ic_t": test.t if test else None,
-        "rank_ic_sessions": len(ic_D),
-    }
+    return RankScores(
+        rank_ic=float(ic_D.mean()) if len(ic_D) else None,
+        rank_ic_t=test.t if test else None,
+        rank_ic_sessions=len(ic_D),
+    )

@@ -1,7 +1,7 @@
 """Types of the recent track record: what `live.json` holds."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler
@@ -25,14 +25,13 @@ class RecentRates:
     @property
     def numbers(self) -> dict[str, float]:
         """The rates by the names of their metrics."""
-        return {name: value for name, value in flat_rates(self).items() if name != "breach"}
+        others = (each.name for each in fields(self) if each.name not in ("coverage", "breach"))
+        return {**coverage_keys(self.coverage), **{name: getattr(self, name) for name in others}}
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
-        return converted(source, handler, nested, flat_rates)
+        return converted(source, handler, nested, _document)
 
 
-def flat_rates(rates: RecentRates) -> dict[str, Any]:
-    """Return rates as documents have them."""
-    row = asdict(rates)
-    return {**coverage_keys(row.pop("coverage")), **row}
+def _document(rates: RecentRates) -> dict[str, Any]:
+    return {**rates.numbers, "breach": rates.breach}

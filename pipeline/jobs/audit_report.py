@@ -1,13 +1,12 @@
 """Data quality on request: the verdicts for a source, the quarantined bars, and decisions about them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 
 import pandas as pd
 
-from pipeline.config import Settings
+from pipeline.config import Overrides
 from pipeline.database.engine import open_database
 from pipeline.jobs.planning import plan_run
 from pipeline.prices.audit_types import Finding, Note, SourceAudit
@@ -20,7 +19,7 @@ from pipeline.prices.store.quarantine import Decision, HeldBar
 from pipeline.prices.store.writer import PriceStore
 
 
-def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) -> SourceAudit:
+def audit(overrides: Overrides, *, now: datetime, as_of: date | None) -> SourceAudit:
     """Return the findings about a source up to a session, storing nothing."""
     run = plan_run(
         key="audit", now=now, as_of=as_of, interval_end=None, manual=True, overrides=overrides, provenance={}
@@ -50,21 +49,19 @@ def audit(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) ->
     )
 
 
-def held_back(overrides: Mapping[str, Any]) -> list[HeldBar]:
+def held_back(overrides: Overrides) -> list[HeldBar]:
     """Return the source's bars that are held back."""
-    settings = Settings.load(**overrides)
+    settings = overrides.settings()
     held = quarantine.held_back(open_database(settings.database), settings.source, settings.symbols, date.max)
     return quarantine.held_bars(held)
 
 
-def decide(
-    overrides: Mapping[str, Any], ids: Sequence[int], decision: Decision, *, now: datetime, note: str
-) -> list[HeldBar]:
+def decide(overrides: Overrides, ids: Sequence[int], decision: Decision, *, now: datetime, note: str) -> list[HeldBar]:
     """Record a decision about held bars and return them; released bars are accepted from now on.
 
     Raises BadSetting for an id that the source does not have.
     """
-    settings = Settings.load(**overrides)
+    settings = overrides.settings()
     engine = open_database(settings.database)
     quarantine.decide(engine, settings.source, ids, decision, now=now, note=note)
     held = quarantine.held_back(engine, settings.source, (), date.max)

@@ -1,12 +1,12 @@
 """Scheduled events on request: those to come, what is known of past ones, how dates moved, and what was odd."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import Engine, select
 
+from pipeline.config import Overrides
 from pipeline.database.engine import open_database, reading
 from pipeline.database.schema import event_findings
 from pipeline.events.date_moves import DateMoves, date_moves
@@ -54,7 +54,7 @@ class EventReport:
     findings: Sequence[EventFinding]
 
 
-def event_report(overrides: Mapping[str, Any], *, now: datetime, as_of: date | None) -> EventReport:
+def event_report(overrides: Overrides, *, now: datetime, as_of: date | None) -> EventReport:
     """Return what the store knows of scheduled events for a session; nothing is requested from the source."""
     run = plan_run(
         key="events", now=now, as_of=as_of, interval_end=None, manual=True, overrides=overrides, provenance={}

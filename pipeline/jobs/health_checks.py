@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from pipeline.config import Settings
+from pipeline.config import Overrides, Settings
 from pipeline.database.engine import clear_errors, open_database
 from pipeline.database.probe import require_writable
 from pipeline.errors import BadFile, BucketFailed, PipelineError, StoreError, cause_of
@@ -101,7 +101,9 @@ def _database(settings: Settings) -> str:
 
 
 def _source(now: datetime) -> str:
-    run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
+    run = plan_run(
+        key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides=Overrides(), provenance={}
+    )
     source = open_source(run.settings, today=now.date())
     return f"{len(run.symbols)} symbols up to {run.as_of}: {source.description(run.as_of)}"
 
@@ -118,7 +120,9 @@ def _events(settings: Settings) -> str:
 def _calendars(now: datetime) -> str:
     settings, symbols, refused = Settings.load(), tuple[str, ...](), dict[str, str]()
     with suppress(PipelineError):  # the check of the source reports it
-        run = plan_run(key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides={}, provenance={})
+        run = plan_run(
+            key="doctor", now=now, as_of=None, interval_end=None, manual=True, overrides=Overrides(), provenance={}
+        )
         symbols, refused = run.symbols, dict(run.refused)
     reasons = [f"{symbol}: {reason}" for symbol, reason in refused.items()]
     if found := [*settings.clock.calendar_warnings(symbols, now.date()), *reasons]:

@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
 
-from pipeline.config import Settings
+from pydantic import JsonValue
+
+from pipeline.config import Overrides
 from pipeline.errors import BadSession, BadSymbol, SessionNotAvailable
 from pipeline.jobs.results import Plan
 from pipeline.jobs.run import Run
@@ -25,7 +26,7 @@ def plan_run(
     as_of: date | None,
     interval_end: datetime | None,
     manual: bool,
-    overrides: Mapping[str, Any],
+    overrides: Overrides,
     provenance: Mapping[str, str],
     make_latest: bool = False,
 ) -> Run:
@@ -34,7 +35,7 @@ def plan_run(
     `as_of` is the requested session, `interval_end` the end of a scheduled run's data interval. `make_latest` publishes
     a trial as the standing edition. Raises SessionNotAvailable if a scheduled session is after the source's end.
     """
-    settings = Settings.load(**overrides)
+    settings = overrides.settings()
     source = open_source(settings, today=now.date())
     wanted = settings.symbols or source.symbols()
     source.require(wanted)
@@ -51,7 +52,7 @@ def plan_run(
         as_of=session,
         symbols=symbols,
         refused=refused,
-        overrides=dict(overrides),
+        overrides=overrides,
         frozen=frozen,
         provenance=dict(provenance),
         trial=departures(settings, wanted, source),
@@ -87,7 +88,7 @@ def _checked(sessions: Sessions, source: Source, now: datetime, as_of: date) -> 
     return as_of
 
 
-def _digest(as_of: date, symbols: tuple[str, ...], frozen: Mapping[str, Any]) -> str:
+def _digest(as_of: date, symbols: tuple[str, ...], frozen: Mapping[str, JsonValue]) -> str:
     """Return a digest of the resolved request: a run that is planned again with other settings is another run."""
     resolved = json.dumps([as_of.isoformat(), symbols, frozen], sort_keys=True)
     return hashlib.sha256(resolved.encode()).hexdigest()[:8]
@@ -100,7 +101,7 @@ def plan(
     as_of: date | None = None,
     interval_end: datetime | None = None,
     manual: bool = True,
-    overrides: Mapping[str, Any],
+    overrides: Overrides,
     provenance: Mapping[str, str],
     make_latest: bool = False,
 ) -> Plan:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from pipeline.config import Settings
+from pydantic import JsonValue
+
+from pipeline.config import Overrides, Settings
 from pipeline.errors import CorruptFile, MissingStep
 from pipeline.storage import Storage
 from pipeline.storage.documents import dump, from_document
@@ -49,8 +51,8 @@ class Run:
     as_of: date
     symbols: tuple[str, ...]
     refused: Mapping[str, str] = field(default_factory=dict)  # symbols of an unknown market, with the reason
-    overrides: Mapping[str, Any] = field(default_factory=dict)  # settings of the request, for display
-    frozen: Mapping[str, Any] = field(default_factory=dict)  # all of `Settings.frozen`, the request's included
+    overrides: Overrides = field(default_factory=Overrides)  # settings of the request, for display
+    frozen: Mapping[str, JsonValue] = field(default_factory=dict)  # all of `Settings.frozen`, the request's included
     provenance: Mapping[str, str] = field(default_factory=dict)  # Airflow's dag_id, run_id …
     trial: tuple[str, ...] = ()  # how it differs from the standing configuration; see pipeline.jobs.trials
     make_latest: bool = False  # publish a trial as the session's standing edition
@@ -64,7 +66,7 @@ class Run:
     def settings(self) -> Settings:
         """The settings as they were when the run was planned; the environment's only where tasks may differ."""
         if not self.frozen:  # planned by a version that did not freeze them
-            return Settings.load(**self.overrides)
+            return self.overrides.settings()
         return Settings.thaw(self.frozen, symbols=self.symbols)
 
     @cached_property

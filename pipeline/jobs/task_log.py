@@ -34,7 +34,7 @@ def lines(result: object) -> list[str]:
 
 def _plan(planned: Plan) -> list[str]:
     run, folds = planned.run, planned.folds if isinstance(planned, BacktestPlan) else ()
-    changed = ", ".join(f"{name}={value}" for name, value in sorted(run.overrides.items()))
+    changed = ", ".join(f"{name}={value}" for name, value in sorted(run.overrides.by_name.items()))
     symbols, batches = _count(len(run.symbols), "symbol"), _count(len(planned.batches), "batch", "batches")
     trial = () if folds else run.trial  # a backtest publishes nothing
     return [

@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from typing import Any, get_args
 
+from pydantic import JsonValue
+
 from pipeline.config import Settings, SourceName
 from pipeline.errors import BadSession, BadSetting, BadSymbol
 from pipeline.forecast_schema import NetworkName
@@ -19,20 +21,21 @@ from pipeline.market.symbols import MAX_LENGTH, parse_symbols
 MAX_SYMBOLS = 20_000
 _LONGEST_SHOWN = 60
 
-Check = Callable[[Any, datetime], None]
+Check = Callable[[JsonValue, datetime], None]
 
 
-def check_form(values: Mapping[str, Any], *, known: Collection[str], now: datetime) -> None:
+def check_form(values: Mapping[str, JsonValue], *, known: Collection[str], now: datetime) -> None:
     """Check the values of a form with the fields `known`. Raises a UserError that says in one line what to change."""
     if unknown := sorted(set(values) - set(known)):
         raise BadSetting(f"no such parameter: {_shown(', '.join(unknown))}; there are {', '.join(known)}")
     for name, value in values.items():
         check_field(name, value, now=now)
-    if values.get("from") and values.get("to") and values["from"] > values["to"]:
-        raise BadSession(f"from {values['from']} is after to {values['to']}; swap the two dates")
+    first, last = values.get("from"), values.get("to")
+    if first and last and _date("from", first) > _date("to", last):
+        raise BadSession(f"from {first} is after to {last}; swap the two dates")
 
 
-def check_field(name: str, value: Any, *, now: datetime) -> None:
+def check_field(name: str, value: JsonValue, *, now: datetime) -> None:
     """Check one value; empty values and fields without a check pass. Raises a UserError."""
     if value is not None and name in FIELDS:
         FIELDS[name](value, now)
@@ -43,7 +46,7 @@ def number(name: str) -> Check:
     limits = {kind: at for limit in Settings.model_fields[name].metadata for kind, at in _bounds(limit).items()}
     least, most = limits["ge"], limits["le"]
 
-    def check(value: Any, _now: datetime) -> None:
+    def check(value: JsonValue, _now: datetime) -> None:
         whole = isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1
         if not whole or not least <= value <= most:
             raise BadSetting(f"{name}: {_shown(value)} is not allowed; use a whole number from {least} to {most:,}")
@@ -54,14 +57,14 @@ def number(name: str) -> Check:
 def choice(name: str, allowed: tuple[str, ...]) -> Check:
     """Return the check of one of several names."""
 
-    def check(value: Any, _now: datetime) -> None:
+    def check(value: JsonValue, _now: datetime) -> None:
         if value not in allowed:
             raise BadSetting(f"{name}: {_shown(value)} is not allowed; use one of {', '.join(allowed)}")
 
     return check
 
 
-def symbols(value: Any, _now: datetime) -> None:
+def symbols(value: JsonValue, _now: datetime) -> None:
     """Check a list of symbols: its length and the syntax of each."""
     if not isinstance(value, str):
         raise BadSymbol(f"symbols: {_shown(value)} is not text; write AAPL, IBM, or leave it empty")
@@ -81,14 +84,14 @@ def symbols(value: Any, _now: datetime) -> None:
 def day(name: str) -> Check:
     """Return the check of a date that is not in the future."""
 
-    def check(value: Any, now: datetime) -> None:
+    def check(value: JsonValue, now: datetime) -> None:
         if _date(name, value) > now.date():
             raise BadSession(f"{name}: {value} is in the future; choose an earlier day")
 
     return check
 
 
-def session(value: Any, now: datetime) -> None:
+def session(value: JsonValue, now: datetime) -> None:
     """Check that a date is a complete session of the exchange."""
     require_complete(Settings.load().clock.sessions, now, _date("as_of", value))
 
@@ -103,12 +106,12 @@ def require_complete(sessions: Sessions, now: datetime, as_of: date) -> None:
         raise BadSession(f"as_of {as_of} is not complete yet; the last complete session is {last}")
 
 
-def _date(name: str, value: Any) -> date:
+def _date(name: str, value: JsonValue) -> date:
     try:
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
             raise ValueError
         return date.fromisoformat(value)
-    except (TypeError, ValueError):
+    except ValueError:
         raise BadSession(f"{name}: {_shown(value)} is not a date; write it as 2013-02-28") from None
 
 
@@ -118,14 +121,14 @@ def _bounds(limit: Any) -> dict[str, Any]:
 
 
 def _flag(name: str) -> Check:
-    def check(value: Any, _now: datetime) -> None:
+    def check(value: JsonValue, _now: datetime) -> None:
         if not isinstance(value, bool):
             raise BadSetting(f"{name}: {_shown(value)} is not allowed; use true or false")
 
     return check
 
 
-def _shown(value: Any) -> str:
+def _shown(value: JsonValue) -> str:
     """Return a value as entered, on one line, shortened if it is long."""
     text = " ".join((value if isinstance(value, str) else str(value)).split())
     text = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

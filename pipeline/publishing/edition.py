@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import JsonValue
 
 from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.model_scores import ModelScores, Scores
@@ -85,7 +86,7 @@ class Edition:
     # Warnings in words, such as a calendar that ends.
     warnings: Sequence[str] = ()
     # The origin of the data and the code; may differ between two runs with the same forecasts.
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, JsonValue] = field(default_factory=dict)
     # How the run differs from the standing configuration, in words; empty for the standing one.
     trial: tuple[str, ...] = ()
     # Whether a trial is published as the standing edition all the same, because the request asked for it.

@@ -6,7 +6,7 @@ External text is escaped for each form: HTML by markupsafe, Slack by its own rul
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from markupsafe import escape
 
@@ -16,6 +16,27 @@ from pipeline.storage.urls import web_link
 Event = Literal["published", "stopped", "late"]
 _ADVICE = "This is not investment advice."
 _MOST_REASONS = 5
+
+
+class WebhookBody(TypedDict):
+    """What a webhook receives, as JSON."""
+
+    event: Event
+    session: str | None
+    subject: str
+    text: str
+    links: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What a notification says of a published run: a part of what the step `publish` returns."""
+
+    as_of: str
+    edition: str = ""  # "" for the session's standing edition
+    headline: str
+    verdict: str
+    mlflow_url: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +72,7 @@ class Notice:
         links = " · ".join(f"<{_slack(address)}|{_slack(title)}>" for title, address in self.links.items())
         return "\n".join((f"*{_slack(self.subject)}*", *map(_slack, self.lines), links)).strip()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> WebhookBody:
         """The message as JSON has it."""
         return {
             "event": self.event,
@@ -62,17 +83,16 @@ class Notice:
         }
 
 
-def published(result: Mapping[str, Any], *, run: str | None, airflow: str) -> Notice:
-    """Return the notification of a published run; `result` is what the step `publish` returned."""
-    edition = f"/{result['edition']}" if result.get("edition") else ""
-    session = f"{result['as_of']}{edition}"
+def published(result: Publication, *, run: str | None, airflow: str) -> Notice:
+    """Return the notification of a published run."""
+    session = f"{result.as_of}/{result.edition}" if result.edition else result.as_of
     pages = f"{airflow.rstrip('/')}/plugin/forecasts/forecasts/sessions/{session}" if airflow else None
     return Notice(
         event="published",
-        session=str(result["as_of"]),
-        subject=f"Closing Bell {result['headline']}",
-        lines=(f"{result['verdict']}.", _ADVICE),
-        links=_known({"Report": pages, "MLflow run": result.get("mlflow_url"), "Airflow run": run}),
+        session=result.as_of,
+        subject=f"Closing Bell {result.headline}",
+        lines=(f"{result.verdict}.", _ADVICE),
+        links=_known({"Report": pages, "MLflow run": result.mlflow_url, "Airflow run": run}),
     )
 
 

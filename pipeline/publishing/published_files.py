@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+
+from pydantic import JsonValue
 
 from pipeline.evaluation.decision import Decision
 from pipeline.forecast_schema import MEDIAN_LEVEL, RANGES
@@ -113,7 +114,7 @@ class Manifest:
     trial: tuple[str, ...] = ()  # how the run differs from the standing configuration
     standing: bool = True  # as the publication asked for
     decision: PublishedDecision
-    provenance: Mapping[str, Any] = field(default_factory=dict)  # where the edition comes from; keys vary
+    provenance: Mapping[str, JsonValue] = field(default_factory=dict)  # where the edition comes from; keys vary
     files: Mapping[str, FileRecord]
 
     @property

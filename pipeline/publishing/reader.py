@@ -18,10 +18,13 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import JsonValue
 
 from pipeline.errors import BucketFailed, CorruptFile, MissingStep, cause_of
 from pipeline.publishing import archive
+from pipeline.publishing.matured_forecasts import MaturedForecast, matured_forecasts
 from pipeline.publishing.published_files import FileRecord, Manifest, PublishedForecasts
 from pipeline.storage import Storage
 from pipeline.storage.atomic_files import sha256_bytes
@@ -132,13 +135,12 @@ def read_manifest(folder: Storage) -> Manifest:
     return _read(Manifest, folder, MANIFEST)
 
 
-def read_record(folder: Storage, symbols: Collection[str]) -> list[dict[str, Any]]:
+def read_record(folder: Storage, symbols: Collection[str]) -> list[MaturedForecast]:
     """Return the rows of record.parquet of some symbols: their recent forecasts of the next session, scored.
 
-    None where an edition of an older version has no such file. Raises CorruptFile if it cannot be read.
+    Empty where an edition of an older version has no such file. Raises CorruptFile if it cannot be read.
     """
-    rows: list[dict[str, Any]] = record_table(folder, symbols).to_pylist()
-    return rows
+    return matured_forecasts(record_table(folder, symbols), where=str(folder / "record.parquet"))
 
 
 def record_table(folder: Storage, symbols: Collection[str] | None = None) -> "pa.Table":
@@ -183,7 +185,7 @@ def pointer_to(folder: Storage) -> bytes:
 
 def _read(kind: type[T], folder: Storage, name: str) -> T:
     try:
-        document: dict[str, Any] = json.loads(folder.read(name))
+        document: dict[str, JsonValue] = json.loads(folder.read(name))
     except BucketFailed:  # says nothing of the file
         raise
     except (OSError, ValueError) as error:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from pipeline.errors import CorruptFile
 
@@ -19,13 +19,13 @@ OMIT_NONE = Field(exclude_if=lambda value: value is None)
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}  # building one takes a millisecond
 
 
-def to_document(value: object) -> dict[str, Any]:
+def to_document(value: object) -> dict[str, JsonValue]:
     """Return a dataclass as JSON has it: dates as text, tuples as lists."""
-    document: dict[str, Any] = _adapter(type(value)).dump_python(value, mode="json", by_alias=True)
+    document: dict[str, JsonValue] = _adapter(type(value)).dump_python(value, mode="json", by_alias=True)
     return document
 
 
-def from_document(kind: type[T], document: Mapping[str, Any], *, where: str, remedy: str) -> T:
+def from_document(kind: type[T], document: Mapping[str, JsonValue], *, where: str, remedy: str) -> T:
     """Return the dataclass that a document describes.
 
     Raises CorruptFile that names the file `where`, the field that does not fit, and the `remedy`, in one line.

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.evaluation.decision import Decision
 from pipeline.evaluation.gate import best_baseline
-from pipeline.evaluation.model_scores import CHAMPION, Scores, SessionScores, comparison_rows, flat
+from pipeline.evaluation.model_scores import CHAMPION, Scores, SessionScores, flat
 from pipeline.forecast_schema import BASELINES, RANGES
 from pipeline.storage.urls import web_link
 from pipeline.tracking.dataset import Extent
@@ -85,10 +85,10 @@ def _comparisons(scores: Scores) -> str:
     """Return each trained model against each baseline, with the test of the difference."""
     rows = [
         _line([
-            f"{escape(row['model'])} against {escape(row['baseline'])}",
-            *(_cell(row[name], form, 1) for name, form in _TESTED.items()),
+            f"{escape(label)} against {escape(row.baseline)}",
+            *(_cell(getattr(row, name), form, 1) for name, form in _TESTED.items()),
         ])
-        for row in comparison_rows(scores)
+        for label, row in scores.compared
     ]  # fmt: skip
     head = _line(["CRPS, one-sided Diebold–Mariano test", "skill, %", "t", "p", "p (Holm)"])
     return "\n".join([head, _line(["---"] + ["---:"] * len(_TESTED)), *rows]) if rows else ""

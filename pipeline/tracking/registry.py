@@ -67,17 +67,12 @@ class Registered:
         return self.source in (None, source)
 
 
-def champion_before(settings: Settings, as_of: date) -> Registered | None:
-    """Return the champion that a run as of `as_of` finds: promoted by a session before it, and trained on none later.
-
-    It was trained on the settings' source. The latest promotion counts, and of several on one session the highest
-    version.
-    """
-    return next(iter(champions_before(settings, as_of)), None)
-
-
 def champions_before(settings: Settings, as_of: date) -> list[Registered]:
-    """Return the champion that a run as of `as_of` finds, followed by its predecessors, the latest first."""
+    """Return the champion that a run as of `as_of` finds, followed by its predecessors.
+
+    Each was trained on the settings' source, on sessions up to its promotion, and was promoted by a session before
+    `as_of`. The latest promotion comes first, and of several on one session the highest version.
+    """
     with connected(settings, f"look up the champion before {as_of}") as client:
         mine = [champion for champion in _promoted(client) if champion.is_of(settings.source)]
         earlier = [champion for champion in mine if champion.champion_since and champion.champion_since < as_of]

@@ -9,11 +9,12 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from pipeline.evaluation.gate import best_baseline
-from pipeline.evaluation.model_scores import Scores, comparison_rows, flat
+from pipeline.evaluation.model_scores import Scores, flat
 from pipeline.forecast_schema import BASELINES
 from pipeline.storage.documents import to_document
 
@@ -21,6 +22,7 @@ FOLDER = "scores"  # of the tables, among a run's artifacts
 DIGITS = 6  # of a number in MLflow's tables
 _CHARTED = ("crps_bp", "coverage_90", "mae_over_random_walk", "direction", "rank_ic")
 _BY_STEP = ("crps_bp", "coverage_90")
+Row = Mapping[str, str | float | None]  # of a table
 
 
 def metrics(scores: Scores, network: str) -> dict[str, float]:
@@ -31,10 +33,10 @@ def metrics(scores: Scores, network: str) -> dict[str, float]:
     """
     rows = {label: flat(values) for label, values in scores.by_label.items()}
     named = _summary(scores, network) | {  # in this order MLflow lists them
-        f"{score}/{label}": float(row[score])
+        f"{score}/{label}": float(value)
         for label, row in rows.items()
         for score in _CHARTED
-        if is_number(row.get(score))
+        if is_number(value := row.get(score))
     }
     named |= {f"skill_percent/vs_{name}": value for name, value in _skills(scores, network).items()}
     return named | {f"suspect/{label}": 1.0 for label in scores.suspects}
@@ -73,18 +75,18 @@ def write_tables(scores: Scores, folder: Path) -> list[str]:
 
     Each as CSV, in full precision, and as JSON for MLflow's tables, in `DIGITS`; returns the artifacts that are tables.
     """
-    models = {label: flat(values) for label, values in scores.by_label.items()}
-    tables: dict[str, Iterable[Mapping[str, Any]]] = {
-        "by_model": ({"model": name} | _numbers(values) for name, values in models.items()),
-        "by_step": ({"model": name} | row for name, values in models.items() for row in values["by_step"]),
+    models = scores.by_label.items()
+    tables: dict[str, Iterable[Row]] = {
+        "by_model": ({"model": name, **flat(values)} for name, values in models),
+        "by_step": ({"model": name, **flat(row)} for name, values in models for row in values.by_step),
         "by_symbol": (
-            {"symbol": symbol, "model": name} | row
-            for name, values in models.items()
-            for symbol, row in values["by_symbol"].items()
+            {"symbol": symbol, "model": name, **flat(row)}
+            for name, values in models
+            for symbol, row in values.by_symbol.items()
         ),
     }
-    if comparisons := comparison_rows(scores):
-        tables["comparisons"] = comparisons
+    if compared := scores.compared:
+        tables["comparisons"] = ({"model": name, **asdict(row)} for name, row in compared)
     for name, rows in tables.items():
         _write_table(folder / name, list(rows))
     (folder / "scores.json").write_text(json.dumps(to_document(scores), indent=1), encoding="utf-8")
@@ -104,11 +106,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if not isinstance(value, list | dict)}
-
-
-def _write_table(path: Path, rows: list[Mapping[str, Any]]) -> None:
+def _write_table(path: Path, rows: list[Row]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with path.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)

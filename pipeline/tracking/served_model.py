@@ -48,7 +48,7 @@ class Refused(MlflowException):
 
 
 # MLflow's signature of `predict` has a context and parameters; a model may omit them, which mypy does not know.
-class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
+class ForecastModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # exported lazily, so untyped
     """Forecasts from the last date of the posted prices, whose columns are in the model's signature."""
 
     forecaster: "Forecaster"
@@ -97,7 +97,7 @@ def _answer_in_one_sentence() -> None:
     server = sys.modules.get(_SCORING_SERVER)
     answer = getattr(server, "invocations", None)
     if answer is not None and not hasattr(answer, "refuses"):
-        server.invocations = _refusing(answer)  # type: ignore[union-attr]
+        server.invocations = _refusing(answer)  # type: ignore[union-attr]  # not None: it has an answer
 
 
 def _refusing(answer: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,7 +117,7 @@ def _refusing(answer: Callable[..., Any]) -> Callable[..., Any]:
             _LOG.exception("a request failed")
             raise Refused(_UNEXPECTED, INTERNAL_ERROR) from None
 
-    invocations.refuses = True  # type: ignore[attr-defined]
+    invocations.refuses = True  # type: ignore[attr-defined]  # a mark on the function
     return invocations
 
 

@@ -55,12 +55,12 @@ def test_another_contestant_is_refused() -> None:
 def test_the_shipped_recall_errors_are_reproduced() -> None:
     """The cheapest contestant; another processor rounds differently and may learn slightly differently."""
     shipped = recall_result()
-    budget, task = Budget(**shipped["budget"]), shipped["task"]
+    budget, task = Budget(**shipped.budget), shipped.task
     assert budget == Budget()
-    assert task == {"sessions": SESSIONS, "nearest": FAR}
-    errors = dict(zip(shipped["seeds"], shipped["relative_error"]["mlp"], strict=True))
+    assert (task.sessions, task.nearest) == (SESSIONS, FAR)
+    errors = dict(zip(shipped.seeds, shipped.relative_error["mlp"], strict=True))
     assert recall_error("mlp", 1, budget) == pytest.approx(errors[1], abs=0.05)
-    found = {name: np.array(errors) for name, errors in shipped["relative_error"].items()}
+    found = {name: np.array(errors) for name, errors in shipped.relative_error.items()}
     assert found["lstm"].max() < 0.1
     assert found["mlp"].max() < 0.3  # it has the whole window before it and nothing to remember
     assert min(found["rnn"].min(), found["last_session"].min()) > 0.9

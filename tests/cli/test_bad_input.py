@@ -15,6 +15,7 @@ import pytest
 
 from pipeline import jobs
 from pipeline.cli import app
+from pipeline.config import Overrides
 from pipeline.errors import BadSetting, NothingToForecast
 from pipeline.forecast_schema import BASELINES, QUANTILES
 from pipeline.jobs import daily_run
@@ -56,14 +57,14 @@ class Place:
 
     def plan(self, **overrides: Any) -> Plan:
         given = self.overrides(**overrides)
-        return jobs.plan(key=None, now=NOW, as_of=LAST, overrides=given, provenance={}, make_latest=True)
+        return jobs.plan(key=None, now=NOW, as_of=LAST, overrides=Overrides(given), provenance={}, make_latest=True)
 
     def daily(self, **overrides: Any) -> RunResults:
         return jobs.run_all(self.plan(**overrides), known_at=NOW)
 
     def backtest(self, first: date = BACKTEST_FROM, last: date = LAST, **overrides: Any) -> dict[str, Any]:
         planned = jobs.plan_backtest(
-            key=None, now=NOW, first=first, last=last, overrides=self.overrides(**overrides), provenance={}
+            key=None, now=NOW, first=first, last=last, overrides=Overrides(self.overrides(**overrides)), provenance={}
         )
         return to_document(jobs.backtest_all(planned, known_at=NOW))
 

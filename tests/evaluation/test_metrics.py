@@ -10,7 +10,7 @@ from sklearn.metrics import mean_pinball_loss
 
 from pipeline.evaluation import metrics
 from pipeline.evaluation.model_scores import ModelScores, ScoreRow
-from pipeline.evaluation.rank_ic import rank_correlations, rank_scores, ranks
+from pipeline.evaluation.rank_ic import RankScores, rank_correlations, rank_scores, ranks
 from pipeline.forecast_schema import LEVELS
 
 RANDOM = np.random.default_rng(3)
@@ -124,7 +124,7 @@ def test_two_symbols_have_no_rank_ic_and_the_order_of_windows_does_not_matter() 
     correlations = rank_correlations(ranks(values, day_N), ranks(values, day_N), day_N)
     assert np.isnan(correlations[0, 0])
     assert correlations[1, 0] == pytest.approx(1)
-    assert rank_scores(correlations, 1) == {"rank_ic": pytest.approx(1), "rank_ic_t": None, "rank_ic_sessions": 1}
+    assert rank_scores(correlations, 1) == RankScores(rank_ic=pytest.approx(1), rank_ic_t=None, rank_ic_sessions=1)
     shuffled = RANDOM.permutation(40)
     moved = metrics.score_table(
         {"one": QUANTILES[shuffled]}, ACTUAL[shuffled], SYMBOLS[shuffled], LEVELS, origins_N=DAYS[shuffled]

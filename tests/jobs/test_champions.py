@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline import jobs
-from pipeline.config import Settings
+from pipeline.config import Overrides, Settings
 from pipeline.errors import BadSetting, MissingStep, TrackingUnavailable
 from pipeline.evaluation.holdout import Heldout
 from pipeline.forecast_schema import LEVELS
@@ -42,7 +42,7 @@ NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 
 def judged(as_of: date, **overrides: Any) -> Any:
     """Run everything up to the gate; return its decision as it is kept."""
-    planned = jobs.plan(key=None, now=NOW, as_of=as_of, overrides={**SMALL, **overrides}, provenance={})
+    planned = jobs.plan(key=None, now=NOW, as_of=as_of, overrides=Overrides({**SMALL, **overrides}), provenance={})
     run, batches = planned.run, planned.batches
     for batch in batches:
         jobs.ingest(run, batch, known_at=NOW)
@@ -138,7 +138,7 @@ def test_whatever_happened_to_its_files_the_champion_before_it_stands_in(
 ) -> None:
     damaged("2", how=how)
     settings = Settings.load(**SMALL)
-    this = Run(key="k", as_of=DAYS[2], symbols=("AAPL", "IBM"), overrides=SMALL)
+    this = Run(key="k", as_of=DAYS[2], symbols=("AAPL", "IBM"), overrides=Overrides(SMALL))
     found = incumbent.usable_champion(this, lambda: nullcontext(tmp_path / "champion"))
     assert found.champion is not None
     assert found.champion.version == "1"
@@ -160,7 +160,7 @@ def test_where_mlflow_does_not_answer_no_earlier_champion_stands_in(
 
     for name in ("download_artifacts", "list_artifacts"):
         monkeypatch.setattr(f"mlflow.artifacts.{name}", refuse)
-    this = Run(key="k", as_of=DAYS[2], symbols=("AAPL", "IBM"), overrides=SMALL)
+    this = Run(key="k", as_of=DAYS[2], symbols=("AAPL", "IBM"), overrides=Overrides(SMALL))
     with pytest.raises(TrackingUnavailable):
         incumbent.usable_champion(this, lambda: nullcontext(tmp_path / "champion"))
 
@@ -219,7 +219,7 @@ def test_a_champion_of_another_source_is_none(damaged: Callable[..., None], tmp_
     run, decision = judged(DAYS[2], source="files", files=str(tmp_path / "prices.csv"))
     assert _kept(run)["champion"] is None
     assert f"the source files has no champion from before {DAYS[2]}" in decision["reason"]
-    assert registry.champion_before(Settings.load(), DAYS[2]) is not None
+    assert registry.champions_before(Settings.load(), DAYS[2])
 
 
 def test_a_champion_may_read_other_inputs_but_none_that_are_gone(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline import jobs
-from pipeline.config import PER_PROCESS, Settings, variable
+from pipeline.config import PER_PROCESS, Overrides, Settings, variable
 from pipeline.errors import MissingStep
 from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.backtest.steps import plan_backtest
@@ -65,7 +65,7 @@ def at_home(empty_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 def plan(key: str | None = "by-airflow", **overrides: Any) -> Any:
-    return jobs.plan(key=key, now=NOW, as_of=AS_OF, overrides={**SMALL, **overrides}, provenance={})
+    return jobs.plan(key=key, now=NOW, as_of=AS_OF, overrides=Overrides({**SMALL, **overrides}), provenance={})
 
 
 def travelled(planned: Plan) -> Plan:
@@ -179,7 +179,12 @@ def test_a_run_planned_before_settings_were_frozen_still_runs(new_home: Path) ->
 def test_a_backtest_keeps_its_settings(new_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned = travelled(
         plan_backtest(
-            key="walk", now=NOW, first=date(2012, 12, 3), last=AS_OF, overrides={**SMALL, "horizon": 2}, provenance={}
+            key="walk",
+            now=NOW,
+            first=date(2012, 12, 3),
+            last=AS_OF,
+            overrides=Overrides({**SMALL, "horizon": 2}),
+            provenance={},
         )
     )
     monkeypatch.setenv("PIPELINE_SEED", "8")

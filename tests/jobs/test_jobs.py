@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline import jobs
-from pipeline.config import Settings
+from pipeline.config import Overrides, Settings
 from pipeline.errors import CorruptFile, MissingStep, PipelineError, SessionNotAvailable, TrackingUnavailable, UserError
 from pipeline.evaluation.holdout import Heldout
 from pipeline.evaluation.recent_rates import RecentRates
@@ -42,7 +42,7 @@ def use(empty_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def plan(as_of: date | None = DAYS[0], *, now: datetime = TODAY, key: str | None = None, **overrides: Any) -> Any:
-    return jobs.plan(key=key, now=now, as_of=as_of, overrides={**SMALL, **overrides}, provenance={})
+    return jobs.plan(key=key, now=now, as_of=as_of, overrides=Overrides({**SMALL, **overrides}), provenance={})
 
 
 def run(as_of: date | None = DAYS[0], *, now: datetime = TODAY, **overrides: Any) -> Any:
@@ -278,20 +278,22 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 def test_a_scheduled_session_after_the_end_of_the_sample_is_nothing_to_do() -> None:
     with pytest.raises(SessionNotAvailable, match="ends on 2013-03-01"):
         jobs.plan(
-            key="k", now=TODAY, interval_end=NEW_YORK.complete_at(date(2013, 3, 4)), manual=False, overrides=SMALL,
-            provenance={},
+            key="k", now=TODAY, interval_end=NEW_YORK.complete_at(date(2013, 3, 4)), manual=False,
+            overrides=Overrides(SMALL), provenance={},
         )  # fmt: skip
 
 
 @pytest.mark.parametrize("interval_end", [None, TODAY])
 def test_a_run_by_hand_without_a_session_takes_the_last_of_the_sample(interval_end: datetime | None) -> None:
-    planned = jobs.plan(key="k", now=TODAY, interval_end=interval_end, manual=True, overrides=SMALL, provenance={})
+    planned = jobs.plan(
+        key="k", now=TODAY, interval_end=interval_end, manual=True, overrides=Overrides(SMALL), provenance={}
+    )
     assert planned.run.as_of == date(2013, 3, 1)
 
 
 def test_a_scheduled_run_takes_the_session_its_interval_ends_with() -> None:
     end = NEW_YORK.complete_at(DAYS[1])
-    planned = jobs.plan(key="k", now=TODAY, interval_end=end, manual=False, overrides=SMALL, provenance={})
+    planned = jobs.plan(key="k", now=TODAY, interval_end=end, manual=False, overrides=Overrides(SMALL), provenance={})
     assert planned.run.as_of == DAYS[1]
 
 
@@ -327,7 +329,7 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     for passes in ("takes_over", "may_be_published"):
         monkeypatch.setattr(gate, passes, lambda *_: True)
     run(DAYS[0])
-    champion = registry.champion_before(Settings.load(), DAYS[2])
+    champion, *_ = registry.champions_before(Settings.load(), DAYS[2])
     before = {name: data for name, data in everything(new_home / "published").items() if "lock" not in name}
     trial = run(DAYS[0], symbols="IBM", training_steps=1)
     after = everything(new_home / "published")
@@ -337,7 +339,7 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     assert "(trial: 1 of 3 symbols, 1 training step instead of 20)" in trial.publish.headline
     decision = json.loads((new_home / "runs" / run_of(trial) / "decision.json").read_text())
     assert "does not become champion" in decision["reason"]
-    assert registry.champion_before(Settings.load(), DAYS[2]) == champion
+    assert registry.champions_before(Settings.load(), DAYS[2]) == [champion]
     told = next(one for one in mlflow_runs(new_home) if "trial" in one.data.tags).data
     assert told.tags["gate"] == "challenger passed, not promoted (trial)"
     assert "**Trial:** 1 of 3 symbols" in told.tags["mlflow.note.content"]
@@ -349,11 +351,16 @@ def test_a_trial_moves_neither_latest_nor_the_champion_nor_the_track_record(
     assert counts == {False: ["AAPL", "FB", "IBM"], True: ["IBM"]}
 
     latest = jobs.plan(
-        key=None, now=TODAY, as_of=DAYS[1], overrides={**SMALL, "symbols": "IBM"}, provenance={}, make_latest=True
+        key=None,
+        now=TODAY,
+        as_of=DAYS[1],
+        overrides=Overrides({**SMALL, "symbols": "IBM"}),
+        provenance={},
+        make_latest=True,
     )
     published = jobs.run_all(latest, known_at=TODAY).publish
     assert (published.place, published.standing) == (f"as_of={DAYS[1]}", True)
-    assert registry.champion_before(Settings.load(), DAYS[2]) != champion
+    assert registry.champions_before(Settings.load(), DAYS[2])[0] != champion
     (kept,) = reader.other_editions(Settings.load().published, DAYS[1])
     manifest = reader.read_manifest(Settings.load().published / kept.place)
     assert (manifest.symbols, manifest.trial) == (3, ())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import jobs
+from pipeline.config import Overrides
 from pipeline.evaluation.backtest_results import FoldPlan
 from pipeline.jobs import task_log
 from pipeline.jobs.results import (
@@ -36,7 +37,7 @@ def results(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         set_as_standing(patch)
         patch.chdir(home.parent)
         for day in (date(2013, 2, 26), date(2013, 2, 27)):
-            planned = jobs.plan(key=None, now=NOW, as_of=day, overrides=SMALL, provenance={})
+            planned = jobs.plan(key=None, now=NOW, as_of=day, overrides=Overrides(SMALL), provenance={})
             made = jobs.run_all(planned, known_at=NOW)
     train = made.train
     return {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import Settings
+from pipeline.config import Overrides, Settings
 from pipeline.jobs.planning import plan_run
 from pipeline.jobs.run import Run
 from pipeline.jobs.trials import series_of
@@ -20,8 +20,8 @@ PRICES = "symbol,date,open,high,low,close,volume\nAAPL,2013-02-27,1,1,1,1,1\nAAP
 def planned(**overrides: Any) -> Run:
     make_latest = overrides.pop("make_latest", False)
     return plan_run(
-        key="k", now=NOW, as_of=date(2013, 2, 28), interval_end=None, manual=True, overrides=overrides, provenance={},
-        make_latest=make_latest,
+        key="k", now=NOW, as_of=date(2013, 2, 28), interval_end=None, manual=True,
+        overrides=Overrides(overrides), provenance={}, make_latest=make_latest,
     )  # fmt: skip
 
 

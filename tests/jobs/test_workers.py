@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline import jobs
 from pipeline.cli.app import app
+from pipeline.config import Overrides
 from pipeline.errors import CorruptFile, MissingStep
 from pipeline.evaluation import gate
 from pipeline.forecast_schema import BASELINES
@@ -70,7 +71,7 @@ class Machines:
 
     def daily(self, as_of: date) -> dict[str, Any]:
         """Do a daily run, each step on another machine."""
-        planned = self.do(lambda: jobs.plan(key=None, now=NOW, as_of=as_of, overrides=SMALL, provenance={}))
+        planned = self.do(lambda: jobs.plan(key=None, now=NOW, as_of=as_of, overrides=Overrides(SMALL), provenance={}))
         run = partial(another_process, planned.run)
         steps: dict[str, Step] = {
             "ingest": lambda: jobs.ingest_all(replace(planned, run=run()), known_at=NOW),
@@ -90,7 +91,7 @@ class Machines:
         """Do a backtest of two folds, each step on another machine."""
         given = {**SMALL, "refit_every": 3, "network": "mlp", "horizon": 3}
         asked = {"key": None, "now": NOW, "first": date(2012, 12, 3), "last": date(2012, 12, 7)}
-        planned = self.do(lambda: jobs.plan_backtest(**asked, overrides=given, provenance={}))
+        planned = self.do(lambda: jobs.plan_backtest(**asked, overrides=Overrides(given), provenance={}))
         run, folds = partial(another_process, planned.run), planned.folds
         self.do(lambda: jobs.ingest_all(replace(planned, run=run()), known_at=NOW))
         self.do(lambda: jobs.backtest_snapshot(run(), known_at=NOW))
@@ -182,7 +183,7 @@ def test_what_is_in_a_bucket_is_shown_and_damage_to_it_refused(
 
 def test_a_snapshot_that_is_gone_or_changed_is_refused(machines: Callable[[str], Machines]) -> None:
     mine = machines("bucket")
-    planned = mine.do(lambda: jobs.plan(key="k", now=NOW, as_of=DAYS[0], overrides=SMALL, provenance={}))
+    planned = mine.do(lambda: jobs.plan(key="k", now=NOW, as_of=DAYS[0], overrides=Overrides(SMALL), provenance={}))
     mine.do(lambda: jobs.ingest_all(replace(planned, run=another_process(planned.run)), known_at=NOW))
     mine.do(lambda: jobs.snapshot(another_process(planned.run), known_at=NOW))
     store = open_storage(os.environ["PIPELINE_STORE_URI"], mine.shared.parent / "look")

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from pipeline import jobs
-from pipeline.config import Settings
+from pipeline.config import Overrides, Settings
 from pipeline.errors import BadSymbol
 from pipeline.jobs import health_checks
 from pipeline.market.calendar_ends import warnings
@@ -129,7 +129,7 @@ def prices(last: date, symbols: tuple[str, ...], folder: Path) -> Path:
 
 def run(now: datetime, path: Path, **overrides: object) -> tuple[dict, reader.Published, pd.DataFrame]:
     given = {**SMALL, "symbols": "", "source": "files", "files": str(path), **overrides}
-    planned = jobs.plan(key=None, now=now, overrides=given, provenance={})
+    planned = jobs.plan(key=None, now=now, overrides=Overrides(given), provenance={})
     results = to_document(jobs.run_all(planned, known_at=now))
     folder = Settings.load().published / results["publish"]["place"]
     frame = pd.read_parquet(Path(results["publish"]["folder"]) / "forecasts.parquet")
@@ -190,7 +190,7 @@ def test_a_refused_symbol_stops_nobody_else(tmp_path: Path, home: Path) -> None:
         jobs.plan(
             key=None,
             now=now,
-            overrides={"source": "files", "files": str(path), "symbols": "FOO.XX"},
+            overrides=Overrides({"source": "files", "files": str(path), "symbols": "FOO.XX"}),
             provenance={},
         )
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline import jobs
-from pipeline.config import Settings
+from pipeline.config import Overrides, Settings
 from pipeline.errors import BadSetting, BadSymbol
 from pipeline.market import exchange_tables
 from pipeline.market.clock import MarketClock
@@ -217,7 +217,7 @@ def test_one_run_forecasts_five_markets(tmp_path: Path, home: Path) -> None:
         "validation_sessions": 40,
         "horizon": 2,
     }
-    planned = jobs.plan(key=None, now=NOW, as_of=AS_OF, overrides=overrides, provenance={})
+    planned = jobs.plan(key=None, now=NOW, as_of=AS_OF, overrides=Overrides(overrides), provenance={})
     published = jobs.run_all(planned, known_at=NOW).publish
     frame = pd.read_parquet(Path(published.folder) / "forecasts.parquet")
     targets = {symbol: [str(day)[:10] for day in part["target_session"]] for symbol, part in frame.groupby("symbol")}

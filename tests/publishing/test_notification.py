@@ -1,19 +1,19 @@
 """Notifications of a run: the same content in every form, escaped for each."""
 
+from dataclasses import replace
 from datetime import date
-from typing import Any
 
 import pytest
 
 from pipeline.publishing import notification
 
 EVIL = "<script>alert(1)</script> & {{ 7 * 7 }}"
-RESULT: dict[str, Any] = {
-    "as_of": "2013-03-01",
-    "headline": f"2013-03-01 XNYS: {EVIL}",
-    "verdict": "Today's network is published: LSTM, version 1",
-    "mlflow_url": "https://mlflow.example/#/experiments/1/runs/r1",
-}
+RESULT = notification.Publication(
+    as_of="2013-03-01",
+    headline=f"2013-03-01 XNYS: {EVIL}",
+    verdict="Today's network is published: LSTM, version 1",
+    mlflow_url="https://mlflow.example/#/experiments/1/runs/r1",
+)
 
 
 def test_what_was_published_is_told_with_its_links() -> None:
@@ -23,7 +23,7 @@ def test_what_was_published_is_told_with_its_links() -> None:
     assert (told.event, told.session) == ("published", "2013-03-01")
     assert dict(told.links) == {
         "Report": "https://airflow.example/plugin/forecasts/forecasts/sessions/2013-03-01",
-        "MLflow run": RESULT["mlflow_url"],
+        "MLflow run": RESULT.mlflow_url,
         "Airflow run": "https://airflow.example/dags/d/runs/r",
     }
     assert "Today's network is published" in told.text
@@ -36,11 +36,11 @@ def test_what_comes_from_outside_is_escaped_in_each_form() -> None:
     assert "&lt;script&gt;" in told.html
     assert "<script" not in told.slack
     assert "&amp; {{ 7 * 7 }}" in told.slack, "nobody takes it for a template"
-    assert told.to_dict()["subject"] == f"Closing Bell {RESULT['headline']}"
+    assert told.to_dict()["subject"] == f"Closing Bell {RESULT.headline}"
 
 
 def test_where_nobody_knows_an_address_there_is_no_link() -> None:
-    told = notification.published({**RESULT, "mlflow_url": None}, run=None, airflow="")
+    told = notification.published(replace(RESULT, mlflow_url=None), run=None, airflow="")
     assert dict(told.links) == {}
     assert "<a " not in told.html
 
@@ -60,7 +60,7 @@ def test_where_nobody_knows_an_address_there_is_no_link() -> None:
     ],
 )
 def test_only_web_addresses_are_links(address: str) -> None:
-    told = notification.published({**RESULT, "mlflow_url": address}, run=address, airflow=address)
+    told = notification.published(replace(RESULT, mlflow_url=address), run=address, airflow=address)
     assert dict(told.links) == {}
     assert "href" not in told.html
     for form in (told.text, told.slack, str(told.to_dict())):
@@ -75,7 +75,7 @@ def test_an_address_cannot_leave_its_place() -> None:
 
 
 def test_a_subject_is_one_line() -> None:
-    told = notification.published({**RESULT, "headline": "a\r\nBcc: all@evil.example"}, run=None, airflow="")
+    told = notification.published(replace(RESULT, headline="a\r\nBcc: all@evil.example"), run=None, airflow="")
     assert told.subject == "Closing Bell a Bcc: all@evil.example"
 
 
@@ -92,7 +92,8 @@ def test_a_missed_open_names_both_days() -> None:
 
 
 def test_a_trial_is_told_as_one_and_linked_to_its_own_edition() -> None:
-    edition = {"edition": "0001-3f9c01ab-77d21e90", "headline": "2013-03-01 XNYS: 1 symbol (trial: 1 of 5 symbols)"}
-    told = notification.published({**RESULT, **edition}, run=None, airflow="https://airflow.example")
+    headline = "2013-03-01 XNYS: 1 symbol (trial: 1 of 5 symbols)"
+    trial = replace(RESULT, edition="0001-3f9c01ab-77d21e90", headline=headline)
+    told = notification.published(trial, run=None, airflow="https://airflow.example")
     assert told.links["Report"].endswith("/sessions/2013-03-01/0001-3f9c01ab-77d21e90")
     assert "(trial: 1 of 5 symbols)" in told.subject

@@ -55,7 +55,7 @@ def unknown(settings: Settings) -> MlflowRun:
         lambda settings, folder: unknown(settings).finish(),
         lambda settings, folder: runs.log_published(unknown(settings), folder),
         lambda settings, folder: unknown(settings).url(),
-        lambda settings, folder: registry.champion_before(settings, AS_OF),
+        lambda settings, folder: registry.champions_before(settings, AS_OF),
         lambda settings, folder: registry.promote(settings, "1", AS_OF),
         lambda settings, folder: connection.ping(settings),
     ],

@@ -93,4 +93,4 @@ def test_a_lost_file_and_an_outage_are_distinguished(
     with pytest.raises(TrackingUnavailable, match="cannot be reached"):
         download(settings, made, tmp_path / "champion")
     with pytest.raises(TrackingUnavailable, match="cannot be reached"):
-        registry.champion_before(settings, date(2013, 3, 1))
+        registry.champions_before(settings, date(2013, 3, 1))

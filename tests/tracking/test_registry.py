@@ -49,6 +49,11 @@ def versions(client: Any) -> Callable[..., str]:
     return make
 
 
+def versions_before(settings: Settings, as_of: date) -> list[str]:
+    """Return the versions of the champions before a session, the one that a run finds first."""
+    return [one.version for one in registry.champions_before(settings, as_of)]
+
+
 def aliases(client: Any) -> dict[str, str]:
     return {name: str(version) for name, version in client.get_registered_model(registry.MODEL).aliases.items()}
 
@@ -157,8 +162,7 @@ def test_the_past_never_sees_a_later_champion(
         assert aliases(client)["champion"] == promoted[max(promoted)]
         for asked in [*DAYS, DAYS[-1] + timedelta(days=1)]:
             earlier = [past for past in promoted if past < asked]
-            found = registry.champion_before(settings, asked)
-            assert (found.version if found else None) == (promoted[max(earlier)] if earlier else None)
+            assert versions_before(settings, asked)[:1] == ([promoted[max(earlier)]] if earlier else [])
 
 
 def test_a_champion_stands_for_its_own_source_alone_and_the_alias_for_the_last_of_any(
@@ -170,8 +174,8 @@ def test_a_champion_stands_for_its_own_source_alone_and_the_alias_for_the_last_o
     registry.promote(of_source["sample"], on_sample, DAYS[0])
     assert aliases(client)["champion"] == on_yahoo
     for name, expected in (("sample", [on_sample]), ("yahoo", [on_yahoo]), ("files", [])):
-        assert [one.version for one in registry.champions_before(of_source[name], DAYS[3])] == expected
-    assert registry.champion_before(of_source["yahoo"], DAYS[1]) is None
+        assert versions_before(of_source[name], DAYS[3]) == expected
+    assert versions_before(of_source["yahoo"], DAYS[1]) == []
 
 
 def test_a_version_that_does_not_name_its_source_counts_for_every_one(
@@ -182,28 +186,28 @@ def test_a_version_that_does_not_name_its_source_counts_for_every_one(
         registry.promote(settings, version, day)
     for name, expected in (("sample", [old]), ("yahoo", [new, old])):
         mine = settings.model_copy(update={"source": name})
-        assert [one.version for one in registry.champions_before(mine, DAYS[3])] == expected
+        assert versions_before(mine, DAYS[3]) == expected
 
 
 def test_without_a_promotion_there_is_no_champion(settings: Settings, versions: Callable[..., str]) -> None:
-    assert registry.champion_before(settings, AS_OF) is None
+    assert versions_before(settings, AS_OF) == []
     versions(DAYS[0])
-    assert registry.champion_before(settings, AS_OF) is None
+    assert versions_before(settings, AS_OF) == []
 
 
 def test_without_any_model_there_is_no_champion(settings: Settings) -> None:
-    assert registry.champion_before(settings, AS_OF) is None
+    assert versions_before(settings, AS_OF) == []
 
 
 def test_the_alias_alone_makes_no_champion(settings: Settings, versions: Callable[..., str], client: Any) -> None:
     client.set_registered_model_alias(registry.MODEL, "champion", versions(DAYS[0]))
-    assert registry.champion_before(settings, AS_OF) is None
+    assert versions_before(settings, AS_OF) == []
 
 
 def test_a_champion_trained_after_its_promotion_is_skipped(settings: Settings, versions: Callable[..., str]) -> None:
     versions(DAYS[2], champion_since=str(DAYS[0]))
-    assert registry.champion_before(settings, DAYS[1]) is None
-    assert registry.champion_before(settings, AS_OF + timedelta(days=1)) is None
+    assert versions_before(settings, DAYS[1]) == []
+    assert versions_before(settings, AS_OF + timedelta(days=1)) == []
 
 
 def test_of_two_promotions_on_a_session_the_later_version_counts(
@@ -212,18 +216,15 @@ def test_of_two_promotions_on_a_session_the_later_version_counts(
     first, second = versions(DAYS[0]), versions(DAYS[0])
     for version in (second, first):
         registry.promote(settings, version, DAYS[0])
-    found = registry.champion_before(settings, DAYS[1])
-    assert found is not None
-    assert found.version == second == aliases(client)["champion"]
+    assert versions_before(settings, DAYS[1]) == [second, first]
+    assert aliases(client)["champion"] == second
 
 
 def test_versions_are_compared_as_numbers(settings: Settings, versions: Callable[..., str]) -> None:
     made = [versions(DAYS[0]) for _ in range(10)]
     for version in (made[8], made[9]):  # 9 and 10
         registry.promote(settings, version, DAYS[0])
-    found = registry.champion_before(settings, DAYS[1])
-    assert found is not None
-    assert found.version == "10"
+    assert versions_before(settings, DAYS[1]) == ["10", "9"]
 
 
 def test_promotion_is_idempotent(settings: Settings, versions: Callable[..., str], client: Any) -> None:
@@ -275,9 +276,7 @@ def test_a_withdrawn_champion_serves_no_run_and_the_one_before_it_does(
     assert latest is not None
     assert latest.version == second
     assert aliases(client)["champion"] == second
-    before = registry.champion_before(settings, DAYS[3])
-    assert before is not None
-    assert before.version == second
+    assert versions_before(settings, DAYS[3]) == [second, first]
     with pytest.raises(BadSetting, match=f"version {third} of daily-forecast is not a champion; champions: "):
         registry.withdraw(settings, third)
 

@@ -5,11 +5,10 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from pipeline.config import Settings
+from pipeline.config import Overrides
 from pipeline.errors import BadSession, BadSetting, NothingToForecast
 from pipeline.evaluation.backtest_results import BacktestSummary, FoldOutcome, FoldPlan, FoldRecord
 from pipeline.forecast_schema import BASELINES, LEVELS
@@ -39,7 +38,7 @@ def plan_backtest(
     now: datetime,
     first: date,
     last: date,
-    overrides: Mapping[str, Any],
+    overrides: Overrides,
     provenance: Mapping[str, str],
 ) -> BacktestPlan:
     """Return the run (as of the last session), the batches to ingest, and the folds.
@@ -49,7 +48,7 @@ def plan_backtest(
     """
     from pipeline.evaluation.walk_forward import walk
 
-    settings = Settings.load(**overrides)
+    settings = overrides.settings()
     if last > now.date():
         raise BadSession(f"the backtest's last day {last} is in the future; choose an earlier day")
     sessions = settings.clock.sessions.between(first, last)

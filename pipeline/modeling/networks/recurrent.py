@@ -48,7 +48,7 @@ def _last(cell: Lstm | Rnn, x_BLI: Tensor) -> Tensor:
         )
         last = layer == cell.num_layers - 1
         if torch.is_grad_enabled():
-            at_LBI = _Layer.apply(  # type: ignore[no-untyped-call]
+            at_LBI = _Layer.apply(  # type: ignore[no-untyped-call]  # torch
                 at_LBI, by_input_GI, by_state_GD, bias_G + more_G, last, steps
             )
         else:

@@ -94,15 +94,16 @@ def _mark_folds(axes: "Axes", result: BacktestSummary) -> None:
     first, last = result.sessions[0], result.sessions[-1]
     for fold in result.folds[1:]:
         if first <= fold.first <= last:
-            axes.axvline(date.fromisoformat(fold.first), color=BRASS, linewidth=0.8, linestyle="--")  # type: ignore[arg-type]
+            day = date.fromisoformat(fold.first)
+            axes.axvline(day, color=BRASS, linewidth=0.8, linestyle="--")  # type: ignore[arg-type]  # dates have units
 
 
 def _date_axis(axes: "Axes") -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]  # matplotlib
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]  # matplotlib
     axes.grid(visible=True, color=GRID)
 
 

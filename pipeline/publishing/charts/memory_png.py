@@ -6,6 +6,7 @@ has written, since learning that task takes longer than a daily run should. Only
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from pipeline.modeling.training.training_record import GradientMemory
 from pipeline.publishing.charts.png import INK, MUTED, canvas, look_of, png_of
 from pipeline.publishing.formatting import model_name, number, power_of_ten
 from pipeline.storage.atomic_files import write_atomic
+from pipeline.storage.documents import from_document
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,14 +33,38 @@ _CONTESTANTS = {
 }
 
 
-def recall_result() -> dict[str, Any]:
-    """Return what `python -m benchmarks.recall` found when it was last run: errors by contestant, seeds, versions."""
+@dataclass(frozen=True, kw_only=True)
+class RecallTask:
+    """The recall task: the sessions of its windows, and how far back the nearest marked one lies."""
+
+    sessions: int
+    nearest: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecallResult:
+    """What `python -m benchmarks.recall` found: an error for each contestant and seed, and what it was measured with.
+
+    An error of 1 is that of always answering the mean.
+    """
+
+    relative_error: Mapping[str, tuple[float, ...]]
+    seeds: tuple[int, ...]
+    task: RecallTask
+    budget: Mapping[str, int | float] = field(default_factory=dict)  # of `benchmarks.recall_task.Budget`
+    torch: str
+    python: str = ""
+    machine: str = ""
+
+
+def recall_result() -> RecallResult:
+    """Return what `python -m benchmarks.recall` found when it was last run."""
     path = files("pipeline.publishing.charts") / "recall.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return from_document(RecallResult, document, where=str(path), remedy="run `python -m benchmarks.recall` again")
 
 
-def memory_chart(memory: GradientMemory, recall: Mapping[str, Any], path: Path) -> Path:
+def memory_chart(memory: GradientMemory, recall: RecallResult, path: Path) -> Path:
     """Write the gradient by lag of every network in `memory`, and next to it the recall errors."""
     with canvas(12.5, 4.6) as figure:
         lags, errors = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -46,7 +72,7 @@ def memory_chart(memory: GradientMemory, recall: Mapping[str, Any], path: Path) 
             for moment, gradient_L in curves.by_moment.items():
                 _draw_gradient(lags, name, moment, gradient_L)
         _label_gradients(lags)
-        _draw_recall(errors, recall["relative_error"])
+        _draw_recall(errors, recall.relative_error)
         figure.text(0.01, 0.012, _gradients_note(memory), fontsize=8, color=MUTED)
         figure.text(0.99, 0.012, _recall_note(recall), fontsize=8, color=MUTED, ha="right")
         figure.tight_layout(rect=(0, 0.05, 1, 1), w_pad=2.5)
@@ -108,9 +134,9 @@ def _gradients_note(memory: GradientMemory) -> str:
     return f"Gradients: over {memory.windows} held-out windows"
 
 
-def _recall_note(recall: Mapping[str, Any]) -> str:
-    task, seeds = recall["task"], recall["seeds"]
+def _recall_note(recall: RecallResult) -> str:
+    task, seeds = recall.task, recall.seeds
     return (
-        f"Recall: marked {task['nearest']}–{task['sessions'] - 1} sessions before the end; dots are "
-        f"{len(seeds)} seeds; measured once, with torch {recall['torch']}"
+        f"Recall: marked {task.nearest}–{task.sessions - 1} sessions before the end; dots are "
+        f"{len(seeds)} seeds; measured once, with torch {recall.torch}"
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pipeline.evaluation.model_scores import ModelScores, Scores
 from pipeline.forecast_schema import BASELINES, RANGES
@@ -54,11 +54,13 @@ _SCALE = 2  # pixels of the picture to one of the layout
 _POINT = 72 / _DPI  # a pixel of the picture, in points of type
 
 
-def fan_chart(fan: Fan, path: Path) -> Path:
-    """Write one symbol's fan chart."""
-    [(_, png)] = fan_pngs([fan])
-    write_atomic(path, png)
-    return path
+class Look(TypedDict):
+    """How a model's line is drawn, by the names of matplotlib's properties."""
+
+    color: str
+    linestyle: str
+    marker: str
+    markersize: int
 
 
 def fan_pngs(fans: Iterable[Fan]) -> Iterator[tuple[str, bytes]]:
@@ -207,7 +209,7 @@ def _label_scores(crps: "Axes", skill: "Axes", coverage: "Axes", best: str) -> N
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def look_of(name: str) -> dict[str, Any]:
+def look_of(name: str) -> Look:
     """Return how a model's line is drawn: a network whole, a baseline dashed."""
     baseline = name in BASELINES
     colour = _REST.get(name, INK) if baseline else _NETWORKS.get(name, INK)

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 from markupsafe import Markup
+from pydantic import JsonValue
 
 from pipeline.forecast_schema import LEVELS, RANGES
 from pipeline.prices.audit_types import Audit
@@ -231,7 +232,7 @@ def _drift(drift: Mapping[str, float]) -> str | None:
     )
 
 
-def _provenance(provenance: Mapping[str, Any]) -> Iterator[dict[str, str | None]]:
+def _provenance(provenance: Mapping[str, JsonValue]) -> Iterator[dict[str, str | None]]:
     """Yield label, text and link (http and https only) of everything that is known."""
     for name, value in provenance.items():
         if value is None or value == "" or name in _LINKS.values():
@@ -241,13 +242,13 @@ def _provenance(provenance: Mapping[str, Any]) -> Iterator[dict[str, str | None]
         yield {"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": text, "link": link}
 
 
-def _listed(values: Mapping[str, Any]) -> str:
+def _listed(values: Mapping[str, JsonValue]) -> str:
     """Return names and values in one line; what is not set is left out."""
     texts = {name: _setting(value) for name, value in values.items() if value is not None}
     return ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in texts.items() if text)
 
 
-def _setting(value: Any) -> str:
+def _setting(value: JsonValue) -> str:
     """Return a value as it is written in a setting: `AAPL IBM` for a list, `SR=XSAU` for a pair in it."""
     if not isinstance(value, list | tuple):
         return str(value)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
-from typing import Any
 
 from pipeline.errors import CorruptFile, MissingStep
 from pipeline.publishing import archive, formatting, reader, verdict
@@ -29,6 +28,24 @@ class SymbolEdition:
     newer: date | None  # the newest session, where that edition is of an earlier one or of another kind
 
 
+@dataclass(frozen=True, kw_only=True)
+class EditionRow:
+    """One edition in the list of sessions."""
+
+    day: date
+    address: str
+    stands: bool
+    label: str
+    verdict: str
+    reason: str
+    model: str
+    network: bool  # not a baseline
+    source: str
+    symbols: int
+    withheld: int
+    rates: hit_rates.Rates | None  # of the standing edition
+
+
 def label(manifest: Manifest, *, stands: bool) -> str:
     """Return in words what kind of edition this is, "" for a standing one of the standing configuration.
 
@@ -47,7 +64,7 @@ def links(root: Storage, base: str, as_of: date, *, shown: str | None) -> list[t
     return found
 
 
-def rows(root: Storage, base: str, as_of: date, rates: hit_rates.Rates | None) -> Iterator[dict[str, Any]]:
+def rows(root: Storage, base: str, as_of: date, rates: hit_rates.Rates | None) -> Iterator[EditionRow]:
     """Yield the row of each edition of a session, the standing one first. An edition being written is left out."""
     places = [(f"{base}/sessions/{as_of}", root / reader.folder_name(as_of), True)]
     places += [(f"{base}/sessions/{as_of}/{one.name}", root / one.place, False) for one in _newest_first(root, as_of)]
@@ -57,20 +74,20 @@ def rows(root: Storage, base: str, as_of: date, rates: hit_rates.Rates | None) -
         except MissingStep:
             continue
         decision = manifest.decision
-        yield {
-            "day": as_of,
-            "address": address,
-            "stands": stands,
-            "label": label(manifest, stands=stands),
-            "verdict": manifest.verdict,
-            "reason": decision.reason,
-            "model": formatting.model_name(decision.model, decision.model_version),
-            "network": not decision.is_baseline,
-            "source": manifest.source,
-            "symbols": manifest.symbols,
-            "withheld": manifest.withheld,
-            "rates": rates if stands else None,
-        }
+        yield EditionRow(
+            day=as_of,
+            address=address,
+            stands=stands,
+            label=label(manifest, stands=stands),
+            verdict=manifest.verdict,
+            reason=decision.reason,
+            model=formatting.model_name(decision.model, decision.model_version),
+            network=not decision.is_baseline,
+            source=manifest.source,
+            symbols=manifest.symbols,
+            withheld=manifest.withheld,
+            rates=rates if stands else None,
+        )
 
 
 def newest_with(root: Storage, symbol: str) -> SymbolEdition | None:

@@ -15,10 +15,12 @@ from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
+from pydantic import JsonValue
 
 from pipeline.errors import MissingStep
-from pipeline.forecast_schema import MEDIAN_LEVEL, RANGES, inside_column, quantile_column, range_columns
+from pipeline.forecast_schema import RANGES
 from pipeline.publishing import formatting, reader, track_record_files, verdict
+from pipeline.publishing.matured_forecasts import MaturedForecast, matured_forecasts
 from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.site import editions, hit_rates, site_charts
 from pipeline.storage import Storage
@@ -117,7 +119,7 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
     record = max(records, key=len, default=track_record_files.SCHEMA.empty_table())
     if found is None and not len(record):
         raise MissingStep(f"no published edition includes the symbol {symbol}")
-    rows = hit_rates.standing(record).to_pylist()
+    rows = matured_forecasts(hit_rates.standing(record), where=f"the track record of {symbol}")
     forecast = found.forecast if found else None
     return _render(
         "symbol_page",
@@ -229,31 +231,31 @@ def _steps(forecast: SymbolForecast) -> list[dict[str, str]]:
     ]
 
 
-def _matured(row: Mapping[str, Any]) -> dict[str, Any]:
-    low, high = (row[name] for name in range_columns(80))
+def _matured(row: MaturedForecast) -> dict[str, Any]:
+    low, high = row.range(80)
     places = formatting.decimals(low, high)
     return {
-        "as_of": row["as_of"],
-        "target": row["target_session"],
-        "model": formatting.model_name(row["model"], row["model_version"]),
+        "as_of": row.as_of,
+        "target": row.target_session,
+        "model": formatting.model_name(row.model, row.model_version),
         "range": formatting.price_range(low, high, places),
-        "close": formatting.price(row["close"], places),
+        "close": formatting.price(row.close, places),
         "where": _where(row),
-        "missed": not row[inside_column(90)],
-        "crps": formatting.number(row["crps_bp"]),
-        "baseline": formatting.number(row["baseline_crps_bp"]),
-        "replayed": not row["in_time"],
+        "missed": not row.inside[90],
+        "crps": formatting.number(row.crps_bp),
+        "baseline": formatting.number(row.baseline_crps_bp),
+        "replayed": not row.in_time,
     }
 
 
-def _where(row: Mapping[str, Any]) -> str:
+def _where(row: MaturedForecast) -> str:
     for share in RANGES:
-        if row[inside_column(share)]:
+        if row.inside[share]:
             return f"inside {share}{formatting.PER_CENT}"
-    return "above" if row["close"] > row[quantile_column(MEDIAN_LEVEL)] else "below"
+    return "above" if row.close > row.median else "below"
 
 
-def _airflow_run(base: str, provenance: Mapping[str, Any]) -> str | None:
+def _airflow_run(base: str, provenance: Mapping[str, JsonValue]) -> str | None:
     """The run's page in the Airflow that serves these pages, under the same prefix."""
     if not (provenance.get("dag_id") and provenance.get("run_id")):
         return None

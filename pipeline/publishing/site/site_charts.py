@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from pipeline.forecast_schema import inside_column
+from pipeline.forecast_schema import range_columns
 from pipeline.publishing import formatting
 from pipeline.publishing.charts.svg import (
-    RANGE_COLUMNS,
+    DRAWN,
     Floats,
     Scale,
     drawing,
@@ -23,6 +23,7 @@ from pipeline.publishing.charts.svg import (
     ranges_and_closes,
     round_values,
 )
+from pipeline.publishing.matured_forecasts import MaturedForecast
 from pipeline.publishing.site.hit_rates import Rates
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 960, 64, 12, 10, 24
@@ -31,17 +32,20 @@ _MANY = 60  # bars that lie so close that they must be thin
 _TICKS = 6  # dates below a chart, at most
 
 
-def ranges_svg(symbol: str, rows: Sequence[Mapping[str, Any]]) -> Markup:
+def ranges_svg(symbol: str, rows: Sequence[MaturedForecast]) -> Markup:
     """Return the range forecast for each session and the actual close; `rows` are of one symbol, oldest first."""
-    prices = {name: np.array([row[name] for row in rows]) for name in (*RANGE_COLUMNS, "close")}
+    prices = {"close": np.array([row.close for row in rows])}
+    for share in DRAWN:
+        ends_N2 = np.array([row.range(share) for row in rows])
+        prices |= dict(zip(range_columns(share), ends_N2.T, strict=True))
     low, high = (float(find([find(values) for values in prices.values()])) for find in (np.min, np.max))
     x_N, down = _across(len(rows)), Scale(high, low, _TOP, _TALL - _BOTTOM)
-    inside = sum(bool(row[inside_column(80)]) for row in rows)
+    inside = sum(row.inside[80] for row in rows)
     parts = [
         *_grid(low, high, down),
-        *_days([row["target_session"] for row in rows], x_N, _TALL),
+        *_days([row.target_session for row in rows], x_N, _TALL),
         *ranges_and_closes(
-            x_N, {name: down(each) for name, each in prices.items()}, np.array([row[inside_column(90)] for row in rows])
+            x_N, {name: down(each) for name, each in prices.items()}, np.array([row.inside[90] for row in rows])
         ),
     ]
     kind = "wide many" if len(rows) > _MANY else "wide"

@@ -1,9 +1,8 @@
 """One symbol in the terminal: its closes and ranges drawn, every session to come, and how its last forecasts did."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -11,8 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.forecast_schema import BASELINES, MEDIAN_LEVEL, RANGES, range_columns
+from pipeline.forecast_schema import BASELINES, MEDIAN_LEVEL, RANGES
 from pipeline.publishing import formatting
+from pipeline.publishing.matured_forecasts import MaturedForecast
 from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.terminal import text_chart
 from pipeline.publishing.terminal.overview import moved, target_of
@@ -29,7 +29,7 @@ class Detail:
     """One entry of forecasts.json, the rows of record.parquet of its symbol, and what the manifest says of it."""
 
     forecast: SymbolForecast
-    record: Sequence[Mapping[str, Any]]
+    record: Sequence[MaturedForecast]
     as_of: date
     model: str
     reason: str
@@ -100,7 +100,7 @@ class Detail:
         return text
 
     def _track_record(self, places: int) -> Iterator[RenderableType]:
-        rows = sorted(self.record, key=lambda row: str(row["target_session"]))[-RECENT:]
+        rows = sorted(self.record, key=lambda row: row.target_session)[-RECENT:]
         if not rows:
             yield Text("No forecast of its next session has matured yet.", style="dim")
             return
@@ -112,17 +112,17 @@ class Detail:
             table.add_column(f"{coverage} %", justify="center", no_wrap=True)
         table.add_column("model", no_wrap=True)
         for row in rows:
-            name = formatting.model_name(row["model"], row["model_version"])
+            name = formatting.model_name(row.model, row.model_version)
             table.add_row(
-                formatting.short_day(row["target_session"]),
+                formatting.short_day(row.target_session),
                 _range(row, places),
-                formatting.price(row["close"], places),
-                *(_mark(row[f"inside_{coverage}"]) for coverage in RANGES),
-                Text(name if row["in_time"] else f"{name} {_REPLAYED}", style="dim"),
+                formatting.price(row.close, places),
+                *(_mark(row.inside[coverage]) for coverage in RANGES),
+                Text(name if row.in_time else f"{name} {_REPLAYED}", style="dim"),
             )
         yield Padding(table, (1, 0))
         yield Text(_shares(rows))
-        if replayed := sum(not row["in_time"] for row in rows):
+        if replayed := sum(not row.in_time for row in rows):
             yield Text(
                 f"{_REPLAYED} {replayed} replayed: made after the session had closed, not part of the live record.",
                 style="dim",
@@ -146,16 +146,15 @@ def _sessions(forecast: SymbolForecast, places: int) -> Table:
     return table
 
 
-def _range(row: Mapping[str, Any], places: int) -> str:
-    low, high = range_columns(80)
-    return formatting.price_range(row[low], row[high], places)
+def _range(row: MaturedForecast, places: int) -> str:
+    return formatting.price_range(*row.range(80), places)
 
 
 def _mark(inside: bool) -> Text:
     return Text("✓", style="green") if inside else Text("✗", style="red")
 
 
-def _shares(rows: Sequence[Mapping[str, Any]]) -> str:
-    held = [f"{sum(row[f'inside_{each}'] for row in rows) / len(rows):.0%} in the {each} % range" for each in RANGES]
+def _shares(rows: Sequence[MaturedForecast]) -> str:
+    held = [f"{sum(row.inside[each] for row in rows) / len(rows):.0%} in the {each} % range" for each in RANGES]
     count = f"the last {len(rows)} closes" if len(rows) > 1 else "the last close"
     return f"Of {count}: {', '.join(held)}.".replace("%", " %").replace("  %", " %")

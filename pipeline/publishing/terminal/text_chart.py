@@ -5,9 +5,9 @@ Legend: N closes, L levels of a forecast, rows and columns of letters from the t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pipeline.forecast_schema import LEVELS, MEDIAN_LEVEL, RANGES, quantile_column
+from pipeline.forecast_schema import MEDIAN_LEVEL, RANGES
+from pipeline.publishing.matured_forecasts import MaturedForecast
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 # The character and colour of each range, the widest first.
@@ -119,18 +119,18 @@ def _line(closes_N: Sequence[float], width: int, height: int, low: float, high: 
     return [(column, row, dots) for (column, row), dots in letters.items()]
 
 
-def recent_ranges(closes_N: Sequence[float], record: Sequence[Mapping[str, Any]]) -> dict[int, Levels]:
+def recent_ranges(closes_N: Sequence[float], record: Sequence[MaturedForecast]) -> dict[int, Levels]:
     """Return the past forecasts of one session by the place of the close that they were for.
 
     Closes carry no dates, so the rows are followed back from the last close, session by session, as long as each was
     made at the close before it and what came is the close that is drawn.
     """
     found: dict[int, Levels] = {}
-    rows = sorted(record, key=lambda row: str(row["target_session"]), reverse=True)
-    expected = rows[0]["target_session"] if rows else None
+    rows = sorted(record, key=lambda row: row.target_session, reverse=True)
+    expected = rows[0].target_session if rows else None
     for place, row in zip(range(len(closes_N) - 1, 0, -1), rows, strict=False):
-        if row["target_session"] != expected or abs(row["close"] / closes_N[place] - 1) > 1e-6:
+        if row.target_session != expected or abs(row.close / closes_N[place] - 1) > 1e-6:
             break
-        found[place] = {level: row[quantile_column(level)] for level in LEVELS}
-        expected = row["as_of"]
+        found[place] = row.quantiles
+        expected = row.as_of
     return found

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline import jobs
+from pipeline.config import Overrides
 from pipeline.jobs import audit_report
 from pipeline.jobs.backtest import folds
 from pipeline.jobs.results import BacktestPlan
@@ -71,7 +72,7 @@ def test_the_daily_run_of_the_same_session_leaves_out_the_same_symbols(
     overrides = prices(new_home.parent, step=STEP)
     planned = plan(FIRST, LAST, **overrides)
     jobs.ingest_all(planned, known_at=NOW)
-    daily = jobs.plan(key=None, now=NOW, as_of=as_of, overrides=overrides, provenance={})
+    daily = jobs.plan(key=None, now=NOW, as_of=as_of, overrides=Overrides(overrides), provenance={})
     jobs.ingest_all(daily, known_at=NOW)
     assert [row.symbol for row in jobs.snapshot(daily.run, known_at=NOW).doubtful] == withheld
 
@@ -94,8 +95,8 @@ def test_a_step_moves_no_byte_of_the_folds_before_it(new_home: Path, monkeypatch
 def test_a_step_that_a_person_has_released_is_forecast(new_home: Path) -> None:
     overrides = prices(new_home.parent, step=STEP)
     jobs.ingest_all(plan(FIRST, LAST, **overrides), known_at=NOW)
-    held = audit_report.held_back(overrides)
-    audit_report.decide(overrides, [row.id for row in held], "released", now=NOW, note="a real fall")
+    held = audit_report.held_back(Overrides(overrides))
+    audit_report.decide(Overrides(overrides), [row.id for row in held], "released", now=NOW, note="a real fall")
     _, result, frame = backtest(overrides, new_home.parent / "out.parquet")
     assert result["withheld"] == []
     assert len(days_of(frame, "garch")) == 13

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline import jobs
+from pipeline.config import Overrides
 from pipeline.evaluation.backtest_results import FoldPlan
 from pipeline.forecast_schema import LEVELS, quantile_column
 from pipeline.jobs.results import BacktestPlan, BacktestResult
@@ -72,7 +73,7 @@ class Done:
 
 def plan(first: date = FIRST, last: date = LAST, **overrides: Any) -> BacktestPlan:
     given = {**SMALL, **overrides}
-    return jobs.plan_backtest(key=None, now=NOW, first=first, last=last, overrides=given, provenance={})
+    return jobs.plan_backtest(key=None, now=NOW, first=first, last=last, overrides=Overrides(given), provenance={})
 
 
 def folder_of(run: Run) -> Path:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline import jobs
-from pipeline.config import Settings
+from pipeline.config import Overrides, Settings
 from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import Features, future_returns, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
@@ -176,7 +176,7 @@ def test_a_training_run_in_mlflow_has_the_figure_and_the_numbers(home: Path) -> 
 
     small = {"training_steps": 5, "hidden_size": 8, "context_length": 20, "batch_size": 32, "symbols": "AAPL,IBM"}
     now = datetime(2026, 11, 20, 23, tzinfo=UTC)
-    planned = jobs.plan(key=None, as_of=date(2013, 2, 26), now=now, overrides=small, provenance={})
+    planned = jobs.plan(key=None, as_of=date(2013, 2, 26), now=now, overrides=Overrides(small), provenance={})
     jobs.ingest(planned.run, planned.batches[0], known_at=now)
     jobs.snapshot(planned.run, known_at=now)
     jobs.score(planned.run)

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
-from pipeline.config import Settings
+from pipeline.config import Overrides, Settings
 from pipeline.errors import BadSetting
 from pipeline.forecast_schema import INPUTS, LEVELS
 from pipeline.jobs.planning import plan_run
@@ -111,7 +111,7 @@ def test_another_learning_rate_is_another_run() -> None:
         asked = {"source": "sample", "learning_rate": rate}
         return plan_run(
             key=None, now=datetime(2013, 3, 5, tzinfo=UTC), as_of=date(2013, 3, 1), interval_end=None, manual=True,
-            overrides=asked, provenance={},
+            overrides=Overrides(asked), provenance={},
         ).key  # fmt: skip
 
     assert key(5e-4) == key(5e-4) != key(2e-3)

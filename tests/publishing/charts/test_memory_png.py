@@ -9,12 +9,12 @@ from pipeline.modeling.training.training_record import GradientCurves, GradientM
 from pipeline.publishing.charts import memory_png
 
 PNG = b"\x89PNG\r\n\x1a\n"
-RECALL = {
-    "relative_error": {"lstm": [0.01, 0.02], "rnn": [1.0, 1.01], "mlp": [0.1, 0.2], "last_session": [1.0, 1.0]},
-    "seeds": [1, 2],
-    "task": {"sessions": 60, "nearest": 40},
-    "torch": "2.13.0",
-}
+RECALL = memory_png.RecallResult(
+    relative_error={"lstm": (0.01, 0.02), "rnn": (1.0, 1.01), "mlp": (0.1, 0.2), "last_session": (1.0, 1.0)},
+    seeds=(1, 2),
+    task=memory_png.RecallTask(sessions=60, nearest=40),
+    torch="2.13.0",
+)
 
 
 def memory(**end: list[float]) -> GradientMemory:

@@ -13,8 +13,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from pipeline.errors import MissingStep
+from pipeline.forecast_schema import LEVELS, RANGES
 from pipeline.publishing import publisher, reader
 from pipeline.publishing.edition import Edition
+from pipeline.publishing.matured_forecasts import MaturedForecast
 from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.terminal import overview
 from pipeline.publishing.terminal.symbol_text import Detail
@@ -118,19 +120,20 @@ def test_the_widest_ranges_or_the_largest_moves_come_first(
 def detail(published: Callable[..., reader.Published]) -> Detail:
     days = [AS_OF - timedelta(days=back) for back in range(30, -1, -1)]
     past = [
-        {
-            "symbol": "AAPL",
-            "as_of": before,
-            "target_session": day,
-            "close": 100.0 + place,
-            "last_close": 100.0,
-            "model": "lstm",
-            "model_version": "3",
-            "in_time": place > 12,
-            **dict.fromkeys(("q0.05", "q0.1", "q0.25"), 98.0),
-            **dict.fromkeys(("q0.5", "q0.75", "q0.9", "q0.95"), 102.0),
-            **{f"inside_{each}": place % 2 == 0 for each in (50, 80, 90)},
-        }
+        MaturedForecast(
+            symbol="AAPL",
+            as_of=before,
+            target_session=day,
+            last_close=100.0,
+            model="lstm",
+            model_version="3",
+            in_time=place > 12,
+            quantiles={level: 98.0 if level < 0.5 else 102.0 for level in LEVELS},
+            close=100.0 + place,
+            crps_bp=100.0,
+            baseline_crps_bp=110.0,
+            inside=dict.fromkeys(RANGES, place % 2 == 0),
+        )
         for place, (before, day) in enumerate(itertools.pairwise(days))
     ]
     forecast = published(horizon=5).forecasts.forecasts[0]

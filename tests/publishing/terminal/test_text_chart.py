@@ -1,11 +1,11 @@
 """Text charts of closes and ranges."""
 
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
 
-from pipeline.forecast_schema import LEVELS, quantile_column
+from pipeline.forecast_schema import LEVELS, RANGES
+from pipeline.publishing.matured_forecasts import MaturedForecast
 from pipeline.publishing.terminal import text_chart
 
 
@@ -49,15 +49,23 @@ def test_closes_that_never_move_can_be_drawn() -> None:
     assert any(sign == text_chart.MEDIAN for row in drawn.rows for sign, _ in row)
 
 
-def record(closes: list[float], days: int) -> list[dict[str, Any]]:
+def record(closes: list[float], days: int) -> list[MaturedForecast]:
     last = date(2013, 3, 1)
     return [
-        {
-            "target_session": last - timedelta(days=back),
-            "as_of": last - timedelta(days=back + 1),
-            "close": closes[-1 - back],
-            **{quantile_column(level): value for level, value in levels(10.0, 1.0).items()},
-        }
+        MaturedForecast(
+            symbol="IBM",
+            target_session=last - timedelta(days=back),
+            as_of=last - timedelta(days=back + 1),
+            last_close=10.0,
+            model="lstm",
+            model_version="3",
+            in_time=True,
+            quantiles=levels(10.0, 1.0),
+            close=closes[-1 - back],
+            crps_bp=100.0,
+            baseline_crps_bp=110.0,
+            inside=dict.fromkeys(RANGES, True),
+        )
         for back in range(days)
     ]
 

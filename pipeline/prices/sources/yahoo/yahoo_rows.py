@@ -22,7 +22,7 @@ _NAMES = {
     "Capital Gains": "capital_gain",
 }
 # Columns, their events in Yahoo's answer, and the value where there is none.
-_EVENTS = (("dividend", "dividends", 0.0), ("listed_split", "splits", 1.0), ("capital_gain", "capitalGains", 0.0))
+_EVENTS = (("dividend", "dividends", 0.0), ("listed_split", "splits", 1.0), ("capital_gain", "capital_gains", 0.0))
 
 
 def rows_of(history: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
@@ -36,11 +36,9 @@ def rows_of(history: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
 
 def _on_their_days(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
     """Return `rows` with each event on its own day or dropped: yfinance moves those whose session has no bar."""
-    events = exchange.result.get("events") or {}
     for name, kind, nothing in _EVENTS:
-        stamps = [event["date"] for event in (events.get(kind) or {}).values()]
         if name in rows:
-            there = rows["session"].isin(_local_days(stamps, exchange))
+            there = rows["session"].isin(_local_days(exchange.series.event_times(kind), exchange))
             rows = rows.assign(**{name: rows[name].where(there, nothing)})
     return rows
 
@@ -50,9 +48,9 @@ def _contradicted(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
 
     The last session is left out: while a day is young Yahoo lists it twice, and yfinance keeps the later row.
     """
-    quote = exchange.result["indicators"]["quote"][0]
-    given = pd.DataFrame({name: quote[name] for name in (*PRICES, "volume")}).astype(float)
-    given = given.assign(session=_local_days(exchange.result["timestamp"], exchange))
+    quote = exchange.series.indicators.quote[0]
+    given = pd.DataFrame({name: getattr(quote, name) for name in (*PRICES, "volume")}).astype(float)
+    given = given.assign(session=_local_days(exchange.series.timestamp, exchange))
     given = given.sort_values("session", kind="stable")
     twice = given[given.duplicated("session", keep=False) & (given["session"] < given["session"].max())]
     kept = rows[["session", *PRICES]].drop_duplicates()
@@ -63,7 +61,7 @@ def _contradicted(rows: pd.DataFrame, exchange: "Exchange") -> pd.DataFrame:
 
 def _local_days(stamps: list[int], exchange: "Exchange") -> pd.DatetimeIndex:
     """Return the local days of the exchange for timestamps in seconds."""
-    local = pd.to_datetime(stamps, unit="s", utc=True).tz_convert(exchange.meta["exchangeTimezoneName"])
+    local = pd.to_datetime(stamps, unit="s", utc=True).tz_convert(exchange.meta.time_zone)
     local = local.tz_localize(None)
     late = (local.minute == 0) & (local.hour >= 22)  # midnight under an old daylight-saving rule
     days = (local + pd.to_timedelta(late * 2, unit="h")).normalize()

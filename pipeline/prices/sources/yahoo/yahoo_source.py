@@ -139,7 +139,7 @@ class YahooSource:
             raise _verdict(symbol, first, last, session.last, error) from error
         if misfit := _misfit(symbol, session.last):
             raise Failed(BadUpstream(misfit))
-        return rows.assign(currency=session.last.meta["currency"])
+        return rows.assign(currency=session.last.meta.currency)
 
     def _open_session(self) -> "YahooSession":
         if self._session is None:
@@ -198,10 +198,10 @@ def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: 
     code, description = exchange.complaint
     if exchange.status < 500 and (code or description):  # a failing server is not trusted about what exists
         return _complaint(symbol, first, last, exchange, code, description)
-    if exchange.status == 200 and exchange.meta:
+    if exchange.status == 200 and exchange.meta.given:
         if misfit := _misfit(symbol, exchange):
             return Failed(BadUpstream(misfit))
-        if not exchange.result.get("timestamp"):
+        if not exchange.has_rows:
             return NoData(_nothing(symbol, first, last))
     unusable = f"{symbol}: Yahoo's answer cannot be used (status {exchange.status}, {_named(error)}); try later"
     return Failed(BadUpstream(unusable), exchange.retry_after)
@@ -220,13 +220,13 @@ def _complaint(symbol: str, first: date, last: date, exchange: "Exchange", code:
 def _misfit(symbol: str, exchange: "Exchange") -> str:
     """Return what is wrong with an answer about another symbol or interval, or without zone or currency; else ""."""
     meta = exchange.meta
-    if meta.get("symbol") != symbol:
-        return f"asked Yahoo for {symbol}, and was answered with {meta.get('symbol')!r}"
-    if meta.get("dataGranularity", "1d") != "1d":  # very long ranges have been answered by month
-        return f"{symbol}: asked Yahoo for days, and was answered by {meta['dataGranularity']!r}"
-    if not isinstance(meta.get("currency"), str) or not meta["currency"]:
+    if meta.symbol != symbol:
+        return f"asked Yahoo for {symbol}, and was answered with {meta.symbol!r}"
+    if meta.granularity != "1d":  # very long ranges have been answered by month
+        return f"{symbol}: asked Yahoo for days, and was answered by {meta.granularity!r}"
+    if not meta.currency:
         return f"{symbol}: Yahoo does not say in which currency its prices are"
-    if not meta.get("exchangeTimezoneName"):
+    if not meta.time_zone:
         return f"{symbol}: Yahoo does not say in which time zone it is traded"
     return ""
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import jobs
+from pipeline.config import Overrides
 from pipeline.errors import NothingToForecast
 from pipeline.jobs import audit_report, health_checks, task_log
 from pipeline.storage.documents import to_document
@@ -36,7 +37,7 @@ def written(path: Path, *, close: str = "n/a", extra: str = "") -> None:
 
 
 def taken_in() -> dict[str, Any]:
-    planned = jobs.plan(key=None, now=NOW, overrides={}, provenance={})
+    planned = jobs.plan(key=None, now=NOW, overrides=Overrides(), provenance={})
     result = jobs.ingest_all(planned, known_at=NOW)
     return {**to_document(result), "run": planned.run}
 
@@ -60,7 +61,7 @@ def test_taking_the_same_file_in_again_changes_nothing_and_a_corrected_one_settl
     written(prices, close="110.75")
     corrected = taken_in()
     assert (corrected["new"], corrected["held_back"]) == (1, 0)
-    (held,) = audit_report.held_back({})
+    (held,) = audit_report.held_back(Overrides())
     assert (held.status, held.verdict, held.rule) == ("settled", "reject", "unreadable")
 
 
@@ -77,7 +78,7 @@ def test_rows_of_no_bar_are_named_in_audit_and_ingestion(prices: Path) -> None:
     written(prices, close="110.75", extra="IBM,2031-03-01,1,1,1,1,1\n,2013-03-01,1,1,1,1,1\nTotal,,,,,,99")
     result = taken_in()
     noted = [note["detail"] for batch in result["batches"] for note in batch["notes"]]
-    audited = audit_report.audit({}, now=NOW, as_of=None)
+    audited = audit_report.audit(Overrides(), now=NOW, as_of=None)
     rejected = [row.detail for row in audited.findings if row.verdict == "reject"]
     for words in ("line 82: the date '2031-03-01' is in the future", "line 83: the symbol is blank"):
         assert any(detail.startswith(words) for detail in noted)
@@ -90,10 +91,10 @@ def test_rows_of_no_bar_are_named_in_audit_and_ingestion(prices: Path) -> None:
 def test_everybody_is_told_how_the_file_was_read(prices: Path) -> None:
     written(prices, close="110.75")
     told = "Plain format, ISO dates, prices as given"
-    planned = jobs.plan(key=None, now=NOW, overrides={}, provenance={})
+    planned = jobs.plan(key=None, now=NOW, overrides=Overrides(), provenance={})
     result = jobs.ingest(planned.run, planned.batches[0], known_at=NOW)
     assert task_log.lines(result)[0] == f"prices read as: {told}"
-    assert audit_report.audit({}, now=NOW, as_of=None).read_as == told
+    assert audit_report.audit(Overrides(), now=NOW, as_of=None).read_as == told
     source = {row.what: row for row in health_checks.examine(now=NOW)}["source"]
     assert source.found == f"2 symbols up to {DAYS[-1]}: {told}"
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline import jobs
+from pipeline.config import Overrides
 from pipeline.errors import RateLimited, UnknownSymbol
 from pipeline.prices.sources.yahoo.yahoo_source import YahooSource
 from pipeline.storage.documents import to_document
@@ -45,7 +46,7 @@ def run(yahoo: Yahoo, session: date, symbols: str = SYMBOLS, **more: Any) -> dic
     """The run of a session in its evening; `more` are further settings of the request."""
     yahoo.today = max(yahoo.today, session) if more.pop("late", False) else session
     overrides = {"symbols": symbols, **more}
-    planned = jobs.plan(key=None, now=evening(session), as_of=session, overrides=overrides, provenance={})
+    planned = jobs.plan(key=None, now=evening(session), as_of=session, overrides=Overrides(overrides), provenance={})
     return to_document(jobs.run_all(planned, known_at=evening(session)))
 
 
@@ -118,7 +119,9 @@ def test_a_backfill_gives_the_bytes_of_the_live_run(yahoo: Yahoo, home: Path) ->
     yahoo.fail("AAPL", "correction", session="2013-02-26", by=1.01)
     yahoo.fail("IBM", "split today", ratio=2)
     run(yahoo, FRIDAY)
-    again = jobs.plan(key="again", now=evening(FRIDAY), as_of=THURSDAY, overrides={"symbols": SYMBOLS}, provenance={})
+    again = jobs.plan(
+        key="again", now=evening(FRIDAY), as_of=THURSDAY, overrides=Overrides({"symbols": SYMBOLS}), provenance={}
+    )
     jobs.ingest_all(again, known_at=evening(FRIDAY))
     assert jobs.snapshot(again.run, known_at=evening(FRIDAY)).digest == live
 
