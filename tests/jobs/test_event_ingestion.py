@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline import jobs
+from pipeline.config import Overrides
 from pipeline.errors import MissingStep, RateLimited
 from pipeline.events.event import Announced, Event
 from pipeline.events.event_checks import FIRST_DAY
@@ -29,7 +30,9 @@ pytestmark = pytest.mark.usefixtures("home")
 
 
 def plan(as_of: date = AS_OF, now: datetime = NOW, **overrides: Any) -> Plan:
-    return jobs.plan(key=None, now=now, as_of=as_of, overrides={"symbols": "AAPL,FB,GOOG", **overrides}, provenance={})
+    return jobs.plan(
+        key=None, now=now, as_of=as_of, overrides=Overrides({"symbols": "AAPL,FB,GOOG", **overrides}), provenance={}
+    )
 
 
 def frozen(planned: Plan, now: datetime = NOW) -> tuple[EventsResult, Any]:
@@ -114,7 +117,9 @@ def test_odd_rows_are_reported_and_the_others_are_known(home: Path) -> None:
     result, _ = frozen(planned)
     assert result.verdicts == {"quarantine": 1, "reject": 2, "warn": 1}
     assert standing(calendar_of(planned.run)) == [("AAPL", "2013-04-23"), ("FB", "2013-03-02")]
-    listed = event_report({"symbols": "AAPL,FB", "events": str(home.parent / "events.csv")}, now=NOW, as_of=AS_OF)
+    listed = event_report(
+        Overrides({"symbols": "AAPL,FB", "events": str(home.parent / "events.csv")}), now=NOW, as_of=AS_OF
+    )
     assert {one.rule for one in listed.findings} == {"within_a_week", "far_future", "unreadable", "no_session"}
 
 
@@ -218,7 +223,7 @@ def test_moves_are_counted_with_their_notice(vendor: Vendor) -> None:
     vendor.events.append(report("GOOG", "2013-04-18"))
     latest = later + timedelta(days=1)
     frozen(plan(date(2013, 2, 28), latest, events="yahoo"), latest)
-    listed = event_report({"symbols": "AAPL,FB,GOOG", "events": "yahoo"}, now=latest, as_of=None)
+    listed = event_report(Overrides({"symbols": "AAPL,FB,GOOG", "events": "yahoo"}), now=latest, as_of=None)
     (moves,) = listed.moves
     assert (moves.kind, moves.seen, moves.moved, moves.cancelled) == ("earnings", 5, 1, 1)
     assert (moves.moved_late, moves.move_notice) == (1, 6)
