@@ -32,8 +32,8 @@ MODEL_NAMES = {
     "garch": "GARCH",
 }
 
-# What a network may read of each session; `pipeline.modeling.data.features` defines how each is computed.
-INPUTS = (
+# What a network may read of each session of its window; `pipeline.modeling.data.features` defines each.
+PAST_INPUTS = (
     "return",
     "overnight_gap",
     "high_above_close",
@@ -44,7 +44,16 @@ INPUTS = (
     "volatility_against_past",
     "quarters_ago_next",
     "quarters_ago_ahead",
+    "reported_today",
+    "reported_yesterday",
+    "earnings_calendar",
 )
+# What it may know at the end of its window of the sessions to come.
+SCHEDULED = "scheduled_volatility"  # the one that scales the targets; the others are columns
+AHEAD_INPUTS = ("days_to_next_session", "half_day_next", SCHEDULED)
+INPUTS = (*PAST_INPUTS, *AHEAD_INPUTS)
+# Those that need a calendar of earnings reports.
+EVENT_INPUTS = ("reported_today", "reported_yesterday", "earnings_calendar", SCHEDULED)
 # The price columns that inputs read in addition to `close`, dividends and splits.
 _READS = {
     "overnight_gap": ("open",),
@@ -61,6 +70,11 @@ def price_columns(inputs: Iterable[str] = INPUTS) -> tuple[str, ...]:
     """
     read = {"close", *chain.from_iterable(_READS.get(name, ()) for name in inputs)}
     return tuple(name for name in ("open", "high", "low", "close", "volume") if name in read)
+
+
+def ahead_columns(inputs: Iterable[str] = AHEAD_INPUTS) -> tuple[str, ...]:
+    """Return those among these inputs that a network reads as columns known ahead."""
+    return tuple(name for name in inputs if name in AHEAD_INPUTS and name != SCHEDULED)
 
 
 def level_key(level: float) -> str:

@@ -12,7 +12,7 @@ from pipeline.database.engine import open_database
 from pipeline.errors import BadSetting, MissingStep
 from pipeline.events.calendar_snapshot import read_frozen_calendar
 from pipeline.events.event import Calendar
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import AHEAD_INPUTS, LEVELS, ahead_columns
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import CALENDAR, SNAPSHOT
 from pipeline.jobs.trials import series_of
@@ -71,9 +71,16 @@ def calendar_of(run: Run) -> Calendar:
 
 def features_of(run: Run) -> "Features":
     """Return the features of the run's snapshot."""
-    from pipeline.modeling.data.features import make_features
+    return features_from(read_snapshot(snapshot_of(run)), calendar_of(run), run.settings, run.as_of)
 
-    return make_features(panel_of(read_snapshot(snapshot_of(run)), run.settings, run.as_of))
+
+def features_from(bars: pd.DataFrame, calendar: Calendar, settings: Settings, last: date) -> "Features":
+    """Return the features of some bars and events, of which each symbol's last session is complete when `last` is."""
+    from pipeline.modeling.data.features import make_features
+    from pipeline.modeling.data.report_days import report_days
+
+    panel = panel_of(bars, settings, last)
+    return make_features(panel, report_days(panel, calendar.frame, settings.clock.sessions_of))
 
 
 def own_record(run: Run) -> pd.DataFrame:
@@ -116,7 +123,8 @@ def training_precision(settings: Settings) -> "Precision":
         return settings.precision
     shape = Shape(
         network=settings.network,
-        features=len(settings.inputs),
+        features=sum(name not in AHEAD_INPUTS for name in settings.inputs),
+        ahead=len(ahead_columns(settings.inputs)),
         context_length=settings.context_length,
         hidden_size=settings.hidden_size,
         horizon=settings.horizon,

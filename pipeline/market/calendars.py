@@ -7,7 +7,7 @@ package has recorded; `pipeline.market.sessions` estimates the sessions beyond.
 
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,15 @@ class Recorded:
     until: date
     certain: date
     guessed: bool = False
+
+    @cached_property
+    def half_days(self) -> "NDArray[np.datetime64]":
+        """The sessions that close early, ascending."""
+        import numpy as np
+
+        if self.guessed:
+            return np.empty(0, "datetime64[D]")
+        return np.asarray(self.calendar.early_closes.to_numpy(), "datetime64[D]")
 
     @property
     def weekmask(self) -> str:

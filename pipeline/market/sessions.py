@@ -16,7 +16,9 @@ from pipeline.errors import BadSession
 from pipeline.market.calendars import Recorded, load
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 ONE_DAY = timedelta(days=1)
 
@@ -44,6 +46,11 @@ class Sessions:
     def recorded_until(self) -> date:
         """The last day that the calendar records."""
         return self._recorded.certain
+
+    @property
+    def half_days(self) -> "NDArray[np.datetime64]":
+        """The recorded sessions that close early; none of a calendar that cannot be built."""
+        return self._recorded.half_days
 
     def is_estimated(self, session: date) -> bool:
         """Whether a session is outside the recorded years: it may turn out to be a holiday."""

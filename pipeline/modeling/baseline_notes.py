@@ -12,7 +12,8 @@ import numpy as np
 from pipeline.storage.documents import OMIT_NONE
 
 if TYPE_CHECKING:
-    from pipeline.modeling.data.windows import Index, Origins
+    from pipeline.modeling.data.panel import Index
+    from pipeline.modeling.data.windows import Origins
 
 
 @dataclass(frozen=True, kw_only=True)

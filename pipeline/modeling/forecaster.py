@@ -43,9 +43,8 @@ class Forecaster:
             return np.empty((0, self.card.horizon, len(self.card.levels)))
         windows = Windows(features, self.card.context_length, self.card.features)
         scaled_NHQ = in_chunks(self.network, windows, windows.starts(origins)).double().numpy()
-        scale_N = features.scale_ST[origins.s_N, origins.t_N]
-        root_H = np.sqrt(np.arange(1, self.card.horizon + 1))
-        return np.asarray(scaled_NHQ * (scale_N[:, None] * root_H)[..., None])
+        spread_NH = features.spread(origins.s_N, origins.t_N, self.card.horizon, self.card.features)
+        return np.asarray(scaled_NHQ * spread_NH[..., None])
 
     def save(self, folder: Path) -> ModelCard:
         """Write both files, `model.json` last, and return the card with the SHA-256 of the weights."""

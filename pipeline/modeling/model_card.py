@@ -5,7 +5,7 @@ This module does not import torch, so that a model can be described where none i
 
 from dataclasses import dataclass
 
-from pipeline.forecast_schema import INPUTS
+from pipeline.forecast_schema import AHEAD_INPUTS, INPUTS, ahead_columns
 from pipeline.modeling.networks.network_shape import Shape
 
 
@@ -27,6 +27,7 @@ class ModelCard:
     data_digest: str
     targets_last: str = ""  # the last session that a target of those windows touches
     features: tuple[str, ...] = INPUTS
+    event_windows: int = 0  # training windows with a scheduled report ahead; 0: trained without a calendar of them
     weights_sha256: str = ""
 
     @property
@@ -34,7 +35,8 @@ class ModelCard:
         """The sizes of the network."""
         return Shape(
             network=self.network,
-            features=len(self.features),
+            features=sum(name not in AHEAD_INPUTS for name in self.features),
+            ahead=len(ahead_columns(self.features)),
             context_length=self.context_length,
             hidden_size=self.hidden_size,
             horizon=self.horizon,

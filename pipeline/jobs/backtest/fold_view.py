@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from pipeline.config import Settings
 from pipeline.evaluation.backtest_results import Exclusion, FoldPlan
+from pipeline.events.event import Calendar
 from pipeline.jobs.backtest import exclusions
-from pipeline.jobs.context import panel_of
+from pipeline.jobs.context import calendar_of, features_from
 from pipeline.jobs.run import Run
 from pipeline.prices.audit_types import Seam
 from pipeline.storage.atomic_files import sha256_bytes
@@ -33,6 +34,7 @@ class View:
     settings: Settings
     sessions: list[date]
     bars: pd.DataFrame
+    calendar: Calendar
     seams: Sequence[Seam]
 
     @cached_property
@@ -43,9 +45,7 @@ class View:
     @cached_property
     def features(self) -> "Features":
         """The features of these bars."""
-        from pipeline.modeling.data.features import make_features
-
-        return make_features(panel_of(self.bars, self.settings, self.sessions[-1]))
+        return features_from(self.bars, self.calendar, self.settings, self.sessions[-1])
 
     @cached_property
     def origins(self) -> "Origins":
@@ -103,4 +103,4 @@ def view_of(run: Run, bars: pd.DataFrame, fold: FoldPlan) -> View:
     last = {symbol: pd.Timestamp(clock.last(symbol)) for symbol in bars["symbol"].unique()}
     seen = bars[bars["session"] <= bars["symbol"].map(last)].reset_index(drop=True)
     seams = exclusions.seams_of(run, date.fromisoformat(fold.last))
-    return View(settings=settings, sessions=sessions, bars=seen, seams=seams)
+    return View(settings=settings, sessions=sessions, bars=seen, calendar=calendar_of(run), seams=seams)

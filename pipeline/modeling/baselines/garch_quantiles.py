@@ -18,8 +18,8 @@ from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, NoFit, fit
 from pipeline.modeling.baselines.historical_simulation import ewma_historical, rows_by_symbol
 from pipeline.modeling.baselines.trailing_quantiles import MIN_PAST, trailing
 from pipeline.modeling.data.features import Features, future_returns
-from pipeline.modeling.data.panel import Array
-from pipeline.modeling.data.windows import Index, Origins
+from pipeline.modeling.data.panel import Array, Index
+from pipeline.modeling.data.windows import Origins
 
 REFIT = 63  # returns between two fits, about a quarter
 FITTED_ON = 1500  # returns that a fit uses, the newest, about six years

@@ -14,8 +14,8 @@ from pipeline.modeling.baseline_notes import BaselineNotes, Count
 from pipeline.modeling.baselines.baseline_forecast import BaselineForecast
 from pipeline.modeling.baselines.trailing_quantiles import pooled, trailing
 from pipeline.modeling.data.features import STILL, Features, future_returns
-from pipeline.modeling.data.panel import Array
-from pipeline.modeling.data.windows import Index, Origins
+from pipeline.modeling.data.panel import Array, Index
+from pipeline.modeling.data.windows import Origins
 
 
 def random_walk(features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]) -> BaselineForecast:

@@ -6,8 +6,7 @@ Legend: S symbols, T sessions, N points in time, Q quantile levels, W values of 
 import numpy as np
 
 from pipeline.modeling.data.features import WARM_UP
-from pipeline.modeling.data.panel import Array
-from pipeline.modeling.data.windows import Index
+from pipeline.modeling.data.panel import Array, Index
 
 PAST = 500  # outcomes used: two years
 MIN_PAST = 100  # with fewer of its own, a symbol uses the outcomes of its market

@@ -1,10 +1,11 @@
 """Inputs and targets of a network. Every value at t uses sessions up to t only.
 
-Legend: S symbols, T sessions, F features, H horizon. Returns are log total returns.
+Legend: S symbols, T sessions, F features, A inputs known ahead, N origins, H horizon. Returns are log total returns.
 
 The scale of a symbol is its EWMA volatility (RiskMetrics, J.P. Morgan 1996: variance[t] = 0.94 · variance[t−1] +
 0.06 · return[t]²). Inputs are divided by the scale of the session before, targets by the scale at the origin times
-√step: the results are distributed nearly alike for all symbols and decades, so one network can serve them all.
+√step: the results are distributed nearly alike for all symbols and decades, so one network can serve them all. Where a
+report is scheduled, the volatility over the steps to come includes the move that is expected of it.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.forecast_schema import INPUTS
+from pipeline.forecast_schema import AHEAD_INPUTS, PAST_INPUTS, SCHEDULED, ahead_columns
 from pipeline.modeling.data.earnings_cycle import around_earlier_quarters
-from pipeline.modeling.data.panel import Array, Panel
+from pipeline.modeling.data.panel import Array, Index, Panel
+from pipeline.modeling.data.report_days import Reports
+from pipeline.modeling.data.scheduled_moves import ScheduledMoves, scheduled_moves
 
 DECAY = 0.94
 _SLOW_DECAY = 0.99
@@ -32,20 +35,45 @@ class Features:
     x_STF: NDArray[np.float32]  # one column for each of `names`
     scale_ST: Array  # daily volatility known at t; NaN before the warm-up
     usable_ST: NDArray[np.bool_]
-    names: tuple[str, ...] = INPUTS
+    names: tuple[str, ...] = PAST_INPUTS
+    ahead_STA: NDArray[np.float32] | None = None  # a column for each of `ahead_columns()`; None: 0 everywhere
+    scheduled: ScheduledMoves | None = None  # None without a calendar of reports
 
     def of(self, inputs: tuple[str, ...]) -> NDArray[np.float32]:
-        """Return the columns of these inputs, shape (S, T, F). Raises ValueError for an unknown one."""
-        if inputs == self.names:
+        """Return the columns of the past inputs among these, shape (S, T, F). Raises ValueError for an unknown one."""
+        past = tuple(name for name in inputs if name not in AHEAD_INPUTS)
+        if past == self.names:
             return self.x_STF
-        unknown = sorted(set(inputs) - set(self.names))
+        unknown = sorted(set(past) - set(self.names))
         if unknown:
             raise ValueError(f"there is no input {', '.join(unknown)}; there are {', '.join(self.names)}")
-        return np.ascontiguousarray(self.x_STF[..., [self.names.index(name) for name in inputs]])
+        return np.ascontiguousarray(self.x_STF[..., [self.names.index(name) for name in past]])
+
+    def ahead(self, inputs: tuple[str, ...]) -> NDArray[np.float32]:
+        """Return the columns of those among these inputs that are known ahead, shape (S, T, A)."""
+        every = ahead_columns()
+        chosen = [every.index(name) for name in ahead_columns(inputs)]
+        if self.ahead_STA is None:
+            return np.zeros((*self.scale_ST.shape, len(chosen)), np.float32)
+        return np.ascontiguousarray(self.ahead_STA[..., chosen])
+
+    def windows_with_reports(self, s_N: Index, t_N: Index) -> int:
+        """Return how many of these windows have a scheduled report in the sessions after them."""
+        return 0 if self.scheduled is None else int(self.scheduled.excess_STK[s_N, t_N].any(axis=1).sum())
+
+    def spread(self, s_N: Index, t_N: Index, horizon: int, inputs: tuple[str, ...]) -> Array:
+        """Return the volatility of the return over 1..horizon sessions after each origin, shape (N, H).
+
+        That of the origin times √step; with the input `scheduled_volatility` times the effect of scheduled reports.
+        """
+        scale_NH = self.scale_ST[s_N, t_N][:, None] * np.sqrt(np.arange(1, horizon + 1))
+        if SCHEDULED not in inputs or self.scheduled is None:
+            return np.asarray(scale_NH)
+        return np.asarray(scale_NH * self.scheduled.spread(s_N, t_N, horizon))
 
 
-def make_features(panel: Panel) -> Features:
-    """Return the features of a panel."""
+def make_features(panel: Panel, reports: Reports | None = None) -> Features:
+    """Return the features of a panel, with its scheduled earnings reports if there are any."""
     return_ST = panel.return_ST
     scale_ST = ewma_volatility(return_ST, DECAY)
     slow_ST = ewma_volatility(return_ST, _SLOW_DECAY)
@@ -53,7 +81,8 @@ def make_features(panel: Panel) -> Features:
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled_ST = return_ST / before_ST
         intraday_ST = np.log(panel.close_ST / panel.open_ST)
-        own_ST = (return_ST - _market(return_ST, panel.market_S)) / before_ST
+        own_return_ST = return_ST - _market(return_ST, panel.market_S)
+        scheduled = scheduled_moves(reports, own_return_ST, before_ST, scale_ST) if reports else None
         columns = (
             scaled_ST,
             (return_ST - intraday_ST) / before_ST,
@@ -63,12 +92,20 @@ def make_features(panel: Panel) -> Features:
             _market(scaled_ST, panel.market_S),
             _market(np.abs(scaled_ST), panel.market_S),
             np.log(scale_ST / slow_ST),
-            *around_earlier_quarters(own_ST),
+            *around_earlier_quarters(own_return_ST / before_ST),
+            *_flags(scheduled, return_ST),
         )
     x_STF = np.clip(np.stack(columns, axis=-1), -_CLIP, _CLIP)
     usable_ST = np.isfinite(x_STF).all(axis=-1) & (scale_ST > STILL)
     x_STF = np.where(usable_ST[..., None], x_STF, 0.0).astype(np.float32)
-    return Features(panel=panel, x_STF=x_STF, scale_ST=scale_ST, usable_ST=usable_ST)
+    return Features(
+        panel=panel,
+        x_STF=x_STF,
+        scale_ST=scale_ST,
+        usable_ST=usable_ST,
+        ahead_STA=_calendar_ahead(panel),
+        scheduled=scheduled,
+    )
 
 
 def future_returns(return_ST: Array, horizon: int) -> Array:
@@ -100,6 +137,27 @@ def ewma_volatility(return_ST: Array, decay: float) -> Array:
         variance_S = np.where(there_S, moved_S, variance_S)
         out_ST[:, t] = np.where(there_S & (seen_S >= WARM_UP), np.sqrt(variance_S), np.nan)
     return out_ST
+
+
+def _flags(scheduled: ScheduledMoves | None, like_ST: Array) -> tuple[Array, ...]:
+    """Return the inputs that say where reports were, 0 without a calendar."""
+    if scheduled is None:
+        return (np.zeros_like(like_ST),) * 3
+    flags = (scheduled.reported_today_ST, scheduled.reported_yesterday_ST, scheduled.calendar_ST)
+    return tuple(flag_ST.astype(float) for flag_ST in flags)
+
+
+def _calendar_ahead(panel: Panel) -> NDArray[np.float32] | None:
+    """Return for each session the days without trading before the next one, and whether that is a half day.
+
+    None if the panel does not name the session after its last one.
+    """
+    if not panel.coming_MK.size:
+        return None
+    last = panel.last + 1
+    closed_MT = np.nan_to_num(np.diff(panel.dates_MX[:, : last + 1], axis=1).astype(float), nan=1.0) - 1
+    ahead_MTA = np.stack([np.clip(closed_MT, 0, _CLIP), panel.half_MX[:, 1 : last + 1].astype(float)], axis=-1)
+    return np.asarray(ahead_MTA.astype(np.float32)[panel.market_S])
 
 
 def _volume_against_average(volume_ST: Array) -> Array:

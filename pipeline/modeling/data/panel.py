@@ -1,10 +1,11 @@
 """Bars of many symbols as arrays; each market has its own session axis.
 
-Legend: S symbols, T sessions, M markets, N windows. All axes end in the last column; a market with fewer sessions
-begins later, and `days_MT` is `NO_DAY` before that. Values are NaN for a session that a symbol has no bar for.
+Legend: S symbols, T sessions, M markets, K coming sessions, X = T + K, N windows. All axes end in the last column; a
+market with fewer sessions begins later, and `days_MT` is `NO_DAY` before that. Values are NaN for a session that a
+symbol has no bar for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 NO_DAY = np.datetime64("NaT", "D")
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +30,21 @@ class Panel:
     close_ST: Array
     volume_ST: Array  # shares on the scale of the symbol's first bar, so that a split is not a jump
     return_ST: Array  # log total return since the symbol's previous bar
+    # The sessions after the last one of each axis, by the calendar; no columns where it is not given.
+    coming_MK: NDArray[np.datetime64] = field(default_factory=lambda: np.empty((0, 0), "datetime64[D]"))
+    half_MX: NDArray[np.bool_] = field(
+        default_factory=lambda: np.empty((0, 0), bool)
+    )  # whether `dates_MX` are half days
 
     @property
     def symbols_array(self) -> NDArray[np.str_]:
         """The symbols as an array, for indexing."""
         return np.array(self.symbols, dtype=np.str_)
+
+    @property
+    def dates_MX(self) -> NDArray[np.datetime64]:
+        """The sessions of each axis and those that follow them, shape (M, T + K)."""
+        return np.concatenate([self.days_MT, self.coming_MK], axis=1) if self.coming_MK.size else self.days_MT
 
     @property
     def last(self) -> int:

@@ -14,13 +14,18 @@ from pipeline.prices.adjustments import total_return
 
 if TYPE_CHECKING:
     from pipeline.market.clock import SessionClock
+    from pipeline.market.sessions import Sessions
+
+COMING = 5  # sessions after the last one that a panel names: further ahead, few dates of events are certain
 
 
-def panel_from_bars(bars: pd.DataFrame, clock: "SessionClock | None" = None) -> Panel:
+def panel_from_bars(
+    bars: pd.DataFrame, clock: "SessionClock | None" = None, sessions: "Sessions | None" = None
+) -> Panel:
     """Return the panel of a frame of bars (as in `pipeline.prices.bars`, sorted by symbol and session).
 
     `clock` gives the market of a symbol and the session that its axis ends with. Without it all symbols share one
-    axis, which ends with the last bar.
+    axis, which ends with the last bar; `sessions` is then their calendar, if it is known.
     """
     codes, symbols = pd.factorize(bars["symbol"], sort=True)
     names, market_S = np.unique([_market(clock, symbol) for symbol in symbols], return_inverse=True)
@@ -39,6 +44,11 @@ def panel_from_bars(bars: pd.DataFrame, clock: "SessionClock | None" = None) -> 
         array_ST[codes, at] = values
         return array_ST
 
+    calendars = [
+        sessions if clock is None else clock.market.sessions_of(str(symbols[market_S == at][0]))
+        for at in range(len(names))
+    ]
+    coming_MK, half_MX = _coming(days_MT, calendars)
     shares = bars.groupby("symbol", sort=False)["split_ratio"].cumprod()
     return Panel(
         symbols=tuple(symbols),
@@ -50,7 +60,26 @@ def panel_from_bars(bars: pd.DataFrame, clock: "SessionClock | None" = None) -> 
         close_ST=scattered(bars["close"]),
         volume_ST=scattered(bars["volume"] / shares),
         return_ST=scattered(total_return(bars)),
+        coming_MK=coming_MK,
+        half_MX=half_MX,
     )
+
+
+def _coming(
+    days_MT: NDArray[np.datetime64], calendars: "list[Sessions | None]"
+) -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
+    """Return the sessions after the last ones, and which of all sessions are half days; nothing without calendars."""
+    known = [one for one in calendars if one is not None]
+    if len(known) < len(days_MT) or not days_MT.size:
+        return np.empty((len(days_MT), 0), "datetime64[D]"), np.zeros(days_MT.shape, bool)
+    lasts = [days_T[-1].astype(object) for days_T in days_MT]
+    coming = [calendar.following(last, COMING) for calendar, last in zip(known, lasts, strict=True)]
+    coming_MK = np.array(coming, "datetime64[D]")
+    dates_MX = np.concatenate([days_MT, coming_MK], axis=1)
+    half_MX = np.array(
+        [np.isin(dates_X, calendar.half_days) for calendar, dates_X in zip(known, dates_MX, strict=True)], bool
+    )
+    return coming_MK, half_MX
 
 
 def _market(clock: "SessionClock | None", symbol: str) -> str:

@@ -1,7 +1,7 @@
 """Windows of features without copies: a strided view of one flat array, gathered by index.
 
-Legend: S symbols, T sessions, F features, L context, H horizon, N windows, B batch. A window is identified by
-its origin: the symbol `s` and the session `t` that it ends with, the last one that the network sees.
+Legend: S symbols, T sessions, F features, A inputs known ahead, L context, H horizon, N windows, B batch. A window is
+identified by its origin: the symbol `s` and the session `t` that it ends with, the last one that the network sees.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,7 @@ from torch import Tensor
 
 from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data.features import Features
-from pipeline.modeling.data.panel import Array
-
-Index = NDArray[np.int64]
+from pipeline.modeling.data.panel import Array, Index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +77,14 @@ class Windows:
         self._view_NLF = flat_NF.as_strided(
             (max(count - context_length + 1, 0), context_length, width), (width, width, 1)
         )
+        ahead_STA = features.ahead(inputs)
+        self._ahead_NA = torch.from_numpy(ahead_STA.reshape(-1, ahead_STA.shape[2])).to(device or "cpu")
 
     def starts(self, origins: Origins) -> Tensor:
         """Return the index in the view at which each origin's context begins, shape (N,)."""
         return torch.from_numpy(origins.s_N * self._sessions + origins.t_N - self._context_length + 1)
 
-    def gather(self, starts_B: Tensor) -> Tensor:
-        """Return the contexts that begin there, shape (B, L, F)."""
-        return self._view_NLF.index_select(0, starts_B.to(self._view_NLF.device))
+    def gather(self, starts_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the contexts that begin there, (B, L, F), and what is known ahead at their ends, (B, A)."""
+        at_B = starts_B.to(self._view_NLF.device)
+        return self._view_NLF.index_select(0, at_B), self._ahead_NA.index_select(0, at_B + self._context_length - 1)

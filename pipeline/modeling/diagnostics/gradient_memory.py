@@ -6,7 +6,7 @@ with gradient descent is difficult; Pascanu, Mikolov & Bengio 2013, On the diffi
 networks). An LSTM's cell passes it on as far as its forget gate is open; a feed-forward network over the whole window
 has a weight for each session, and no recurrence to lose the gradient in.
 
-Legend: N windows, L context, F features, H horizon, Q quantile levels.
+Legend: N windows, L context, F features, A inputs known ahead, H horizon, Q quantile levels.
 """
 
 from collections.abc import Sequence
@@ -42,12 +42,16 @@ def gradient_memory_of(forecaster: Forecaster, features: Features, origins: Orig
     settle()
     card, network = forecaster.card, forecaster.network
     windows = Windows(features, card.context_length, card.features)
-    x_NLF = windows.gather(windows.starts(origins.evenly(_WINDOWS)))
+    x_NLF, ahead_NA = windows.gather(windows.starts(origins.evenly(_WINDOWS)))
     start_HQ = _head(network).start_HQ
+
+    def at_start(name: str) -> Array:
+        return gradient_by_lag(fresh(replace(card.shape, network=name), start_HQ, card.seed), x_NLF, ahead_NA)
+
     curves = {
         name: GradientCurves(
-            start=_rounded(gradient_by_lag(fresh(replace(card.shape, network=name), start_HQ, card.seed), x_NLF)),
-            end=_rounded(gradient_by_lag(network, x_NLF)) if name == card.network else None,
+            start=_rounded(at_start(name)),
+            end=_rounded(gradient_by_lag(network, x_NLF, ahead_NA)) if name == card.network else None,
         )
         for name in NETWORKS
     }
@@ -65,7 +69,7 @@ def gradient_memory_of(forecaster: Forecaster, features: Features, origins: Orig
     )
 
 
-def gradient_by_lag(network: nn.Module, x_NLF: Tensor) -> Array:
+def gradient_by_lag(network: nn.Module, x_NLF: Tensor, ahead_NA: Tensor | None = None) -> Array:
     """Return the size of the forecast's gradient by lag, shape (L,), the last session first.
 
         g[k]² = mean over n, h, q of Σ_f (∂ quantile[n, h, q] / ∂ x[n, L − 1 − k, f])²
@@ -76,7 +80,7 @@ def gradient_by_lag(network: nn.Module, x_NLF: Tensor) -> Array:
     """
     network.eval()
     x_NLF = x_NLF.detach().clone().requires_grad_(True)
-    quantiles_NHQ = network(x_NLF)
+    quantiles_NHQ = network(x_NLF, ahead_NA)
     generator = torch.Generator().manual_seed(_SEED)
     signs_NHQ = 2.0 * torch.randint(2, quantiles_NHQ.shape, generator=generator) - 1.0
     (gradient_NLF,) = torch.autograd.grad(quantiles_NHQ, x_NLF, signs_NHQ)

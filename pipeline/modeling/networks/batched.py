@@ -18,9 +18,9 @@ def in_chunks(
     """
 
     def quantiles(part: Tensor) -> Tensor:
-        x_BLF = windows.gather(part)
+        x_BLF, ahead_BA = windows.gather(part)
         with torch.inference_mode(), torch.autocast(x_BLF.device.type, torch.bfloat16, enabled=bf16):
-            quantiles_BHQ: Tensor = network(x_BLF)
+            quantiles_BHQ: Tensor = network(x_BLF, ahead_BA)
             return quantiles_BHQ.float().cpu()
 
     training = network.training

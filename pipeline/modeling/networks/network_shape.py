@@ -8,9 +8,10 @@ class Shape:
     """The sizes of a network."""
 
     network: str
-    features: int
+    features: int  # of each session in the window
     context_length: int
     hidden_size: int
     horizon: int
     levels: int
+    ahead: int = 0  # inputs that are known ahead, read at the end of the window
     layers: int = 1  # of a recurrent network, stacked

@@ -1,6 +1,8 @@
 """Three networks with one interface: a window of features in, quantiles of the scaled return out.
 
-Legend: B batch, L context, F features, D width, H horizon, Q quantile levels.
+What is known ahead (the calendar of the sessions to come) joins the state at the end of the window, before the head.
+
+Legend: B batch, L context, F features, A inputs known ahead, D width, H horizon, Q quantile levels.
 
 - `mlp` sees the whole window at once, with a weight for each session and feature.
 - `rnn` reads session by session and overwrites its state each time; gradients of distant sessions vanish.
@@ -52,11 +54,11 @@ class Recurrent(nn.Module):
     def __init__(self, kind: type[Lstm] | type[Rnn], shape: Shape, width: int, start_HQ: Tensor) -> None:
         super().__init__()
         self.cell = kind(shape.features, width, num_layers=shape.layers, batch_first=True)
-        self.head = QuantileHead(width, start_HQ)
+        self.head = QuantileHead(width + shape.ahead, start_HQ)
 
-    def forward(self, x_BLF: Tensor) -> Tensor:
-        """Return quantiles of shape (B, H, Q)."""
-        quantiles_BHQ: Tensor = self.head(self.cell.last(x_BLF))
+    def forward(self, x_BLF: Tensor, ahead_BA: Tensor | None = None) -> Tensor:
+        """Return quantiles of shape (B, H, Q). `ahead_BA` may be left out of a network that reads nothing ahead."""
+        quantiles_BHQ: Tensor = self.head(_joined(self.cell.last(x_BLF), ahead_BA))
         return quantiles_BHQ
 
 
@@ -72,12 +74,18 @@ class FeedForward(nn.Module):
             nn.Linear(width, width),
             nn.ReLU(),
         )
-        self.head = QuantileHead(width, start_HQ)
+        self.head = QuantileHead(width + shape.ahead, start_HQ)
 
-    def forward(self, x_BLF: Tensor) -> Tensor:
-        """Return quantiles of shape (B, H, Q)."""
-        quantiles_BHQ: Tensor = self.head(self.layers(x_BLF))
+    def forward(self, x_BLF: Tensor, ahead_BA: Tensor | None = None) -> Tensor:
+        """Return quantiles of shape (B, H, Q). `ahead_BA` may be left out of a network that reads nothing ahead."""
+        quantiles_BHQ: Tensor = self.head(_joined(self.layers(x_BLF), ahead_BA))
         return quantiles_BHQ
+
+
+def _joined(state_BD: Tensor, ahead_BA: Tensor | None) -> Tensor:
+    if ahead_BA is None or not ahead_BA.shape[1]:
+        return state_BD
+    return torch.cat([state_BD, ahead_BA.to(state_BD.dtype)], dim=1)
 
 
 def build(shape: Shape, start_HQ: Tensor) -> nn.Module:

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.forecast_schema import INPUTS
+from pipeline.forecast_schema import INPUTS, PAST_INPUTS
 from pipeline.modeling.data.features import Features
+from pipeline.modeling.data.panel import Index
 from pipeline.modeling.data.splits import Fold
-from pipeline.modeling.data.windows import Index, Origins, Windows
+from pipeline.modeling.data.windows import Origins, Windows
 from pipeline.modeling.networks.batched import in_chunks
 from pipeline.modeling.networks.network_shape import Shape
 from pipeline.modeling.networks.quantile_networks import build
@@ -65,10 +66,14 @@ def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: 
     device = training_device()
     levels_Q = torch.tensor(recipe.levels)
     windows = Windows(features, shape.context_length, recipe.inputs, device)
-    checked = fold.validation.evenly(_VALIDATION_WINDOWS)
-    check_starts_N, check_y_NH = windows.starts(checked), scaled_targets(features, checked, shape.horizon)
 
-    begin_y_NH = scaled_targets(features, fold.train.at_rows(_every(len(fold.train), _START_WINDOWS)), shape.horizon)
+    def targets_of(origins: Origins) -> Tensor:
+        return scaled_targets(features, origins, shape.horizon, recipe.inputs)
+
+    checked = fold.validation.evenly(_VALIDATION_WINDOWS)
+    check_starts_N, check_y_NH = windows.starts(checked), targets_of(checked)
+
+    begin_y_NH = targets_of(fold.train.at_rows(_every(len(fold.train), _START_WINDOWS)))
     network = build(shape, torch.quantile(begin_y_NH, levels_Q, dim=0).T.contiguous()).to(device)
     parameters = list(network.parameters())
     optimizer = AdamW(parameters, peak=recipe.learning_rate, weight_decay=recipe.weight_decay, steps=recipe.steps)
@@ -88,7 +93,7 @@ def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: 
         for step in range(1, recipe.steps + 1):
             rows_B = torch.randint(len(fold.train), (recipe.batch_size,), generator=generator).numpy()
             batch = fold.train.at_rows(rows_B)
-            loss, gradients = gradient_of(windows.starts(batch), scaled_targets(features, batch, shape.horizon))
+            loss, gradients = gradient_of(windows.starts(batch), targets_of(batch))
             clip(gradients, recipe.clip_norm)
             rates.append((step, optimizer.step(gradients)))
             losses.append((step, loss))
@@ -114,14 +119,14 @@ def pinball(quantiles_BHQ: Tensor, y_BH: Tensor, levels_Q: Tensor) -> Tensor:
     return torch.maximum(levels_Q * error_BHQ, (levels_Q - 1) * error_BHQ).mean()
 
 
-def scaled_targets(features: Features, origins: Origins, horizon: int) -> Tensor:
-    """Return the cumulative returns over 1..horizon sessions after each origin over volatility · √step, (N, H)."""
-    scale_N = features.scale_ST[origins.s_N, origins.t_N]
+def scaled_targets(features: Features, origins: Origins, horizon: int, inputs: tuple[str, ...] = PAST_INPUTS) -> Tensor:
+    """Return the cumulative returns over 1..horizon sessions after each origin over their volatility, (N, H)."""
+    spread_NH = features.spread(origins.s_N, origins.t_N, horizon, inputs)
     total_N = np.zeros(len(origins))
     y_NH = np.empty((len(origins), horizon), np.float32)
     for step in range(1, horizon + 1):
         total_N += features.panel.return_ST[origins.s_N, origins.t_N + step]
-        y_NH[:, step - 1] = total_N / (scale_N * np.sqrt(step))
+        y_NH[:, step - 1] = total_N / spread_NH[:, step - 1]
     return torch.from_numpy(y_NH)
 
 
@@ -146,9 +151,9 @@ class _Gradient:
 
     def _part(self, part: tuple[Tensor, Tensor, float]) -> tuple[float, list[Tensor]]:
         starts_B, y_BH, share = part
-        x_BLF = self._windows.gather(starts_B)
+        x_BLF, ahead_BA = self._windows.gather(starts_B)
         with torch.autocast(x_BLF.device.type, torch.bfloat16, enabled=self._bf16):
-            quantiles_BHQ = self._network(x_BLF)
+            quantiles_BHQ = self._network(x_BLF, ahead_BA)
         loss = pinball(quantiles_BHQ.float(), y_BH.to(x_BLF.device), self._levels_Q) * share
         return loss.item(), list(torch.autograd.grad(loss, self._parameters))
 

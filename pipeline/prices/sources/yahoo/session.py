@@ -10,16 +10,17 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from curl_cffi import requests
-from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue
+
+from pipeline.prices.sources.yahoo.chart_answer import SeriesMeta, series_meta
 
 CHART_PATH = "/v8/finance/chart/"
 TIMEOUT = 10.0  # seconds, for the connection and for the answer
@@ -28,65 +29,6 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _BODY = ("data", "json", "content", "files")
 _PORTS = {"http": "80", "https": "443"}
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
-
-
-@dataclass(frozen=True)
-class SeriesMeta:
-    """What Yahoo says of a series, as far as it is used; not verified. Texts are empty where it says nothing."""
-
-    given: bool = False
-    symbol: JsonValue = None
-    granularity: JsonValue = "1d"
-    currency: str = ""
-    time_zone: str = ""
-
-
-@dataclass(frozen=True)
-class Event:
-    """A dividend, split or capital gain, by its time in seconds."""
-
-    date: int
-
-
-@dataclass(frozen=True)
-class Events:
-    """The events of a series, by kind and by Yahoo's key."""
-
-    dividends: Mapping[str, Event] | None = None
-    splits: Mapping[str, Event] | None = None
-    capital_gains: Annotated[Mapping[str, Event] | None, Field(alias="capitalGains")] = None
-
-
-@dataclass(frozen=True)
-class Quote:
-    """The prices and volumes of a series, one for each timestamp."""
-
-    open: list[float | None]
-    high: list[float | None]
-    low: list[float | None]
-    close: list[float | None]
-    volume: list[float | None]
-
-
-@dataclass(frozen=True)
-class Indicators:
-    """The quotes of a series: there is one."""
-
-    quote: list[Quote]
-
-
-@dataclass(frozen=True)
-class Series:
-    """The rows of a series: times in seconds, prices, events."""
-
-    timestamp: list[int]
-    indicators: Indicators
-    events: Events | None = None
-
-    def event_times(self, kind: str) -> list[int]:
-        """Return the times of the events of a kind, a field of `Events`."""
-        listed: Mapping[str, Event] | None = getattr(self.events, kind, None)
-        return [event.date for event in (listed or {}).values()]
 
 
 @dataclass(frozen=True)
@@ -100,7 +42,7 @@ class Exchange:
     redirect: str = ""  # its target, on a host that is not trusted
 
     @cached_property
-    def _chart(self) -> dict[str, JsonValue]:
+    def chart(self) -> dict[str, JsonValue]:
         """The answer's `chart` if it is Yahoo's JSON, else empty."""
         try:
             answer = json.loads(self.text)
@@ -112,52 +54,22 @@ class Exchange:
     @property
     def complaint(self) -> tuple[str, str]:
         """Yahoo's own error, as code and description; both empty if it has none."""
-        error = self._chart.get("error")
+        error = self.chart.get("error")
         if not isinstance(error, dict):
             return "", ""
         return str(error.get("code", "")), str(error.get("description", ""))
 
     @property
-    def _result(self) -> dict[str, JsonValue]:
+    def result(self) -> dict[str, JsonValue]:
         """The requested series; empty if there is none."""
-        results = self._chart.get("result")
+        results = self.chart.get("result")
         first = results[0] if isinstance(results, list) and results else None
         return first if isinstance(first, dict) else {}
 
     @property
-    def has_rows(self) -> bool:
-        """Whether the series has at least one timestamp."""
-        return bool(self._result.get("timestamp"))
-
-    @cached_property
     def meta(self) -> SeriesMeta:
         """The metadata of the series: symbol, interval, currency, time zone."""
-        meta = self._result.get("meta")
-        if not isinstance(meta, dict) or not meta:
-            return SeriesMeta()
-        return SeriesMeta(
-            given=True,
-            symbol=meta.get("symbol"),
-            granularity=meta.get("dataGranularity", "1d"),
-            currency=_text(meta.get("currency")),
-            time_zone=_text(meta.get("exchangeTimezoneName")),
-        )
-
-    @cached_property
-    def series(self) -> Series:
-        """The rows of the series. Raises ValueError that names the first field that does not fit."""
-        try:
-            return _SERIES.validate_python(self._result)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}") from None
-
-
-def _text(value: JsonValue) -> str:
-    return value if isinstance(value, str) else ""
-
-
-_SERIES = TypeAdapter(Series)
+        return series_meta(self.result)
 
 
 class ForeignRedirect(Exception):

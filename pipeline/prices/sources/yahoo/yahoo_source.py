@@ -201,7 +201,7 @@ def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: 
     if exchange.status == 200 and exchange.meta.given:
         if misfit := _misfit(symbol, exchange):
             return Failed(BadUpstream(misfit))
-        if not exchange.has_rows:
+        if not exchange.result.get("timestamp"):
             return NoData(_nothing(symbol, first, last))
     unusable = f"{symbol}: Yahoo's answer cannot be used (status {exchange.status}, {_named(error)}); try later"
     return Failed(BadUpstream(unusable), exchange.retry_after)

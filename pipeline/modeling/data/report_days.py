@@ -1,0 +1,113 @@
+"""The earnings reports of a calendar on the axes of a panel: on which session each is, and in which it was known.
+
+Legend: E reports, one row for each interval in which one stood as described.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.modeling.data.panel import Index, Panel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipeline.market.sessions import Sessions
+
+# Of an event whose announcement is not known. Within five sessions nearly all dates of earnings reports are fixed.
+REVEALED = 5
+_LONG_BEFORE = np.timedelta64(30, "D")  # an announcement so early needs no session: nothing reads that far ahead
+_NEVER = np.iinfo(np.int64).max
+
+
+def _none() -> Index:
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reports:
+    """Earnings reports by symbol and session, sorted by both.
+
+    A report on a day without a session counts for the next one. `t_E` may lie beyond the last session of the panel, by
+    as many sessions as it names. A report is known at the session t if `since_E <= t < until_E`.
+    """
+
+    s_E: Index = field(default_factory=_none)
+    t_E: Index = field(default_factory=_none)
+    since_E: Index = field(default_factory=_none)
+    until_E: Index = field(default_factory=_none)
+    # Which sessions its news may move: that of its own day, unless it comes after the close, and the next one, unless
+    # it comes before the open.
+    moves_own_E: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+    moves_next_E: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, bool))
+
+    def __len__(self) -> int:
+        return len(self.s_E)
+
+    def known_at(self, t_E: Index) -> NDArray[np.bool_]:
+        """Return whether each report is known at its session in `t_E`, shape (E,)."""
+        return np.asarray((self.since_E <= t_E) & (t_E < self.until_E))
+
+
+def report_days(panel: Panel, frame: "pd.DataFrame", sessions_of: Callable[[str], "Sessions"]) -> Reports:
+    """Return the earnings reports of the panel's symbols; `frame` is that of `pipeline.events.event.Calendar`."""
+    mine = frame[(frame["kind"] == "earnings") & frame["symbol"].isin(panel.symbols)]
+    if mine.empty:
+        return Reports()
+    s_E = np.searchsorted(np.array(panel.symbols), mine["symbol"].to_numpy(dtype=np.str_))  # symbols are sorted
+    day_E = mine["day"].to_numpy().astype("datetime64[D]")
+    t_E = np.full(len(s_E), -1, np.int64)
+    since_E, until_E = np.zeros(len(s_E), np.int64), np.full(len(s_E), _NEVER)
+    for market, dates_X in enumerate(panel.dates_MX):
+        rows = np.flatnonzero(panel.market_S[s_E] == market)
+        if not len(rows):
+            continue
+        first = int(np.isnat(dates_X).sum())
+        axis = dates_X[first:]
+        at = np.searchsorted(axis, day_E[rows]) + first
+        t_E[rows] = np.where((day_E[rows] >= axis[0]) & (at < len(dates_X)), at, -1)
+        moments = _Moments(sessions_of(panel.symbols[s_E[rows[0]]]), axis, first)
+        known = mine["known_from"].to_numpy()[rows], mine["known_until"].to_numpy()[rows]
+        since_E[rows] = moments.since(known[0], day_E[rows], t_E[rows])
+        until_E[rows] = moments.until(known[1])
+    time = mine["time"].to_numpy()
+    kept = np.flatnonzero(t_E >= 0)
+    kept = kept[np.lexsort((since_E[kept], t_E[kept], s_E[kept]))]
+    return Reports(
+        s_E=s_E[kept],
+        t_E=t_E[kept],
+        since_E=since_E[kept],
+        until_E=until_E[kept],
+        moves_own_E=(time != "after_close")[kept],
+        moves_next_E=(time != "before_open")[kept],
+    )
+
+
+class _Moments:
+    """The session to whose knowledge a moment belongs: the last one that was complete, as `SessionClock.known_by`."""
+
+    def __init__(self, sessions: "Sessions", axis: NDArray[np.datetime64], first: int) -> None:
+        self._sessions, self._axis, self._first = sessions, axis, first
+        self._found: dict[np.datetime64, int] = {}
+
+    def since(self, known_E: NDArray[np.datetime64], day_E: NDArray[np.datetime64], t_E: Index) -> Index:
+        """Return from which session on each event is known."""
+        early_E = known_E < day_E - _LONG_BEFORE
+        fixed_E = np.isnat(known_E) | early_E
+        own = [self._session(moment) if not fixed else 0 for moment, fixed in zip(known_E, fixed_E, strict=True)]
+        return np.where(fixed_E, t_E - REVEALED, np.array(own, np.int64))
+
+    def until(self, known_E: NDArray[np.datetime64]) -> Index:
+        """Return from which session on each event is not known any more."""
+        return np.array([_NEVER if np.isnat(moment) else self._session(moment) for moment in known_E], np.int64)
+
+    def _session(self, moment: np.datetime64) -> int:
+        if moment not in self._found:
+            seconds: datetime = moment.astype("datetime64[s]").astype(object)
+            day = np.datetime64(self._sessions.last_complete(seconds.replace(tzinfo=UTC)), "D")
+            self._found[moment] = self._first + int(np.searchsorted(self._axis, day, side="right")) - 1
+        return self._found[moment]
