@@ -76,6 +76,10 @@ class Features:
         """Return how many of these windows have a scheduled report in the sessions after them."""
         return 0 if self.scheduled is None else int(self.scheduled.excess_STK[s_N, t_N].any(axis=1).sum())
 
+    def report_due(self, s_N: Index, t_N: Index) -> NDArray[np.bool_] | None:
+        """Return whether a scheduled report may move the session after each window, (N,); None without a calendar."""
+        return None if self.scheduled is None else self.scheduled.next_session_ST[s_N, t_N]
+
     def spread(self, s_N: Index, t_N: Index, horizon: int, inputs: tuple[str, ...]) -> Array:
         """Return the volatility of the return over 1..horizon sessions after each origin, shape (N, H).
 
