@@ -14,7 +14,7 @@ from pipeline.prices.quality.digest import note_lines, reason_lines
 from pipeline.storage.documents import to_document
 
 if TYPE_CHECKING:
-    from pipeline.jobs.results import SnapshotResult
+    from pipeline.jobs.results import EventsResult, SnapshotResult
 
 _COLUMNS = ("symbol", "session", "verdict", "rule", "detail")
 _ALIKE = 4  # at least so many findings that differ only in their session become one row
@@ -37,9 +37,10 @@ def audit_table(result: SourceAudit) -> RenderableType:
     return Group(*told, *_blocks(result.notes, result.reasons), *([table] if result.findings else []))
 
 
-def with_quality(answer: RenderableType, snapshot: "SnapshotResult") -> RenderableType:
+def with_quality(answer: RenderableType, snapshot: "SnapshotResult", events: "EventsResult") -> RenderableType:
     """Return the output of a run followed by the notes and reasons of its data quality."""
-    return Group(answer, *_blocks(snapshot.notes, snapshot.reasons))
+    told = [Text("\n".join(["Scheduled events", *_some(events.notes)]))] if events.notes else []
+    return Group(answer, *_blocks(snapshot.notes, snapshot.reasons), *told)
 
 
 def quality_text(snapshot: "SnapshotResult") -> list[str]:

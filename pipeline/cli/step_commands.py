@@ -71,7 +71,7 @@ def run(planned: "Plan", steps: Steps) -> Answer:
         progress=steps.training(settings.training_steps),
     )
     published = overview(settings.published / results.publish.place)
-    return results, with_quality(published, results.snapshot)
+    return results, with_quality(published, results.snapshot, results.events)
 
 
 @option.with_settings(*option.PRICES)

@@ -79,7 +79,7 @@ def fetch_numbers(connection: Connection, query: Select[Any]) -> NDArray[np.floa
 
 
 def as_sql(engine: Engine | Connection, query: Select[Any]) -> str:
-    """Return a query as text with literal values; for numbers and dates only, which cannot inject SQL."""
+    """Return a query as text with literal values; for numbers, dates and valid symbols, which cannot inject SQL."""
     return str(query.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
 
 

@@ -7,15 +7,14 @@ The notice is the number of days from a statement to the event, for a move to th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from itertools import groupby
 from statistics import median
 
+import pandas as pd
 from sqlalchemy import Engine
 
-from pipeline.events.event_asof import Revision, batch_moments, first_batches, read_revisions
+from pipeline.events.event_asof import read_statements
 
-_REACH = timedelta(days=42)
+_REACH = pd.Timedelta(days=42)
 LATE = 7  # days of notice
 
 
@@ -30,34 +29,36 @@ class DateMoves:
     moved_late: int  # with less than a week of notice
     announced_late: int  # likewise
     move_notice: float | None  # median days of notice of a move
-    announcement_notice: float | None  # of a first announcement
+    announcement_notice: float | None  # of a first announcement, not of a move
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Dated:
-    day: date
-    announced: datetime | None  # None: it was there when the ingestion of its symbol began
-    gone: datetime | None
+    day: pd.Timestamp
+    announced: pd.Timestamp | None  # None: it was there when the ingestion of its symbol began
+    gone: pd.Timestamp | None  # None: it stands
 
 
 def date_moves(engine: Engine, source: str, symbols: Sequence[str]) -> list[DateMoves]:
     """Return how the dates of each kind of event of these symbols and of the market have moved."""
-    names = sorted({*symbols, ""})
-    moments = batch_moments(engine, source)
-    begun = first_batches(engine, source, names)
+    rows = read_statements(engine, source, sorted({*symbols, ""}))
+    rows = rows.assign(begun=rows.groupby("symbol")["moment"].transform("min"))
+    rows = rows[rows["day"] >= rows["begun"].dt.normalize()]
     by_kind: dict[str, list[list[_Dated]]] = {}
-    revisions = read_revisions(engine, source, names, date.max)
-    for (symbol, kind), group in groupby(revisions, key=lambda one: (one.symbol, one.kind)):
-        dated = [_dated(list(same), moments, begun[symbol]) for _, same in groupby(group, key=lambda one: one.day)]
-        seen = [one for one in dated if one.day >= moments[begun[symbol]].date()]
-        by_kind.setdefault(kind, []).append(seen)
+    for (_, kind), group in rows.groupby(["symbol", "kind"], sort=True):
+        dated = [_dated(same) for _, same in group.groupby("day", sort=True)]
+        by_kind.setdefault(str(kind), []).append(dated)
     return [_counted(kind, lists) for kind, lists in sorted(by_kind.items())]
 
 
-def _dated(revisions: list[Revision], moments: dict[int, datetime], begun: int) -> _Dated:
-    first, last = revisions[0], revisions[-1]
-    announced = first.stated or (None if first.batch == begun else moments[first.batch])
-    return _Dated(day=first.day, announced=announced, gone=moments[last.batch] if last.cancelled else None)
+def _dated(statements: pd.DataFrame) -> _Dated:
+    first, last = statements.iloc[0], statements.iloc[-1]
+    announced = None if first["moment"] == first["begun"] else first["moment"]
+    return _Dated(
+        day=first["day"],
+        announced=announced if pd.isna(first["stated"]) else first["stated"],
+        gone=last["moment"] if last["cancelled"] else None,
+    )
 
 
 def _counted(kind: str, lists: list[list[_Dated]]) -> DateMoves:
@@ -65,15 +66,17 @@ def _counted(kind: str, lists: list[list[_Dated]]) -> DateMoves:
     announcements: list[int] = []
     cancelled = 0
     for dated in lists:
+        moved_to = set()
         for one in dated:
-            if one.announced is not None:
-                announcements.append((one.day - one.announced.date()).days)
             if one.gone is None:
                 continue
             if (other := _successor(one, dated)) is None:
                 cancelled += 1
             else:
-                moves.append((min(one.day, other.day) - one.gone.date()).days)
+                moves.append((min(one.day, other.day) - one.gone.normalize()).days)
+                moved_to.add(other.day)
+        first = [one for one in dated if one.day not in moved_to]
+        announcements += [(one.day - one.announced.normalize()).days for one in first if one.announced is not None]
     return DateMoves(
         kind=kind,
         seen=sum(map(len, lists)),

@@ -8,71 +8,65 @@ labelled as reconstructed. A date whose source states when it was announced is k
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from itertools import groupby
+from datetime import UTC, date
 
 import pandas as pd
-from sqlalchemy import Engine, func, select
+import pyarrow as pa
+from sqlalchemy import Engine, select
 
+from pipeline.database import bulk
 from pipeline.database.engine import reading
-from pipeline.database.schema import batches, event_requests
+from pipeline.database.schema import batches, day_number, event_requests
 from pipeline.database.schema import events as events_table
 from pipeline.events.event import COLUMNS, Calendar, empty_calendar
 from pipeline.events.event_store import batch_source
 from pipeline.market.clock import SessionClock
 from pipeline.prices.store.rows import in_parts
 
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One statement about an event, as its batch brought it."""
-
-    symbol: str
-    kind: str
-    day: date
-    batch: int
-    time: str
-    confirmed: bool
-    cancelled: bool
-    stated: datetime | None  # when it was announced, where the source says so
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Interval:
-    """How an event stood from a moment on, None where that is not known, until another, None if it still does."""
-
-    revision: Revision
-    since: datetime | None
-    until: datetime | None
+_KEY = ["symbol", "kind", "day"]
 
 
 def read_calendar(engine: Engine, source: str, symbols: Sequence[str], clock: SessionClock, last: date) -> Calendar:
     """Return the events of `symbols` and of the market up to the day `last`, as known for the session of `clock`."""
-    cutoff = clock.known_by.astimezone(UTC).replace(tzinfo=None)
+    cutoff = pd.Timestamp(clock.known_by.astimezone(UTC).replace(tzinfo=None))
     names = sorted({*symbols, ""})
-    # The batches first: what a writer adds in the meantime belongs to none of them and is not read.
-    moments = batch_moments(engine, source)
-    known = max((batch for batch, moment in moments.items() if moment <= cutoff), default=0)
     live = _live(engine, source, names, clock.as_of)
-    first = first_batches(engine, source, names)
-    found = [one for one in read_revisions(engine, source, names, last) if one.batch in moments]
-    intervals: list[_Interval] = []
-    for (symbol, _kind, _day), group in groupby(found, key=lambda one: (one.symbol, one.kind, one.day)):
-        revisions = list(group)
-        if symbol in live:
-            revisions = [one for one in revisions if one.batch <= known]
-        begun = first.get(symbol, 0)
-        one = _intervals(revisions, moments, begun, moments.get(begun))
-        intervals += one if symbol in live else _reconstructed(one, cutoff)
-    return Calendar(frame=_frame(intervals))
+    rows = read_statements(engine, source, names)
+    rows = rows.assign(begun=rows.groupby("symbol")["moment"].transform("min"))
+    is_live = rows["symbol"].isin(live)
+    rows = rows[(rows["day"] <= pd.Timestamp(last)) & (~is_live | (rows["moment"] <= cutoff))]
+    intervals = _reconstructed(_intervals(rows), live, cutoff)
+    frame = intervals.rename(columns={"since": "known_from", "until": "known_until"})[list(COLUMNS)]
+    return Calendar(frame=frame.astype(empty_calendar().dtypes.to_dict()).reset_index(drop=True))
 
 
-def batch_moments(engine: Engine, source: str) -> dict[int, datetime]:
-    """Return when each batch of an event source became known (UTC, without a zone)."""
+def read_statements(engine: Engine, source: str, symbols: Sequence[str]) -> pd.DataFrame:
+    """Return every statement about events, sorted by symbol, kind, day and batch: a later one is a revision.
+
+    Columns: symbol, kind, day, time, confirmed, cancelled, `stated` (when it was announced, where the source says so)
+    and `moment` (when its batch became known); moments are UTC, without a zone.
+    """
+    moments = _moments(engine, source)
+    columns = events_table.c
+    values = (columns.batch_id, columns.time, columns.confirmed, columns.cancelled, columns.known_at)
+    queries = [
+        select(columns.symbol, columns.kind, day_number(columns.day).label("day"), *values).where(
+            columns.source == source, columns.symbol.in_(part)
+        )
+        for part in in_parts(sorted(symbols))
+    ]
+    parts = [_as_frame(table) for table in bulk.read_tables(engine, queries)]
+    rows = pd.concat(parts, ignore_index=True)
+    rows = rows[rows["batch"].isin(moments)]  # a batch that a writer adds in the meantime is not read
+    rows = rows.assign(moment=pd.to_datetime(rows["batch"].map(moments)).astype("datetime64[us]"))
+    return rows.sort_values([*_KEY, "batch"], ignore_index=True)
+
+
+def _moments(engine: Engine, source: str) -> dict[int, pd.Timestamp]:
+    """Return when each batch of an event source became known."""
     with reading(engine) as connection:
         query = select(batches).where(batches.c.source == batch_source(source))
-        return {row.id: row.known_at for row in connection.execute(query)}
+        return {row.id: pd.Timestamp(row.known_at) for row in connection.execute(query)}
 
 
 def _live(engine: Engine, source: str, symbols: list[str], session: date) -> frozenset[str]:
@@ -89,80 +83,47 @@ def _live(engine: Engine, source: str, symbols: list[str], session: date) -> fro
     return frozenset(found)
 
 
-def first_batches(engine: Engine, source: str, symbols: list[str]) -> dict[str, int]:
-    """Return the first batch with an event of each symbol that has any."""
-    columns = events_table.c
-    found: dict[str, int] = {}
-    with reading(engine) as connection:
-        for part in in_parts(symbols):
-            mine = (columns.source == source, columns.symbol.in_(part))
-            query = select(columns.symbol, func.min(columns.batch_id).label("first")).where(*mine)
-            found |= {row.symbol: row.first for row in connection.execute(query.group_by(columns.symbol))}
-    return found
+def _as_frame(table: pa.Table) -> pd.DataFrame:
+    """Return rows as either database gives them with the same types; without rows, columns have no type."""
+    symbol, kind, day, batch, time, confirmed, cancelled, stated = (table.column(at) for at in range(8))
+    return pd.DataFrame(
+        {
+            "symbol": _text(symbol),
+            "kind": _text(kind),
+            "day": day.cast(pa.int64()).to_numpy().astype("datetime64[D]").astype("datetime64[s]"),
+            "batch": batch.cast(pa.int64()).to_numpy(),
+            "time": _text(time),
+            "confirmed": confirmed.cast(pa.int64()).to_numpy().astype(bool),
+            "cancelled": cancelled.cast(pa.int64()).to_numpy().astype(bool),
+            "stated": pd.to_datetime(pd.Series(stated.to_pylist(), dtype=object)).astype("datetime64[us]"),
+        }
+    )
 
 
-def read_revisions(engine: Engine, source: str, symbols: list[str], last: date) -> list[Revision]:
-    """Return all revisions of the events up to a day, sorted by symbol, kind, day and batch."""
-    columns = events_table.c
-    names = (columns.symbol, columns.kind, columns.day, columns.batch_id, columns.time)
-    found = []
-    with reading(engine) as connection:
-        for part in in_parts(symbols):
-            query = select(*names, columns.confirmed, columns.cancelled, columns.known_at).where(
-                columns.source == source, columns.symbol.in_(part), columns.day <= last
-            )
-            found += [Revision(*row) for row in connection.execute(query)]
-    return sorted(found, key=lambda one: (one.symbol, one.kind, one.day, one.batch))
+def _text(column: pa.ChunkedArray) -> pd.Series:
+    return pd.Series(column.cast(pa.string()).to_pandas(), dtype="str")
 
 
-def _intervals(
-    revisions: list[Revision], moments: dict[int, datetime], begun: int, begun_at: datetime | None
-) -> list[_Interval]:
-    """Return how one event stood; its first revision may be older than the ingestion of its symbol, which began then.
+def _intervals(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the intervals in which events stood, with `since` and `until`; NaT where that is not known, or lasts.
 
-    An event that was there in the first batch, or took place before it, has no known beginning.
+    An event that was there in the first batch of its symbol, or took place before it, has no known beginning.
     """
-    found = []
-    ends = [*(moments[one.batch] for one in revisions[1:]), None]
-    for number, (one, until) in enumerate(zip(revisions, ends, strict=False)):  # without revisions there is no end
-        if one.cancelled:
-            continue
-        since: datetime | None = moments[one.batch]
-        if not number:
-            before = begun_at is not None and (one.batch == begun or one.day < begun_at.date())
-            since = one.stated or (None if before else since)
-        found.append(_Interval(revision=one, since=since, until=until))
-    return found
+    is_first, is_last = ~rows.duplicated(_KEY), ~rows.duplicated(_KEY, keep="last")
+    there_before = (rows["moment"] == rows["begun"]) | (rows["day"] < rows["begun"].dt.normalize())
+    since = rows["moment"].mask(is_first & there_before).mask(is_first & rows["stated"].notna(), rows["stated"])
+    until = rows["moment"].shift(-1).mask(is_last)
+    return rows.assign(since=since, until=until)[~rows["cancelled"]]
 
 
-def _reconstructed(intervals: list[_Interval], cutoff: datetime) -> list[_Interval]:
-    """Return how one event stood by what is known now, for a session for which nobody requested it in time.
+def _reconstructed(intervals: pd.DataFrame, live: frozenset[str], cutoff: pd.Timestamp) -> pd.DataFrame:
+    """Return how events stood by what is known now, where nobody requested those of a symbol in time.
 
     What was announced after the cutoff by its source's own statement was not known. What became known here after it
     counts as known at a time that is not known. How an event stood when something else is known by now is left out.
     """
-    found: list[_Interval] = []
-    for one in intervals:
-        if one.revision.stated is not None and one.revision.stated > cutoff:
-            continue
-        if one.until is not None and one.until > cutoff:
-            continue
-        since = one.since
-        if since is not None and since > cutoff:
-            since = found[-1].until if found else None
-        found.append(_Interval(revision=one.revision, since=since, until=one.until))
-    return found
-
-
-def _frame(intervals: list[_Interval]) -> pd.DataFrame:
-    rows = [
-        (
-            one.revision.symbol, one.revision.kind, one.revision.day, one.revision.time, one.revision.confirmed,
-            one.since, one.until,
-        )
-        for one in intervals
-    ]  # fmt: skip
-    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
-    for name in ("day", "known_from", "known_until"):
-        frame[name] = pd.to_datetime(frame[name]).astype("datetime64[s]")
-    return frame.astype(empty_calendar().dtypes.to_dict())
+    others = ~intervals["symbol"].isin(live)
+    rows = intervals[~(others & ((intervals["stated"] > cutoff) | (intervals["until"] > cutoff)))]
+    later = others & (rows["since"] > cutoff)
+    before = rows["until"].shift(1).where(rows.duplicated(_KEY))  # the end of how the same event stood before
+    return rows.assign(since=rows["since"].mask(later, before))

@@ -5,9 +5,9 @@ An odd calendar never stops a run: what is rejected or quarantined is not stored
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
 
 from pipeline.errors import BadSymbol
 from pipeline.events.event import EARNINGS, SYMBOL_KINDS, TIMES, Announced, Event, EventFinding
@@ -43,8 +43,7 @@ def check_events(announced: Announced, symbols: Iterable[str], clock: MarketCloc
         key = (event.symbol, event.kind, event.day)
         kept[key] = _better(kept[key], event) if key in kept else event
     events, doubtful = _a_week_apart(sorted(kept.values(), key=lambda event: (event.symbol, event.kind, event.day)))
-    findings += doubtful
-    findings += [_finding(event, "warn", *reason) for event in events if (reason := _odd(event, clock)) is not None]
+    findings += [*doubtful, *_without_session(events, clock)]
     return CheckedEvents(events=tuple(events), findings=tuple(dict.fromkeys(findings)))
 
 
@@ -66,30 +65,39 @@ def _impossible(event: Event, requested: frozenset[str], today: date) -> tuple[s
     return None
 
 
-def _odd(event: Event, clock: MarketClock) -> tuple[str, str] | None:
-    """Return rule and reason of a warning: an event on a day without a session of its market."""
-    if not event.symbol:
-        return None
-    try:
-        sessions = clock.sessions_of(event.symbol)
-    except BadSymbol:  # refused when the run was planned
-        return None
-    if sessions.is_session(event.day):
-        return None
-    after = sessions.shift(sessions.at_or_before(event.day), 1)
-    return "no_session", f"{event.day} is not a session of {sessions.exchange}; it takes effect on {after}"
+def _without_session(events: list[Event], clock: MarketClock) -> list[EventFinding]:
+    """Return warnings about events on days without a session of their market."""
+    by_market: dict[str, list[Event]] = {}
+    for event in events:
+        with suppress(BadSymbol):  # refused when the run was planned
+            if event.symbol:
+                by_market.setdefault(clock.market_of(event.symbol).calendar, []).append(event)
+    findings = []
+    for calendar, mine in by_market.items():
+        sessions, days = clock.sessions_on(calendar), [event.day for event in mine]
+        known = set(sessions.between(min(days), max(days)))
+        for event in mine:
+            if event.day not in known:
+                after = sessions.shift(sessions.at_or_before(event.day), 1)
+                detail = f"{event.day} is not a session of {calendar}; it takes effect on {after}"
+                findings.append(_finding(event, "warn", "no_session", detail))
+    return findings
 
 
 def _a_week_apart(events: list[Event]) -> tuple[list[Event], list[EventFinding]]:
-    """Return the events without reports of one company that are less than a week apart, of which one is held back."""
+    """Return sorted events without reports of one company less than a week apart, of which one is held back."""
     findings: list[EventFinding] = []
-    kept = list(events)
-    while pair := next((pair for pair in pairwise(kept) if _too_close(*pair)), None):
-        better = _better(*pair)
-        worse = pair[1] if better == pair[0] else pair[0]
-        detail = f"{worse.day} is within a week of {better.day}, which {_reason(better, worse)}"
-        findings.append(_finding(worse, "quarantine", "within_a_week", detail))
-        kept.remove(worse)
+    kept: list[Event] = []
+    for event in events:
+        one: Event | None = event
+        while kept and one is not None and _too_close(kept[-1], one):
+            better = _better(kept[-1], one)
+            worse = one if better is kept[-1] else kept.pop()
+            detail = f"{worse.day} is within a week of {better.day}, which {_reason(better, worse)}"
+            findings.append(_finding(worse, "quarantine", "within_a_week", detail))
+            one = None if worse is one else one
+        if one is not None:
+            kept.append(one)
     return kept, findings
 
 
@@ -107,7 +115,7 @@ def _better(one: Event, other: Event) -> Event:
     for mine, theirs in zip(_rank(one), _rank(other), strict=True):
         if mine != theirs:
             return one if mine > theirs else other
-    return replace(one) if one.day <= other.day else other
+    return one if one.day <= other.day else other
 
 
 def _rank(event: Event) -> tuple[bool, float, bool]:

@@ -78,7 +78,7 @@ class EventFile:
         self.dates = dates
 
     def announced(self, symbols: tuple[str, ...], first: date, last: date) -> Announced:
-        """Return the events of `symbols` and of the market from `first` to `last`.
+        """Return all events of `symbols` and of the market, which are whole from `first` to `last`.
 
         Raises BadFile where the file is missing or has no column of dates.
         """
@@ -93,7 +93,7 @@ class EventFile:
                 one = _event(table, row, spelled)
                 if isinstance(one, EventFinding):
                     findings.append(one)
-                elif one is not None and first <= one.day <= last:
+                elif one is not None:
                     events.append(one)
         complete = frozenset(symbols) | {""}  # what the file does not list does not take place
         return Announced(events=tuple(events), first=first, last=last, complete=complete, findings=tuple(findings))

@@ -93,7 +93,8 @@ class EventStore:
     ) -> tuple[list[dict[str, Any]], dict[str, int]]:
         """Return the rows to append and how many events are new, changed, cancelled and unchanged."""
         stated = {(one.symbol, one.kind, one.day): one for one in announced.events}
-        stored = self._stored(connection, {*announced.complete, *(one.symbol for one in announced.events)})
+        first = min((announced.first, *(one.day for one in announced.events)))
+        stored = self._stored(connection, {*announced.complete, *(one.symbol for one in announced.events)}, first)
         counts = dict.fromkeys(("new", "changed", "cancelled", "unchanged"), 0)
         rows = []
         for key, event in sorted(stated.items()):
@@ -106,14 +107,14 @@ class EventStore:
             rows.append(self._cancelled(key, stored[key]))
         return rows, counts
 
-    def _stored(self, connection: Connection, symbols: set[str]) -> dict[Key, _Stored]:
-        """Return the newest revision of every event of some symbols."""
+    def _stored(self, connection: Connection, symbols: set[str], first: date) -> dict[Key, _Stored]:
+        """Return the newest revision of every event of some symbols from a day on."""
         columns = events_table.c
         found: dict[Key, _Stored] = {}
         for part in in_parts(sorted(symbols)):
             query = (
                 select(columns.symbol, columns.kind, columns.day, columns.time, columns.confirmed, columns.cancelled)
-                .where(columns.source == self.source, columns.symbol.in_(part))
+                .where(columns.source == self.source, columns.symbol.in_(part), columns.day >= first)
                 .order_by(columns.batch_id)
             )
             for symbol, kind, day, time, confirmed, cancelled in connection.execute(query):

@@ -49,6 +49,16 @@ def test_a_new_home_has_no_problem(home: Path) -> None:
     assert problems() == {}
 
 
+def test_a_missing_file_of_events_is_a_problem(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = settings.home / "events.csv"
+    monkeypatch.setenv("PIPELINE_EVENTS", str(path))
+    assert problems() == {
+        "events": f"PIPELINE_EVENTS={path}: there is no such file; correct it, or set it to none",
+    }
+    path.write_text("symbol,date\n")
+    assert problems() == {}
+
+
 def test_a_read_only_database_is_a_problem(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPELINE_DATABASE_URL", read_only(settings.home / "pipeline.db"))
     found = problems()

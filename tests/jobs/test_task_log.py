@@ -55,7 +55,9 @@ def results(empty_home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     [
         ("plan", "forecasts from 2013-02-27: 3 symbols in 1 batch"),
         ("ingest", "bars of 3 symbols: "),
+        ("events", "scheduled events from sample: 0 new, 0 changed, 0 cancelled, 65 unchanged"),
         ("snapshot", "bars frozen as "),
+        ("snapshot", "64 scheduled events, of 64 the date of announcement is not known"),
         ("score", "3 forecasts have matured, 3 are in the track record"),
         ("score", "replays, recently: coverage of the 90 % range "),
         ("train", "trained in "),

@@ -43,6 +43,7 @@ def _prices(home: Path) -> None:
         ({"symbols": "AAPL,FB"}, {"symbols": "AAPL,IBM"}, ("other symbols: with IBM, without FB",)),
         ({}, {"training_steps": 1}, ("1 training step instead of 1,000",)),
         ({}, {"horizon": 3}, ("3 sessions ahead instead of 5",)),
+        ({}, {"events": "none"}, ("events from none instead of the price source",)),
         ({}, {"network": "mlp"}, ("network mlp instead of lstm",)),
         ({}, {"retrain_every": 5}, ("retrain every 5 instead of 1",)),
         ({}, {"inputs": "return"}, (f"1 input (return) instead of {len(INPUTS)}",)),
