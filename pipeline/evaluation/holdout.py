@@ -53,13 +53,16 @@ class Heldout:
 
     def since(self, session: pd.Timestamp) -> "Heldout":
         """Return the windows whose origin is not before `session`."""
-        keep = self.origins_N >= np.datetime64(session, "D")
+        return self.where(self.origins_N >= np.datetime64(session, "D"))
+
+    def where(self, keep_N: NDArray[np.bool_]) -> "Heldout":
+        """Return the windows that are marked."""
         return Heldout(
-            symbols_N=self.symbols_N[keep],
-            origins_N=self.origins_N[keep],
-            actual_NH=self.actual_NH[keep],
-            quantiles={name: values[keep] for name, values in self.quantiles.items()},
-            event_N=None if self.event_N is None else self.event_N[keep],
+            symbols_N=self.symbols_N[keep_N],
+            origins_N=self.origins_N[keep_N],
+            actual_NH=self.actual_NH[keep_N],
+            quantiles={name: values[keep_N] for name, values in self.quantiles.items()},
+            event_N=None if self.event_N is None else self.event_N[keep_N],
         )
 
     def scores(self, levels: tuple[float, ...]) -> Scores:
