@@ -33,6 +33,10 @@ def open_event_source(settings: Settings) -> EventSource | None:
         from pipeline.events.sample_events import SampleEvents
 
         return SampleEvents()
+    if name == "yahoo":
+        from pipeline.events.yahoo_events.yahoo_event_source import YahooEvents
+
+        return YahooEvents(settings)
     if name == "files":
         from pipeline.events.event_file import EventFile
 

@@ -1,7 +1,7 @@
 """The HTTP session that yfinance is given, and the folder that it may write to.
 
 yfinance only partly distinguishes an outage, a delisting and a misspelt symbol, so the session keeps the last exchange
-about prices. `yahoo_source` decides what it means.
+with the path that it is told to watch. `yahoo_client` and the sources decide what it means.
 """
 
 import atexit
@@ -21,8 +21,8 @@ from curl_cffi import requests
 from pydantic import JsonValue
 
 from pipeline.prices.sources.yahoo.chart_answer import SeriesMeta, series_meta
+from pipeline.prices.sources.yahoo.yahoo_client import CHART_PATH
 
-CHART_PATH = "/v8/finance/chart/"
 TIMEOUT = 10.0  # seconds, for the connection and for the answer
 MOST_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -33,7 +33,7 @@ _ODD = re.compile(r"[\x00-\x20\x7f\\]")
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request for prices and its outcome: a status and a text, a failure in words, or a refused redirect."""
+    """One request for data and its outcome: a status and a text, a failure in words, or a refused redirect."""
 
     status: int = 0
     text: str = ""
@@ -42,19 +42,19 @@ class Exchange:
     redirect: str = ""  # its target, on a host that is not trusted
 
     @cached_property
-    def chart(self) -> dict[str, JsonValue]:
-        """The answer's `chart` if it is Yahoo's JSON, else empty."""
+    def envelope(self) -> dict[str, JsonValue]:
+        """What Yahoo's JSON wraps in a name such as `chart`: `result` and `error`; empty if it is not of that form."""
         try:
             answer = json.loads(self.text)
         except ValueError:
             return {}
-        chart = answer.get("chart") if isinstance(answer, dict) else None
-        return chart if isinstance(chart, dict) else {}
+        wrapped = answer.values() if isinstance(answer, dict) else ()
+        return next((one for one in wrapped if isinstance(one, dict) and one.keys() & {"result", "error"}), {})
 
     @property
     def complaint(self) -> tuple[str, str]:
         """Yahoo's own error, as code and description; both empty if it has none."""
-        error = self.chart.get("error")
+        error = self.envelope.get("error")
         if not isinstance(error, dict):
             return "", ""
         return str(error.get("code", "")), str(error.get("description", ""))
@@ -62,7 +62,7 @@ class Exchange:
     @property
     def result(self) -> dict[str, JsonValue]:
         """The requested series; empty if there is none."""
-        results = self.chart.get("result")
+        results = self.envelope.get("result")
         first = results[0] if isinstance(results, list) and results else None
         return first if isinstance(first, dict) else {}
 
@@ -73,7 +73,7 @@ class Exchange:
 
 
 class ForeignRedirect(Exception):
-    """A redirect to a host that is not trusted for prices; it was not followed."""
+    """A redirect to a host that is not trusted for data; it was not followed."""
 
 
 NOTHING = Exchange(failure="nothing was asked")
@@ -82,36 +82,49 @@ NOTHING = Exchange(failure="nothing was asked")
 class YahooSession(requests.Session[requests.Response]):
     """A session as yfinance makes one, with a memory, a time limit, and `base_url` in place of Yahoo's hosts.
 
-    Redirects are followed within the origin of `base_url`, or within yahoo.com over HTTPS where there is none.
+    Redirects are followed within the origin of `base_url`, or within yahoo.com over HTTPS where there is none. `last`
+    is the last exchange whose address began or ended at the path that `watch` named: not one about cookies or consent.
     """
 
     def __init__(self, base_url: str = "", *, timeout: float = TIMEOUT) -> None:
         super().__init__(impersonate="chrome")
         self.base_url = base_url.rstrip("/")
         self.limit = timeout
+        self.watched = CHART_PATH
         self.last = NOTHING
 
-    def forget(self) -> None:
-        """Forget the last exchange, before the next request."""
-        self.last = NOTHING
+    def watch(self, path: str) -> None:
+        """Forget the last exchange, and keep the next ones whose path begins with `path`.
+
+        One question of yfinance may be several requests: after a failure it asks other addresses for a reason.
+        """
+        self.watched, self.last = path, NOTHING
 
     def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
-        """Send a request, and keep the exchange if it was for prices."""
+        """Send a request, and keep the exchange if its address is watched."""
         given = kwargs.get("timeout")
         kwargs["timeout"] = min(given, self.limit) if isinstance(given, (int, float)) else self.limit
-        about_prices = urlsplit(url).path.startswith(CHART_PATH)
+        asks = self._is_watched(urlsplit(url).path)
         try:
             response = self._follow(method, self._elsewhere(url), *args, **kwargs)
         except ForeignRedirect as error:
             self.last = Exchange(redirect=str(error))
             raise
         except Exception as error:
-            if about_prices:
+            if asks:
                 self.last = Exchange(failure=type(error).__name__)
             raise
-        if about_prices:
+        if asks or self._answers(response):
             self.last = Exchange(response.status_code, response.text, _seconds_to_wait(response.headers))
         return response
+
+    def _is_watched(self, path: str) -> bool:
+        return path.startswith(self.watched)
+
+    def _answers(self, response: Any) -> bool:
+        """Whether a request that asked for something else, as consent, was redirected to a watched address."""
+        address = str(getattr(response, "url", ""))
+        return self._is_watched(urlsplit(address.removeprefix(self.base_url or "")).path)
 
     def _follow(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
         """Send a request and follow its redirects; raises ForeignRedirect."""

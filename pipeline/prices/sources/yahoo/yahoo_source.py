@@ -5,26 +5,31 @@ last exchange on the wire decides what an error means, each question starts from
 sessions pass. Prices are split-adjusted, as Yahoo has them, and never adjusted for dividends.
 """
 
-import logging
-import re
 import time
 import warnings
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from pipeline.config import Settings
-from pipeline.errors import BadSetting, BadSymbol, BadUpstream, NoData, RateLimited, UnknownSymbol, cause_of, one_line
+from pipeline.errors import BadSetting, BadSymbol, BadUpstream, NoData, UnknownSymbol, one_line
 from pipeline.market.calendars import FIRST_DAY
-from pipeline.market.spellings import suggestion, yahoo_spelling
-from pipeline.market.symbols import parse_symbol
+from pipeline.market.spellings import suggestion
 from pipeline.prices.audit_types import Note
 from pipeline.prices.bars import as_bars
 from pipeline.prices.sources import Basis
 from pipeline.prices.sources.retry import Failed, RetryBudget
+from pipeline.prices.sources.yahoo.yahoo_client import (
+    CHART_PATH,
+    checked,
+    open_session,
+    transport_failure,
+    unusable,
+    utc_now,
+    yfinance,
+)
 from pipeline.prices.sources.yahoo.yahoo_rows import rows_of, without_padding
 
 if TYPE_CHECKING:
@@ -32,14 +37,6 @@ if TYPE_CHECKING:
 
 # No calendar goes further back, and earlier bars could not be checked for gaps.
 _BEGINNING = date.fromisoformat(FIRST_DAY)
-# yfinance treats these as an ISIN, searches for it, and uses any symbol that it finds.
-_ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
-# 999 is the status of Yahoo's front servers for clients that send too many requests.
-_TOO_MANY = (429, 999)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class YahooSource:
@@ -57,7 +54,7 @@ class YahooSource:
         settings: Settings,
         *,
         session: "YahooSession | None" = None,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
         retry: RetryBudget | None = None,
     ) -> None:
@@ -73,7 +70,7 @@ class YahooSource:
     def require(self, symbols: tuple[str, ...]) -> None:
         """Raise BadSymbol for what cannot be a symbol of Yahoo; whether Yahoo has it is only known after a request."""
         for symbol in symbols:
-            _checked(symbol)
+            checked(symbol)
 
     def first_session(self) -> date | None:
         """Return None: each symbol begins when it was first listed."""
@@ -99,7 +96,7 @@ class YahooSource:
         Raises BadSymbol before the first request; then, for the first symbol that fails, UnknownSymbol, NoData,
         RateLimited or BadUpstream.
         """
-        names = [_checked(symbol) for symbol in symbols]
+        names = [checked(symbol) for symbol in symbols]
         if not names:
             raise BadSymbol("no symbol to ask Yahoo for: set PIPELINE_SYMBOLS")
         parts = {name: self._bars_of(name, last, first or _BEGINNING) for name in names}
@@ -129,10 +126,10 @@ class YahooSource:
 
     def _ask(self, symbol: str, first: date, last: date) -> pd.DataFrame:
         """Return one symbol's rows from one request; raises Failed, UnknownSymbol or NoData."""
-        yf = _yfinance(self.settings)
+        yf = yfinance(self.settings)
         session = self._open_session()
         yf.data.YfData.cache_get.cache_clear()  # otherwise a bad answer about past days is repeated without a request
-        session.forget()
+        session.watch(CHART_PATH)
         try:
             rows = rows_of(_history(yf, session, symbol, first, last), session.last)
         except Exception as error:  # yfinance lets any error of its parts pass: KeyError, CurlError, …
@@ -142,13 +139,7 @@ class YahooSource:
         return rows.assign(currency=session.last.meta.currency)
 
     def _open_session(self) -> "YahooSession":
-        if self._session is None:
-            from pipeline.prices.sources.yahoo.session import YahooSession
-
-            url = self.settings.yahoo_url
-            if url and not url.startswith(("http://", "https://")):
-                raise BadSetting(f"PIPELINE_YAHOO_URL={url!r}: an address begins with http:// or https://")
-            self._session = YahooSession(url)
+        self._session = self._session or open_session(self.settings)
         return self._session
 
 
@@ -172,29 +163,10 @@ def _history(yf: Any, session: "YahooSession", symbol: str, first: date, last: d
     return history
 
 
-def _checked(text: str) -> str:
-    symbol = parse_symbol(text)
-    if _ISIN.fullmatch(symbol):
-        raise BadSymbol(f"{symbol} is an ISIN, and one ISIN has many listings: use Yahoo's symbol of the one you mean")
-    if "." in symbol and yahoo_spelling(symbol):  # a suffix that is none of Yahoo's: BRK.B, AAPL.US
-        raise BadSymbol(f"Yahoo has no symbol {symbol}{suggestion(symbol)}")
-    return symbol
-
-
 def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: Exception) -> Exception:
     """Return the error for a failure, from the last exchange of the session: Failed if a retry may help."""
-    if exchange.redirect:
-        return BadUpstream(
-            f"{symbol}: the answer is a redirect to {exchange.redirect}, which is not followed: prices are taken from "
-            "one host only; check PIPELINE_YAHOO_URL"
-        )
-    if exchange.failure:
-        words = _named(error)
-        cause = words if words.startswith(exchange.failure) else f"{exchange.failure}: {words}"
-        return Failed(BadUpstream(f"{symbol}: no answer from Yahoo ({cause}); {_remedy(cause)}"))
-    if exchange.status in _TOO_MANY:
-        too_many = f"{symbol}: Yahoo answers {exchange.status}, too many requests"
-        return Failed(RateLimited(too_many), exchange.retry_after)
+    if failure := transport_failure(symbol, exchange, error):
+        return failure
     code, description = exchange.complaint
     if exchange.status < 500 and (code or description):  # a failing server is not trusted about what exists
         return _complaint(symbol, first, last, exchange, code, description)
@@ -203,8 +175,7 @@ def _verdict(symbol: str, first: date, last: date, exchange: "Exchange", error: 
             return Failed(BadUpstream(misfit))
         if not exchange.result.get("timestamp"):
             return NoData(_nothing(symbol, first, last))
-    unusable = f"{symbol}: Yahoo's answer cannot be used (status {exchange.status}, {_named(error)}); try later"
-    return Failed(BadUpstream(unusable), exchange.retry_after)
+    return unusable(symbol, exchange, error)
 
 
 def _complaint(symbol: str, first: date, last: date, exchange: "Exchange", code: str, description: str) -> Exception:
@@ -233,44 +204,3 @@ def _misfit(symbol: str, exchange: "Exchange") -> str:
 
 def _nothing(symbol: str, first: date, last: date) -> str:
     return f"Yahoo knows {symbol} and has no bar of it from {first} to {last}"
-
-
-def _named(error: Exception) -> str:
-    words = cause_of(error)
-    return words if words.startswith(type(error).__name__) else f"{type(error).__name__}: {words}"
-
-
-_REMEDIES = (
-    (r"dns|resolve", "check this machine's name resolution and network, or the host in PIPELINE_YAHOO_URL"),
-    (r"certificate|ssl|tls", "check this machine's clock and certificates, or what intercepts its connections"),
-    (r"proxy", "check the proxy that HTTPS_PROXY names"),
-    (r"refused|could not connect|unreachable|no route", "check the network, a firewall and PIPELINE_YAHOO_URL"),
-)
-
-
-def _remedy(cause: str) -> str:
-    return next((then for pattern, then in _REMEDIES if re.search(pattern, cause, re.IGNORECASE)), "try later")
-
-
-def _yfinance(settings: Settings) -> Any:
-    """Return yfinance, configured to raise errors, to print nothing, and to write to a folder of this process."""
-    from pipeline.prices.sources.yahoo.session import own_cache
-
-    folder = own_cache(settings.home)  # before the import: at exit it goes after yfinance has closed its files
-    import yfinance as yf
-
-    yf.config.debug.hide_exceptions = False
-    yf.config.network.retries = 0  # the retry budget is ours
-    logging.getLogger("yfinance").setLevel(logging.CRITICAL)
-    _write_to(str(folder))
-    return yf
-
-
-@lru_cache(maxsize=1)
-def _write_to(folder: str) -> None:
-    import yfinance as yf
-
-    yf.set_tz_cache_location(folder)
-    # Caches that are open already, in a fork of a process that used yfinance, would stay in the old folder.
-    yf.cache._TzCacheManager._tz_cache = None
-    yf.cache._CookieCacheManager._Cookie_cache = None

@@ -1,4 +1,4 @@
-"""A server on loopback that answers as Yahoo's chart service does, from real prices, and fails on demand.
+"""A server on loopback that answers as Yahoo does about prices, from real ones, and about events; it fails on demand.
 
 The prices are the sample's. Each listing's last bar is put on the session `ends` of its own calendar, the one before
 it on the session before, and so on; nothing after `today` exists yet, and only splits up to `today` are applied, as
@@ -29,6 +29,7 @@ if __name__ == "__main__":
 
 from tests.prices.sources.yahoo import faults
 from tests.prices.sources.yahoo.book import LISTINGS, Book
+from tests.prices.sources.yahoo.event_answers import PATHS, EventAnswers
 
 NOT_FOUND = {
     "chart": {
@@ -66,6 +67,7 @@ class Yahoo:
         self.book = Book(ends)
         self.today = today or self.book.ends
         self.requests: list[Asked] = []
+        self.events = EventAnswers()
         self.closing = threading.Event()
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
@@ -133,11 +135,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(200, json.dumps([asdict(one) for one in self.yahoo.requests]))
         elif parts.path.startswith("/v8/finance/chart/"):
             self.chart(unquote(parts.path.rsplit("/", 1)[1]), parse_qs(parts.query))
-        else:
+        elif not self.events(b""):
             self.send(404, "<html>not found</html>", "text/html")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.events(body):
+            return None
         if urlsplit(self.path).path != "/control":
             return self.send(404, "<html>not found</html>", "text/html")
         order = json.loads(body)
@@ -161,6 +165,21 @@ class _Handler(BaseHTTPRequestHandler):
             if fault.kind in faults.TRANSPORT:
                 return faults.TRANSPORT[fault.kind](self, text, **fault.options)
         return self.send(200 if answer else 404, text)
+
+    def events(self, body: bytes) -> bool:
+        """Answer a request for events; false for any other."""
+        parts = urlsplit(self.path)
+        kind = next((kind for path, kind in PATHS.items() if parts.path.startswith(path)), None)
+        if kind is None:
+            return False
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        events = self.yahoo.events
+        status, text, content = events.answer(kind, unquote(parts.path), query, body)
+        if fault := events.fault_of(kind):
+            faults.TRANSPORT[fault[0]](self, text, **fault[1])
+        else:
+            self.send(status, text, content)
+        return True
 
     def send(self, status: int, text: str, kind: str = "application/json", **headers: str) -> None:
         data = text.encode()

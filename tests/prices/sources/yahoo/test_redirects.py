@@ -188,3 +188,17 @@ def test_a_redirect_elsewhere_is_one_line_and_not_asked_again(
         make_source().bars(("IBM",), LAST, FIRST)
     assert "\n" not in str(caught.value)
     assert slept == []
+
+
+def test_the_answer_that_consent_leads_to_is_kept(servers: list[tuple[str, list[str]]]) -> None:
+    here, _ = servers[0]
+    session = YahooSession(here)
+    session.watch("/calendar/")
+    session.get("https://guce.yahoo.com/consent")
+    assert session.last.failure == "nothing was asked"
+    session.post("https://consent.yahoo.com/to?302,/calendar/earnings?symbol=IBM", data={"agree": "1"})
+    assert json.loads(session.last.text)["path"] == "/calendar/earnings?symbol=IBM"
+    session.get("https://guce.yahoo.com/consent")
+    assert "calendar" in session.last.text
+    session.watch("/v8/")
+    assert session.last.failure == "nothing was asked"
