@@ -194,7 +194,8 @@ def _gone(stored: dict[Key, _Stored], stated: dict[Key, Event], announced: Annou
         earliest[symbol, kind] = min(day, earliest.get((symbol, kind), day))
     for key, one in stored.items():
         symbol, kind, day = key
-        if one.cancelled or key in stated or symbol not in announced.complete:
+        is_whole = symbol in announced.complete and (announced.kinds is None or kind in announced.kinds)
+        if one.cancelled or key in stated or not is_whole:
             continue
         reaches = day >= today or earliest.get((symbol, kind), date.max) < day
         if announced.first <= day <= announced.last and reaches:

@@ -46,7 +46,7 @@ def ingest_events(run: Run, *, known_at: datetime) -> EventsResult:
         return EventsResult(source=name)
     engine = open_database(settings.database)
     store = EventStore(engine, name)
-    source, failure = _opened(run)
+    source, failure = _opened(run, known_at)
     changes, findings, notes, waiting = EventChanges(), list[EventFinding](), [*failure], 0
     if source is not None:
         requests, waiting = _requests(run, engine, name, known_at)
@@ -97,10 +97,10 @@ def _requests(run: Run, engine: Engine, name: str, known_at: datetime) -> tuple[
     return requests, len(missing) - len(due)
 
 
-def _opened(run: Run) -> tuple[EventSource | None, Sequence[str]]:
+def _opened(run: Run, now: datetime) -> tuple[EventSource | None, Sequence[str]]:
     """Return the run's event source, or why there is none."""
     try:
-        return open_event_source(run.settings), ()
+        return open_event_source(run.settings, now=now), ()
     except Exception as error:  # noqa: BLE001  an odd calendar never stops the prices
         return None, (_note(error),)
 

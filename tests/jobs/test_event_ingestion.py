@@ -146,7 +146,7 @@ class Vendor:
 @pytest.fixture
 def vendor(monkeypatch: pytest.MonkeyPatch) -> Vendor:
     made = Vendor()
-    monkeypatch.setattr(event_ingestion, "open_event_source", lambda _settings: made)
+    monkeypatch.setattr(event_ingestion, "open_event_source", lambda _settings, **_now: made)
     made.events = [report("AAPL", "2013-01-23"), report("AAPL", "2013-03-05"), report("FB", "2013-03-28")]
     return made
 
