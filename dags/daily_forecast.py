@@ -102,7 +102,7 @@ MODEL = Asset(name="model", uri="closing-bell://model", group="closing-bell")
 FORECASTS = Asset(name="forecasts", uri="closing-bell://forecasts", group="closing-bell")
 
 # Those of pipeline.forecast_schema, repeated here so that parsing this file stays cheap; a test compares them.
-BASELINES = ["random_walk", "ewma_historical", "garch"]
+BASELINE_FAMILIES = ["random_walk", "ewma_historical", "garch"]
 SHARED = shared_params()
 PARAMS = {
     "symbols": SHARED["symbols"],
@@ -236,12 +236,12 @@ def daily_forecast() -> None:
 
         return jobs.train(run, progress=log_training)
 
-    @job(execution_timeout=timedelta(hours=2), map_index_template="{{ task.op_kwargs['name'] }}")
-    def baseline(run: "Run", name: str) -> Any:
-        """Forecast the held-out sessions with one baseline, in parallel with the training."""
+    @job(execution_timeout=timedelta(hours=2), map_index_template="{{ task.op_kwargs['family'] }}")
+    def baseline(run: "Run", family: str) -> Any:
+        """Forecast the held-out sessions with the baselines of one family, in parallel with the training."""
         from pipeline import jobs
 
-        return jobs.baseline(run, name)
+        return jobs.baseline(run, family)
 
     @job(execution_timeout=timedelta(minutes=30))
     def compare(run: "Run") -> Any:
@@ -300,7 +300,7 @@ def daily_forecast() -> None:
         [ingest.partial(run=run).expand(batch=batches), ingest_events(run)]
         >> snapshot(run)
         >> score(run)
-        >> [with_mlflow_run(train(run)), baseline.partial(run=run).expand(name=BASELINES)]
+        >> [with_mlflow_run(train(run)), baseline.partial(run=run).expand(family=BASELINE_FAMILIES)]
         >> with_mlflow_run(compare(run))
         >> with_mlflow_run(upload(run))
         >> with_mlflow_run(judge(run), made_by="upload")

@@ -19,8 +19,15 @@ RANGES = {50: (0.25, 0.75), 80: (0.10, 0.90), 90: (0.05, 0.95)}
 # The same as positions in LEVELS.
 RANGE_POSITIONS = {share: (LEVELS.index(low), LEVELS.index(high)) for share, (low, high) in RANGES.items()}
 
-# What a network must beat, by the names under which their forecasts are published.
-BASELINES = ("random_walk", "ewma_historical", "garch")
+# What a network must beat, by the names under which their forecasts are published. Those made together share a task;
+# the event-aware ones exist only in a run that has a calendar of reports.
+BASELINE_FAMILIES = {
+    "random_walk": ("random_walk",),
+    "ewma_historical": ("ewma_historical", "ewma_events"),
+    "garch": ("garch", "garch_events"),
+}
+EVENT_BASELINES = ("ewma_events", "garch_events")
+BASELINES = (*BASELINE_FAMILIES, *EVENT_BASELINES)
 
 # The names of models for people.
 MODEL_NAMES = {
@@ -30,6 +37,8 @@ MODEL_NAMES = {
     "random_walk": "random walk",
     "ewma_historical": "EWMA",
     "garch": "GARCH",
+    "ewma_events": "event-aware EWMA",
+    "garch_events": "event-aware GARCH",
 }
 
 # What a network may read of each session of its window; `pipeline.modeling.data.features` defines each.

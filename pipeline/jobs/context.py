@@ -11,8 +11,8 @@ from pipeline.config import Settings
 from pipeline.database.engine import open_database
 from pipeline.errors import BadSetting, MissingStep
 from pipeline.events.calendar_snapshot import read_frozen_calendar
-from pipeline.events.event import Calendar
-from pipeline.forecast_schema import AHEAD_INPUTS, LEVELS, ahead_columns
+from pipeline.events.event import EARNINGS, Calendar
+from pipeline.forecast_schema import AHEAD_INPUTS, BASELINE_FAMILIES, BASELINES, LEVELS, ahead_columns
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import CALENDAR, SNAPSHOT
 from pipeline.jobs.trials import series_of
@@ -69,6 +69,16 @@ def calendar_of(run: Run) -> Calendar:
     return read_frozen_calendar(Snapshot(path=path, digest=known.digest, address=address))
 
 
+def baselines_of(run: Run) -> tuple[str, ...]:
+    """Return the names of the baselines that the run makes: event-aware ones if it knows of scheduled reports."""
+    return BASELINES if has_reports(calendar_of(run)) else tuple(BASELINE_FAMILIES)
+
+
+def has_reports(calendar: Calendar) -> bool:
+    """Return whether a calendar has any earnings report."""
+    return bool((calendar.frame["kind"] == EARNINGS).any())
+
+
 def features_of(run: Run) -> "Features":
     """Return the features of the run's snapshot."""
     return features_from(read_snapshot(snapshot_of(run)), calendar_of(run), run.settings, run.as_of)
@@ -80,7 +90,8 @@ def features_from(bars: pd.DataFrame, calendar: Calendar, settings: Settings, la
     from pipeline.modeling.data.report_days import report_days
 
     panel = panel_of(bars, settings, last)
-    return make_features(panel, report_days(panel, calendar.frame, settings.clock.sessions_of))
+    reports = report_days(panel, calendar.frame, settings.clock.sessions_of) if has_reports(calendar) else None
+    return make_features(panel, reports)
 
 
 def own_record(run: Run) -> pd.DataFrame:

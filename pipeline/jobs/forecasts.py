@@ -40,7 +40,7 @@ def forecast(run: Run) -> ForecastResult:
     A symbol with too little history for the network gets the best baseline, labelled as such; a symbol that no model
     can forecast is withheld with the reason. Raises NothingToForecast if all are withheld.
     """
-    from pipeline.modeling.baselines import BASELINE_MODELS, forecastable
+    from pipeline.modeling import baselines
     from pipeline.publishing.formatting import in_prose
 
     settings = run.settings
@@ -48,20 +48,13 @@ def forecast(run: Run) -> ForecastResult:
     features = features_of(run)
     version = digest_of(run)[:12]
     withheld = _withheld(features, run)
-    origins = _without(features, forecastable(features), [row.symbol for row in withheld])
+    origins = _without(features, baselines.forecastable(features), [row.symbol for row in withheld])
     if not len(origins):
         why = reasons_by_symbol((row.symbol, row.reason) for row in withheld)
         raise NothingToForecast(f"no symbol can be forecast as of {run.as_of}: {why}")
+    made = baselines.baseline_forecasts(features, origins, horizon=settings.horizon, levels=LEVELS)
     by_baseline = {
-        name: _frame(
-            run,
-            features,
-            origins,
-            baseline(features, origins, horizon=settings.horizon, levels=LEVELS).quantiles_NHQ,
-            name,
-            version,
-        )
-        for name, baseline in BASELINE_MODELS.items()
+        name: _frame(run, features, origins, forecast.quantiles_NHQ, name, version) for name, forecast in made.items()
     }
     frame, fallbacks = by_baseline[str(decision.best_baseline)], list[SymbolReason]()
     if not decision.is_baseline:

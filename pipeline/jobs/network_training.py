@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pipeline.errors import CorruptFile, TrackingUnavailable
-from pipeline.forecast_schema import BASELINES, LEVELS
-from pipeline.jobs.context import Progress, digest_of, features_of, training_precision
+from pipeline.forecast_schema import BASELINE_FAMILIES, LEVELS
+from pipeline.jobs.context import Progress, baselines_of, digest_of, features_of, training_precision
 from pipeline.jobs.incumbent import usable_champion
 from pipeline.jobs.results import BaselineResult, CompareResult, TrainAllResult, TrainResult
 from pipeline.jobs.run import Run
@@ -34,9 +34,9 @@ class _Windows:
     heldout: "Heldout"  # without any model's quantiles yet
 
 
-def baseline(run: Run, name: str) -> BaselineResult:
-    """Forecast the held-out sessions with one baseline, and write its quantiles and notes."""
-    return _forecast_by(run, _windows(run), name)
+def baseline(run: Run, family: str) -> BaselineResult:
+    """Forecast the held-out sessions with the baselines of one family, and write their quantiles and notes."""
+    return _forecast_by(run, _windows(run), family)
 
 
 def train(run: Run, *, progress: Progress | None = None) -> TrainResult:
@@ -55,7 +55,7 @@ def compare(run: Run) -> CompareResult:
     """
     network = _load_heldout(run, NETWORK)
     heldout = network.without_contenders()
-    for name in BASELINES:
+    for name in baselines_of(run):
         baseline_heldout = _load_heldout(run, name)
         if not baseline_heldout.same_windows(network):
             raise CorruptFile(
@@ -75,8 +75,8 @@ def compare(run: Run) -> CompareResult:
 def train_all(run: Run, *, progress: Progress | None = None) -> TrainAllResult:
     """Run all of these steps in this process, in sequence."""
     windows = _windows(run)
-    for name in BASELINES:
-        _forecast_by(run, windows, name)
+    for family in BASELINE_FAMILIES:
+        _forecast_by(run, windows, family)
     trained, compared = _train(run, windows, progress), compare(run)
     return TrainAllResult(
         trained=trained.trained, reason=trained.reason, seconds=trained.seconds, crps_bp=compared.crps_bp
@@ -110,15 +110,16 @@ def _windows(run: Run) -> _Windows:
     return _Windows(features=features, fold=fold, heldout=heldout)
 
 
-def _forecast_by(run: Run, windows: _Windows, name: str) -> BaselineResult:
-    from pipeline.modeling.baselines import BASELINE_MODELS
+def _forecast_by(run: Run, windows: _Windows, family: str) -> BaselineResult:
+    from pipeline.modeling.baselines import baseline_forecasts
 
     features, test = windows.features, windows.fold.test
-    made = BASELINE_MODELS[name](features, test, horizon=run.settings.horizon, levels=LEVELS)
-    _save_heldout(run, name, windows.heldout.also(name, made.quantiles_NHQ))
-    run.save(baseline_notes(name), made.notes)
-    notes = {field.name: getattr(made.notes, field.name) for field in fields(made.notes)}
-    return BaselineResult(baseline=name, windows=len(windows.heldout.actual_NH), **notes)
+    made = baseline_forecasts(features, test, horizon=run.settings.horizon, levels=LEVELS, families=[family])
+    for name, forecast in made.items():
+        _save_heldout(run, name, windows.heldout.also(name, forecast.quantiles_NHQ))
+        run.save(baseline_notes(name), forecast.notes)
+    notes = {field.name: getattr(made[family].notes, field.name) for field in fields(made[family].notes)}
+    return BaselineResult(baseline=family, windows=len(windows.heldout.actual_NH), **notes)
 
 
 def _train(run: Run, windows: _Windows, progress: Progress | None) -> TrainResult:

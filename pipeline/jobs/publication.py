@@ -8,8 +8,7 @@ import pandas as pd
 
 from pipeline.database.engine import open_database
 from pipeline.errors import MissingStep
-from pipeline.forecast_schema import BASELINES
-from pipeline.jobs.context import own_record, snapshot_of
+from pipeline.jobs.context import baselines_of, own_record, snapshot_of
 from pipeline.jobs.results import PublishResult, UploadResult
 from pipeline.jobs.run import FileArtifact, Run
 from pipeline.jobs.run_artifacts import (
@@ -140,7 +139,7 @@ def _edition(run: Run) -> "Edition":
         as_of=run.as_of,
         exchange=settings.exchange,
         forecasts=_frame_of(run, FORECASTS),
-        baselines={name: _frame_of(run, baseline_forecasts(name)) for name in BASELINES},
+        baselines={name: _frame_of(run, baseline_forecasts(name)) for name in baselines_of(run)},
         history=recent_closes(bars, 120),
         scores=run.load(SCORES),
         decision=run.load(DECISION),

@@ -115,9 +115,9 @@ def test_one_session_at_a_time_and_one_task_after_another_but_for_the_contenders
 
 
 def test_each_baseline_has_a_task_of_its_own(daily_forecast):
-    from pipeline.forecast_schema import BASELINES
+    from pipeline.forecast_schema import BASELINE_FAMILIES
 
-    assert daily_forecast.get_task("baseline").op_kwargs_expand_input.value == {"name": list(BASELINES)}
+    assert daily_forecast.get_task("baseline").op_kwargs_expand_input.value == {"family": list(BASELINE_FAMILIES)}
 
 
 def test_a_backfill_means_the_sessions_of_its_dates(daily_forecast):

@@ -170,13 +170,13 @@ def _by_network(view: View, trained: "Retrained", weights_sha256: str) -> pd.Dat
 
 
 def _by_baselines(view: View) -> list[pd.DataFrame]:
-    from pipeline.modeling.baselines import BASELINE_MODELS
+    from pipeline.modeling.baselines import baseline_forecasts
 
-    settings, frames = view.settings, []
-    for name, baseline in BASELINE_MODELS.items():
-        made = baseline(view.features, view.origins, horizon=settings.horizon, levels=LEVELS)
-        frames.append(_frame(view, view.origins, view.as_of_N, made.quantiles_NHQ, name, view.digest[:_VERSION]))
-    return frames
+    made = baseline_forecasts(view.features, view.origins, horizon=view.settings.horizon, levels=LEVELS)
+    return [
+        _frame(view, view.origins, view.as_of_N, forecast.quantiles_NHQ, name, view.digest[:_VERSION])
+        for name, forecast in made.items()
+    ]
 
 
 def _frame(

@@ -20,9 +20,9 @@ class BaselineForecast:
     notes: BaselineNotes
 
 
-class Baseline(Protocol):
-    """A baseline. It forecasts every origin with a volatility; see `forecastable`."""
+class BaselineFamily(Protocol):
+    """The baselines that are made together, by name. They forecast every origin with a volatility."""
 
     def __call__(
         self, features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]
-    ) -> BaselineForecast: ...
+    ) -> dict[str, BaselineForecast]: ...

@@ -2,7 +2,8 @@
 
 Past outcomes of the symbol, each divided by the volatility that the model forecast at its time, are multiplied by the
 volatility that it forecasts now (Barone-Adesi, Giannopoulos & Vosper 1999). Without a model the forecast is that of
-`ewma_historical`, counted in the notes.
+`ewma_historical`, counted in the notes. The event-aware forecast uses the same models: the volatility ahead, past and
+present, includes the moves that were expected of scheduled reports.
 
 Legend: S symbols, T sessions, K returns of one symbol, N origins, H horizon, Q quantile levels.
 """
@@ -26,8 +27,10 @@ FITTED_ON = 1500  # returns that a fit uses, the newest, about six years
 OUTCOMES = 1000  # standardised outcomes used: more than for other baselines, for steadier quantiles
 
 
-def garch(features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]) -> BaselineForecast:
-    """Return quantiles by each symbol's own GARCH(1,1).
+def garch(
+    features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]
+) -> dict[str, BaselineForecast]:
+    """Return quantiles by each symbol's own GARCH(1,1), also with the volatility of scheduled reports.
 
     A symbol's model is refitted after every `REFIT` of its own returns, counted from its first one: the fit used for an
     origin depends neither on later sessions, nor on other symbols, nor on which other origins are requested.
@@ -35,7 +38,9 @@ def garch(features: Features, origins: Origins, *, horizon: int, levels: tuple[f
     """
     return_ST = features.panel.return_ST
     future_STH = future_returns(return_ST, horizon)
+    spread_STH = features.spread_of_all(horizon) if features.scheduled is not None else None
     out_NHQ = np.full((len(origins), horizon, len(levels)), np.nan)
+    event_NHQ = out_NHQ.copy()
     fitted, without = 0, _Without()
     for s, rows in rows_by_symbol(origins):
         there_K = np.flatnonzero(np.isfinite(return_ST[s]))
@@ -48,14 +53,22 @@ def garch(features: Features, origins: Origins, *, horizon: int, levels: tuple[f
             ahead_TH = np.full(future_STH.shape[1:], np.nan)
             ahead_TH[there_K] = _volatility_ahead(model, return_ST[s, there_K], horizon)
             out_NHQ[mine] = _simulated(future_STH[s], ahead_TH, origins.t_N[mine], levels)
+            if spread_STH is not None:
+                event_NHQ[mine] = _simulated(future_STH[s], ahead_TH * spread_STH[s], origins.t_N[mine], levels)
             few = mine[np.isnan(out_NHQ[mine]).any(axis=(1, 2))]
             if len(few):
                 without[f"fewer than {MIN_PAST} past outcomes"].append(few)
     left_N = np.asarray(np.isnan(out_NHQ).any(axis=(1, 2)))
     if left_N.any():
-        out_NHQ[left_N] = ewma_historical(features, origins.where(left_N), horizon=horizon, levels=levels).quantiles_NHQ
+        stand_ins = ewma_historical(features, origins.where(left_N), horizon=horizon, levels=levels)
+        out_NHQ[left_N] = stand_ins["ewma_historical"].quantiles_NHQ
+        if spread_STH is not None:
+            event_NHQ[left_N] = stand_ins["ewma_events"].quantiles_NHQ
     notes = BaselineNotes(fits=fitted, by_ewma=without.counted(origins) if without else None)
-    return BaselineForecast(quantiles_NHQ=out_NHQ, notes=notes)
+    made = {"garch": BaselineForecast(quantiles_NHQ=out_NHQ, notes=notes)}
+    if spread_STH is not None:
+        made["garch_events"] = BaselineForecast(quantiles_NHQ=event_NHQ, notes=notes)
+    return made
 
 
 class _Without(defaultdict[str, list[Index]]):

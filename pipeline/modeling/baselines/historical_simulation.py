@@ -18,16 +18,21 @@ from pipeline.modeling.data.panel import Array, Index
 from pipeline.modeling.data.windows import Origins
 
 
-def random_walk(features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]) -> BaselineForecast:
+def random_walk(
+    features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]
+) -> dict[str, BaselineForecast]:
     """Return quantiles from the symbol's own past returns."""
-    return _from_past(features, origins, horizon, levels, by_volatility=False)
+    return {"random_walk": _from_past(features, origins, horizon, levels, by_volatility=False)}
 
 
 def ewma_historical(
     features: Features, origins: Origins, *, horizon: int, levels: tuple[float, ...]
-) -> BaselineForecast:
-    """Return quantiles from the symbol's past returns at today's volatility."""
-    return _from_past(features, origins, horizon, levels, by_volatility=True)
+) -> dict[str, BaselineForecast]:
+    """Return quantiles from the symbol's past returns at today's volatility, also with that of scheduled reports."""
+    made = {"ewma_historical": _from_past(features, origins, horizon, levels, by_volatility=True)}
+    if features.scheduled is not None:
+        made["ewma_events"] = _from_past(features, origins, horizon, levels, by_volatility=True, scheduled=True)
+    return made
 
 
 def rows_by_symbol(origins: Origins) -> Iterator[tuple[int, Index]]:
@@ -38,16 +43,27 @@ def rows_by_symbol(origins: Origins) -> Iterator[tuple[int, Index]]:
 
 
 def _from_past(
-    features: Features, origins: Origins, horizon: int, levels: tuple[float, ...], *, by_volatility: bool
+    features: Features,
+    origins: Origins,
+    horizon: int,
+    levels: tuple[float, ...],
+    *,
+    by_volatility: bool,
+    scheduled: bool = False,
 ) -> BaselineForecast:
     future_STH = future_returns(features.panel.return_ST, horizon)
     moving_ST = np.where(features.scale_ST > STILL, features.scale_ST, np.nan)
+    spread_STH = features.spread_of_all(horizon) if scheduled else None
     out_NHQ = np.empty((len(origins), horizon, len(levels)))
     borrowed_N = np.zeros(len(origins), bool)
     for step in range(1, horizon + 1):
         shaped_ST = future_STH[..., step - 1] / (moving_ST * np.sqrt(step))
+        if spread_STH is not None:
+            shaped_ST /= spread_STH[..., step - 1]
         own_ST = shaped_ST if by_volatility else future_STH[..., step - 1]
         scale_N = features.scale_ST[origins.s_N, origins.t_N] * np.sqrt(step)
+        if spread_STH is not None:
+            scale_N *= spread_STH[origins.s_N, origins.t_N, step - 1]
         # Only known outcomes count: the one from `step` sessions before the origin at the latest.
         last_N = origins.t_N - step
         out_NQ = out_NHQ[:, step - 1]

@@ -57,6 +57,13 @@ class Features:
             return np.zeros((*self.scale_ST.shape, len(chosen)), np.float32)
         return np.ascontiguousarray(self.ahead_STA[..., chosen])
 
+    def spread_of_all(self, horizon: int) -> Array:
+        """Return the factor by which scheduled reports widen the volatility over 1..horizon sessions, (S, T, H)."""
+        if self.scheduled is None:
+            return np.ones((*self.scale_ST.shape, horizon))
+        s_N, t_N = (at.ravel() for at in np.indices(self.scale_ST.shape))
+        return self.scheduled.spread(s_N, t_N, horizon).reshape(*self.scale_ST.shape, horizon)
+
     def windows_with_reports(self, s_N: Index, t_N: Index) -> int:
         """Return how many of these windows have a scheduled report in the sessions after them."""
         return 0 if self.scheduled is None else int(self.scheduled.excess_STK[s_N, t_N].any(axis=1).sum())
@@ -82,7 +89,7 @@ def make_features(panel: Panel, reports: Reports | None = None) -> Features:
         scaled_ST = return_ST / before_ST
         intraday_ST = np.log(panel.close_ST / panel.open_ST)
         own_return_ST = return_ST - _market(return_ST, panel.market_S)
-        scheduled = scheduled_moves(reports, own_return_ST, before_ST, scale_ST) if reports else None
+        scheduled = scheduled_moves(reports, own_return_ST, before_ST, scale_ST) if reports is not None else None
         columns = (
             scaled_ST,
             (return_ST - intraday_ST) / before_ST,

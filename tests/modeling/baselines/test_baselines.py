@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import BASELINE_FAMILIES, LEVELS
 from pipeline.modeling import baselines
 from pipeline.modeling.baseline_notes import BaselineNotes, Count
 from pipeline.modeling.baselines import trailing_quantiles
@@ -21,7 +21,7 @@ from pipeline.prices.sources.sample import SampleSource
 
 HORIZON = 3
 SYMBOLS = ("AAPL", "FB", "IBM")
-every_baseline = pytest.mark.parametrize("name", baselines.BASELINE_MODELS)
+every_baseline = pytest.mark.parametrize("name", BASELINE_FAMILIES)
 
 
 def sample(last: date = date(2013, 3, 1), symbols: tuple[str, ...] = SYMBOLS) -> pd.DataFrame:
@@ -61,7 +61,9 @@ def everywhere(features: Features) -> Origins:
 
 
 def quantiles(name: str, features: Features, origins: Origins) -> np.ndarray:
-    return baselines.BASELINE_MODELS[name](features, origins, horizon=HORIZON, levels=LEVELS).quantiles_NHQ
+    return baselines.baseline_forecasts(features, origins, horizon=HORIZON, levels=LEVELS, families=[name])[
+        name
+    ].quantiles_NHQ
 
 
 def test_random_walk_and_ewma_follow_their_definitions(features: Features) -> None:
@@ -144,7 +146,7 @@ def test_a_symbol_with_little_history_uses_its_market_and_one_with_none_is_named
     early = make_features(panel_from_bars(sample(date(2012, 8, 1))))
     origins = baselines.forecastable(early)
     assert len(origins) == 3  # FB, listed in May, has 52 sessions
-    found = baselines.ewma_historical(early, origins, horizon=HORIZON, levels=LEVELS)
+    found = baselines.baseline_forecasts(early, origins, horizon=HORIZON, levels=LEVELS)["ewma_historical"]
     assert np.isfinite(found.quantiles_NHQ).all()
     assert found.notes == BaselineNotes(borrowed=Count(symbols=1, forecasts=1))
     too_early = make_features(panel_from_bars(sample(date(2012, 6, 1))))

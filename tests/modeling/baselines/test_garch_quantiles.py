@@ -8,7 +8,7 @@ import pytest
 from arch import arch_model
 from scipy.optimize import check_grad
 
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import BASELINE_FAMILIES, LEVELS
 from pipeline.modeling import baselines
 from pipeline.modeling.baseline_notes import BaselineNotes, Count
 from pipeline.modeling.baselines.garch_fit import MIN_RETURNS, Garch, Likelihood, NoFit, fit
@@ -101,7 +101,7 @@ def test_without_a_model_the_forecast_is_that_of_ewma_and_is_counted() -> None:
     return_ST = np.stack([simulated(600, 12), young, wild])
     features = made(return_ST)
     origins = Origins(s_N=np.array([0, 1, 2, 2]), t_N=np.array([599, 599, 598, 599]))
-    made_by_garch = baselines.garch(features, origins, horizon=HORIZON, levels=LEVELS)
+    made_by_garch = baselines.baseline_forecasts(features, origins, horizon=HORIZON, levels=LEVELS)["garch"]
     found_NHQ = made_by_garch.quantiles_NHQ
     ewma_NHQ = quantiles("ewma_historical", features, origins)
     assert (found_NHQ[0] != ewma_NHQ[0]).all()
@@ -134,9 +134,6 @@ def test_it_beats_ewma_on_simulated_garch_returns() -> None:
     origins = everywhere(features)
     origins = origins.where((origins.t_N >= 800) & (origins.t_N < 1600 - HORIZON))
     actual_NH = future_STH[origins.s_N, origins.t_N]
-    crps = {
-        name: crps_bp(quantiles(name, features, origins), actual_NH, LEVELS).mean()
-        for name in baselines.BASELINE_MODELS
-    }
+    crps = {name: crps_bp(quantiles(name, features, origins), actual_NH, LEVELS).mean() for name in BASELINE_FAMILIES}
     assert crps["garch"] < 0.99 * crps["ewma_historical"]
     assert crps["garch"] < 0.99 * crps["random_walk"]
