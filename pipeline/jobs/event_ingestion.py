@@ -15,7 +15,7 @@ from pipeline.database.engine import open_database
 from pipeline.errors import PipelineError
 from pipeline.events.event import Announced, EventFinding, EventSource
 from pipeline.events.event_checks import FIRST_DAY, check_events
-from pipeline.events.event_histories import record_histories, without_history
+from pipeline.events.event_histories import extend_histories, record_history, without_history
 from pipeline.events.event_sources import NONE, event_source_of, open_event_source, recent_of
 from pipeline.events.event_store import EventChanges, EventStore
 from pipeline.jobs.results import EventsResult
@@ -23,7 +23,7 @@ from pipeline.jobs.run import Run
 
 _AHEAD = timedelta(days=60)  # reports are announced some weeks before
 _CALENDAR_DAYS = 2  # for a session of the horizon, holidays included
-_ONE_DAY = timedelta(days=1)
+_OVERLAP = timedelta(days=7)  # of a history with the recent days, which may fail for as long
 _MOST_FINDINGS = 50  # in the result; the store has all of them
 
 
@@ -58,7 +58,10 @@ def ingest_events(run: Run, *, known_at: datetime) -> EventsResult:
             notes += answer.notes
             if request.history:
                 answered = answer.complete | {event.symbol for event in answer.events}
-                record_histories(engine, name, request.symbols, answered, known_at)
+                record_history(engine, name, request.symbols, answered, request.last, known_at)
+            elif recent_of(name) is not None:
+                today = known_at.astimezone(UTC).date()
+                extend_histories(engine, name, answer.complete, request.first, min(today, request.last))
     store.requested(run.symbols, settings.clock.at(run.as_of), known_at)
     if waiting:
         notes.append(f"the past events of {waiting} symbols are still to be requested, by the next runs")
@@ -90,11 +93,13 @@ def _requests(run: Run, engine: Engine, name: str, known_at: datetime) -> tuple[
     if recent is None:
         return [_Request(symbols=run.symbols, first=FIRST_DAY, last=last)], 0
     first = today - recent
-    due, missing = without_history(engine, name, run.symbols, known_at)
-    requests = [_Request(symbols=run.symbols, first=first, last=last)] if last_day_of(run) >= first else []
+    due, waiting = without_history(engine, name, run.symbols, first, known_at)
+    requests = []
     if due:
-        requests.append(_Request(symbols=tuple(due), first=FIRST_DAY, last=first - _ONE_DAY, history=True))
-    return requests, len(missing) - len(due)
+        requests.append(_Request(symbols=tuple(due), first=FIRST_DAY, last=first + _OVERLAP, history=True))
+    if last_day_of(run) >= first:
+        requests.append(_Request(symbols=run.symbols, first=first, last=last))
+    return requests, waiting
 
 
 def _opened(run: Run, now: datetime) -> tuple[EventSource | None, Sequence[str]]:
