@@ -78,7 +78,7 @@ class Windows:
             (max(count - context_length + 1, 0), context_length, width), (width, width, 1)
         )
         ahead_STA = features.ahead(inputs)
-        self._ahead_NA = torch.from_numpy(ahead_STA.reshape(-1, ahead_STA.shape[2])).to(device or "cpu")
+        self._ahead_NA = torch.from_numpy(ahead_STA.reshape(count, ahead_STA.shape[2])).to(device or "cpu")
 
     def starts(self, origins: Origins) -> Tensor:
         """Return the index in the view at which each origin's context begins, shape (N,)."""
