@@ -148,7 +148,7 @@ class EventStore:
         names = ("symbol", "kind", "day", "verdict", "rule", "detail")
         query = select(*(columns[name] for name in names)).where(columns.source == self.source)
         known = {tuple(row) for row in connection.execute(query)} if findings else set()
-        rows = [asdict(one) for one in dict.fromkeys(findings)]
+        rows = [_storable(one) for one in dict.fromkeys(findings)]
         new = [row for row in rows if tuple(row[name] for name in names) not in known]
         if new:
             rest = {"source": self.source, "known_at": moment}
@@ -178,6 +178,17 @@ class EventStore:
         last = connection.execute(select(func.max(batches.c.known_at)).where(mine)).scalar()
         moment = _naive(known_at)
         return moment if last is None else max(moment, last)
+
+
+def _storable(finding: EventFinding) -> dict[str, Any]:
+    """Return a finding as columns: a source may state any text, and PostgreSQL takes no longer one, nor a NUL."""
+    columns = event_findings.c
+    clean = {
+        name: value.replace("\0", "")[: getattr(columns[name].type, "length", None)]
+        for name, value in asdict(finding).items()
+        if isinstance(value, str)
+    }
+    return asdict(finding) | clean
 
 
 def _difference(stored: _Stored | None, event: Event) -> str:

@@ -163,6 +163,13 @@ def test_a_source_that_fails_is_a_note_and_what_is_known_stays(vendor: Vendor, e
     assert len(calendar_of(planned.run).frame) == 3
 
 
+def test_an_answer_that_makes_no_sense_is_a_note(vendor: Vendor) -> None:
+    vendor.events.append(Event(symbol="AAPL", kind="earnings", day=datetime(2013, 3, 5, tzinfo=UTC)))
+    result, snapshot = frozen(plan(events="yahoo", now=LIVE), LIVE)
+    assert "TypeError" in result.notes[0]
+    assert snapshot.rows > 0
+
+
 def test_a_replay_reads_the_calendar_of_the_live_run(vendor: Vendor) -> None:
     sessions = MarketClock().sessions.between(AS_OF, date(2013, 3, 1))
     live = {}
