@@ -224,11 +224,11 @@ event_histories = Table(
     metadata,
     Column("source", String(16), nullable=False),
     Column("symbol", String(20), nullable=False),
-    Column("asked_at", DateTime, nullable=False, comment="UTC"),
-    Column("tries", Integer, nullable=False),
-    Column("answered", Boolean, nullable=False, comment="from then on only recent and coming events are requested"),
+    Column("asked_at", DateTime, nullable=False, comment="UTC; when all past events were last requested"),
+    Column("tries", Integer, nullable=False, comment="requests without an answer, in a row"),
+    Column("through", Day, comment="the day up to which they are received without a gap"),
     PrimaryKeyConstraint("source", "symbol"),
-    comment="how the last request for all past events of a symbol ended",
+    comment="up to which day the past events of a symbol have been received",
 )
 
 event_findings = Table(
