@@ -50,6 +50,7 @@ def fold_of(symbols: int, sessions: int) -> Fold:
         train=_origins(symbols, CONTEXT - 1, cut - HORIZON),
         validation=_origins(symbols, cut, last),
         test=_origins(symbols, 0, 0),
+        before_test=_origins(symbols, CONTEXT - 1, last),
     )
 
 

@@ -42,7 +42,7 @@ def fold_before(origins: Origins, panel: Panel, *, first: date, horizon: int, va
     target_N = panel.days(origins.s_N, origins.t_N + horizon)
     seen = origins.where(target_N < np.datetime64(first, "D"))
     if not len(seen):
-        return Fold(train=nothing, validation=nothing, test=nothing)
+        return Fold(train=nothing, validation=nothing, test=nothing, before_test=nothing)
     market_N = panel.market_S[seen.s_N]
     main = int(np.bincount(market_N).argmax())  # the market with the most windows counts the sessions
     ends = np.unique(panel.days_MT[main, seen.t_N[market_N == main]])
@@ -53,6 +53,7 @@ def fold_before(origins: Origins, panel: Panel, *, first: date, horizon: int, va
         train=seen.where(target_N < validation_from),
         validation=seen.where(day_N >= validation_from),
         test=nothing,
+        before_test=seen,
     )
 
 

@@ -69,5 +69,5 @@ def _fold(fold: FoldPlan, training: TrainingRecord) -> str:
     first, last = fold.first, fold.last
     if training.not_trained is not None:
         return f"No network forecasts {first} to {last}: {escape(training.not_trained)}."
-    seen = f"{training.train.first} to {training.validation.last}" if training.train and training.validation else "?"
+    seen = f"{training.train.first} to {(training.validation or training.train).last}" if training.train else "?"
     return f"The network was trained on windows of {seen} and forecasts from {first} to {last}."

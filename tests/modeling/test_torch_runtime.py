@@ -54,7 +54,7 @@ def block(first: int, beyond: int) -> Origins:
     return Origins(s_N=np.repeat(np.arange(SYMBOLS), len(at_T)), t_N=np.tile(at_T, SYMBOLS))
 
 
-FOLD = Fold(train=block(CONTEXT, 150), validation=block(155, 190), test=block(0, 0))
+FOLD = Fold(train=block(CONTEXT, 150), validation=block(155, 190), test=block(0, 0), before_test=block(CONTEXT, 190))
 
 
 def trained(features: Features, network: str = "lstm", **options: Any) -> Fitted:

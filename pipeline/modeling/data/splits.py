@@ -22,6 +22,7 @@ class Fold:
     train: Origins
     validation: Origins
     test: Origins
+    before_test: Origins  # all of which no target lies in the test block: these two and the embargo between them
 
 
 def split(origins: Origins, panel: Panel, *, horizon: int, holdout: int, validation: int) -> Fold:
@@ -30,7 +31,7 @@ def split(origins: Origins, panel: Panel, *, horizon: int, holdout: int, validat
     The last `holdout` sessions are the test block, the `validation` sessions before them the validation block.
     """
     if not len(origins):
-        return Fold(train=origins, validation=origins, test=origins)
+        return Fold(train=origins, validation=origins, test=origins, before_test=origins)
     market_N = panel.market_S[origins.s_N]
     main = int(np.bincount(market_N).argmax())
     last = int(origins.t_N[market_N == main].max())
@@ -42,6 +43,7 @@ def split(origins: Origins, panel: Panel, *, horizon: int, holdout: int, validat
         train=origins.where(target_N < validation_from),
         validation=origins.where((day_N >= validation_from) & (target_N < test_from)),
         test=origins.where(day_N >= test_from),
+        before_test=origins.where(target_N < test_from),
     )
 
 

@@ -1,4 +1,4 @@
-"""The training loop: pinball loss on scaled targets, early stopping on the validation block.
+"""The training loop: pinball loss on scaled targets, with early stopping on the validation block or one pass over all.
 
 Legend: N windows, B batch, H horizon, Q quantile levels.
 """
@@ -42,6 +42,7 @@ class Recipe:
     clip_norm: float = 1.0
     threads: int = 1  # that share the windows of a step; another number gives other bits
     precision: Precision = "fp32"
+    one_pass: bool = False  # train on everything before the test block, to the last step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +59,9 @@ class Fitted:
 def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: Progress | None = None) -> Fitted:
     """Return the network trained on `fold.train`, with the weights that did best on `fold.validation`.
 
-    The same features, fold, shape and recipe give the same bits on the same machine. `progress` is called with the step
-    and the training loss. The network is returned on the CPU, wherever it was trained.
+    In one pass it is trained on `fold.before_test`, with the weights of the last step, and nothing is validated. The
+    same features, fold, shape and recipe give the same bits on the same machine. `progress` is called with the step and
+    the training loss. The network is returned on the CPU, wherever it was trained.
     """
     settle()
     torch.manual_seed(recipe.seed)
@@ -70,10 +72,11 @@ def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: 
     def targets_of(origins: Origins) -> Tensor:
         return scaled_targets(features, origins, shape.horizon, recipe.inputs)
 
-    checked = fold.validation.evenly(_VALIDATION_WINDOWS)
+    train = fold.before_test if recipe.one_pass else fold.train
+    checked = fold.validation.evenly(0 if recipe.one_pass else _VALIDATION_WINDOWS)
     check_starts_N, check_y_NH = windows.starts(checked), targets_of(checked)
 
-    begin_y_NH = targets_of(fold.train.at_rows(_every(len(fold.train), _START_WINDOWS)))
+    begin_y_NH = targets_of(train.at_rows(_every(len(train), _START_WINDOWS)))
     network = build(shape, torch.quantile(begin_y_NH, levels_Q, dim=0).T.contiguous()).to(device)
     parameters = list(network.parameters())
     optimizer = AdamW(parameters, peak=recipe.learning_rate, weight_decay=recipe.weight_decay, steps=recipe.steps)
@@ -88,22 +91,25 @@ def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: 
             bf16 = recipe.precision == "bf16"
             return pinball(in_chunks(network, windows, check_starts_N, workers, bf16=bf16), check_y_NH, levels_Q).item()
 
-        checks = [(0, checked_loss())]
+        checks = [] if recipe.one_pass else [(0, checked_loss())]
         best, best_step = _copy(network), 0
         for step in range(1, recipe.steps + 1):
-            rows_B = torch.randint(len(fold.train), (recipe.batch_size,), generator=generator).numpy()
-            batch = fold.train.at_rows(rows_B)
+            rows_B = torch.randint(len(train), (recipe.batch_size,), generator=generator).numpy()
+            batch = train.at_rows(rows_B)
             loss, gradients = gradient_of(windows.starts(batch), targets_of(batch))
             clip(gradients, recipe.clip_norm)
             rates.append((step, optimizer.step(gradients)))
             losses.append((step, loss))
-            if step % _CHECK_EVERY == 0 or step == recipe.steps:
+            if not recipe.one_pass and (step % _CHECK_EVERY == 0 or step == recipe.steps):
                 checks.append((step, checked_loss()))
                 if checks[-1][1] < min(value for _, value in checks[:-1]):
                     best, best_step = _copy(network), step
             if progress is not None:
                 progress(step, loss)
-    network.load_state_dict(best)
+    if recipe.one_pass:
+        best_step = recipe.steps
+    else:
+        network.load_state_dict(best)
     return Fitted(
         network=network.cpu().eval(),
         best_step=best_step,

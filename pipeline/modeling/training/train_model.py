@@ -42,11 +42,16 @@ def retrain(
     precision: Precision = "fp32",
     progress: Progress | None = None,
 ) -> Retrained:
-    """Return the forecaster that the settings ask for, trained on `fold.train`, stopped early on `fold.validation`.
+    """Return the forecaster that the settings ask for.
 
+    It is trained on everything before the test block where its budget is at most one pass over that: such a network has
+    not seen any window twice, and does not overfit. With less data it is trained on `fold.train` and stopped early on
+    `fold.validation`.
     The same features, fold and settings give the same bits on the same machine.
     """
     panel, seen = features.panel, fold.validation
+    one_pass = settings.training_steps * settings.batch_size <= len(fold.before_test)
+    train = fold.before_test if one_pass else fold.train
     card = ModelCard(
         network=settings.network,
         levels=LEVELS,
@@ -54,8 +59,8 @@ def retrain(
         context_length=settings.context_length,
         hidden_size=settings.hidden_size,
         as_of=str(as_of),
-        symbols=tuple(panel.symbols[s] for s in np.unique(fold.train.s_N)),
-        train_first=str(panel.days(fold.train.s_N, fold.train.t_N).min()),
+        symbols=tuple(panel.symbols[s] for s in np.unique(train.s_N)),
+        train_first=str(panel.days(train.s_N, train.t_N).min()),
         train_last=str(panel.days(seen.s_N, seen.t_N).max()),
         targets_last=str(panel.days(seen.s_N, seen.t_N + settings.horizon).max()),
         seed=settings.seed,
@@ -63,7 +68,7 @@ def retrain(
         data_digest=data_digest,
         features=settings.inputs,
         head="additive",
-        event_windows=features.windows_with_reports(fold.train.s_N, fold.train.t_N),
+        event_windows=features.windows_with_reports(train.s_N, train.t_N),
     )
     recipe = Recipe(
         steps=settings.training_steps,
@@ -74,6 +79,7 @@ def retrain(
         inputs=settings.inputs,
         threads=settings.threads,
         precision=precision,
+        one_pass=one_pass,
     )
     began = time.monotonic()
     fitted = fit(features, fold, card.shape, recipe, progress)
@@ -88,9 +94,9 @@ def retrain(
         ),
         best_step=fitted.best_step,
         seconds=round(time.monotonic() - began, 3),
-        windows=len(fold.train) + len(fold.validation) + len(fold.test),
-        train=_block(panel, fold.train),
-        validation=_block(panel, seen),
+        windows=len(train) + (0 if one_pass else len(seen)) + len(fold.test),
+        train=_block(panel, train),
+        validation=None if one_pass else _block(panel, seen),
     )
     return Retrained(forecaster=Forecaster(card, fitted.network), record=record)
 

@@ -110,13 +110,19 @@ def scores_chart(scores: Scores, path: Path) -> Path:
 
 
 def training_chart(training: TrainingRecord, path: Path) -> Path:
-    """Write the course of a training: loss, validation score, and the step whose weights were kept."""
-    best_step = training.best_step
+    """Write the course of a training: loss, and validation loss with the step whose weights were kept.
+
+    In one pass over the data nothing was validated: the learning rate takes its place.
+    """
+    best_step, curves = training.best_step, training.curves
     with canvas(10, 3.8) as figure:
         loss, validation = figure.subplots(1, 2)
-        _draw_curve(loss, training.curves.train_pinball, INK, "Training loss (pinball)")
-        _draw_curve(validation, training.curves.validation_pinball, TEAL, "Validation loss (pinball)")
-        if best_step is not None:
+        _draw_curve(loss, curves.train_pinball, INK, "Training loss (pinball)")
+        if curves.validation_pinball or not curves.learning_rate:
+            _draw_curve(validation, curves.validation_pinball, TEAL, "Validation loss (pinball)")
+        else:
+            _draw_curve(validation, curves.learning_rate, TEAL, "Learning rate")
+        if best_step is not None and curves.validation_pinball:
             validation.axvline(best_step, color=BRASS, linewidth=1.2, linestyle="--", label=f"kept: step {best_step}")
             validation.legend(loc="upper right")
         figure.tight_layout(w_pad=3)
