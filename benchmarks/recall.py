@@ -19,6 +19,7 @@ import torch
 
 from benchmarks import recall_task
 from pipeline.config import Settings
+from pipeline.market.sessions import Sessions
 from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import future_returns, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
@@ -70,7 +71,7 @@ def gradients(settings: Settings) -> dict[str, GradientMemory]:
     """Return the gradient memory by network, each trained on the whole packaged sample."""
     source = SampleSource()
     last = source.last_session()
-    features = make_features(panel_from_bars(source.bars(source.symbols(), last)))
+    features = make_features(panel_from_bars(source.bars(source.symbols(), last), sessions=Sessions("XNYS")))
     future_STH = future_returns(features.panel.return_ST, settings.horizon)
     fold = splits.split(
         with_targets(usable_origins(features, settings.context_length), future_STH),

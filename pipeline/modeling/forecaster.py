@@ -44,7 +44,7 @@ class Forecaster:
         settle()
         if not len(origins):
             return np.empty((0, self.card.horizon, len(self.card.levels)))
-        if not self.card.event_windows:
+        if self.card.reads_reports and not self.card.event_windows:
             features = features.without_reports()
         windows = Windows(features, self.card.context_length, self.card.features)
         scaled_NHQ = in_chunks(self.network, windows, windows.starts(origins)).double().numpy()

@@ -5,7 +5,7 @@ This module does not import torch, so that a model can be described where none i
 
 from dataclasses import dataclass
 
-from pipeline.forecast_schema import INPUTS
+from pipeline.forecast_schema import EVENT_INPUTS, INPUTS
 from pipeline.modeling.networks.network_shape import HeadName, Shape
 
 
@@ -30,6 +30,11 @@ class ModelCard:
     event_windows: int = 0  # training windows with a scheduled report ahead; 0: trained without a calendar of them
     head: HeadName = "free"  # of the models whose card does not say
     weights_sha256: str = ""
+
+    @property
+    def reads_reports(self) -> bool:
+        """Whether an input of the network needs a calendar of reports."""
+        return not set(EVENT_INPUTS).isdisjoint(self.features)
 
     @property
     def shape(self) -> Shape:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import NothingToForecast, UserError
-from pipeline.forecast_schema import EVENT_INPUTS, price_columns, quantile_column
+from pipeline.forecast_schema import price_columns, quantile_column
 from pipeline.market.sessions import Sessions
 from pipeline.modeling.data.features import make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
@@ -40,9 +40,9 @@ def forecast_from_prices(
 
     Raises BadFile for an unreadable table, NothingToForecast if no symbol is left.
     """
-    columns = price_columns(forecaster.card.features)
-    reads_reports = not set(EVENT_INPUTS).isdisjoint(forecaster.card.features)
-    posted = read_posted(prices, exchange=exchange, latest=latest, columns=columns, reports=reads_reports)
+    card = forecaster.card
+    columns = price_columns(card.features)
+    posted = read_posted(prices, exchange=exchange, latest=latest, columns=columns, reports=card.reads_reports)
     left_out, frames = dict(posted.left_out), []
     for code, bars in posted.bars.items():
         try:
@@ -52,9 +52,9 @@ def forecast_from_prices(
             left_out |= dict.fromkeys(bars["symbol"].unique(), reason)
     frames = [frame for frame in frames if len(frame)]
     if not frames:
-        raise NothingToForecast(_nothing(left_out, posted.left_out, forecaster.card.context_length))
+        raise NothingToForecast(_nothing(left_out, posted.left_out, card.context_length))
     forecasts = pd.concat(frames, ignore_index=True)
-    unused = set() if forecaster.card.event_windows else {*posted.reports["symbol"]}
+    unused = set() if card.event_windows else {*posted.reports["symbol"]}
     forecasts[NOTE] = [
         "; ".join(filter(None, (note, posted.notes.get(name), _UNUSED_REPORTS if name in unused else None))) or None
         for note, name in zip(forecasts[NOTE], forecasts["symbol"], strict=True)

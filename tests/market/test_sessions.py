@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from pipeline.errors import BadSession, BadSetting
@@ -22,6 +23,15 @@ def test_a_session_is_complete_after_its_close_and_the_delay() -> None:
     just_before = datetime(2026, 11, 27, 18, 29, 59, tzinfo=UTC)
     assert NEW_YORK.last_complete(just_before) == date(2026, 11, 25)
     assert NEW_YORK.last_complete(just_before + timedelta(seconds=1)) == thanksgiving_friday
+
+
+def test_half_days_are_the_recorded_sessions_that_close_early() -> None:
+    of_2020 = NEW_YORK.half_days[
+        (NEW_YORK.half_days >= np.datetime64("2020")) & (NEW_YORK.half_days < np.datetime64("2021"))
+    ]
+    assert of_2020.tolist() == [date(2020, 11, 27), date(2020, 12, 24)]
+    assert all(NEW_YORK.is_session(day) for day in of_2020.tolist())
+    assert (np.diff(NEW_YORK.half_days) > np.timedelta64(0, "D")).all()
 
 
 @pytest.mark.parametrize(("exchange", "utc_close_hour"), [("XTKS", 6), ("XLON", 16), ("XNYS", 21)])

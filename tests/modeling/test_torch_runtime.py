@@ -197,7 +197,7 @@ def test_a_precision_that_is_set_is_not_measured(tmp_path: Path, monkeypatch: py
 
 
 def test_bf16_is_measured_where_it_is_supported(monkeypatch: pytest.MonkeyPatch) -> None:
-    shape = Shape(network="lstm", features=3, context_length=5, hidden_size=4, horizon=2, levels=3)
+    shape = Shape(network="lstm", features=3, ahead=2, context_length=5, hidden_size=4, horizon=2, levels=3)
     spent = {False: 1.0, True: 0.5}
     assert precision.step_s(shape, bf16=precision.has_bf16()) > 0
     monkeypatch.setattr(precision, "has_bf16", lambda: True)

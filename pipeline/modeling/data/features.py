@@ -112,11 +112,15 @@ def make_features(panel: Panel, reports: Reports | None = None) -> Features:
             _market(np.abs(scaled_ST), panel.market_S),
             np.log(scale_ST / slow_ST),
             *around_earlier_quarters(own_return_ST / before_ST),
-            *_flags(scheduled, return_ST),
         )
-    x_STF = np.clip(np.stack(columns, axis=-1), -_CLIP, _CLIP)
+    x_STF = np.zeros((*return_ST.shape, len(PAST_INPUTS)), np.float32)
+    for at, column_ST in enumerate(columns):
+        np.clip(column_ST, -_CLIP, _CLIP, out=x_STF[..., at], casting="same_kind")
+    if scheduled is not None:  # else the flags are 0
+        flags = (scheduled.reported_today_ST, scheduled.reported_yesterday_ST, scheduled.calendar_ST)
+        x_STF[..., len(columns) :] = np.stack(flags, axis=-1)
     usable_ST = np.isfinite(x_STF).all(axis=-1) & (scale_ST > STILL)
-    x_STF = np.where(usable_ST[..., None], x_STF, 0.0).astype(np.float32)
+    x_STF[~usable_ST] = 0.0
     return Features(
         panel=panel,
         x_STF=x_STF,
@@ -156,14 +160,6 @@ def ewma_volatility(return_ST: Array, decay: float) -> Array:
         variance_S = np.where(there_S, moved_S, variance_S)
         out_ST[:, t] = np.where(there_S & (seen_S >= WARM_UP), np.sqrt(variance_S), np.nan)
     return out_ST
-
-
-def _flags(scheduled: ScheduledMoves | None, like_ST: Array) -> tuple[Array, ...]:
-    """Return the inputs that say where reports were, 0 without a calendar."""
-    if scheduled is None:
-        return (np.zeros_like(like_ST),) * 3
-    flags = (scheduled.reported_today_ST, scheduled.reported_yesterday_ST, scheduled.calendar_ST)
-    return tuple(flag_ST.astype(float) for flag_ST in flags)
 
 
 def _calendar_ahead(panel: Panel) -> NDArray[np.float32] | None:
