@@ -136,7 +136,10 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
         estimated=forecast is not None and forecast.estimated,
         model=None if forecast is None else formatting.model_name(forecast.model, forecast.model_version),
         withheld=found.withheld if found else None,
-        kinds=[(hit_rates.KINDS[kind], hit_rates.rates(part)) for kind, part in hit_rates.by_kind(record)],
+        kinds=[
+            (hit_rates.KINDS[kind], hit_rates.rates(part), list(hit_rates.by_event(part).items()))
+            for kind, part in hit_rates.by_kind(record)
+        ],
         chart=site_charts.ranges_svg(symbol, rows) if rows else None,
         rows=[_matured(row) for row in reversed(rows[-_RECENT:])],
         count=len(rows),
