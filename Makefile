@@ -39,6 +39,7 @@ help: ## list the targets
 	@echo '  of make run:   AS_OF=2013-02-28 SYMBOLS=AAPL,IBM SOURCE=sample FILES=prices.csv NETWORK=rnn LATEST=1'
 	@echo '                 AIRFLOW_PORT=8080 MLFLOW_PORT=5000'
 	@echo '  of the tests and benchmarks:   ARGS="-k gate"'
+	@echo '  of make bench-skill:   FILES=prices.parquet EVENTS=events.csv FROM=2020-06-01 TO=2023-06-30'
 	@echo '  PIPELINE_* are read from the environment or from .env.'
 
 ##@ One machine
@@ -121,7 +122,8 @@ bench-training: $(DEV) ## training against a plain loop; also against peers afte
 	@$(BIN)/python -m benchmarks.training $(if $(PEERS),--peers $(PEERS)/bin/python) $(ARGS)
 
 bench-skill: $(DEV) ## forecast skill, also of peers after make .venv-peers (hours; ARGS=--quick)
-	@$(BIN)/python -m benchmarks.skill $(if $(PEERS),--peers $(PEERS)/bin/python) $(ARGS)
+	@$(BIN)/python -m benchmarks.skill $(if $(PEERS),--peers $(PEERS)/bin/python) $(if $(FILES),--files $(FILES)) \
+	$(if $(EVENTS),--events $(EVENTS)) $(if $(FROM),--from $(FROM)) $(if $(TO),--to $(TO)) $(ARGS)
 
 bench-stack: $(DEV) ## 500 symbols a day through the stack (10 minutes, Docker)
 	@$(BIN)/python -m benchmarks.stack $(ARGS)

@@ -83,6 +83,8 @@ def scored(saved: Saved, names: Sequence[str], prices: pd.DataFrame) -> list[dic
 
 def _request(given: argparse.Namespace, out: Path) -> Request:
     """Return the validated request, and write the table of prices."""
+    if given.events and not given.events.is_file():
+        raise ValueError(f"--events {given.events}: there is no such file")
     table = chosen(price_table(given.files, given.last), given.symbols)
     request = Request(
         out=out,
@@ -99,6 +101,8 @@ def _request(given: argparse.Namespace, out: Path) -> Request:
         peer_steps=tuple(given.peer_steps),
         peer_seeds=given.peer_seeds,
         training_steps=given.training_steps,
+        events=given.events.absolute() if given.events else None,
+        events_data=hashlib.sha256(given.events.read_bytes()).hexdigest() if given.events else "",
     )
     write_atomic(request.prices, table.to_parquet(index=False))
     return request
@@ -137,6 +141,9 @@ def _remarks(saved: Saved, names: Sequence[str]) -> Iterator[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.skill", description=__doc__.partition("\n")[0])
     parser.add_argument("--files", type=Path, help="long table of prices, CSV or Parquet; default: the packaged sample")
+    parser.add_argument(
+        "--events", type=Path, help="scheduled events of the product's backtests, CSV or Parquet: symbol, date, …"
+    )
     parser.add_argument("--from", dest="first", type=date.fromisoformat, help="first day to forecast from")
     parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last day; nothing after it is read")
     parser.add_argument("--symbols", nargs="+", default=[], help="their names, or how many, in alphabetical order")

@@ -60,6 +60,8 @@ class Request:
     peer_steps: tuple[int, ...] = (1, 5)
     peer_seeds: int = 1
     training_steps: int | None = None  # of all models; None: their own defaults
+    events: Path | None = None  # a file of scheduled events, for the product
+    events_data: str = ""  # its SHA-256
 
     def __post_init__(self) -> None:
         if self.peers and not self.peers.is_file():
@@ -176,7 +178,11 @@ def _ours(request: Request, network: str, seed: int, environment: Mapping[str, s
         "PIPELINE_SEED": str(seed),
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]),
     }
-    more = {"horizon": request.horizon, "network": network, "seed": seed, "settings": settings}
+    events = {"events": request.events_data} if request.events else {}
+    if request.events:
+        settings.pop("PIPELINE_EVENTS", None)
+        here["PIPELINE_EVENTS"] = str(request.events)
+    more = {**events, "horizon": request.horizon, "network": network, "seed": seed, "settings": settings}
     return Case(
         name=f"{network}-seed{seed}",
         seed=seed,

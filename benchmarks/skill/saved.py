@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from pipeline.forecast_schema import BASELINES as BASELINE_NAMES
-from pipeline.forecast_schema import NetworkName
+from pipeline.forecast_schema import REPORT_DUE, NetworkName
 from pipeline.storage.atomic_files import write_atomic
 
 BASELINES = "baselines"  # the file of the baselines that the product's backtest forecasts
@@ -43,6 +44,16 @@ class Forecaster:
         )
         days = [name for name in ("as_of", "target_session") if name in frame]
         return frame.assign(**{name: pd.to_datetime(frame[name]).astype("datetime64[s]") for name in days})
+
+    def reports(self) -> pd.DataFrame | None:
+        """Return symbol, as_of and `report_due` of its windows, as far as it is known; None if no file says so."""
+        parts = []
+        for path in self.paths:
+            if REPORT_DUE in pq.read_schema(path).names:
+                wanted = [("model", "==", self.model), ("step", "==", 1)]
+                parts.append(pd.read_parquet(path, columns=["symbol", "as_of", REPORT_DUE], filters=wanted))
+        known = pd.concat(parts, ignore_index=True).dropna(subset=[REPORT_DUE]) if parts else pd.DataFrame()
+        return None if known.empty else known.astype({REPORT_DUE: bool})
 
 
 class Saved:

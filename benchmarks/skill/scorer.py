@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.skill.reports import by_baseline, by_event
 from benchmarks.skill.saved import NETWORKS, Forecaster
 from benchmarks.skill.series import Array
 from benchmarks.skill.windows import Judged
@@ -68,6 +69,8 @@ def score(judged: Judged, forecasters: Sequence[Forecaster]) -> dict[str, Any]:
         "forecasters": rows,
         "means": _means(rows, losses, forecasters, best, max(steps)),
         "pairs": _pairs(forecasters, losses, max(steps)),
+        "by_baseline": by_baseline(losses, forecasters, max(steps)),
+        "by_event": by_event(heldout, steps, forecasters, best),
     }
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 
 def as_markdown(table: Mapping[str, Any]) -> str:
-    """Return what `scorer.score` found as two tables, with what they were measured on."""
-    return "\n".join([*_scores(table), "", *_pairs(table), *_notes(table)]) + "\n"
+    """Return what `scorer.score` found as tables, with what they were measured on."""
+    parts = [*_scores(table), "", *_by_baseline(table), *_by_event(table), *_pairs(table), *_notes(table)]
+    return "\n".join(parts) + "\n"
 
 
 def _scores(table: Mapping[str, Any]) -> Iterator[str]:
@@ -25,7 +26,7 @@ def _scores(table: Mapping[str, Any]) -> Iterator[str]:
     yield f"| {' | '.join(heads)} |"
     yield f"|---|---|{'--:|' * (len(heads) - 2)}"
     for row in _in_order(table):
-        cells = [f"`{row['model']}`" if "seeds" not in row else f"**`{row['model']}`**", _seed(row)]
+        cells = [_name(row), _seed(row)]
         cells += [f"{row['crps_bp']:.2f}", *(f"{row['by_step'][at]['crps_bp']:.2f}" for at in shown)]
         cells += [_signed(row["skill_percent"]), _number(row["t"], ".1f"), _number(row["p_holm"], ".3f")]
         cells += [_coverage(row), f"{row['mae_over_random_walk']:.3f}", _direction(row), f"{row['up']:.1%}"]
@@ -41,6 +42,49 @@ def _in_order(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         following = rows[at + 1]["model"] if at + 1 < len(rows) else None
         if row["model"] != following and row["model"] in means:
             yield means[row["model"]]
+
+
+def _by_baseline(table: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a row for each model, a column for each baseline."""
+    rows = table["by_baseline"]
+    named = {name for row in rows for name in row["against"]}
+    baselines = [row["model"] for row in rows if row["model"] in named]
+    if not baselines:
+        return
+    yield f"| model | seed | {' | '.join(f'better than `{name}` by (t)' for name in baselines)} |"
+    yield f"|---|---|{'--:|' * len(baselines)}"
+    for row in rows:
+        cells = [_gain(row["against"].get(name)) for name in baselines]
+        yield f"| {_name(row)} | {_seed(row)} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _by_event(table: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a row for each model and kind of session, of the next session only."""
+    found = table["by_event"]
+    if found is None:
+        return
+    better = f"better than `{found['baseline']}` by (t)" if found["baseline"] else "better by (t)"
+    heads = ["next session only", "model", "seed", "cases", "coverage of 90 %", "90 % range, bp", "CRPS, bp", better]
+    yield f"| {' | '.join(heads)} |"
+    yield f"|---|---|---|{'--:|' * (len(heads) - 3)}"
+    for kind, title in {"events": "after or on the day of a report", "other": "all others"}.items():
+        for row in (each for each in found["rows"] if kind in each):
+            part = row[kind]
+            cells = [title, _name(row), _seed(row), f"{part['windows']:,.0f}", f"{part['coverage_90']:.1%}"]
+            cells += [f"{part['range_90_bp']:,.0f}", f"{part['crps_bp']:.2f}", _gain(part)]
+            yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _gain(part: Mapping[str, Any] | None) -> str:
+    if part is None or part.get("skill_percent") is None:
+        return ""
+    return _signed(part["skill_percent"]) + (f" ({_number(part['t'], '.1f')})" if part.get("t") is not None else "")
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"**`{row['model']}`**" if "seeds" in row else f"`{row['model']}`"
 
 
 def _pairs(table: Mapping[str, Any]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from benchmarks.skill.prices import Outcomes
 from benchmarks.skill.saved import Forecaster
 from pipeline.evaluation.holdout import Heldout
 from pipeline.evaluation.walk_forward import heldout_of
-from pipeline.forecast_schema import LEVELS, quantile_column
+from pipeline.forecast_schema import LEVELS, REPORT_DUE, quantile_column
 
 _QUANTILES = [quantile_column(level) for level in LEVELS]
 _COLUMNS = ["symbol", "as_of", "step", "target_session", "last_close", "model", *_QUANTILES]
@@ -56,7 +56,20 @@ def judge(forecasters: Sequence[Forecaster], outcomes: Outcomes, steps: Sequence
         assert np.array_equal(part.symbols_N, first.symbols_N)
         assert np.array_equal(part.origins_N, first.origins_N)
         (quantiles[name],) = part.quantiles.values()
-    return Judged(heldout=replace(first, quantiles=quantiles), steps=tuple(steps), unusable=unusable)
+    heldout = replace(first, quantiles=quantiles, event_N=_events(forecasters, first))
+    return Judged(heldout=heldout, steps=tuple(steps), unusable=unusable)
+
+
+def _events(forecasters: Sequence[Forecaster], windows: Heldout) -> NDArray[np.bool_] | None:
+    """Return whether a scheduled report may move the session after each window, by the first file that says so."""
+    told = next((found for one in forecasters if (found := one.reports()) is not None), None)
+    if told is None:
+        return None
+    days = pd.to_datetime(told["as_of"]).astype("datetime64[s]")
+    due = pd.Series(told[REPORT_DUE].to_numpy(), index=pd.MultiIndex.from_arrays([told["symbol"], days]))
+    origins = pd.DatetimeIndex(windows.origins_N).astype("datetime64[s]")
+    asked = pd.MultiIndex.from_arrays([windows.symbols_N, origins])
+    return due.reindex(asked, fill_value=False).to_numpy(bool)
 
 
 def _usable(frame: pd.DataFrame, outcomes: Outcomes) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

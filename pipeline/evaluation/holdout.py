@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import MissingStep
-from pipeline.evaluation.event_split import event_splits
+from pipeline.evaluation.event_split import FirstStep, event_splits
 from pipeline.evaluation.gate import best_baseline
 from pipeline.evaluation.leakage_alarms import alarms
 from pipeline.evaluation.metrics import Array, crps_bp, score_table
@@ -101,14 +101,8 @@ class Heldout:
         """Return each contender on event sessions and on others, against `baseline`; empty without a calendar."""
         if self.event_N is None:
             return {}
-        return event_splits(
-            self.quantiles,
-            self.actual_NH,
-            origins_N=self.origins_N,
-            event_N=self.event_N,
-            levels=levels,
-            baseline=baseline,
-        )
+        steps = {name: FirstStep.of(values, self.actual_NH, levels) for name, values in self.quantiles.items()}
+        return event_splits(steps, origins_N=self.origins_N, event_N=self.event_N, baseline=baseline)
 
     def _loss_of_sessions(self, name: str, levels: tuple[float, ...]) -> Array:
         """Return the mean CRPS of each session over symbols and steps, shape (D,) for D sessions."""

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.event_split import next_session_scores
+from pipeline.evaluation.event_split import FirstStep, next_session_scores
 from pipeline.evaluation.model_scores import EVENTS, OTHER, EventSplit, NextSessionScores
 from pipeline.evaluation.recent_rates import RecentRates
 from pipeline.forecast_schema import (
@@ -136,14 +136,14 @@ def _next_session_scores(part: pd.DataFrame) -> NextSessionScores | None:
     prices = pd.DataFrame(json.loads(f"[{','.join(part['quantiles'])}]"))
     low, high = map(level_key, RANGES[90])
     baseline_N = part["baseline_crps_bp"].to_numpy(float)
-    return next_session_scores(
-        part["crps_bp"].to_numpy(float),
-        coverage={share: part[inside_column(share)].to_numpy(bool) for share in RANGES},
+    step = FirstStep(
+        loss_N=part["crps_bp"].to_numpy(float),
+        inside={share: part[inside_column(share)].to_numpy(bool) for share in RANGES},
         width_N=np.log(prices[high].to_numpy(float) / prices[low].to_numpy(float)) if len(part) else np.empty(0),
-        origins_N=part["target_session"].to_numpy(),
-        baseline=None,
-        baseline_loss_N=baseline_N if np.isfinite(baseline_N).all() else None,
     )
+    known = np.isfinite(baseline_N).all()  # not of the oldest forecasts
+    sessions_N = part["target_session"].to_numpy()
+    return next_session_scores(step, sessions_N, baseline=None, baseline_loss_N=baseline_N if known else None)
 
 
 def _recent(record: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from pipeline.database.engine import open_database
 from pipeline.errors import BadSetting, MissingStep
 from pipeline.events.calendar_snapshot import read_frozen_calendar
 from pipeline.events.event import EARNINGS, Calendar
+from pipeline.events.event_sources import NONE
 from pipeline.forecast_schema import BASELINE_FAMILIES, BASELINES, LEVELS
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import CALENDAR, SNAPSHOT
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.modeling.data.features import Features
     from pipeline.modeling.data.panel import Panel
     from pipeline.modeling.training.training_record import Precision
+    from pipeline.tracking.dataset import EventData
 
 _PRECISIONS = "precision.json"
 Asked = Callable[[int, int, str], None]  # symbols done, their total number, the one being requested
@@ -77,6 +79,25 @@ def baselines_of(run: Run) -> tuple[str, ...]:
 def has_reports(calendar: Calendar) -> bool:
     """Return whether a calendar has any earnings report."""
     return bool((calendar.frame["kind"] == EARNINGS).any())
+
+
+def event_data_of(run: Run) -> "EventData | None":
+    """Return the events that the run was frozen on as MLflow is told of them; None without a source of events."""
+    from pipeline.tracking.dataset import EventData
+
+    try:
+        known = run.load(CALENDAR)
+    except MissingStep:  # a run from before there were events
+        return None
+    if known.source == NONE:
+        return None
+    return EventData(
+        source=known.source,
+        digest=known.digest,
+        address=str(run.settings.store / known.name),
+        events=known.events,
+        reconstructed=known.reconstructed,
+    )
 
 
 def features_of(run: Run) -> "Features":

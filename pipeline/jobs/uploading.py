@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from pipeline.evaluation.model_scores import Scores
-from pipeline.jobs.context import own_record, snapshot_of
+from pipeline.jobs.context import event_data_of, own_record, snapshot_of
 from pipeline.jobs.results import UploadResult
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import AUDIT, FIGURES, LIVE, MODEL, MODEL_CARD, SCORES, TRAINING, UPLOAD
@@ -46,7 +46,13 @@ def upload(run: Run, *, try_number: int = 1) -> UploadResult:
     with run.making(FIGURES) as folder:
         figures = _draw(training, scores, folder)
         runs.log_training(
-            logged, training=training, scores=scores, card=card, snapshot=frozen, figures=figures.values()
+            logged,
+            training=training,
+            scores=scores,
+            card=card,
+            snapshot=frozen,
+            figures=figures.values(),
+            calendar=event_data_of(run),
         )
     runs.log_audit(logged, run.load(AUDIT))
     logged.log_numbers({f"drift/psi_{name}": value for name, value in training.drift.items()})
@@ -89,7 +95,11 @@ def _log_record(run: Run, logged: "MlflowRun") -> None:
     if not run.standing:  # the track record in MLflow is that of the standing configuration
         return
     settings, kinds = run.settings, run.load(LIVE).kinds()
-    logged.log_numbers({f"{kind}/{name}": value for kind, one in kinds.items() for name, value in one.numbers.items()})
+    logged.log_numbers({
+        f"{kind}/{name}": value
+        for kind, one in kinds.items()
+        for name, value in (one.numbers | one.event_numbers).items()
+    })  # fmt: skip
     for kind, part in track_record.by_kind(own_record(run)).items():
         log_record(
             settings, kind, track_record.by_session(part), track_record.by_symbol(part), track_record.NOTES[kind]

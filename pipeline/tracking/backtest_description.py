@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pipeline.evaluation.backtest_results import BacktestSummary, FoldPlan
 from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.tracking.description import code_section, prices_section
+from pipeline.tracking.event_scores import event_markdown, event_rows
 from pipeline.tracking.markdown import escape
 
 
@@ -60,6 +61,7 @@ def _result(summary: BacktestSummary) -> str:
             for name, values in sorted(models.items(), key=lambda item: item[1].crps_bp)
         ),
         "",
+        *((event_markdown(summary.scores), "") if event_rows(summary.scores) else ()),
         *(f"Without a network: {fold.first} to {fold.last}, {escape(fold.reason)}." for fold in untrained),
     ]
     return "\n".join(lines).strip()

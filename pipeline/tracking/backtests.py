@@ -18,6 +18,7 @@ from pipeline.storage.documents import to_document
 from pipeline.tracking import runs
 from pipeline.tracking import scores as score_names
 from pipeline.tracking.backtest_description import backtest_name, describe_backtest, describe_fold, fold_name
+from pipeline.tracking.dataset import EventData, calendar_input
 from pipeline.tracking.experiments import BACKTEST
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.run_writer import NOTE, RunWriter
@@ -37,6 +38,7 @@ def log_fold(
     tags: Mapping[str, str],
     parent_tags: Mapping[str, str],
     snapshot: Snapshot,
+    calendar: EventData | None = None,
 ) -> MlflowRun:
     """Record one fold below the backtest of `key`, and return its MLflow run.
 
@@ -49,7 +51,9 @@ def log_fold(
     if card is not None:
         own["weights_sha256"] = card.weights_sha256
     run = MlflowRun.open(settings, experiment=BACKTEST, key=f"{key}__{fold.first}", name=name, tags=own)
-    runs.log_training(run, training=training, scores=record.scores, card=card, snapshot=snapshot, figures=())
+    runs.log_training(
+        run, training=training, scores=record.scores, card=card, snapshot=snapshot, figures=(), calendar=calendar
+    )
     with run.writing("describe the fold") as writer:
         writer.rename(name)  # an older version named it otherwise
         writer.set_tags({NOTE: describe_fold(writer.tags, fold, training)})
@@ -65,16 +69,20 @@ def log_summary(
     tags: Mapping[str, str],
     figures: Sequence[Path],
     frame: Path,
+    calendar: EventData | None = None,
 ) -> MlflowRun:
     """Record the whole backtest of `key` (scores, curves, tables, figures, forecasts), and return its MLflow run.
 
     `frame` is the Parquet file of all forecasts.
     """
-    run = _open_parent(settings, key, {**tags, "data_sha256": summary.data_digest, "frame_sha256": summary.sha256})
+    digests = {"data_sha256": summary.data_digest, "frame_sha256": summary.sha256}
+    run = _open_parent(settings, key, {**tags, **digests, **(calendar.tags if calendar else {})})
     counts = {name: float(value) for name, value in summary.windows.items()}
     with run.writing("record the backtest") as writer:
         writer.rename(backtest_name(tags, summary.first))
         writer.log_numbers({**score_names.metrics(summary.scores, summary.network), **counts})
+        if calendar is not None:
+            writer.log_dataset(calendar_input(calendar))
         _adopt(writer, key)
         writer.log_parameters(
             {name: str(getattr(summary, name)) for name in ("first", "last", "refit_every", "network")}

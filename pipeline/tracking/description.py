@@ -14,6 +14,7 @@ from pipeline.evaluation.model_scores import CHAMPION, Scores, SessionScores, fl
 from pipeline.forecast_schema import BASELINES, RANGES
 from pipeline.storage.urls import web_link
 from pipeline.tracking.dataset import Extent
+from pipeline.tracking.event_scores import event_markdown
 from pipeline.tracking.markdown import code, escape, link
 
 _COLUMNS = {
@@ -77,7 +78,7 @@ def _quality(scores: Scores, network: str, decision: Decision | None) -> str:
         "Held out from training: {first} to {last}, {sessions} sessions, {windows} windows; the same for every model. "
         "Lower CRPS is better.\n\n".format_map(_Known(span))
         + "\n".join([_line(head), _line(["---"] + ["---:"] * len(_COLUMNS)), *rows])
-        + "".join(f"\n\n{part}" for part in (_comparisons(scores), _suspects(scores)) if part)
+        + "".join(f"\n\n{part}" for part in (_comparisons(scores), event_markdown(scores), _suspects(scores)) if part)
     )
 
 
@@ -120,13 +121,20 @@ def prices_section(tags: Mapping[str, str], dataset: Extent | None = None) -> st
     """Return which prices a run used: source, symbols, snapshot, and what was held back."""
     known_as_of = "" if dataset is None else ", known as of {as_of}"
     sessions = "" if dataset is None else ", sessions {first} to {last}, {rows} rows"
+    events = ""
     held_back = f" Bars held back: {escape(tags['held_back'])}." if "held_back" in tags else ""
+    if "events" in tags:
+        events = f" Scheduled events: {escape(tags['events'])}. SHA-256 {code(tags.get('events_sha256', '?'))}."
     held_back += f" Data quality: {escape(tags['data_quality'])}." if "data_quality" in tags else ""
     known = {**tags, **({} if dataset is None else _known(dataset))}
     return (
-        f"Source {{source}}, exchange {{exchange}}{known_as_of}: {{symbol_count}} symbols ({{symbols}}){sessions}. "
-        "Snapshot SHA-256 {data_sha256}."
-    ).format_map(_Known(known, as_code=("source", "data_sha256"))) + held_back
+        (
+            f"Source {{source}}, exchange {{exchange}}{known_as_of}: {{symbol_count}} symbols ({{symbols}}){sessions}. "
+            "Snapshot SHA-256 {data_sha256}."
+        ).format_map(_Known(known, as_code=("source", "data_sha256")))
+        + held_back
+        + events
+    )
 
 
 def code_section(tags: Mapping[str, str]) -> str:

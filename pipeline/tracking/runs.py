@@ -19,7 +19,7 @@ from pipeline.prices.store.snapshot import Snapshot
 from pipeline.storage.atomic_files import make_tree_private
 from pipeline.storage.documents import dump, to_document
 from pipeline.tracking import scores as score_names
-from pipeline.tracking.dataset import dataset_extent, dataset_input
+from pipeline.tracking.dataset import EventData, calendar_input, dataset_extent, dataset_input
 from pipeline.tracking.description import describe, gate, version_note
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.registry import MODEL
@@ -37,11 +37,12 @@ def log_training(
     card: ModelCard | None,
     snapshot: Snapshot,
     figures: Iterable[Path],
+    calendar: EventData | None = None,
 ) -> None:
-    """Record a training: parameters, curves, held-out scores of all models, the dataset, tables and figures.
+    """Record a training: parameters, curves, held-out scores of all models, the datasets, tables and figures.
 
-    `card` is None where nothing was trained. Raises PipelineError if the run already has the parameters of another
-    training.
+    `card` is None where nothing was trained, `calendar` where no source of events is set. Raises PipelineError if the
+    run already has the parameters of another training.
     """
     with run.writing("record the training") as writer:
         writer.log_parameters(_parameters(training, card))
@@ -51,11 +52,13 @@ def log_training(
         curves = vars(training.curves).items()
         writer.log_points([Point(name, value, step, step) for name, curve in curves for step, value in curve])
         writer.log_dataset(dataset_input(snapshot, run.settings))
+        if calendar is not None:
+            writer.log_dataset(calendar_input(calendar))
         _log_scores(writer, scores)
         writer.log_text(dump(training).decode(), "training.json")
         for path in figures:
             writer.log_file(path, "figures")
-        writer.set_tags({"data_sha256": snapshot.digest})
+        writer.set_tags({"data_sha256": snapshot.digest, **(calendar.tags if calendar else {})})
         _describe(writer, scores, None)
 
 

@@ -1,7 +1,8 @@
 """Held-out scores in MLflow: a few numbers to compare runs by, a chart for each score, and tables.
 
 `crps_bp`, `crps_bp_best_baseline`, `skill_percent`, `skill_p` and `coverage_90` are those of the network that was
-trained, whichever it was: the columns to compare runs by. Metrics named `<score>/<model>` share one chart.
+trained, whichever it was: the columns to compare runs by. Metrics named `<score>/<model>` share one chart;
+those named `events/…` and `other/…` are in `event_scores`.
 Everything else is in the tables.
 """
 
@@ -17,6 +18,7 @@ from pipeline.evaluation.gate import best_baseline
 from pipeline.evaluation.model_scores import Scores, flat
 from pipeline.forecast_schema import BASELINES
 from pipeline.storage.documents import to_document
+from pipeline.tracking.event_scores import event_metrics, event_rows
 
 FOLDER = "scores"  # of the tables, among a run's artifacts
 DIGITS = 6  # of a number in MLflow's tables
@@ -39,6 +41,7 @@ def metrics(scores: Scores, network: str) -> dict[str, float]:
         if is_number(value := row.get(score))
     }
     named |= {f"skill_percent/vs_{name}": value for name, value in _skills(scores, network).items()}
+    named |= event_metrics(scores, network)
     return named | {f"suspect/{label}": 1.0 for label in scores.suspects}
 
 
@@ -71,7 +74,7 @@ def by_step(scores: Scores) -> Iterator[tuple[str, int, float]]:
 
 
 def write_tables(scores: Scores, folder: Path) -> list[str]:
-    """Write `by_model`, `by_step`, `by_symbol` and `comparisons` into `folder`, and the scores as they are.
+    """Write `by_model`, `by_step`, `by_symbol`, `by_event` and `comparisons` into `folder`, and the scores as they are.
 
     Each as CSV, in full precision, and as JSON for MLflow's tables, in `DIGITS`; returns the artifacts that are tables.
     """
@@ -85,6 +88,8 @@ def write_tables(scores: Scores, folder: Path) -> list[str]:
             for symbol, row in values.by_symbol.items()
         ),
     }
+    if split := event_rows(scores):
+        tables["by_event"] = split
     if compared := scores.compared:
         tables["comparisons"] = ({"model": name, **asdict(row)} for name, row in compared)
     for name, rows in tables.items():

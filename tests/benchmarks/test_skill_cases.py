@@ -74,6 +74,36 @@ def test_settings_of_the_caller_are_part_of_a_case_and_the_database_is_not_used(
     assert not {"PIPELINE_DATABASE_URL", "MLFLOW_TRACKING_URI"} & case.environment.keys()
 
 
+def test_events_are_handed_to_the_product_and_are_part_of_its_cases(tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    plain, told = (
+        next(cases(request(tmp_path, **more), {"PIPELINE_EVENTS": "/theirs.csv"}))
+        for more in ({}, {"events": file, "events_data": "3d"})
+    )
+    assert plain.environment["PIPELINE_EVENTS"] == plain.parameters["settings"]["PIPELINE_EVENTS"] == "/theirs.csv"
+    assert "events" not in plain.parameters
+    assert told.environment["PIPELINE_EVENTS"] == str(file)
+    assert (told.parameters["events"], told.parameters["settings"]) == ("3d", {})
+    assert told.shared["events"] == "3d"
+    peer = next(case for case in cases(request(tmp_path, events=file, events_data="3d"), {}) if not case.ours)
+    assert "events" not in peer.parameters
+
+
+def test_a_file_of_events_must_exist_and_is_known_by_its_content(tmp_path: Path) -> None:
+    prices, events, out = tmp_path / "prices.parquet", tmp_path / "events.csv", tmp_path / "out"
+    out.mkdir()
+    made_prices().rename(columns={"session": "date", "level": "adj_close"}).to_parquet(prices)
+    words = ["--files", str(prices), "--from", "2020-05-01", "--to", "2020-06-01", "--seeds", "1"]
+    words += ["--refit-every", "20", "--out", str(out), "--events", str(events)]
+    with pytest.raises(SystemExit, match=r"--events .*events.csv: there is no such file"):
+        main(words)
+    events.write_text("symbol,date\nA,2020-05-13\n")
+    settled = settle(_parser().parse_args(words), out)
+    assert settled.events == events
+    events.write_text("symbol,date\nA,2020-05-14\n")
+    assert settle(_parser().parse_args(words), out).events_data != settled.events_data
+
+
 def test_forecasts_without_their_note_are_remade(tmp_path: Path) -> None:
     saved = Saved(tmp_path)
     saved.keep("one", made_forecasts(made_prices(), "lstm"), {"seed": 1, "symbols": ("A",)}, seed=1)

@@ -161,6 +161,27 @@ def test_earlier_forecasts_are_scored_when_their_session_comes(new_home: Path) -
     assert latest.data.metrics["replayed/crps_bp"] == pytest.approx(scored.replayed.crps_bp)
 
 
+def test_the_track_record_tells_forecasts_of_event_sessions_from_others(
+    new_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIPELINE_NETWORK", "mlp")
+    day, following = date(2013, 1, 22), date(2013, 1, 23)  # IBM reported on the first, Apple on the second
+    run(day)
+    scored = run(following).score
+    split = scored.replayed.events
+    assert (split.on.windows, split.off.windows) == (2, 1)
+    record = pd.read_parquet(new_home / "published" / f"as_of={following}" / "record.parquet").set_index("symbol")
+    assert record["report_due"].astype(bool).to_dict() == {"AAPL": True, "FB": False, "IBM": True}
+    latest = next(one for one in mlflow_runs(new_home) if one.data.tags["as_of"] == str(following))
+    assert latest.data.metrics["replayed/events_coverage_90"] == split.on.coverage[90]
+    assert latest.data.metrics["replayed/other_coverage_90"] == split.off.coverage[90]
+    assert {used.dataset.name for used in latest.inputs.dataset_inputs} == {"sample-prices", "sample-events"}
+    assert latest.data.metrics["other/windows"] > 0
+    assert "events/windows" not in latest.data.metrics  # no report lies in the few sessions held out
+    (curves,) = mlflow_runs(new_home, "live-scores")
+    assert curves.data.metrics["events/rolling_coverage_90"] == split.on.coverage[90]
+
+
 @pytest.mark.slow
 def test_a_forecast_published_in_time_is_live_and_has_a_record_of_its_own(new_home: Path) -> None:
     for day in DAYS:

@@ -19,9 +19,13 @@ from pipeline.modeling.training.training_record import (
     TrainingRecord,
     WindowBlock,
 )
+from pipeline.tracking.dataset import EventData
 from tests.editions import decision_from, scores_from
 
 AS_OF = date(2013, 2, 28)
+CALENDAR = EventData(
+    source="sample", digest="c" * 64, address="file:///store/snapshots/c.parquet", events=1500, reconstructed=1450
+)
 PARAMETERS = TrainingParameters(
     network="lstm",
     horizon=5,

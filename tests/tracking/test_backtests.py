@@ -13,7 +13,7 @@ from pipeline.modeling.model_card import ModelCard
 from pipeline.prices.store.snapshot import Snapshot
 from pipeline.tracking import backtests
 from pipeline.tracking.run_writer import NOTE
-from tests.tracking.material import model_card, scores, training, untrained
+from tests.tracking.material import CALENDAR, model_card, scores, training, untrained
 
 SCORES = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0)
 FOLDS = [
@@ -65,7 +65,7 @@ def result() -> BacktestSummary:
 def log_fold(settings: Settings, snapshot: Snapshot) -> Any:
     def log(fold: FoldPlan, content: FoldRecord | None = None) -> str:
         return backtests.log_fold(
-            settings, "b1", fold, content or made(), tags=TAGS, parent_tags=TAGS, snapshot=snapshot
+            settings, "b1", fold, content or made(), tags=TAGS, parent_tags=TAGS, snapshot=snapshot, calendar=CALENDAR
         ).run_id
 
     return log
@@ -78,7 +78,9 @@ def log_summary(settings: Settings, tmp_path: Path) -> Any:
 
     def log() -> str:
         figures, frame = [tmp_path / "skill.png"], tmp_path / "forecasts.parquet"
-        return backtests.log_summary(settings, "b1", result(), tags=TAGS, figures=figures, frame=frame).run_id
+        return backtests.log_summary(
+            settings, "b1", result(), tags=TAGS, figures=figures, frame=frame, calendar=CALENDAR
+        ).run_id
 
     return log
 
@@ -116,6 +118,14 @@ def test_the_gain_on_the_best_baseline_is_a_curve_over_the_sessions(log_summary:
     points = client.get_metric_history(log_summary(), "gained_bp/on_ewma_historical")
     assert [point.value for point in points] == [1.0, 3.0]
     assert points[1].step - points[0].step == 3  # days: from a Friday to a Monday
+
+
+def test_backtest_and_folds_name_the_calendar_of_events(log_fold: Any, log_summary: Any, client: Any) -> None:
+    for run_id in (log_fold(FOLDS[0]), log_summary()):
+        run = client.get_run(run_id)
+        assert "sample-events" in {used.dataset.name for used in run.inputs.dataset_inputs}
+        assert run.data.tags["events_sha256"] == CALENDAR.digest
+        assert "Scheduled events: 1,500 of sample" in run.data.tags[NOTE]
 
 
 def test_the_parent_holds_tables_pictures_and_the_frame(log_summary: Any, client: Any) -> None:

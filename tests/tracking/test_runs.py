@@ -1,5 +1,6 @@
 """One complete MLflow run for each pipeline run, however often its tasks are retried."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from pipeline.modeling.model_card import ModelCard
 from pipeline.prices.audit_types import Audit, DoubtfulSymbol, Note, Reason
 from pipeline.prices.store.snapshot import Snapshot
 from pipeline.tracking import runs
+from pipeline.tracking.dataset import dataset_extent
 from pipeline.tracking.mlflow_run import MlflowRun
 from pipeline.tracking.run_writer import NOTE
-from tests.tracking.material import decision, model_card, scores, training, untrained
+from tests.tracking.material import CALENDAR, decision, model_card, scores, training, untrained
 
 SCORES = scores(lstm=82.0, random_walk=85.0, ewma_historical=83.0)
 JUDGED = scores(lstm=82.5, random_walk=85.5, ewma_historical=83.5, champion=83.0)
@@ -158,6 +160,23 @@ def test_an_interrupted_recording_is_completed(
     assert len(logged.inputs.dataset_inputs) == 1
     assert logged.data.metrics["crps_bp/lstm"] == 82.0
     assert "The gate has not decided yet" in logged.data.tags[NOTE]
+
+
+def test_the_calendar_is_a_second_dataset_with_its_digest(
+    open_run: Callable[..., MlflowRun], record: Callable[..., None], client: Any
+) -> None:
+    run = open_run()
+    record(run, calendar=CALENDAR)
+    record(run, calendar=CALENDAR)
+    logged = client.get_run(run.run_id)
+    by_name = {used.dataset.name: used for used in logged.inputs.dataset_inputs}
+    assert set(by_name) == {"sample-prices", "sample-events"}
+    events = by_name["sample-events"].dataset
+    assert logged.data.tags["events_sha256"] == CALENDAR.digest
+    assert CALENDAR.digest.startswith(events.digest)
+    assert json.loads(events.profile) == {"events": 1500, "reconstructed": 1450}
+    assert json.loads(events.source) == {"uri": CALENDAR.address}
+    assert dataset_extent(logged).first == "2013-02-01"  # of the prices
 
 
 def test_parameters_curves_scores_data_and_files_are_all_there(

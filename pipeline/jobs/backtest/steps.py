@@ -97,6 +97,7 @@ def backtest_fold(run: Run, fold: FoldPlan, *, progress: Progress | None = None,
         tags=_tags(run, fold, try_number=try_number),
         parent_tags=_tags(run),
         snapshot=snapshot_of(run),
+        calendar=context.event_data_of(run),
     )
     return FoldResult(
         trained=record.trained,
@@ -133,7 +134,15 @@ def backtest_summary(
     tags = _tags(run, try_number=try_number)
     with run.making(FIGURES) as folder, run.reading(FRAME) as path:
         figures = backtest_png.draw(summary, folder)
-        logged = log_summary(run.settings, run.key, summary, tags=tags, figures=figures, frame=path)
+        logged = log_summary(
+            run.settings,
+            run.key,
+            summary,
+            tags=tags,
+            figures=figures,
+            frame=path,
+            calendar=context.event_data_of(run),
+        )
     return BacktestResult(
         **{field.name: getattr(summary, field.name) for field in fields(summary)},
         file=str(out or run.folder / FRAME.name),

@@ -141,7 +141,10 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
         event=event_sentences.sentence(outlook),
         widths=[event_sentences.width_sentence(width) for width in outlook.widths],
         events=event_sentences.rows(EventOutlook(symbols={symbol: outlook})),
-        kinds=[(hit_rates.KINDS[kind], hit_rates.rates(part)) for kind, part in hit_rates.by_kind(record)],
+        kinds=[
+            (hit_rates.KINDS[kind], hit_rates.rates(part), list(hit_rates.by_event(part).items()))
+            for kind, part in hit_rates.by_kind(record)
+        ],
         chart=site_charts.ranges_svg(symbol, rows) if rows else None,
         rows=[_matured(row) for row in reversed(rows[-_RECENT:])],
         count=len(rows),

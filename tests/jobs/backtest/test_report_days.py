@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from pipeline import jobs
+from pipeline.config import Settings
 from pipeline.forecast_schema import BASELINES
 from pipeline.jobs.results import BacktestResult
 from pipeline.storage.documents import to_document
+from pipeline.tracking import connection
 from tests.jobs.backtest.walked import NOW, plan
 
 # IBM reported on 2013-01-22, a Tuesday after a holiday; whether before the open or after the close is not stated.
@@ -54,6 +56,22 @@ def test_every_model_is_scored_on_both_kinds_of_sessions(reported: tuple[Backtes
         assert total / reported[0].windows["scored"] == pytest.approx(first_step)
         best = reported[0].best_baseline
         assert split.on.baseline == (None if name == best else best)
+
+
+def test_in_mlflow_the_backtest_has_the_split_and_the_calendar(
+    reported: tuple[BacktestResult, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIPELINE_HOME", str(reported[1].parent / "var"))
+    with connection.connected(Settings.load(), "look at the store in a test") as client:
+        run = client.get_run(reported[0].mlflow_run_id)
+    split = reported[0].scores.models["mlp"].events
+    assert split is not None
+    assert split.on is not None
+    assert run.data.metrics["events/coverage_90"] == split.on.coverage[90]
+    assert run.data.metrics["other/crps_bp_best_baseline"] > 0
+    (calendar,) = (used.dataset for used in run.inputs.dataset_inputs)
+    assert calendar.name == "sample-events"
+    assert run.data.tags["events_sha256"].startswith(calendar.digest)
 
 
 def test_without_a_calendar_nothing_is_marked_and_nothing_is_split(empty_home: Path, home: Path) -> None:

@@ -136,6 +136,7 @@ def test_the_record_shows_sessions_with_a_scheduled_report_separately(
     on, _, off = part.partition('<td class="strong">Other sessions</td>')
     assert '<td class="strong">Sessions with a scheduled report</td><td>10</td><td>0.0' in on
     assert off.startswith("<td>4</td>")
+    assert "Sessions with a scheduled report</td><td>10</td>" in pages.symbol_page(root, BASE, "AAPL")
 
 
 @pytest.mark.parametrize("flag", [None, False])
