@@ -15,7 +15,7 @@ import pandas as pd
 
 from pipeline.events.event import EARNINGS, Calendar
 from pipeline.forecast_schema import range_columns
-from pipeline.publishing.event_outlook import EventOutlook, PastRanges, ScheduledEvent, SymbolOutlook, WidthFactors
+from pipeline.publishing.published_events import EventOutlook, PastRanges, ScheduledEvent, SymbolOutlook, WidthFactors
 
 if TYPE_CHECKING:
     from pipeline.jobs.run import Run
@@ -32,25 +32,30 @@ def outlook_of(
     calendar: Calendar,
     forecasts: pd.DataFrame,
     ewma: pd.DataFrame,
+    counting: Collection[str],
     past: Callable[[Collection[str]], Mapping[str, PastRanges]],
 ) -> EventOutlook:
     """Return the outlook of every symbol with a forecast; empty if no report of any of them is known.
 
-    `ewma` are the forecasts of volatility-scaled historical simulation. `past` gives how the published model's earlier
+    `ewma` are the forecasts of volatility-scaled historical simulation, `counting` the symbols whose model takes
+    scheduled reports into account. `past` gives how the published model's earlier
     ranges around reports held, for the symbols with a report in the forecast.
     """
     if features.scheduled is None:
         return EventOutlook()
     events, market = coming_events(run, calendar, forecasts)
-    widths = _widths(features, forecasts, ewma)
+    widths = _widths(features, forecasts, ewma, counting)
     held = past([symbol for symbol, coming in events.items() if any(event.sessions for event in coming)])
     found = {
         symbol: SymbolOutlook(
-            events=events.get(symbol, ()), past_ranges=held.get(symbol), widths=widths.get(symbol, ())
+            events=events.get(symbol, ()),
+            past_ranges=held.get(symbol),
+            widths=widths.get(symbol, ()),
+            counts_reports=symbol in counting,
         )
         for symbol in sorted(set(forecasts["symbol"]))
     }
-    return EventOutlook(symbols={name: one for name, one in found.items() if one != SymbolOutlook()}, market=market)
+    return EventOutlook(symbols={name: one for name, one in found.items() if one.events or one.widths}, market=market)
 
 
 def coming_events(
@@ -96,7 +101,9 @@ def _event(row: Mapping[Any, Any], sessions: Sequence[date]) -> ScheduledEvent:
     )
 
 
-def _widths(features: "Features", forecasts: pd.DataFrame, ewma: pd.DataFrame) -> dict[str, tuple[WidthFactors, ...]]:
+def _widths(
+    features: "Features", forecasts: pd.DataFrame, ewma: pd.DataFrame, counting: Collection[str]
+) -> dict[str, tuple[WidthFactors, ...]]:
     """Return the factors of each symbol's widths, by step."""
     from pipeline.modeling.diagnostics.range_width import width_parts
 
@@ -114,7 +121,7 @@ def _widths(features: "Features", forecasts: pd.DataFrame, ewma: pd.DataFrame) -
         t_N,
         width_NH=_width(rows).reshape(-1, horizon),
         standard_NH=_width(standard).reshape(-1, horizon),
-        event_NH=scheduled.spread(s_N, t_N, horizon),
+        event_NH=np.where(np.isin(symbols, list(counting))[:, None], scheduled.spread(s_N, t_N, horizon), 1.0),
     )
     targets = np.array(_days(rows["target_session"]), object).reshape(-1, horizon)
     found: dict[str, tuple[WidthFactors, ...]] = {}

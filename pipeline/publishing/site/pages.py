@@ -20,8 +20,8 @@ from pydantic import JsonValue
 from pipeline.errors import MissingStep
 from pipeline.forecast_schema import RANGES
 from pipeline.publishing import event_sentences, formatting, reader, track_record_files, verdict
-from pipeline.publishing.event_outlook import EventOutlook, SymbolOutlook
 from pipeline.publishing.matured_forecasts import MaturedForecast, matured_forecasts
+from pipeline.publishing.published_events import EventOutlook, SymbolOutlook
 from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.site import editions, hit_rates, site_charts
 from pipeline.storage import Storage

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from pipeline.forecast_schema import BASELINES, MEDIAN_LEVEL, RANGES
 from pipeline.publishing import event_sentences, formatting
-from pipeline.publishing.event_outlook import EventOutlook, SymbolOutlook
 from pipeline.publishing.matured_forecasts import MaturedForecast
+from pipeline.publishing.published_events import EventOutlook, SymbolOutlook
 from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.terminal import text_chart
 from pipeline.publishing.terminal.overview import moved, target_of
@@ -154,7 +154,7 @@ def _events(forecast: SymbolForecast) -> Iterator[RenderableType]:
     if text := event_sentences.sentence(outlook):
         yield Text.assemble((forecast.symbol, "bold magenta"), f" {text}")
     for row in event_sentences.rows(EventOutlook(symbols={forecast.symbol: outlook})):
-        yield Text(f"{row.day}: {row.kind}, time of day {row.time}, {row.status}, known since {row.known_since}")
+        yield Text(f"{row.day}: {row.kind}, time of day {row.time}, {row.status}", style="dim")
     for width in outlook.widths:
         yield Text(event_sentences.width_sentence(width), style="dim")
 
