@@ -224,11 +224,11 @@ event_histories = Table(
     metadata,
     Column("source", String(16), nullable=False),
     Column("symbol", String(20), nullable=False),
-    Column("asked_at", DateTime, nullable=False, comment="UTC"),
-    Column("tries", Integer, nullable=False),
-    Column("answered", Boolean, nullable=False, comment="from then on only recent and coming events are requested"),
+    Column("asked_at", DateTime, nullable=False, comment="UTC; when all past events were last requested"),
+    Column("tries", Integer, nullable=False, comment="requests without an answer, in a row"),
+    Column("through", Day, comment="the day up to which they are received without a gap"),
     PrimaryKeyConstraint("source", "symbol"),
-    comment="how the last request for all past events of a symbol ended",
+    comment="up to which day the past events of a symbol have been received",
 )
 
 event_findings = Table(
@@ -264,6 +264,11 @@ forecasts = Table(
     Column("published_at", DateTime, comment="UTC; not known of the oldest"),
     Column("in_time", Boolean, nullable=False, server_default=false(), comment="before its target session closed"),
     Column("series", String(16), nullable=False, server_default="", comment="of a trial; empty: the standing one"),
+    Column(
+        "report_due",
+        Boolean,
+        comment="a scheduled report may move the session after as_of; not known without a calendar",
+    ),
     PrimaryKeyConstraint("symbol", "as_of", "step", "model_version", "run_key"),
     Index("ix_forecasts_target_session", "target_session"),
     comment="every published forecast, and its baseline",

@@ -59,6 +59,7 @@ class Announced:
     first: date
     last: date
     complete: frozenset[str] = frozenset()  # with "" for the events of the market
+    kinds: frozenset[str] | None = None  # of which it has all events of complete symbols; None: of all kinds
     notes: tuple[str, ...] = ()  # what was odd or failed, a sentence each; the prices go on without
     findings: tuple[EventFinding, ...] = ()  # rows that state no event
 

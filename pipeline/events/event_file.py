@@ -4,67 +4,98 @@ Encodings, delimiters, compression and date formats are those of `pipeline.price
 symbol is an event of the market. A row that cannot be read is left out with the reason.
 """
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.errors import BadFile, BadSymbol
-from pipeline.events.event import EARNINGS, Announced, Event, EventFinding, Time
+from pipeline.events.event import Announced, Event, EventFinding, Time
+from pipeline.events.event_words import ALIASES, COLUMN_NAMES, is_confirmed, kind_of, time_of_day
+from pipeline.events.yahoo_events.report_times import time_of
 from pipeline.market.clock import MarketClock
+from pipeline.market.sessions import Sessions
 from pipeline.market.symbols import parse_symbol
 from pipeline.prices.sources.files.containers import tables
 from pipeline.prices.sources.files.dates import Dates, parse_dates
 from pipeline.prices.sources.files.headers import key_of
+from pipeline.prices.sources.files.names import symbol_of
 from pipeline.prices.sources.files.raw import RawTable, any_filled, as_text, coded
 from pipeline.prices.sources.files.reading_options import FileOptions
 from pipeline.prices.sources.files.typed_dates import typed_dates
 
-ALIASES: dict[str, tuple[str, ...]] = {
-    "symbol": ("symbol", "ticker", "tic", "tickersymbol", "stocksymbol", "act_symbol"),
-    "date": ("date", "day", "reportdate", "earningsdate", "eventdate", "announcementdate", "exdate", "exdividenddate"),
-    "kind": ("kind", "event", "eventtype", "type"),
-    "time": ("time", "timeofday", "when", "hour", "session"),
-    "known_at": ("knownat", "announcedat", "announced", "asof"),
-    "confirmed": ("confirmed", "isconfirmed"),
-}
-_KINDS = {"": EARNINGS, "earnings_report": EARNINGS, "report": EARNINGS, "results": EARNINGS}
-_KINDS |= {"dividend": "ex_dividend", "exdividend": "ex_dividend", "ex_date": "ex_dividend"}
-_TIMES: dict[str, Time] = {"": "unknown", "unknown": "unknown", "tns": "unknown", "time_not_supplied": "unknown"}
-_TIMES |= dict.fromkeys(("before_open", "bmo", "before_market_open", "pre_market", "premarket", "am"), "before_open")
-_TIMES |= dict.fromkeys(("after_close", "amc", "after_market_close", "post_market", "after_hours", "pm"), "after_close")
-_CLOCK = re.compile(r"(\d\d?):(\d\d)(:\d\d)?")
-_OPEN, _CLOSE = time(9, 30), time(16, 0)  # of a stated hour: before the one, or from the other on
-_YES, _NO = {"", "true", "yes", "y", "1", "confirmed"}, {"false", "no", "n", "0", "estimated", "estimate"}
+_ORDERS = ("day-first", "month-first", "year-first")
 _WEEKEND = 5
-ORDERS = ("day-first", "month-first", "year-first")
-Texts = list[str]
+_MIDNIGHT, _END_OF_DAY = time(0), time(23, 59, 59)
+Codes = NDArray[np.int64]
+
+
+class _Unreadable(Exception):
+    """A cell that cannot be read, with what is known of its row."""
+
+    def __init__(self, reason: str, symbol: str = "", kind: str = "", day: date | None = None) -> None:
+        super().__init__(reason)
+        self.symbol, self.kind, self.day = symbol, kind, day
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of text by its distinct cells: what each row has."""
+    """A column of text by its distinct cells."""
 
-    texts: Texts
-    text_N: NDArray[np.int64]
+    texts: list[str]
+    text_N: Codes
 
     def of(self, row: int) -> str:
         return self.texts[int(self.text_N[row])]
 
 
+@dataclass(frozen=True)
+class _Moments:
+    """A column of dates or timestamps by its distinct cells."""
+
+    dates: Dates
+    text_N: Codes
+
+    def of(self, row: int) -> tuple[datetime | None, str]:
+        """Return the moment of a row, aware if its zone is stated, or what is wrong with it."""
+        at = int(self.text_N[row])
+        wall = self.dates.wall[at]
+        if np.isnat(wall):
+            return None, self.dates.faults.get(at, "the date is blank")
+        moment: datetime = wall.astype("datetime64[s]").astype(object)
+        if self.dates.has_zone[at]:
+            moment = (moment - timedelta(minutes=int(self.dates.offset[at]))).replace(tzinfo=UTC)
+        return moment, ""
+
+    def is_midnight(self, row: int) -> bool:
+        """Whether a row is a date without a time, in whatever zone."""
+        wall = self.dates.wall[int(self.text_N[row])]
+        return bool(wall.astype("datetime64[D]") == wall)
+
+    def day(self, row: int) -> date:
+        """Return the date of a row as it is written."""
+        found: date = self.dates.wall[int(self.text_N[row])].astype("datetime64[D]").astype(object)
+        return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Table:
-    """One table of the file: its meaningful columns."""
+    """One table of the file: its meaningful columns, and the requested symbols by a common spelling."""
 
     raw: RawTable
     columns: dict[str, _Column]
-    days: tuple[Dates, NDArray[np.int64]]
-    known: tuple[Dates, NDArray[np.int64]] | None
+    days: _Moments
+    known: _Moments | None
+    symbol: str  # of a table without such a column
+    spelled: dict[str, str]
+    clock: MarketClock
+
+    def cell(self, name: str, row: int) -> str:
+        return self.columns[name].of(row) if name in self.columns else ""
 
 
 class EventFile:
@@ -75,7 +106,7 @@ class EventFile:
     def __init__(self, path: Path, *, clock: MarketClock | None = None, dates: str = "") -> None:
         self.path = path
         self.clock = clock or MarketClock()
-        self.dates = dates
+        self.dates = dates  # the order of dates where it is ambiguous
 
     def announced(self, symbols: tuple[str, ...], first: date, last: date) -> Announced:
         """Return all events of `symbols` and of the market, which are whole from `first` to `last`.
@@ -86,19 +117,20 @@ class EventFile:
             raise BadFile(f"PIPELINE_EVENTS={self.path}: there is no such file")
         events: list[Event] = []
         findings: list[EventFinding] = []
-        spelled = _spellings(symbols)
-        for raw in tables(self.path):
-            table = self._table(raw)
+        for raw in tables(self.path, COLUMN_NAMES):
+            table = self._table(raw, symbols)
             for row in np.flatnonzero(any_filled(raw.columns, len(raw))).tolist():
-                one = _event(table, row, spelled)
-                if isinstance(one, EventFinding):
-                    findings.append(one)
-                elif one is not None:
-                    events.append(one)
+                try:
+                    event = _event(table, row)
+                except _Unreadable as fault:
+                    findings.append(_finding(table, row, fault))
+                    continue
+                if event is not None:
+                    events.append(event)
         complete = frozenset(symbols) | {""}  # what the file does not list does not take place
         return Announced(events=tuple(events), first=first, last=last, complete=complete, findings=tuple(findings))
 
-    def _table(self, raw: RawTable) -> _Table:
+    def _table(self, raw: RawTable, symbols: tuple[str, ...]) -> _Table:
         places = {key_of(title): place for place, title in reversed(list(enumerate(raw.header)))}
         found = {
             name: raw.columns[places[key]]
@@ -107,112 +139,111 @@ class EventFile:
         }
         if "date" not in found:
             raise BadFile(f"{raw.name} has no column date; needed are symbol and date")
-        if "symbol" not in found:
-            raise BadFile(f"{raw.name} has no column symbol; leave its cells empty for events of the market")
+        constant = raw.constants.get("symbol", "")
         names = [name for name in found if name not in ("date", "known_at")]
-        columns = {name: _Column(*coded(as_text(found[name]))) for name in names}
-        days = self._dates(raw, found["date"], self.dates)
-        order = days[0].name.removesuffix(" dates")  # where both are ambiguous, one tells of the other
-        order = order if order in ORDERS else self.dates
-        known = self._dates(raw, found["known_at"], order) if "known_at" in found else None
-        return _Table(raw=raw, columns=columns, days=days, known=known)
+        days = self._moments(raw, found["date"], self.dates)
+        order = days.dates.name.removesuffix(" dates")  # where both are ambiguous, one tells of the other
+        order = order if order in _ORDERS else self.dates
+        return _Table(
+            raw=raw,
+            columns={name: _Column(*coded(as_text(found[name]))) for name in names},
+            days=days,
+            known=self._moments(raw, found["known_at"], order) if "known_at" in found else None,
+            symbol="" if "symbol" in found else constant or symbol_of(raw.name, symbols),
+            spelled={_spelling(symbol): symbol for symbol in symbols},
+            clock=self.clock,
+        )
 
-    def _dates(self, raw: RawTable, column: pa.ChunkedArray, order: str) -> tuple[Dates, NDArray[np.int64]]:
+    def _moments(self, raw: RawTable, column: pa.ChunkedArray, order: str) -> _Moments:
         """Return the moments of a column; `order` decides only where it is ambiguous."""
         options = FileOptions(clock=self.clock)
         if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-            return typed_dates(column, options)
+            return _Moments(*typed_dates(column, options))
         texts, text_N = coded(as_text(column))
         if not any(texts):
             raise BadFile(f"{raw.name}: a column of dates is blank in every row")
         try:
-            return parse_dates(raw.name, texts, options, _off_sessions), text_N
+            return _Moments(parse_dates(raw.name, texts, options, _weekends), text_N)
         except BadFile:
             if not order:
                 raise
-        return parse_dates(raw.name, texts, FileOptions(clock=self.clock, dates=order), _off_sessions), text_N
+        return _Moments(parse_dates(raw.name, texts, FileOptions(clock=self.clock, dates=order), _weekends), text_N)
 
 
-def _event(table: _Table, row: int, spelled: dict[str, str]) -> Event | EventFinding | None:
-    """Return the event of a row, the reason why it states none, or None if it is of another symbol."""
-    text = table.columns["symbol"].of(row)
+def _event(table: _Table, row: int) -> Event | None:
+    """Return the event of a row, None if it is of a symbol that was not requested. Raises _Unreadable."""
+    text = table.cell("symbol", row) or table.symbol
     try:
-        symbol = spelled.get(parse_symbol(text).replace(".", "-")) if text else ""
+        symbol = table.spelled.get(_spelling(parse_symbol(text))) if text else ""
     except BadSymbol as error:
-        return _unreadable(table, row, str(error))
+        raise _Unreadable(str(error)) from None
     if symbol is None:
         return None
-    kind = _kind(table.columns["kind"].of(row) if "kind" in table.columns else "")
-    day, fault = _moment(table.days, row)
-    if day is None:
-        return _unreadable(table, row, fault, symbol, kind)
-    stated = table.columns["time"].of(row) if "time" in table.columns else ""
-    when = _time(stated)
-    if when is None:
-        return _unreadable(table, row, f"{stated!r} is not a time of day", symbol, kind, day.date())
-    word = table.columns["confirmed"].of(row).casefold() if "confirmed" in table.columns else ""
-    if word not in _YES | _NO:
-        return _unreadable(table, row, f"{word!r} is neither true nor false", symbol, kind, day.date())
-    known_at = None
-    if table.known is not None:
-        known_at, fault = _known_at(table.known, row)
-        if fault:
-            return _unreadable(table, row, f"known_at: {fault}", symbol, kind, day.date())
-    return Event(symbol=symbol, kind=kind, day=day.date(), time=when, confirmed=word in _YES, known_at=known_at)
+    kind = kind_of(table.cell("kind", row))
+    day, when = _day_and_time(table, row, symbol, kind)
+    word = table.cell("confirmed", row)
+    if (confirmed := is_confirmed(word)) is None:
+        raise _Unreadable(f"{word!r} is neither true nor false", symbol, kind, day)
+    known_at, fault = _known_at(table.known, row) if table.known is not None else (None, "")
+    if fault:
+        raise _Unreadable(f"known_at: {fault}", symbol, kind, day)
+    return Event(symbol=symbol, kind=kind, day=day, time=when, confirmed=confirmed, known_at=known_at)
 
 
-def _moment(dates: tuple[Dates, NDArray[np.int64]], row: int) -> tuple[datetime | None, str]:
-    """Return the wall time of a row, or what is wrong with it."""
-    at = int(dates[1][row])
-    wall = dates[0].wall[at]
-    if np.isnat(wall):
-        return None, dates[0].faults.get(at, "the date is blank")
-    moment: datetime = pd.Timestamp(wall).to_pydatetime()
-    return moment, ""
+def _day_and_time(table: _Table, row: int, symbol: str, kind: str) -> tuple[date, Time]:
+    """Return the day on the symbol's market, and the time of day: in words, on the clock, or that of the date."""
+    moment, fault = table.days.of(row)
+    if moment is None:
+        raise _Unreadable(fault, symbol, kind)
+    sessions = _sessions(table.clock, symbol)
+    zone = ZoneInfo(sessions.zone)
+    dated = table.days.is_midnight(row)
+    local = moment.astimezone(zone) if moment.tzinfo and not dated else moment
+    day = table.days.day(row) if dated else local.date()
+    text = table.cell("time", row)
+    stated = time_of_day(text)
+    if stated is None:
+        raise _Unreadable(f"{text!r} is not a time of day", symbol, kind, day)
+    if isinstance(stated, str):
+        clock = local.time() if not text and not dated else _MIDNIGHT
+        if clock == _MIDNIGHT:
+            return day, stated
+        stated = clock
+    if stated == _MIDNIGHT:
+        return day, "unknown"
+    return day, time_of(datetime.combine(day, stated, tzinfo=zone), day, sessions)
 
 
-def _known_at(dates: tuple[Dates, NDArray[np.int64]], row: int) -> tuple[datetime | None, str]:
+def _known_at(known: _Moments, row: int) -> tuple[datetime | None, str]:
     """Return when an event was announced: a bare date counts from its end, a time without a zone is UTC."""
-    moment, fault = _moment(dates, row)
+    moment, fault = known.of(row)
     if moment is None:
         return None, "" if fault == "the date is blank" else fault
-    at = int(dates[1][row])
-    if moment.time() == time(0) and not dates[0].has_zone[at]:
-        return datetime.combine(moment.date(), time(23, 59, 59), tzinfo=UTC), ""
-    offset = pd.Timedelta(minutes=int(dates[0].offset[at])).to_pytimedelta()
-    return (moment - offset).replace(tzinfo=UTC), ""
+    if moment.tzinfo is not None:
+        return moment, ""
+    return datetime.combine(moment.date(), _END_OF_DAY if known.is_midnight(row) else moment.time(), tzinfo=UTC), ""
 
 
-def _kind(text: str) -> str:
-    word = re.sub(r"[\s\-]+", "_", text.strip().casefold())
-    return _KINDS.get(word, word)
+def _sessions(clock: MarketClock, symbol: str) -> Sessions:
+    try:
+        return clock.sessions_of(symbol) if symbol else clock.sessions
+    except BadSymbol:  # refused when the run was planned
+        return clock.sessions
 
 
-def _time(text: str) -> Time | None:
-    word = re.sub(r"[\s\-]+", "_", text.strip().casefold())
-    if word in _TIMES:
-        return _TIMES[word]
-    if (match := _CLOCK.fullmatch(text.strip())) is None or int(match[1]) > 23 or int(match[2]) > 59:
-        return None
-    stated = time(int(match[1]), int(match[2]))
-    if stated == time(0):
-        return "unknown"
-    return "before_open" if stated < _OPEN else "after_close" if stated >= _CLOSE else "unknown"
+def _spelling(symbol: str) -> str:
+    """Return a spelling in which the class of a share is after a dash: `BRK.B` is `BRK-B`."""
+    return symbol.replace(".", "-")
 
 
-def _spellings(symbols: tuple[str, ...]) -> dict[str, str]:
-    """Return the symbols by a spelling in which the class of a share is after a dash: `BRK.B` is `BRK-B`."""
-    return {symbol.replace(".", "-"): symbol for symbol in symbols}
-
-
-def _off_sessions(days: list[date | None]) -> float | None:
+def _weekends(days: list[date | None]) -> float | None:
     """Return the share of weekends among the days of a column: another format shows by falling on many."""
     seen = [day for day in days if day is not None]
     return sum(day.weekday() >= _WEEKEND for day in seen) / len(seen) if seen else None
 
 
-def _unreadable(
-    table: _Table, row: int, reason: str, symbol: str = "", kind: str = "", day: date | None = None
-) -> EventFinding:
-    detail = f"{table.raw.where(row)}: {reason}: {table.raw.quote(row)!r}"
-    return EventFinding(symbol=symbol, kind=kind, day=day, verdict="reject", rule="unreadable", detail=detail)
+def _finding(table: _Table, row: int, fault: _Unreadable) -> EventFinding:
+    detail = f"{table.raw.where(row)}: {fault}: {table.raw.quote(row)!r}"
+    return EventFinding(
+        symbol=fault.symbol, kind=fault.kind, day=fault.day, verdict="reject", rule="unreadable", detail=detail
+    )

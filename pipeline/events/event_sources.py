@@ -1,6 +1,6 @@
 """Opening the event source that the settings name."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline.config import EVENT_SOURCES, Settings
@@ -25,8 +25,8 @@ def event_source_of(settings: Settings) -> str:
     return settings.events if settings.events in EVENT_SOURCES else "files"
 
 
-def open_event_source(settings: Settings) -> EventSource | None:
-    """Return the source of events, None where there is none. Raises BadFile for a file that cannot be opened."""
+def open_event_source(settings: Settings, *, now: datetime) -> EventSource | None:
+    """Return the source of events, None where there is none; `now` (aware) tells it what is still to come."""
     # One source is used, and each import takes time.
     name = event_source_of(settings)
     if name == "sample":
@@ -36,7 +36,7 @@ def open_event_source(settings: Settings) -> EventSource | None:
     if name == "yahoo":
         from pipeline.events.yahoo_events.yahoo_event_source import YahooEvents
 
-        return YahooEvents(settings)
+        return YahooEvents(settings, clock=lambda: now)
     if name == "files":
         from pipeline.events.event_file import EventFile
 

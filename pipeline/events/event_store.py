@@ -148,7 +148,7 @@ class EventStore:
         names = ("symbol", "kind", "day", "verdict", "rule", "detail")
         query = select(*(columns[name] for name in names)).where(columns.source == self.source)
         known = {tuple(row) for row in connection.execute(query)} if findings else set()
-        rows = [asdict(one) for one in dict.fromkeys(findings)]
+        rows = [_storable(one) for one in dict.fromkeys(findings)]
         new = [row for row in rows if tuple(row[name] for name in names) not in known]
         if new:
             rest = {"source": self.source, "known_at": moment}
@@ -180,6 +180,17 @@ class EventStore:
         return moment if last is None else max(moment, last)
 
 
+def _storable(finding: EventFinding) -> dict[str, Any]:
+    """Return a finding as columns: a source may state any text, and PostgreSQL takes no longer one, nor a NUL."""
+    columns = event_findings.c
+    clean = {
+        name: value.replace("\0", "")[: getattr(columns[name].type, "length", None)]
+        for name, value in asdict(finding).items()
+        if isinstance(value, str)
+    }
+    return asdict(finding) | clean
+
+
 def _difference(stored: _Stored | None, event: Event) -> str:
     if stored is None:
         return "new"
@@ -194,7 +205,8 @@ def _gone(stored: dict[Key, _Stored], stated: dict[Key, Event], announced: Annou
         earliest[symbol, kind] = min(day, earliest.get((symbol, kind), day))
     for key, one in stored.items():
         symbol, kind, day = key
-        if one.cancelled or key in stated or symbol not in announced.complete:
+        is_whole = symbol in announced.complete and (announced.kinds is None or kind in announced.kinds)
+        if one.cancelled or key in stated or not is_whole:
             continue
         reaches = day >= today or earliest.get((symbol, kind), date.max) < day
         if announced.first <= day <= announced.last and reaches:

@@ -5,7 +5,6 @@ store knows.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -14,16 +13,17 @@ from sqlalchemy import Engine
 from pipeline.database.engine import open_database
 from pipeline.errors import PipelineError
 from pipeline.events.event import Announced, EventFinding, EventSource
-from pipeline.events.event_checks import FIRST_DAY, check_events
-from pipeline.events.event_histories import record_histories, without_history
+from pipeline.events.event_checks import FIRST_DAY, CheckedEvents, check_events
+from pipeline.events.event_histories import extend_histories, record_history, without_history
 from pipeline.events.event_sources import NONE, event_source_of, open_event_source, recent_of
 from pipeline.events.event_store import EventChanges, EventStore
 from pipeline.jobs.results import EventsResult
 from pipeline.jobs.run import Run
+from pipeline.market.clock import MarketClock
 
 _AHEAD = timedelta(days=60)  # reports are announced some weeks before
 _CALENDAR_DAYS = 2  # for a session of the horizon, holidays included
-_ONE_DAY = timedelta(days=1)
+_OVERLAP = timedelta(days=7)  # of a history with the recent days, which may fail for as long
 _MOST_FINDINGS = 50  # in the result; the store has all of them
 
 
@@ -44,21 +44,17 @@ def ingest_events(run: Run, *, known_at: datetime) -> EventsResult:
     name = event_source_of(settings)
     if name == NONE:
         return EventsResult(source=name)
-    engine = open_database(settings.database)
-    store = EventStore(engine, name)
-    source, failure = _opened(run)
-    changes, findings, notes, waiting = EventChanges(), list[EventFinding](), [*failure], 0
+    store = EventStore(open_database(settings.database), name)
+    source, notes = _opened(run, known_at)
+    changes, findings, waiting = EventChanges(), list[EventFinding](), 0
     if source is not None:
-        requests, waiting = _requests(run, engine, name, known_at)
+        requests, waiting = _requests(run, store.engine, name, known_at)
         for request in requests:
-            answer = _answer(source, request)
-            checked = check_events(answer, request.symbols, settings.clock, known_at)
+            answer, checked = _answer(source, request, settings.clock, known_at)
             changes += store.write(replace(answer, events=checked.events), known_at, findings=checked.findings)
             findings += checked.findings
             notes += answer.notes
-            if request.history:
-                answered = answer.complete | {event.symbol for event in answer.events}
-                record_histories(engine, name, request.symbols, answered, known_at)
+            _record(store, request, answer, known_at)
     store.requested(run.symbols, settings.clock.at(run.as_of), known_at)
     if waiting:
         notes.append(f"the past events of {waiting} symbols are still to be requested, by the next runs")
@@ -90,27 +86,43 @@ def _requests(run: Run, engine: Engine, name: str, known_at: datetime) -> tuple[
     if recent is None:
         return [_Request(symbols=run.symbols, first=FIRST_DAY, last=last)], 0
     first = today - recent
-    due, missing = without_history(engine, name, run.symbols, known_at)
-    requests = [_Request(symbols=run.symbols, first=first, last=last)] if last_day_of(run) >= first else []
+    due, waiting = without_history(engine, name, run.symbols, first, known_at)
+    requests = []
     if due:
-        requests.append(_Request(symbols=tuple(due), first=FIRST_DAY, last=first - _ONE_DAY, history=True))
-    return requests, len(missing) - len(due)
+        requests.append(_Request(symbols=tuple(due), first=FIRST_DAY, last=first + _OVERLAP, history=True))
+    if last_day_of(run) >= first:
+        requests.append(_Request(symbols=run.symbols, first=first, last=last))
+    return requests, waiting
 
 
-def _opened(run: Run) -> tuple[EventSource | None, Sequence[str]]:
+def _opened(run: Run, now: datetime) -> tuple[EventSource | None, list[str]]:
     """Return the run's event source, or why there is none."""
     try:
-        return open_event_source(run.settings), ()
+        return open_event_source(run.settings, now=now), []
     except Exception as error:  # noqa: BLE001  an odd calendar never stops the prices
-        return None, (_note(error),)
+        return None, [_note(error)]
 
 
-def _answer(source: EventSource, request: _Request) -> Announced:
-    """Return the answer of a source; where it fails, an empty one with the reason as a note."""
+def _answer(
+    source: EventSource, request: _Request, clock: MarketClock, known_at: datetime
+) -> tuple[Announced, CheckedEvents]:
+    """Return the answer of a source and what is stored of it; where it fails, nothing and the reason as a note."""
     try:
-        return source.announced(request.symbols, request.first, request.last)
+        answer = source.announced(request.symbols, request.first, request.last)
+        return answer, check_events(answer, request.symbols, clock, known_at)
     except Exception as error:  # noqa: BLE001  an odd calendar never stops the prices
-        return Announced(events=(), first=request.first, last=request.last, notes=(_note(error),))
+        failed = Announced(events=(), first=request.first, last=request.last, notes=(_note(error),))
+        return failed, CheckedEvents(events=(), findings=())
+
+
+def _record(store: EventStore, request: _Request, answer: Announced, known_at: datetime) -> None:
+    """Record up to which day the past of each symbol is known, where it is requested once."""
+    if request.history:
+        answered = answer.complete | {event.symbol for event in answer.events}
+        record_history(store.engine, store.source, request.symbols, answered, request.last, known_at)
+    elif recent_of(store.source) is not None:
+        through = min(known_at.astimezone(UTC).date(), request.last)
+        extend_histories(store.engine, store.source, answer.complete, request.first, through)
 
 
 def _note(error: Exception) -> str:

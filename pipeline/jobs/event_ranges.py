@@ -45,7 +45,7 @@ def published_ranges(
     if not symbols:
         return {}
     with run.reading(HELDOUT) as path:
-        windows = EventWindows.of(Heldout.load(path), features, symbols)
+        windows = EventWindows.of(Heldout.load(path), symbols)
     by_baseline = windows.by_contender(str(decision.best_baseline))
     if network is None:
         return by_baseline
@@ -66,14 +66,10 @@ class EventWindows:
     heldout: "Heldout"
 
     @classmethod
-    def of(cls, heldout: "Heldout", features: "Features", symbols: Collection[str]) -> "EventWindows":
+    def of(cls, heldout: "Heldout", symbols: Collection[str]) -> "EventWindows":
         """Return the last windows of each of these symbols."""
-        scheduled = features.scheduled
-        if scheduled is None or not len(heldout.actual_NH):
-            return cls(heldout=heldout.where(np.zeros(len(heldout.actual_NH), bool)))
-        s_N, t_N = features.panel.positions(heldout.symbols_N, heldout.origins_N)
-        marked_N = (s_N >= 0) & (t_N >= 0) & np.isin(heldout.symbols_N, list(symbols))
-        marked_N &= scheduled.moves_next_ST[s_N, t_N]
+        event_N = np.zeros(len(heldout.actual_NH), bool) if heldout.event_N is None else heldout.event_N
+        marked_N = event_N & np.isin(heldout.symbols_N, list(symbols))
         return cls(heldout=heldout.where(_last_of_each(heldout, marked_N)))
 
     def ranges(self, quantiles_NHQ: "Array", rows_N: NDArray[np.bool_] | None = None) -> dict[str, PastRanges]:

@@ -182,6 +182,7 @@ def _frame(
         levels=LEVELS,
         model=model,
         model_version=version,
+        report_due_N=features.report_due(origins.s_N, origins.t_N),
     )
     frame["last_session"] = np.repeat(np.array(last_N, "datetime64[s]"), settings.horizon)
     frame["target_session_estimated"] = [each for _, estimated in targets_N for each in estimated]

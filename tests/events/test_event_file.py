@@ -36,7 +36,7 @@ def earnings(symbol: str, *day: int, **values: object) -> Event:
         ("symbol,date,announced_at\nAAPL,2023-05-04,2023-04-01T09:00Z\n", datetime(2023, 4, 1, 9, tzinfo=UTC)),
         ("symbol,date,known_at\nAAPL,2023-05-04,2023-04-01 09:00-04:00\n", datetime(2023, 4, 1, 13, tzinfo=UTC)),
         ("symbol,date\nAAPL,2023-05-04\n".encode("utf-16"), None),
-        (gzip.compress(b"symbol,date\nAAPL,2023-05-04\n"), None),
+        (gzip.compress(b"symbol,date\nAAPL,2023-05-04\n", mtime=0), None),
     ],
 )
 def test_delimiters_headers_encodings_and_date_formats(
@@ -59,7 +59,7 @@ def test_kinds_times_and_confirmation(tmp_path: Path) -> None:
         "symbol,date,kind,time,confirmed\n"
         "AAPL,2023-05-04,,amc,\n"
         "AAPL,2023-05-12,Ex-Dividend,,true\n"
-        "BRK.B,2023-05-06,report,08:00,no\n"
+        "BRK.B,2023-05-05,report,08:00,no\n"
         "BP.L,2023-05-02,earnings,Before Open,yes\n"
         ",2023-05-03,central bank,14:00,\n"
         "NA,2023-05-09,earnings,17:30:00,estimated\n"
@@ -69,9 +69,48 @@ def test_kinds_times_and_confirmation(tmp_path: Path) -> None:
         earnings("AAPL", 2023, 5, 4, time="after_close"),
         Event(symbol="AAPL", kind="ex_dividend", day=date(2023, 5, 12)),
         earnings("BP.L", 2023, 5, 2, time="before_open"),
-        earnings("BRK-B", 2023, 5, 6, time="before_open", confirmed=False),
+        earnings("BRK-B", 2023, 5, 5, time="before_open", confirmed=False),
         earnings("NA", 2023, 5, 9, time="after_close", confirmed=False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "text", "time"),
+    [
+        ("AAPL", "16:00", "after_close"),
+        ("AAPL", "15:59", "unknown"),
+        ("AAPL", "9:30", "before_open"),
+        ("AAPL", "4:05 PM", "after_close"),
+        ("BP.L", "07:00", "before_open"),
+        ("BP.L", "16:30", "after_close"),  # London's close, while New York trades
+        ("BP.L", "16:00", "unknown"),
+    ],
+)
+def test_a_time_on_the_clock_is_one_of_the_market(tmp_path: Path, symbol: str, text: str, time: str) -> None:
+    (event,) = read(tmp_path / "e.csv", f"symbol,date,time\n{symbol},2023-05-04,{text}\n").events
+    assert (event.day, event.time) == (date(2023, 5, 4), time)
+
+
+@pytest.mark.parametrize(
+    ("text", "day", "time"),
+    [
+        ("2023-05-04 16:30:00-04:00", date(2023, 5, 4), "after_close"),  # as yfinance has it
+        ("2023-05-04T20:30Z", date(2023, 5, 4), "after_close"),
+        ("2023-05-05T00:30Z", date(2023, 5, 4), "after_close"),  # an evening in New York
+        ("2023-05-04 08:00", date(2023, 5, 4), "before_open"),
+        ("2023-05-04T00:00Z", date(2023, 5, 4), "unknown"),
+    ],
+)
+def test_a_date_with_a_time_tells_the_time_of_day(tmp_path: Path, text: str, day: date, time: str) -> None:
+    (event,) = read(tmp_path / "e.csv", f"symbol,date\nAAPL,{text}\n").events
+    assert (event.day, event.time) == (day, time)
+
+
+def test_a_file_named_after_its_symbol_needs_no_column_for_it(tmp_path: Path) -> None:
+    (tmp_path / "dates").mkdir()
+    for name in ("AAPL", "BP.L"):
+        (tmp_path / "dates" / f"{name}.csv").write_text("Earnings Date,EPS Estimate\n2023-05-04,1.43\n")
+    assert {one.symbol for one in read(tmp_path / "dates").events} == {"AAPL", "BP.L"}
 
 
 def test_rows_that_cannot_be_read_are_named_and_the_others_stay(tmp_path: Path) -> None:
@@ -109,7 +148,7 @@ def test_one_column_of_dates_tells_the_order_of_the_other(tmp_path: Path) -> Non
     ("text", "message"),
     [
         ("symbol,price\nAAPL,3\n", "no column date"),
-        ("date,time\n2023-05-04,\n", "no column symbol"),
+        ("date,time\n2023-05-04,\n", "has no column symbol, and its name is none"),
         ("", "no rows"),
         ("{}", "JSON"),
         ("symbol,date\nAAPL,\n", "blank in every row"),

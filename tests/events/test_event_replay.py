@@ -1,10 +1,12 @@
 """A replay of a past session reads the calendar that its own run read, whatever was announced, moved or cancelled."""
 
+import random
 from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
+import pytest
 
-from tests.events.event_desk import DAYS, EventDesk, report, standing
+from tests.events.event_desk import DAYS, MARKET, NAMES, EventDesk, report, standing
 
 
 def months_later() -> datetime:
@@ -106,3 +108,34 @@ def test_a_symbol_that_was_added_later_has_a_past_too(desk: EventDesk) -> None:
     _, calendar = desk.look(DAYS[1])
     assert ("BBB", "2020-02-20") in standing(calendar)
     assert calendar.frame["known_from"].isna().all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_a_vendor_announces_replays_equal_their_runs(desk: EventDesk, seed: int) -> None:
+    """Random moves, times, cancellations, failures and days without a run, against what the vendor last answered."""
+    dice = random.Random(seed)
+    last_answer: list[tuple[str, str]] = []
+    for session in MARKET.sessions.between(date(2020, 2, 3), date(2020, 3, 13)):
+        for symbol in NAMES:
+            mine = [one for one in desk.announced if one.symbol == symbol and one.day > session]
+            if mine and dice.random() < 0.3:
+                desk.announced.remove(dice.choice(mine))
+            if dice.random() < 0.3:
+                day = session + timedelta(days=dice.randrange(1, 50))
+                if all(abs(one.day - day) >= timedelta(days=7) for one in desk.announced if one.symbol == symbol):
+                    time = dice.choice(["unknown", "before_open", "after_close"])
+                    desk.announced.append(report(symbol, str(day), time=time, confirmed=dice.random() < 0.5))
+        if dice.random() < 0.2:  # nothing ran
+            continue
+        fails = dice.random() < 0.2
+        calendar = desk.run(session, fails=fails)
+        if not fails:
+            last_answer = [(one.symbol, str(one.day)) for one in desk.announced]
+        coming = {row for row in standing(calendar) if row[1] > str(session)}
+        assert coming == {row for row in last_answer if row[1] > str(session)}
+        rows = calendar.frame
+        assert not rows[rows["known_until"].isna()].duplicated(["symbol", "kind", "day"]).any()
+        assert (
+            rows["known_from"].isna() | rows["known_until"].isna() | (rows["known_from"] < rows["known_until"])
+        ).all()
+    desk.replay_all(months_later())

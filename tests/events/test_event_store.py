@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from pipeline.database.engine import reading
 from pipeline.database.schema import batches, events
-from pipeline.events.event import Announced
+from pipeline.events.event import Announced, Event
 from pipeline.events.event_checks import FIRST_DAY
 from tests.events.event_desk import DAYS, NAMES, EventDesk, report, standing
 
@@ -58,6 +58,20 @@ def test_symbols_that_an_answer_is_not_complete_for_lose_nothing(desk: EventDesk
     changes = desk.store.write(answer, desk.evening(DAYS[1]))
     assert changes.cancelled == 1  # the report of BBB to come
     assert ("AAA", "2020-02-11") in standing(desk.look(DAYS[1])[1])
+
+
+def test_kinds_that_were_not_requested_lose_nothing(desk: EventDesk) -> None:
+    desk.announced.append(Event(symbol="AAA", kind="ex_dividend", day=DAYS[5]))
+    desk.run(DAYS[0])
+    answer = Announced(
+        events=(),
+        first=FIRST_DAY,
+        last=DAYS[0] + timedelta(days=60),
+        complete=frozenset({"AAA"}),
+        kinds=frozenset({"earnings"}),
+    )
+    assert desk.store.write(answer, desk.evening(DAYS[1])).cancelled == 1
+    assert ("AAA", str(DAYS[5])) in standing(desk.look(DAYS[1])[1])
 
 
 def test_an_event_after_the_days_of_the_answer_is_not_cancelled(desk: EventDesk) -> None:

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import Engine, select
 
 from pipeline.database.engine import open_database, reading
-from pipeline.database.schema import batches, events
-from tests.events.event_desk import DAYS, NAMES, EventDesk, report
+from pipeline.database.schema import batches, event_findings, events
+from pipeline.events.event import Announced, Event
+from pipeline.events.event_checks import check_events
+from tests.events.event_desk import DAYS, MARKET, NAMES, EventDesk, report
 from tests.fire.children import at_once
 
 pytestmark = pytest.mark.fire
@@ -44,6 +46,17 @@ def test_replays_equal_their_runs_and_both_databases_give_the_same_bytes(
         day: digest for day, (digest, _) in model.runs.items()
     }
     assert reconstructed[0] == model.look(DAYS[3])[0]
+
+
+def test_findings_about_texts_of_any_kind_are_stored(opened: Callable[[], Engine], tmp_path: Path) -> None:
+    odd = Event(symbol="X" * 99, kind="k\0" * 99, day=DAYS[0])
+    desk = EventDesk(opened(), tmp_path, [])
+    for _ in range(2):
+        checked = check_events(Announced(events=(odd,), first=DAYS[0], last=DAYS[1]), NAMES, MARKET, LATER)
+        desk.store.write(Announced(events=(), first=DAYS[0], last=DAYS[1]), LATER, findings=checked.findings)
+    with reading(desk.engine) as connection:
+        (row,) = connection.execute(select(event_findings)).all()
+    assert (row.symbol, row.rule) == ("X" * 20, "wrong_symbol")
 
 
 def _ingest(together: Callable[[], object], address: str) -> None:

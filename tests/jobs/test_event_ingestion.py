@@ -146,7 +146,7 @@ class Vendor:
 @pytest.fixture
 def vendor(monkeypatch: pytest.MonkeyPatch) -> Vendor:
     made = Vendor()
-    monkeypatch.setattr(event_ingestion, "open_event_source", lambda _settings: made)
+    monkeypatch.setattr(event_ingestion, "open_event_source", lambda _settings, **_now: made)
     made.events = [report("AAPL", "2013-01-23"), report("AAPL", "2013-03-05"), report("FB", "2013-03-28")]
     return made
 
@@ -161,6 +161,13 @@ def test_a_source_that_fails_is_a_note_and_what_is_known_stays(vendor: Vendor, e
     assert str(error) in result.notes[0]
     assert snapshot.calendar == before
     assert len(calendar_of(planned.run).frame) == 3
+
+
+def test_an_answer_that_makes_no_sense_is_a_note(vendor: Vendor) -> None:
+    vendor.events.append(Event(symbol="AAPL", kind="earnings", day=datetime(2013, 3, 5, tzinfo=UTC)))
+    result, snapshot = frozen(plan(events="yahoo", now=LIVE), LIVE)
+    assert "TypeError" in result.notes[0]
+    assert snapshot.rows > 0
 
 
 def test_a_replay_reads_the_calendar_of_the_live_run(vendor: Vendor) -> None:
@@ -183,15 +190,28 @@ def test_the_past_is_requested_once_for_each_symbol_and_then_only_what_is_recent
     last = AS_OF + timedelta(days=60)
     vendor.failing = frozenset({"FB"})
     names = ("AAPL", "FB", "GOOG")
+    recent, until = (names, first, last), first + timedelta(days=7)
     for asked in (
-        [(names, first, last), (names, FIRST_DAY, first - timedelta(days=1))],
-        [(names, first, last), (("FB",), FIRST_DAY, first - timedelta(days=1))],
-        [(names, first, last), (("FB",), FIRST_DAY, first - timedelta(days=1))],
-        [(names, first, last)],  # after three tries it has to wait for a week
+        [(names, FIRST_DAY, until), recent],
+        [(("FB",), FIRST_DAY, until), recent],
+        [(("FB",), FIRST_DAY, until), recent],
+        [recent],  # after three tries it has to wait for a week
     ):
         vendor.asked.clear()
         jobs.ingest_events(plan(events="yahoo", now=LIVE).run, known_at=LIVE)
         assert vendor.asked == asked
+
+
+def test_after_a_long_pause_the_past_is_requested_again(vendor: Vendor) -> None:
+    jobs.ingest_events(plan(events="yahoo", now=LIVE).run, known_at=LIVE)
+    histories = []
+    for days in (1, 28, 60, 61):
+        vendor.asked.clear()
+        now = LIVE + timedelta(days=days)
+        as_of = MarketClock().sessions.last_complete(now)
+        jobs.ingest_events(plan(min(as_of, date(2013, 3, 1)), now, events="yahoo").run, known_at=now)
+        histories.append([names for names, first, _ in vendor.asked if first == FIRST_DAY])
+    assert histories == [[], [], [("AAPL", "FB", "GOOG")], []]
 
 
 def test_a_backfill_of_an_old_session_asks_for_no_recent_events(vendor: Vendor) -> None:
@@ -206,10 +226,10 @@ def test_histories_of_many_symbols_are_spread_over_runs(vendor: Vendor, monkeypa
     monkeypatch.setattr("pipeline.events.event_histories.MOST_AT_ONCE", 2)
     run = plan(events="yahoo", now=LIVE).run
     result = jobs.ingest_events(run, known_at=LIVE)
-    assert vendor.asked[1][0] == ("AAPL", "FB")
+    assert vendor.asked[0][0] == ("AAPL", "FB")
     assert "1 symbol" in result.notes[0]
     jobs.ingest_events(run, known_at=LIVE)
-    assert vendor.asked[3][0] == ("GOOG",)
+    assert vendor.asked[2][0] == ("GOOG",)
 
 
 def test_moves_are_counted_with_their_notice(vendor: Vendor) -> None:

@@ -17,7 +17,6 @@ from pipeline.config import Overrides
 from pipeline.evaluation.holdout import Heldout
 from pipeline.events.event import Calendar, empty_calendar
 from pipeline.forecast_schema import LEVELS, RANGE_POSITIONS
-from pipeline.jobs.context import features_of
 from pipeline.jobs.event_outlook import coming_events
 from pipeline.jobs.event_ranges import EventWindows
 from pipeline.jobs.run_artifacts import HELDOUT
@@ -92,10 +91,9 @@ def test_earlier_ranges_are_counted_from_the_held_out_windows_before_a_report(
 ) -> None:
     run, outlook = ran()
     assert {name for name, one in outlook.symbols.items() if one.past_ranges} == {"AAPL", "IBM"}
-    features = features_of(run)
     with run.reading(HELDOUT) as path:
         heldout = Heldout.load(path)
-    windows = EventWindows.of(heldout, features, ["IBM"]).heldout
+    windows = EventWindows.of(heldout, ["IBM"]).heldout
     # Reported on 17 April, 18 July and 16 October 2012, without a time: that session and the next one.
     assert [str(day) for day in windows.origins_N.astype("datetime64[D]")][-6:] == [
         "2012-04-16",

@@ -43,7 +43,7 @@ def test_the_wheel_has_every_file_of_the_package(wheel: Path) -> None:
     kept = (path for path in (ROOT / "pipeline").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert files == {str(path.relative_to(ROOT)) for path in kept}
-    assert {Path(name).suffix for name in files} >= {".jinja", ".css", ".js", ".json", ".mako", ".typed"}
+    assert {Path(name).suffix for name in files} >= {".jinja", ".css", ".js", ".json", ".mako", ".typed", ".csv"}
 
 
 def test_the_metadata_name_licence_and_requirements(installed: Installation) -> None:
@@ -85,6 +85,11 @@ def test_a_daily_run_publishes_a_report_and_names_the_release(installed: Install
     assert script.splitlines()[-1] in report
     assert len(list(manifest.parent.glob("charts/*.png"))) == 2
     assert run["publish"]["headline"] == json.loads(manifest.read_text())["headline"]
+
+
+def test_the_reports_of_the_sample_are_in_the_package(run: dict[str, Any]) -> None:
+    assert (run["events"]["source"], run["events"]["notes"]) == ("sample", [])
+    assert run["snapshot"]["events"] == 61
 
 
 def test_the_terminal_and_every_page_show_the_run(installed: Installation, run: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.config import Settings
 from pipeline.errors import BadSymbol, PipelineError, cause_of
-from pipeline.events.event import Announced
+from pipeline.events.event import EARNINGS, Announced
 from pipeline.events.yahoo_events.answer_parts import Part, listed, merged
 from pipeline.events.yahoo_events.event_requests import EventRequests
 from pipeline.events.yahoo_events.market_calendar import read_market, read_symbols, reports_of
@@ -78,6 +78,7 @@ class YahooEvents:
             first=first,
             last=last,
             complete=complete,
+            kinds=frozenset({EARNINGS}) if len(names) > MOST_SYMBOLS else None,  # then no dividends are requested
             notes=tuple(note for part in parts for note in part.notes),
         )
 

@@ -58,11 +58,12 @@ def step_s(shape: Shape, *, bf16: bool) -> float:
         torch.manual_seed(0)
         network = build(shape, torch.linspace(-1, 1, shape.levels).expand(shape.horizon, -1).contiguous())
         x_BLF = torch.randn(_BATCH, shape.context_length, shape.features)
+        ahead_BA = torch.randn(_BATCH, shape.ahead)
     spent = []
     for _ in range(_WARM_UP + _TIMED):
         began = time.thread_time()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            quantiles_BHQ = network(x_BLF)
+            quantiles_BHQ = network(x_BLF, ahead_BA)
         torch.autograd.grad(quantiles_BHQ.float().square().mean(), list(network.parameters()))
         spent.append(time.thread_time() - began)
     return statistics.median(spent[_WARM_UP:])

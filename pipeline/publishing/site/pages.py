@@ -216,6 +216,7 @@ def _kind(kind: str, part: Any) -> dict[str, Any]:
     return {
         "title": hit_rates.KINDS[kind],
         "total": hit_rates.rates(part),
+        "events": list(hit_rates.by_event(part).items()),
         "chart": site_charts.gain_svg(sessions),
         "sessions": list(reversed(sessions.items()))[:_RECENT],
         "made": len(sessions),

@@ -16,6 +16,7 @@ from pipeline.forecast_schema import (
     QUANTILES,
     RANGES,
     RECORD,
+    REPORT_DUE,
     inside_column,
     level_key,
     quantile_column,
@@ -47,6 +48,7 @@ RECORD_SCHEMA = pa.schema(
         ("in_time", pa.bool_()),
         *((name, pa.float64()) for name in (*QUANTILES, "close", "crps_bp", "baseline_crps_bp")),
         *((inside_column(share), pa.bool_()) for share in RANGES),
+        (REPORT_DUE, pa.bool_()),  # null where no calendar was known
     ]
 )
 # Closes of each symbol before its forecast, for charts.

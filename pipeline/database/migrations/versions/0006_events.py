@@ -41,16 +41,11 @@ def upgrade() -> None:
         "event_histories",
         sa.Column("source", sa.String(length=16), nullable=False),
         sa.Column("symbol", sa.String(length=20), nullable=False),
-        sa.Column("asked_at", sa.DateTime(), nullable=False, comment="UTC"),
-        sa.Column("tries", sa.Integer(), nullable=False),
-        sa.Column(
-            "answered",
-            sa.Boolean(),
-            nullable=False,
-            comment="from then on only recent and coming events are requested",
-        ),
+        sa.Column("asked_at", sa.DateTime(), nullable=False, comment="UTC; when all past events were last requested"),
+        sa.Column("tries", sa.Integer(), nullable=False, comment="requests without an answer, in a row"),
+        sa.Column("through", DAY, comment="the day up to which they are received without a gap"),
         sa.PrimaryKeyConstraint("source", "symbol", name=op.f("pk_event_histories")),
-        comment="how the last request for all past events of a symbol ended",
+        comment="up to which day the past events of a symbol have been received",
     )
     _make_findings()
 

@@ -29,13 +29,16 @@ _CHUNK = 1 << 20
 _TEXT_FACTOR = 4
 
 
-def tables(path: Path) -> list[RawTable]:
-    """Return the tables of a file or folder. Raises BadFile if there is none, or it does not fit into memory."""
+def tables(path: Path, names: frozenset[str] = frozenset()) -> list[RawTable]:
+    """Return the tables of a file or folder. Raises BadFile if there is none, or it does not fit into memory.
+
+    `names` are those by which the header of a text is known besides those of prices (`headers.key_of`).
+    """
     found: list[RawTable] = []
     rows = 0
     for file in _files(path):
         try:
-            new = _of_file(path, file, rows)
+            new = _of_file(path, file, rows, names)
         except OSError as error:
             raise BadFile(f"{file.name} cannot be read: {error.strerror or error}") from None
         rows += len(new)
@@ -69,7 +72,7 @@ def _is_table(file: Path) -> bool:
     return bool(suffixes) and suffixes[-1] in (*_TEXTS, *_TABLES)
 
 
-def _of_file(root: Path, file: Path, rows_before: int) -> RawTable:
+def _of_file(root: Path, file: Path, rows_before: int, names: frozenset[str]) -> RawTable:
     constants = _partitions(file.relative_to(root).parts[:-1]) if root != file else {}
     with file.open("rb") as stream:
         magic = stream.read(8)
@@ -79,25 +82,29 @@ def _of_file(root: Path, file: Path, rows_before: int) -> RawTable:
         if not file.stat().st_size:
             raise BadFile(f"{file.name} has no rows: it is empty")
         with pa.memory_map(str(file)) as mapped:
-            return _of_text(file.name, mapped.read_buffer(), rows_before, constants)
+            return _of_text(file.name, mapped.read_buffer(), rows_before, constants, names)
     name, content = file.name, _unpacked(file, magic)
-    return _of_bytes(name, content, rows_before, constants)
+    return _of_bytes(name, content, rows_before, constants, names)
 
 
-def _of_bytes(name: str, content: bytes, rows_before: int, constants: dict[str, str]) -> RawTable:
+def _of_bytes(
+    name: str, content: bytes, rows_before: int, constants: dict[str, str], names: frozenset[str]
+) -> RawTable:
     if columnar.is_parquet(content[:8]) or columnar.is_arrow(content[:8]):
         return melted_pairs(columnar.read(pa.BufferReader(content), content[:8], rows_before, constants, name))
-    return _of_text(name, pa.py_buffer(content), rows_before, constants)
+    return _of_text(name, pa.py_buffer(content), rows_before, constants, names)
 
 
-def _of_text(name: str, buffer: pa.Buffer, rows_before: int, constants: dict[str, str]) -> RawTable:
+def _of_text(
+    name: str, buffer: pa.Buffer, rows_before: int, constants: dict[str, str], names: frozenset[str]
+) -> RawTable:
     _refuse_other_things(name, bytes(buffer[: min(2048, buffer.size)]))
     most = most_bytes() // _TEXT_FACTOR
     if buffer.size > most:
         raise too_large(name, most)
     if buffer.size > 16 * _CHUNK:  # smaller ones have no such number of rows
         check_rows(name, rows_before + _lines(buffer))
-    return delimited.read(name, buffer, constants)
+    return delimited.read(name, buffer, constants, names)
 
 
 def _lines(buffer: pa.Buffer) -> int:

@@ -33,15 +33,16 @@ class _Layout:
     names: int  # how many of them are known
 
 
-def read(name: str, buffer: pa.Buffer, constants: dict[str, str]) -> RawTable:
+def read(name: str, buffer: pa.Buffer, constants: dict[str, str], names: frozenset[str] = frozenset()) -> RawTable:
     """Return the table of a text, as a long one if the symbols are side by side.
 
+    `names` are those by which its header is known besides those of prices.
     Raises BadFile where there is no header, no row, or no way to read it.
     """
     if not buffer.size:
         raise BadFile(f"{name} has no rows: it is empty")
     text = _utf8(name, buffer)
-    layout = _layout(name, text)
+    layout = _layout(name, text, names)
     header = layout.records[layout.header]
     depth = looks_wide(layout.records[layout.header :])
     body = layout.header + max(depth, 1)
@@ -122,12 +123,12 @@ def _from_windows(buffer: pa.Buffer) -> pa.Buffer:
     return pa.py_buffer(buffer.to_pybytes().decode("cp1252", errors="replace").encode())
 
 
-def _layout(name: str, text: pa.Buffer) -> _Layout:
+def _layout(name: str, text: pa.Buffer, names: frozenset[str]) -> _Layout:
     """Return the interpretation of the head whose header has the most known names."""
     head = bytes(text[: min(_HEAD_BYTES, text.size)]).decode("utf-8", errors="replace")
     if text.size > _HEAD_BYTES:
         head = head[: head.rfind("\n") + 1] or head
-    layouts = [_split(head, delimiter) for delimiter in _DELIMITERS]
+    layouts = [_split(head, delimiter, names) for delimiter in _DELIMITERS]
     best = max(layouts, key=lambda layout: layout.names)
     if best.names:
         return best
@@ -140,7 +141,7 @@ def _layout(name: str, text: pa.Buffer) -> _Layout:
     )
 
 
-def _split(head: str, delimiter: str) -> _Layout:
+def _split(head: str, delimiter: str, names: frozenset[str]) -> _Layout:
     reader = csv.reader(re.split(r"(?<=\n)", head), delimiter=delimiter)
     records: list[list[str]] = []
     ends: list[int] = []
@@ -150,7 +151,7 @@ def _split(head: str, delimiter: str) -> _Layout:
             ends.append(reader.line_num)
     except csv.Error:  # an unterminated field: the records before it may still suffice
         pass
-    scores = [known_names(record) for record in records[:_HEADER_WITHIN]]
+    scores = [known_names(record, names) for record in records[:_HEADER_WITHIN]]
     enough = [place for place, score in enumerate(scores) if score >= _FEWEST_NAMES]
     header = enough[0] if enough else max(range(len(scores)), key=scores.__getitem__, default=0)
     if header and looks_wide(records[header - 1 :]):  # the symbols are above the fields

@@ -73,9 +73,10 @@ def is_known(title: str) -> bool:
     return not title or key_of(title) in _NAMES
 
 
-def known_names(record: Sequence[str]) -> int:
-    """Return how many cells of a line name a column."""
-    return len({_NAMES[key] for cell in record if (key := key_of(cell)) in _NAMES})
+def known_names(record: Sequence[str], names: frozenset[str] = frozenset()) -> int:
+    """Return how many cells of a line name a column, of prices or by one of the other `names`."""
+    keys = {key_of(cell) for cell in record}
+    return len({_NAMES[key] for key in keys & _NAMES.keys()}) + len(keys & (names - _NAMES.keys()))
 
 
 def looks_wide(records: Sequence[Sequence[str]]) -> int:
