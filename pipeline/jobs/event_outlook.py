@@ -6,8 +6,9 @@ Legend: S symbols, T sessions, N forecasts or windows, H horizon.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,16 +70,26 @@ def coming_events(
     until = pd.Timestamp(max(run.as_of + _AHEAD, max(_days(forecasts["target_session"]))))
     standing = frame["known_until"].isna() & (frame["day"] > pd.Timestamp(run.as_of - _LONGEST_BREAK))
     near = frame[standing & (frame["day"] <= until)].sort_values(["day", "kind"], kind="stable")
-    by_symbol = dict(iter(near.groupby("symbol", sort=False)))
+    rows_of: dict[str, list[Mapping[Any, Any]]] = {}
+    for row in near.to_dict("records"):
+        rows_of.setdefault(str(row["symbol"]), []).append(row)
     found: dict[str, tuple[ScheduledEvent, ...]] = {}
-    for symbol, rows in forecasts[forecasts["symbol"].isin(by_symbol)].groupby("symbol", sort=True):
-        last, targets = _days(rows["last_session"])[0], _days(rows.sort_values("step")["target_session"])
-        before = run.settings.clock.sessions_of(str(symbol)).shift(last, -1)
-        events = [_event(row, [before, last, *targets]) for row in by_symbol[symbol].to_dict("records")]
+    for symbol, last, targets in _forecast_sessions(forecasts[forecasts["symbol"].isin(rows_of)]):
+        before = run.settings.clock.sessions_of(symbol).shift(last, -1)
+        events = [_event(row, [before, last, *targets]) for row in rows_of[symbol]]
         if coming := tuple(event for event in events if event.sessions or event.day > last):
-            found[str(symbol)] = coming
-    market = [_event(row, []) for row in by_symbol[""].to_dict("records")] if "" in by_symbol else []
+            found[symbol] = coming
+    market = [_event(row, []) for row in rows_of.get("", ())]
     return found, tuple(event for event in market if event.day > run.as_of)
+
+
+def _forecast_sessions(forecasts: pd.DataFrame) -> Iterator[tuple[str, date, list[date]]]:
+    """Yield each symbol with the session of its last close and those of its forecast."""
+    ordered = forecasts.sort_values(["symbol", "step"], kind="stable")
+    columns = (ordered["symbol"], _days(ordered["last_session"]), _days(ordered["target_session"]))
+    for symbol, rows in groupby(zip(*columns, strict=True), key=lambda row: str(row[0])):
+        _, lasts, targets = zip(*rows, strict=True)
+        yield symbol, lasts[0], list(targets)
 
 
 def _event(row: Mapping[Any, Any], sessions: Sequence[date]) -> ScheduledEvent:

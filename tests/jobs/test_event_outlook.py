@@ -1,5 +1,6 @@
 """What a run on the sample publishes of its companies' reports: the days are facts, the widths add up."""
 
+import json
 import math
 import shutil
 from collections.abc import Callable
@@ -17,13 +18,15 @@ from pipeline.config import Overrides
 from pipeline.evaluation.holdout import Heldout
 from pipeline.events.event import Calendar, empty_calendar
 from pipeline.forecast_schema import LEVELS, RANGE_POSITIONS
+from pipeline.jobs.context import features_of
 from pipeline.jobs.event_outlook import coming_events
 from pipeline.jobs.event_ranges import EventWindows
 from pipeline.jobs.run_artifacts import HELDOUT
 from pipeline.market.clock import MarketClock
-from pipeline.publishing import reader
+from pipeline.publishing import notification, reader
 from pipeline.publishing.published_events import EventOutlook
 from pipeline.storage import Folder
+from pipeline.storage.documents import dump, from_document
 from tests.once import build_once
 from tests.small import SMALL, set_as_standing
 
@@ -47,11 +50,13 @@ def ran(
         def build(folder: Path) -> None:
             shutil.copytree(empty_home, folder / "var")
             monkeypatch.setenv("PIPELINE_HOME", str(folder / "var"))
-            jobs.run_all(plan(AS_OF, **settings), known_at=TODAY)
+            results = jobs.run_all(plan(AS_OF, **settings), known_at=TODAY)
+            (folder / "publish.json").write_bytes(dump(results.publish))
 
         set_as_standing(monkeypatch)
         monkeypatch.chdir(tmp_path)
         home = build_once(tmp_path_factory, name, build) / "var"
+        shutil.copy(home.parent / "publish.json", tmp_path)
         monkeypatch.setenv("PIPELINE_HOME", str(home))
         folder = reader.newest(Folder(home / "published"))
         return plan(AS_OF, **settings).run, reader.read_published(folder).forecasts.outlook
@@ -112,6 +117,40 @@ def test_earlier_ranges_are_counted_from_the_held_out_windows_before_a_report(
     assert {name: past.inside for name, past in found.items()} == by_hand
     assert {past.ranges for past in found.values()} == {len(windows.actual_NH)}
     assert EventWindows(heldout=windows).by_contender("nobody") == {}
+
+
+def test_the_notification_of_the_run_names_those_that_report_within_two_sessions(
+    ran: Callable[..., tuple[Any, EventOutlook]], tmp_path: Path
+) -> None:
+    ran()
+    document = json.loads((tmp_path / "publish.json").read_text(encoding="utf-8"))
+    publication = from_document(notification.Publication, document, where="the XCom", remedy="fix the test")
+    told = notification.published(publication, run=None, airflow="").text
+    assert sorted(line.partition(" (")[0] for line in told.splitlines() if " reports " in line) == [
+        "AAPL reports Wednesday 23 January",
+        "IBM reports Tuesday 22 January",
+    ]
+
+
+def test_a_champion_is_counted_in_windows_after_its_training(ran: Callable[..., tuple[Any, EventOutlook]]) -> None:
+    run, _ = ran()
+    features = features_of(run)
+    with run.reading(HELDOUT) as path:
+        windows = EventWindows.of(Heldout.load(path), ["IBM"])
+    assert windows.by_forecaster(champion(""), features) == {}, "a model that does not say what it has seen"
+    everything = windows.by_forecaster(champion("2011-12-30"), features)["IBM"]
+    assert (everything.inside, everything.ranges) == (8, 8)
+    later = windows.by_forecaster(champion("2012-10-15"), features)["IBM"]
+    assert (later.inside, later.ranges) == (1, 1)
+
+
+def champion(targets_last: str) -> Any:
+    """A model whose ranges hold everything."""
+    ends = np.linspace(-9, 9, len(LEVELS))
+    return SimpleNamespace(
+        card=SimpleNamespace(targets_last=targets_last, context_length=20, horizon=1, levels=LEVELS),
+        quantiles=lambda _features, origins: np.broadcast_to(ends, (len(origins), 1, len(LEVELS))),
+    )
 
 
 def test_without_events_nothing_is_published(ran: Callable[..., tuple[Any, EventOutlook]]) -> None:
