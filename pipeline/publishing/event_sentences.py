@@ -16,6 +16,7 @@ from pipeline.publishing.published_events import (
     WidthFactors,
 )
 
+FACTORS = ("Market", "Own volatility", "Scheduled report", "Model")
 EARNINGS, EX_DIVIDEND = "earnings", "ex_dividend"
 _KINDS = {EARNINGS: "earnings report", EX_DIVIDEND: "ex-dividend date"}
 _TIMES = {"before_open": "before the open", "after_close": "after the close"}
@@ -90,6 +91,18 @@ def width_sentence(factors: WidthFactors) -> str:
     parts = " × ".join(f"{name} {value:.2f}" for name, value in named.items())
     session = formatting.short_day(factors.target_session)
     return f"90{formatting.PER_CENT} range of {session}: {factors.ratio:.2f}× its usual width = {parts}"
+
+
+def width_rows(outlook: SymbolOutlook) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return of each step its session, the width over the usual width, and the factors named by `FACTORS`."""
+    return [
+        (
+            formatting.short_day(one.target_session),
+            f"{one.ratio:.2f}×",
+            tuple(f"{value:.2f}" for value in (one.market, one.volatility, one.event, one.model)),
+        )
+        for one in outlook.widths
+    ]
 
 
 def soon(outlook: EventOutlook, first: Mapping[str, Sequence[date]], most: int = 5) -> list[str]:
