@@ -6,7 +6,7 @@ This module does not import torch, so that a model can be described where none i
 from dataclasses import dataclass
 
 from pipeline.forecast_schema import INPUTS
-from pipeline.modeling.networks.network_shape import Shape
+from pipeline.modeling.networks.network_shape import HeadName, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class ModelCard:
     targets_last: str = ""  # the last session that a target of those windows touches
     features: tuple[str, ...] = INPUTS
     event_windows: int = 0  # training windows with a scheduled report ahead; 0: trained without a calendar of them
+    head: HeadName = "free"  # of the models whose card does not say
     weights_sha256: str = ""
 
     @property
@@ -40,4 +41,5 @@ class ModelCard:
             hidden_size=self.hidden_size,
             horizon=self.horizon,
             levels=len(self.levels),
+            head=self.head,
         )

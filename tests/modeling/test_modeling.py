@@ -54,7 +54,7 @@ def shape(network: str) -> Shape:
 def card(network: str) -> ModelCard:
     return ModelCard(
         network=network, levels=LEVELS, horizon=HORIZON, context_length=CONTEXT, hidden_size=8, as_of="2013-03-01",
-        symbols=("AAPL",), train_first="", train_last="2012-01-03", seed=1, training_steps=30, data_digest="x",
+        symbols=("AAPL",), train_first="", train_last="2012-01-03", seed=1, training_steps=30, data_digest="x", head="additive",
     )  # fmt: skip
 
 

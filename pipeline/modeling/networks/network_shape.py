@@ -2,9 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 from pipeline.forecast_schema import AHEAD_INPUTS, ahead_columns
+
+# How the state changes the starting quantiles: `additive`, by one change for each step plus one for each level, or
+# `free`, by one for each pair of them, as in models from before there was a choice.
+HeadName = Literal["additive", "free"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +23,7 @@ class Shape:
     levels: int
     ahead: int = 0  # inputs that are known ahead, read at the end of the window
     layers: int = 1  # of a recurrent network, stacked
+    head: HeadName = "additive"
 
     @classmethod
     def reading(
@@ -30,6 +35,7 @@ class Shape:
         hidden_size: int,
         horizon: int,
         levels: int,
+        head: HeadName = "additive",
     ) -> Self:
         """Return the shape of a network that reads these inputs."""
         return cls(
@@ -40,4 +46,5 @@ class Shape:
             hidden_size=hidden_size,
             horizon=horizon,
             levels=levels,
+            head=head,
         )

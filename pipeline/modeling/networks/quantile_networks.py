@@ -13,7 +13,7 @@ Legend: B batch, L context, F features, A inputs known ahead, D width, H horizon
 import torch
 from torch import Tensor, nn
 
-from pipeline.modeling.networks.network_shape import Shape
+from pipeline.modeling.networks.network_shape import HeadName, Shape
 from pipeline.modeling.networks.recurrent import Lstm, Rnn
 
 _MAX_STRETCH = 3.0  # a network may widen or narrow a range by up to exp(3)
@@ -22,22 +22,36 @@ _MAX_STRETCH = 3.0  # a network may widen or narrow a range by up to exp(3)
 class QuantileHead(nn.Module):
     """Quantiles that cannot cross: the median, and gaps above and below it that are positive by construction.
 
-    It starts from the quantiles of the training targets, already a good forecast, and learns how a window differs.
+    It starts from the quantiles of the training targets, already a good forecast, and learns how a window differs. How
+    the window changes a quantile is a change of its step plus one of its level: of the width of all ranges of a step,
+    and of the shape of the distribution, which is alike at all steps. A free change for each pair fits noise.
     """
 
     start_HQ: Tensor
 
-    def __init__(self, width: int, start_HQ: Tensor) -> None:
+    def __init__(self, width: int, start_HQ: Tensor, head: HeadName) -> None:
         super().__init__()
         self.horizon, self.levels = start_HQ.shape
+        self.additive = head == "additive"
         self.register_buffer("start_HQ", start_HQ)
-        self.linear = nn.Linear(width, self.horizon * self.levels)
+        self.linear = nn.Linear(width, self.horizon + self.levels if self.additive else self.horizon * self.levels)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+        if self.additive:
+            self.offset_HQ = nn.Parameter(torch.zeros(self.horizon, self.levels))
+
+    def _change(self, state_BD: Tensor) -> Tensor:
+        """Return the change of each median, and of the logarithm of each gap, shape (B, H, Q)."""
+        out_BX: Tensor = self.linear(state_BD)
+        if not self.additive:
+            return out_BX.reshape(len(out_BX), self.horizon, self.levels)
+        step_BH1, level_B1Q = out_BX[:, : self.horizon, None], out_BX[:, None, self.horizon :]
+        gaps_Q = torch.arange(self.levels, device=out_BX.device) != self.levels // 2  # the median has no width
+        return self.offset_HQ + level_B1Q + step_BH1 * gaps_Q
 
     def forward(self, state_BD: Tensor) -> Tensor:
         """Return quantiles of shape (B, H, Q), each row ascending."""
-        change_BHQ = self.linear(state_BD).unflatten(-1, (self.horizon, self.levels))
+        change_BHQ = self._change(state_BD)
         middle = self.levels // 2
         gaps_HQ = self.start_HQ.diff(dim=-1)
         stretch_BHQ = torch.exp(_MAX_STRETCH * torch.tanh(change_BHQ / _MAX_STRETCH))
@@ -54,7 +68,7 @@ class Recurrent(nn.Module):
     def __init__(self, kind: type[Lstm] | type[Rnn], shape: Shape, width: int, start_HQ: Tensor) -> None:
         super().__init__()
         self.cell = kind(shape.features, width, num_layers=shape.layers, batch_first=True)
-        self.head = QuantileHead(width + shape.ahead, start_HQ)
+        self.head = QuantileHead(width + shape.ahead, start_HQ, shape.head)
 
     def forward(self, x_BLF: Tensor, ahead_BA: Tensor | None = None) -> Tensor:
         """Return quantiles of shape (B, H, Q). `ahead_BA` may be left out of a network that reads nothing ahead."""
@@ -74,7 +88,7 @@ class FeedForward(nn.Module):
             nn.Linear(width, width),
             nn.ReLU(),
         )
-        self.head = QuantileHead(width + shape.ahead, start_HQ)
+        self.head = QuantileHead(width + shape.ahead, start_HQ, shape.head)
 
     def forward(self, x_BLF: Tensor, ahead_BA: Tensor | None = None) -> Tensor:
         """Return quantiles of shape (B, H, Q). `ahead_BA` may be left out of a network that reads nothing ahead."""

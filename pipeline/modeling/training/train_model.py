@@ -62,6 +62,7 @@ def retrain(
         training_steps=settings.training_steps,
         data_digest=data_digest,
         features=settings.inputs,
+        head="additive",
         event_windows=features.windows_with_reports(fold.train.s_N, fold.train.t_N),
     )
     recipe = Recipe(
