@@ -6,8 +6,9 @@ Legend: S symbols, T sessions, N forecasts or windows, H horizon.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 
 from pipeline.events.event import EARNINGS, Calendar
 from pipeline.forecast_schema import range_columns
-from pipeline.publishing.event_outlook import EventOutlook, PastRanges, ScheduledEvent, SymbolOutlook, WidthFactors
+from pipeline.publishing.published_events import EventOutlook, PastRanges, ScheduledEvent, SymbolOutlook, WidthFactors
 
 if TYPE_CHECKING:
     from pipeline.jobs.run import Run
@@ -32,25 +33,30 @@ def outlook_of(
     calendar: Calendar,
     forecasts: pd.DataFrame,
     ewma: pd.DataFrame,
+    counting: Collection[str],
     past: Callable[[Collection[str]], Mapping[str, PastRanges]],
 ) -> EventOutlook:
     """Return the outlook of every symbol with a forecast; empty if no report of any of them is known.
 
-    `ewma` are the forecasts of volatility-scaled historical simulation. `past` gives how the published model's earlier
+    `ewma` are the forecasts of volatility-scaled historical simulation, `counting` the symbols whose model takes
+    scheduled reports into account. `past` gives how the published model's earlier
     ranges around reports held, for the symbols with a report in the forecast.
     """
     if features.scheduled is None:
         return EventOutlook()
     events, market = coming_events(run, calendar, forecasts)
-    widths = _widths(features, forecasts, ewma)
+    widths = _widths(features, forecasts, ewma, counting)
     held = past([symbol for symbol, coming in events.items() if any(event.sessions for event in coming)])
     found = {
         symbol: SymbolOutlook(
-            events=events.get(symbol, ()), past_ranges=held.get(symbol), widths=widths.get(symbol, ())
+            events=events.get(symbol, ()),
+            past_ranges=held.get(symbol),
+            widths=widths.get(symbol, ()),
+            counts_reports=symbol in counting,
         )
         for symbol in sorted(set(forecasts["symbol"]))
     }
-    return EventOutlook(symbols={name: one for name, one in found.items() if one != SymbolOutlook()}, market=market)
+    return EventOutlook(symbols={name: one for name, one in found.items() if one.events or one.widths}, market=market)
 
 
 def coming_events(
@@ -64,16 +70,26 @@ def coming_events(
     until = pd.Timestamp(max(run.as_of + _AHEAD, max(_days(forecasts["target_session"]))))
     standing = frame["known_until"].isna() & (frame["day"] > pd.Timestamp(run.as_of - _LONGEST_BREAK))
     near = frame[standing & (frame["day"] <= until)].sort_values(["day", "kind"], kind="stable")
-    by_symbol = dict(iter(near.groupby("symbol", sort=False)))
+    rows_of: dict[str, list[Mapping[Any, Any]]] = {}
+    for row in near.to_dict("records"):
+        rows_of.setdefault(str(row["symbol"]), []).append(row)
     found: dict[str, tuple[ScheduledEvent, ...]] = {}
-    for symbol, rows in forecasts[forecasts["symbol"].isin(by_symbol)].groupby("symbol", sort=True):
-        last, targets = _days(rows["last_session"])[0], _days(rows.sort_values("step")["target_session"])
-        before = run.settings.clock.sessions_of(str(symbol)).shift(last, -1)
-        events = [_event(row, [before, last, *targets]) for row in by_symbol[symbol].to_dict("records")]
+    for symbol, last, targets in _forecast_sessions(forecasts[forecasts["symbol"].isin(rows_of)]):
+        before = run.settings.clock.sessions_of(symbol).shift(last, -1)
+        events = [_event(row, [before, last, *targets]) for row in rows_of[symbol]]
         if coming := tuple(event for event in events if event.sessions or event.day > last):
-            found[str(symbol)] = coming
-    market = [_event(row, []) for row in by_symbol[""].to_dict("records")] if "" in by_symbol else []
+            found[symbol] = coming
+    market = [_event(row, []) for row in rows_of.get("", ())]
     return found, tuple(event for event in market if event.day > run.as_of)
+
+
+def _forecast_sessions(forecasts: pd.DataFrame) -> Iterator[tuple[str, date, list[date]]]:
+    """Yield each symbol with the session of its last close and those of its forecast."""
+    ordered = forecasts.sort_values(["symbol", "step"], kind="stable")
+    columns = (ordered["symbol"], _days(ordered["last_session"]), _days(ordered["target_session"]))
+    for symbol, rows in groupby(zip(*columns, strict=True), key=lambda row: str(row[0])):
+        _, lasts, targets = zip(*rows, strict=True)
+        yield symbol, lasts[0], list(targets)
 
 
 def _event(row: Mapping[Any, Any], sessions: Sequence[date]) -> ScheduledEvent:
@@ -96,7 +112,9 @@ def _event(row: Mapping[Any, Any], sessions: Sequence[date]) -> ScheduledEvent:
     )
 
 
-def _widths(features: "Features", forecasts: pd.DataFrame, ewma: pd.DataFrame) -> dict[str, tuple[WidthFactors, ...]]:
+def _widths(
+    features: "Features", forecasts: pd.DataFrame, ewma: pd.DataFrame, counting: Collection[str]
+) -> dict[str, tuple[WidthFactors, ...]]:
     """Return the factors of each symbol's widths, by step."""
     from pipeline.modeling.diagnostics.range_width import width_parts
 
@@ -114,7 +132,7 @@ def _widths(features: "Features", forecasts: pd.DataFrame, ewma: pd.DataFrame) -
         t_N,
         width_NH=_width(rows).reshape(-1, horizon),
         standard_NH=_width(standard).reshape(-1, horizon),
-        event_NH=scheduled.spread(s_N, t_N, horizon),
+        event_NH=np.where(np.isin(symbols, list(counting))[:, None], scheduled.spread(s_N, t_N, horizon), 1.0),
     )
     targets = np.array(_days(rows["target_session"]), object).reshape(-1, horizon)
     found: dict[str, tuple[WidthFactors, ...]] = {}

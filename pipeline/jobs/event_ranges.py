@@ -5,7 +5,7 @@ From held-out windows alone: the model has trained on none of them.
 Legend: N windows, H horizon, Q quantile levels.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -13,16 +13,50 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.evaluation.decision import Decision
 from pipeline.forecast_schema import RANGE_POSITIONS
-from pipeline.publishing.event_outlook import PastRanges
+from pipeline.jobs.run_artifacts import HELDOUT
+from pipeline.publishing.published_events import PastRanges
 
 if TYPE_CHECKING:
     from pipeline.evaluation.holdout import Heldout
+    from pipeline.jobs.run import Run
     from pipeline.modeling.data.features import Features
     from pipeline.modeling.data.panel import Array
     from pipeline.modeling.forecaster import Forecaster
 
 _LAST = 8  # ranges of a symbol: two years of reports, or one where two sessions stand for each
+
+
+def published_ranges(
+    run: "Run",
+    features: "Features",
+    decision: Decision,
+    network: "Forecaster | None",
+    symbols: Collection[str],
+    stand_ins: Collection[str],
+) -> Mapping[str, PastRanges]:
+    """Return how earlier ranges around reports held, of the model that forecasts each of these symbols.
+
+    That is `network`, the best baseline where it is None, and for the symbols that a baseline stands in for.
+    """
+    from pipeline.evaluation.holdout import Heldout
+
+    if not symbols:
+        return {}
+    with run.reading(HELDOUT) as path:
+        windows = EventWindows.of(Heldout.load(path), symbols)
+    by_baseline = windows.by_contender(str(decision.best_baseline))
+    if network is None:
+        return by_baseline
+    by_network = (
+        windows.by_forecaster(network, features) if decision.champion_stays else windows.by_contender(decision.model)
+    )
+    return {
+        symbol: held
+        for symbol in symbols
+        if (held := (by_baseline if symbol in stand_ins else by_network).get(symbol)) is not None
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +66,10 @@ class EventWindows:
     heldout: "Heldout"
 
     @classmethod
-    def of(cls, heldout: "Heldout", features: "Features", symbols: Collection[str]) -> "EventWindows":
+    def of(cls, heldout: "Heldout", symbols: Collection[str]) -> "EventWindows":
         """Return the last windows of each of these symbols."""
-        scheduled = features.scheduled
-        if scheduled is None or not len(heldout.actual_NH):
-            return cls(heldout=heldout.where(np.zeros(len(heldout.actual_NH), bool)))
-        s_N, t_N = features.panel.positions(heldout.symbols_N, heldout.origins_N)
-        marked_N = (s_N >= 0) & (t_N >= 0) & np.isin(heldout.symbols_N, list(symbols))
-        marked_N &= scheduled.moves_next_ST[s_N, t_N]
+        event_N = np.zeros(len(heldout.actual_NH), bool) if heldout.event_N is None else heldout.event_N
+        marked_N = event_N & np.isin(heldout.symbols_N, list(symbols))
         return cls(heldout=heldout.where(_last_of_each(heldout, marked_N)))
 
     def ranges(self, quantiles_NHQ: "Array", rows_N: NDArray[np.bool_] | None = None) -> dict[str, PastRanges]:

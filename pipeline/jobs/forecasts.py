@@ -1,6 +1,6 @@
 """The forecast step: the chosen model and every baseline, for each symbol that can be forecast."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import date
 from functools import cache
@@ -11,10 +11,10 @@ import pandas as pd
 
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
 from pipeline.evaluation.decision import Decision
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import EVENT_BASELINES, LEVELS, SCHEDULED
 from pipeline.jobs.context import calendar_of, digest_of, features_of, reasons_by_symbol, standing_record
 from pipeline.jobs.event_outlook import outlook_of
-from pipeline.jobs.event_ranges import EventWindows
+from pipeline.jobs.event_ranges import published_ranges
 from pipeline.jobs.results import ForecastResult
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import (
@@ -24,12 +24,10 @@ from pipeline.jobs.run_artifacts import (
     EVENT_OUTLOOK,
     FORECAST,
     FORECASTS,
-    HELDOUT,
     MODEL,
     ForecastOutcome,
     baseline_forecasts,
 )
-from pipeline.publishing.event_outlook import PastRanges
 from pipeline.publishing.published_files import SymbolReason
 
 if TYPE_CHECKING:
@@ -84,11 +82,20 @@ def forecast(run: Run) -> ForecastResult:
         calendar_of(run),
         frame,
         by_baseline["ewma_historical"],
-        lambda symbols: _past_ranges(run, features, decision, network, symbols, stand_ins),
+        _counting_reports(frame, network),
+        lambda symbols: published_ranges(run, features, decision, network, symbols, stand_ins),
     )
     run.save(EVENT_OUTLOOK, outlook)
     run.save(FORECAST, ForecastOutcome(withheld=withheld, fallbacks=fallbacks))
     return ForecastResult(symbols=int(frame["symbol"].nunique()), withheld=withheld, fallbacks=fallbacks)
+
+
+def _counting_reports(frame: pd.DataFrame, network: "Forecaster | None") -> set[str]:
+    """Return the symbols whose model takes scheduled reports into account."""
+    informed = {*EVENT_BASELINES}
+    if network is not None and SCHEDULED in network.card.features:
+        informed.add(network.card.network)
+    return set(frame.loc[frame["model"].isin(informed), "symbol"])
 
 
 def _network(run: Run, decision: Decision) -> "Forecaster":
@@ -99,31 +106,6 @@ def _network(run: Run, decision: Decision) -> "Forecaster":
         return _champion(run, str(decision.model_version))
     with run.reading(MODEL) as folder:
         return Forecaster.load(folder)
-
-
-def _past_ranges(
-    run: Run,
-    features: "Features",
-    decision: Decision,
-    network: "Forecaster | None",
-    symbols: Collection[str],
-    stand_ins: Collection[str],
-) -> Mapping[str, PastRanges]:
-    """Return how earlier ranges around reports held, of the model that forecasts each symbol."""
-    from pipeline.evaluation.holdout import Heldout
-
-    if not symbols:
-        return {}
-    with run.reading(HELDOUT) as path:
-        windows = EventWindows.of(Heldout.load(path), features, symbols)
-    by_baseline = windows.by_contender(str(decision.best_baseline))
-    if network is None:
-        return by_baseline
-    chosen = windows.by_forecaster(network, features) if decision.champion_stays else None
-    chosen = windows.by_contender(decision.model) if chosen is None else chosen
-    return {symbol: held for symbol, held in chosen.items() if symbol not in stand_ins} | {
-        symbol: held for symbol, held in by_baseline.items() if symbol in stand_ins
-    }
 
 
 def _by_network(

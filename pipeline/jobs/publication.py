@@ -25,7 +25,7 @@ from pipeline.jobs.run_artifacts import (
 )
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
-from pipeline.publishing.event_outlook import EventOutlook
+from pipeline.publishing.published_events import EventOutlook
 
 if TYPE_CHECKING:
     from pipeline.publishing.edition import Edition

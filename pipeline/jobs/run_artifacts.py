@@ -11,7 +11,7 @@ from pipeline.modeling.baseline_notes import BaselineNotes
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.prices.audit_types import Audit
-from pipeline.publishing.event_outlook import EventOutlook
+from pipeline.publishing.published_events import EventOutlook
 from pipeline.publishing.published_files import SymbolReason
 
 

@@ -140,6 +140,7 @@ def _publish(result: PublishResult) -> list[str]:
         result.verdict,
         f"{'written' if result.changed else 'unchanged'}: {result.folder}",
         *trial,
+        *result.events,
     ]
 
 

@@ -19,7 +19,7 @@ from pipeline.evaluation.model_scores import ModelScores, Scores
 from pipeline.forecast_schema import BASELINES, COLUMNS, ESTIMATED, LAST_SESSION, QUANTILES, RANGE_POSITIONS
 from pipeline.modeling.training.training_record import GradientMemory
 from pipeline.prices.audit_types import Audit
-from pipeline.publishing.event_outlook import EventOutlook, SymbolOutlook
+from pipeline.publishing.published_events import EventOutlook, SymbolOutlook
 from pipeline.publishing.published_files import SymbolReason
 
 Floats = npt.NDArray[np.float64]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.publishing import formatting
-from pipeline.publishing.event_outlook import (
+from pipeline.publishing.published_events import (
     EventOutlook,
     PastRanges,
     ScheduledEvent,
@@ -16,6 +16,7 @@ from pipeline.publishing.event_outlook import (
     WidthFactors,
 )
 
+FACTORS = ("Market", "Own volatility", "Scheduled report", "Model")
 EARNINGS, EX_DIVIDEND = "earnings", "ex_dividend"
 _KINDS = {EARNINGS: "earnings report", EX_DIVIDEND: "ex-dividend date"}
 _TIMES = {"before_open": "before the open", "after_close": "after the close"}
@@ -48,6 +49,8 @@ def sentence(outlook: SymbolOutlook) -> str:
     of_next = widest is outlook.widths[0]
     subject = "range" if of_next else f"range of {formatting.short_day(widest.target_session)}"
     text = f"{reports(event)}: {subject} {times(widest.ratio)} the usual"
+    if not outlook.counts_reports:
+        text += ", by a model that does not take reports into account"
     held = _held(outlook.past_ranges, of_next=of_next)
     return f"{text}; {held}" if held else text
 
@@ -67,6 +70,14 @@ def marker(outlook: SymbolOutlook) -> str:
     return "" if event is None else f"reports {formatting.short_day(event.day)}"
 
 
+def explained(outlook: SymbolOutlook) -> str:
+    """Return `width_sentence` of the range that `sentence` names, or of the next session's; "" without one."""
+    event = next(iter(outlook.moving), None)
+    widest = None if event is None else _widest(event, outlook.widths)
+    factors = widest or next(iter(outlook.widths), None)
+    return "" if factors is None else width_sentence(factors)
+
+
 def width_sentence(factors: WidthFactors) -> str:
     """Return the width of a range against its usual width, as a product."""
     named = {
@@ -82,6 +93,18 @@ def width_sentence(factors: WidthFactors) -> str:
     return f"90{formatting.PER_CENT} range of {session}: {factors.ratio:.2f}× its usual width = {parts}"
 
 
+def width_rows(outlook: SymbolOutlook) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return of each step its session, the width over the usual width, and the factors named by `FACTORS`."""
+    return [
+        (
+            formatting.short_day(one.target_session),
+            f"{one.ratio:.2f}×",
+            tuple(f"{value:.2f}" for value in (one.market, one.volatility, one.event, one.model)),
+        )
+        for one in outlook.widths
+    ]
+
+
 def soon(outlook: EventOutlook, first: Mapping[str, Sequence[date]], most: int = 5) -> list[str]:
     """Return a line for each symbol that reports within the next two sessions, the widest range first.
 
@@ -94,7 +117,9 @@ def soon(outlook: EventOutlook, first: Mapping[str, Sequence[date]], most: int =
             widest = _widest(event, one.widths)
             found.append((-(widest.ratio if widest else 0.0), symbol, f"{symbol} {sentence(one)}"))
     lines = [line for _, _, line in sorted(found)]
-    return [*lines[:most], f"and {len(lines) - most} more report within two sessions"] if len(lines) > most else lines
+    if (more := len(lines) - most) > 0:
+        return [*lines[:most], f"and {more} more report{'s' if more == 1 else ''} within two sessions"]
+    return lines
 
 
 def sentences(outlook: EventOutlook) -> list[tuple[str, str]]:

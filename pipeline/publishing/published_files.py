@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from pipeline.evaluation.decision import Decision
 from pipeline.forecast_schema import MEDIAN_LEVEL, RANGES
-from pipeline.publishing.event_outlook import EventOutlook, ScheduledEvent, SymbolOutlook
+from pipeline.publishing.published_events import EventOutlook, ScheduledEvent, SymbolOutlook
 from pipeline.storage.documents import OMIT_NONE
 
 

@@ -97,3 +97,12 @@ def test_a_trial_is_told_as_one_and_linked_to_its_own_edition() -> None:
     told = notification.published(trial, run=None, airflow="https://airflow.example")
     assert told.links["Report"].endswith("/sessions/2013-03-01/0001-3f9c01ab-77d21e90")
     assert "(trial: 1 of 5 symbols)" in told.subject
+
+
+def test_those_that_report_soon_are_in_every_form_escaped() -> None:
+    line = f"AAPL reports Tuesday 22 January {EVIL}: range 2.1× the usual"
+    told = notification.published(replace(RESULT, events=(line,)), run=None, airflow="")
+    assert f"\n{line}.\n" in told.text
+    assert f"{line}." in told.to_dict()["text"]
+    assert "AAPL reports Tuesday 22 January &lt;script&gt;" in told.html
+    assert "AAPL reports Tuesday 22 January &lt;script&gt;" in told.slack

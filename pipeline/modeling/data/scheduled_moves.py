@@ -38,12 +38,6 @@ class ScheduledMoves:
     # The expected variance of the session k ahead beyond the usual one, in units of the daily variance; 0 without one.
     excess_STK: NDArray[np.float32]
 
-    @property
-    def moves_next_ST(self) -> NDArray[np.bool_]:
-        """Whether a report may have moved the session after each, in hindsight; False at the last one."""
-        moved_ST = self.reported_today_ST | self.reported_yesterday_ST
-        return np.concatenate([moved_ST[:, 1:], np.zeros_like(moved_ST[:, :1])], axis=1)
-
     def spread(self, s_N: Index, t_N: Index, horizon: int) -> Array:
         """Return the volatility over 1..horizon sessions after each origin, over one without reports, shape (N, H)."""
         excess_NH = np.zeros((len(s_N), horizon))

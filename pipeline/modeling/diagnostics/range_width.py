@@ -10,7 +10,8 @@ The logarithm of width / usual is the sum of four parts, so that as factors they
 
     market     = mean, over the symbols of the market, of log(volatility / median volatility)
     volatility = the symbol's own log(volatility / median volatility), less the market's part
-    event      = log of the factor by which scheduled reports widen the volatility over the h sessions
+    event      = log of the factor by which scheduled reports widen the volatility over the h sessions; 0 where the
+                 published model does not take reports into account
     model      = what remains: the published model against the standard width at this volatility and with these reports
 
 A market of fewer than `FEWEST_SYMBOLS` symbols has no part; all of it is then the symbol's own.

@@ -150,7 +150,7 @@ def _card(fan: Fan, past: RecentForecasts | None, *, steps: bool) -> dict[str, A
         "svg": fan_svg(fan),
         "past": past,
         "event": event_sentences.sentence(fan.outlook),
-        "width": event_sentences.width_sentence(fan.outlook.widths[0]) if fan.outlook.widths else "",
+        "width": event_sentences.explained(fan.outlook),
         "last_close": formatting.price(fan.last_close, places),
         "last_session": formatting.short_day(fan.last_session),
         "steps": table if steps else None,

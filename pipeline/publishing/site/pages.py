@@ -20,8 +20,8 @@ from pydantic import JsonValue
 from pipeline.errors import MissingStep
 from pipeline.forecast_schema import RANGES
 from pipeline.publishing import event_sentences, formatting, reader, track_record_files, verdict
-from pipeline.publishing.event_outlook import EventOutlook, SymbolOutlook
 from pipeline.publishing.matured_forecasts import MaturedForecast, matured_forecasts
+from pipeline.publishing.published_events import EventOutlook, SymbolOutlook
 from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.site import editions, hit_rates, site_charts
 from pipeline.storage import Storage
@@ -139,7 +139,8 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
         model=None if forecast is None else formatting.model_name(forecast.model, forecast.model_version),
         withheld=found.withheld if found else None,
         event=event_sentences.sentence(outlook),
-        widths=[event_sentences.width_sentence(width) for width in outlook.widths],
+        widths=event_sentences.width_rows(outlook),
+        factors=event_sentences.FACTORS,
         events=event_sentences.rows(EventOutlook(symbols={symbol: outlook})),
         kinds=[
             (hit_rates.KINDS[kind], hit_rates.rates(part), list(hit_rates.by_event(part).items()))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pipeline.forecast_schema import BASELINES
 from pipeline.publishing import event_sentences, formatting, verdict
-from pipeline.publishing.event_outlook import EventOutlook
+from pipeline.publishing.published_events import EventOutlook
 from pipeline.publishing.published_files import PublishedStep, SymbolForecast
 from pipeline.publishing.reader import Published
 from pipeline.publishing.terminal import text_chart

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from pipeline.forecast_schema import BASELINES, MEDIAN_LEVEL, RANGES
 from pipeline.publishing import event_sentences, formatting
-from pipeline.publishing.event_outlook import EventOutlook, SymbolOutlook
 from pipeline.publishing.matured_forecasts import MaturedForecast
+from pipeline.publishing.published_events import EventOutlook, SymbolOutlook
 from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.terminal import text_chart
 from pipeline.publishing.terminal.overview import moved, target_of
@@ -154,9 +154,20 @@ def _events(forecast: SymbolForecast) -> Iterator[RenderableType]:
     if text := event_sentences.sentence(outlook):
         yield Text.assemble((forecast.symbol, "bold magenta"), f" {text}")
     for row in event_sentences.rows(EventOutlook(symbols={forecast.symbol: outlook})):
-        yield Text(f"{row.day}: {row.kind}, time of day {row.time}, {row.status}, known since {row.known_since}")
-    for width in outlook.widths:
-        yield Text(event_sentences.width_sentence(width), style="dim")
+        yield Text(f"{row.day}: {row.kind}, time of day {row.time}, {row.status}", style="dim")
+    if outlook.widths:
+        yield Padding(_widths(outlook), (1, 0, 0, 0))
+
+
+def _widths(outlook: SymbolOutlook) -> Table:
+    """The width of each 90 % range over its usual width, and the factors whose product it is."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table.add_column(f"Width, 90{formatting.PER_CENT} range", no_wrap=True)
+    for title in ("over usual", *(factor.lower() for factor in event_sentences.FACTORS)):
+        table.add_column(title, justify="right", no_wrap=True)
+    for session, ratio, factors in event_sentences.width_rows(outlook):
+        table.add_row(session, ratio, *factors)
+    return table
 
 
 def _range(row: MaturedForecast, places: int) -> str:

@@ -48,6 +48,7 @@ class SymbolOutlook:
     events: tuple[ScheduledEvent, ...] = ()  # by day
     past_ranges: Annotated[PastRanges | None, OMIT_NONE] = None
     widths: tuple[WidthFactors, ...] = ()  # one per step; none with too little history
+    counts_reports: bool = True  # whether the model that forecasts the symbol takes scheduled reports into account
 
     @property
     def moving(self) -> tuple[ScheduledEvent, ...]:
