@@ -119,10 +119,14 @@ COLUMNS = (*KEYS, *QUANTILES)
 # After these: the session of the last close, and whether the target lies outside the recorded calendar.
 LAST_SESSION, ESTIMATED = "last_session", "target_session_estimated"
 
+# Whether a scheduled report may move the session after `as_of`, as known then; null without a calendar.
+REPORT_DUE = "report_due"
+
 # The columns of a track record: how forecasts of the next session did.
 RECORD = (
     *("symbol", "as_of", "target_session", "last_close", "model", "model_version", "in_time"),
     *QUANTILES,
     *("close", "crps_bp", "baseline_crps_bp"),
     *(f"inside_{share}" for share in RANGES),
+    REPORT_DUE,
 )

@@ -264,6 +264,11 @@ forecasts = Table(
     Column("published_at", DateTime, comment="UTC; not known of the oldest"),
     Column("in_time", Boolean, nullable=False, server_default=false(), comment="before its target session closed"),
     Column("series", String(16), nullable=False, server_default="", comment="of a trial; empty: the standing one"),
+    Column(
+        "report_due",
+        Boolean,
+        comment="a scheduled report may move the session after as_of; not known without a calendar",
+    ),
     PrimaryKeyConstraint("symbol", "as_of", "step", "model_version", "run_key"),
     Index("ix_forecasts_target_session", "target_session"),
     comment="every published forecast, and its baseline",

@@ -13,6 +13,7 @@ several forecasts for one symbol, session and step, the one published last count
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from pipeline.database.engine import reading, writing
 from pipeline.database.schema import forecasts, scores
 from pipeline.errors import BadSymbol
 from pipeline.evaluation.metrics import crps_bp, inside
-from pipeline.forecast_schema import BASELINES, LEVELS, RANGES, inside_column, level_key, quantile_column
+from pipeline.forecast_schema import BASELINES, LEVELS, RANGES, REPORT_DUE, inside_column, level_key, quantile_column
 from pipeline.market.clock import MarketClock
 from pipeline.modeling.data.panel import Array
 from pipeline.prices.adjustments import total_return
@@ -48,6 +49,7 @@ def log_forecasts(
 ) -> int:
     """Store the published frame and the baseline's, in one transaction; return the rows written.
 
+    `report_due` may be missing or null in either frame, where no calendar of reports was known.
     The same frames a second time write nothing new, and keep the time of the first. `complete_at` gives the moment from
     which a symbol's session is complete.
     """
@@ -68,6 +70,7 @@ def log_forecasts(
         series=series,
         published_at=now.astimezone(UTC).replace(tzinfo=None),
         in_time=[now < complete_at(*pair) for pair in pairs],
+        **{REPORT_DUE: _known_flags(records)},
     )
     with writing(engine) as connection:
         settled = _keys(connection, scores, records) | _same(connection, records)
@@ -135,13 +138,14 @@ def live_record(
     `symbols` None: of every symbol; `as_of` None: all that is scored; `series` None: of the standing one and of every
     trial. `since` leaves out earlier target sessions.
 
-    Columns: symbol, as_of, step, target_session, last_close, model, model_version, in_time, run_key, series, quantiles
-    (JSON, price by level), close, crps_bp, baseline_crps_bp, inside_50, inside_80, inside_90.
+    Columns: symbol, as_of, step, target_session, last_close, model, model_version, in_time, run_key, series, report_due
+    (None: not known), quantiles (JSON, price by level), close, crps_bp, baseline_crps_bp, inside_50, inside_80,
+    inside_90.
     """
     same = and_(*(forecasts.c[name] == scores.c[name] for name in _KEY))
     names = (
         *(*_STEP_KEY, "target_session", "last_close", "model", "model_version", "in_time", "run_key", "series"),
-        *("quantiles", "role", "published_at"),
+        *(REPORT_DUE, "quantiles", "role", "published_at"),
     )
     query = (
         select(
@@ -165,6 +169,13 @@ def live_record(
         rows = pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()))
     published = _in_force(rows[rows["role"] == "published"])
     return published.drop(columns=["role", "published_at"]).assign(baseline_crps_bp=_baseline_crps(published, rows))
+
+
+def _known_flags(rows: pd.DataFrame) -> "pd.Series[Any]":
+    """Return `report_due` of some forecasts as True, False, or None where it is not known."""
+    if REPORT_DUE not in rows:
+        return pd.Series(None, index=rows.index, dtype=object)
+    return rows[REPORT_DUE].astype("boolean").astype(object).where(rows[REPORT_DUE].notna(), None)
 
 
 def _in_force(published: pd.DataFrame) -> pd.DataFrame:

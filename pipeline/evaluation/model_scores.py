@@ -17,6 +17,8 @@ from pipeline.forecast_schema import BASELINES
 
 # The label of the champion in files and in the names of metrics: its model may be the one trained today as well.
 CHAMPION = "champion"
+# Sessions that a scheduled report may move, and all others.
+EVENTS, OTHER = "events", "other"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,43 @@ class StepScores(SessionScores):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NextSessionScores:
+    """The scores of the first step on some windows; skill and t are None without a baseline or enough sessions."""
+
+    windows: int
+    sessions: int
+    crps_bp: float
+    coverage: Mapping[int, float]
+    range_90_bp: float  # median width of the 90 % range
+    baseline: str | None = None  # that skill and t refer to
+    skill_percent: float | None = None  # 100 (1 - CRPS / the baseline's) on these windows
+    t: float | None = None  # Diebold-Mariano over the sessions
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What there is of these by the keys of documents and tables."""
+        values = next_session_row(self).items()
+        return {name: float(value) for name, value in values if isinstance(value, int | float)}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        return converted(source, handler, nested, next_session_row)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSplit:
+    """One model on event sessions, which a scheduled report may move, and on all others; None where there is none."""
+
+    on: NextSessionScores | None = None
+    off: NextSessionScores | None = None
+
+    @property
+    def parts(self) -> dict[str, NextSessionScores]:
+        """The scores by the names that metrics, tables and columns have: `events` and `other`."""
+        return {name: part for name, part in ((EVENTS, self.on), (OTHER, self.off)) if part is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelScores(SessionScores):
     """The scores of one model: over all, by step and by symbol, and how it compares."""
 
@@ -93,6 +132,7 @@ class ModelScores(SessionScores):
     by_symbol: Mapping[str, ScoreRow] = field(default_factory=dict)
     comparisons: tuple[Comparison, ...] = ()  # of a trained model: with each baseline
     alarms: tuple[str, ...] = ()  # why its scores look like a leak
+    events: EventSplit | None = None  # None without a calendar of scheduled reports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +171,7 @@ class Scores:
         return converted(source, handler, _by_role, _by_label)
 
 
-_NESTED = ("below", "by_step", "by_symbol", "comparisons", "alarms")  # of a model: what is not one number
+_NESTED = ("below", "by_step", "by_symbol", "comparisons", "alarms", "events")  # of a model: what is not one number
 
 
 def flat(value: ScoreRow) -> dict[str, float | None]:
@@ -148,6 +188,20 @@ def flat(value: ScoreRow) -> dict[str, float | None]:
     return row
 
 
+def next_session_row(value: NextSessionScores) -> dict[str, float | str | None]:
+    """Return scores of the next session by the keys that documents and tables have."""
+    row: dict[str, float | str | None] = {
+        each.name: getattr(value, each.name) for each in fields(value) if each.name != "coverage"
+    }
+    return {**row, **coverage_keys(value.coverage)}
+
+
+def split_document(split: EventSplit) -> dict[str, dict[str, float | str | None] | None]:
+    """Return a split as a document, to read it back with pydantic."""
+    parts = {"on": split.on, "off": split.off}
+    return {name: None if part is None else next_session_row(part) for name, part in parts.items()}
+
+
 def _row(value: ScoreRow) -> dict[str, Any]:
     """Return a row of scores as a document; comparisons and alarms stand next to the models."""
     if not isinstance(value, ModelScores):
@@ -157,6 +211,7 @@ def _row(value: ScoreRow) -> dict[str, Any]:
         "below": [asdict(each) for each in value.below],
         "by_step": [flat(each) for each in value.by_step],
         "by_symbol": {symbol: flat(each) for symbol, each in value.by_symbol.items()},
+        **({} if value.events is None else {"events": split_document(value.events)}),
     }
 
 

@@ -2,10 +2,21 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.event_split import next_session_scores
+from pipeline.evaluation.model_scores import EVENTS, OTHER, EventSplit, NextSessionScores
 from pipeline.evaluation.recent_rates import RecentRates
-from pipeline.forecast_schema import LEVELS, RANGES, coverage_key, inside_column, level_key, quantile_column
+from pipeline.forecast_schema import (
+    LEVELS,
+    RANGES,
+    REPORT_DUE,
+    coverage_key,
+    inside_column,
+    level_key,
+    quantile_column,
+)
 
 # The sessions of recent rates: a quarter of a year, in which a symbol has some three hundred forecasts.
 ROLLING = 63
@@ -40,6 +51,7 @@ def recent_rates(record: pd.DataFrame) -> RecentRates:
         coverage={share: float(rates[coverage_key(share)]) for share in RANGES},
         sessions=sessions,
         breach=breach(float(rates[coverage_key(90)]), int(rates["forecasts"]), sessions),
+        events=event_split(recent),
     )
 
 
@@ -47,11 +59,25 @@ def by_session(record: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each target session of a record, oldest first.
 
     Columns: crps_bp, baseline_crps_bp, skill_percent, coverage_50, coverage_80, coverage_90, forecasts, and the same
-    with `rolling_` before it over the last `ROLLING` sessions that have any.
+    with `rolling_` before it over the last `ROLLING` sessions that have any. Where a calendar of reports was known also
+    `events/rolling_…` and `other/rolling_…`: of forecasts of the next session alone, NaN where there is none.
     """
     sums = _sums(record, "target_session")
     rolled = sums.rolling(ROLLING, min_periods=1).sum()
-    return pd.concat([_rates(sums), _rates(rolled).add_prefix("rolling_")], axis=1)
+    tables = [_rates(sums), _rates(rolled).add_prefix("rolling_")]
+    for kind, part in _by_event(record).items():
+        mine = _sums(part, "target_session").reindex(sums.index, fill_value=0.0)
+        tables.append(_rates(mine.rolling(ROLLING, min_periods=1).sum()).add_prefix(f"{kind}/rolling_"))
+    return pd.concat(tables, axis=1)
+
+
+def event_split(record: pd.DataFrame) -> EventSplit | None:
+    """Return the scores of the next session, on sessions that a scheduled report may have moved and on others.
+
+    Skill and t are against the baseline next to each forecast. None where no calendar of reports was known.
+    """
+    parts = _by_event(record)
+    return EventSplit(on=_next_session_scores(parts[EVENTS]), off=_next_session_scores(parts[OTHER])) if parts else None
 
 
 def by_symbol(record: pd.DataFrame) -> pd.DataFrame:
@@ -95,6 +121,29 @@ def breach(coverage: float, forecasts: int, sessions: int) -> str | None:
     if sessions < ENOUGH_SESSIONS or forecasts < ENOUGH_FORECASTS or LEAST_COVERAGE <= coverage <= MOST_COVERAGE:
         return None
     return f"its 90 % ranges contained {100 * coverage:.0f} % of the closes of the last {sessions} sessions"
+
+
+def _by_event(record: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the forecasts of the next session on event sessions and on others; empty where none of them is known."""
+    if REPORT_DUE not in record:
+        return {}
+    known = record[(record["step"] == 1) & record[REPORT_DUE].notna()]
+    due = known[REPORT_DUE].astype(bool)
+    return {EVENTS: known[due], OTHER: known[~due]} if len(known) else {}
+
+
+def _next_session_scores(part: pd.DataFrame) -> NextSessionScores | None:
+    prices = pd.DataFrame(json.loads(f"[{','.join(part['quantiles'])}]"))
+    low, high = map(level_key, RANGES[90])
+    baseline_N = part["baseline_crps_bp"].to_numpy(float)
+    return next_session_scores(
+        part["crps_bp"].to_numpy(float),
+        coverage={share: part[inside_column(share)].to_numpy(bool) for share in RANGES},
+        width_N=np.log(prices[high].to_numpy(float) / prices[low].to_numpy(float)) if len(part) else np.empty(0),
+        origins_N=part["target_session"].to_numpy(),
+        baseline=None,
+        baseline_loss_N=baseline_N if np.isfinite(baseline_N).all() else None,
+    )
 
 
 def _recent(record: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.evaluation.backtest_results import FoldPlan
 from pipeline.evaluation.holdout import Heldout
 from pipeline.evaluation.metrics import Array, crps_bp
-from pipeline.forecast_schema import quantile_column
+from pipeline.forecast_schema import REPORT_DUE, quantile_column
 from pipeline.modeling.data.features import STILL, Features
 from pipeline.modeling.data.panel import Panel
 from pipeline.modeling.data.splits import Fold
@@ -70,7 +70,8 @@ def heldout_of(frame: pd.DataFrame, outcome_of: Outcomes, *, horizon: int, level
     """Return the windows that all models of a frame of forecasts have, and whose targets have matured.
 
     `frame` has the columns of `pipeline.modeling.forecast_frame`, for each model and window steps 1 to `horizon` in
-    a row; `outcome_of` gives the cumulative log returns after each window, NaN where they have not matured.
+    a row, and `report_due` if there is a calendar; `outcome_of` gives the cumulative log returns after each window, NaN
+    where they have not matured.
     """
     tables = {str(name): _table(rows, horizon, levels) for name, rows in frame.groupby("model", sort=False)}
     common: pd.MultiIndex | None = None
@@ -90,6 +91,7 @@ def heldout_of(frame: pd.DataFrame, outcome_of: Outcomes, *, horizon: int, level
             name: quantiles_NHQ[windows.get_indexer(common)[came_N]]
             for name, (windows, quantiles_NHQ) in tables.items()
         },
+        event_N=_events(frame, common[np.flatnonzero(came_N)]),
     )
 
 
@@ -105,6 +107,20 @@ def by_session(heldout: Heldout, levels: tuple[float, ...]) -> pd.DataFrame:
 def gained(sessions: pd.DataFrame, model: str, baseline: str) -> "pd.Series[float]":
     """Return the cumulative CRPS gain of a model on a baseline; `sessions` as returned by `by_session`."""
     return (sessions[baseline] - sessions[model]).cumsum()
+
+
+def _events(frame: pd.DataFrame, windows: pd.MultiIndex) -> NDArray[np.bool_] | None:
+    """Return whether a scheduled report may move the session after each window, as a frame says; None if it does not.
+
+    All models of a frame have the same calendar.
+    """
+    if REPORT_DUE not in frame:
+        return None
+    known = frame.loc[frame[REPORT_DUE].notna(), [*_WINDOW, REPORT_DUE]].drop_duplicates(_WINDOW)
+    if known.empty:
+        return None
+    due = known.set_index(_WINDOW)[REPORT_DUE].astype(bool)
+    return due.reindex(windows, fill_value=False).to_numpy(bool)
 
 
 def _table(rows: pd.DataFrame, horizon: int, levels: tuple[float, ...]) -> tuple[pd.MultiIndex, Array]:

@@ -12,7 +12,7 @@ from pipeline.database.engine import open_database
 from pipeline.errors import BadSetting, MissingStep
 from pipeline.events.calendar_snapshot import read_frozen_calendar
 from pipeline.events.event import EARNINGS, Calendar
-from pipeline.forecast_schema import AHEAD_INPUTS, BASELINE_FAMILIES, BASELINES, LEVELS, ahead_columns
+from pipeline.forecast_schema import BASELINE_FAMILIES, BASELINES, LEVELS
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import CALENDAR, SNAPSHOT
 from pipeline.jobs.trials import series_of
@@ -132,10 +132,9 @@ def training_precision(settings: Settings) -> "Precision":
         raise BadSetting("PIPELINE_PRECISION='bf16': this machine has no instructions for it; set fp32 or auto")
     if settings.precision != "auto":
         return settings.precision
-    shape = Shape(
+    shape = Shape.reading(
+        settings.inputs,
         network=settings.network,
-        features=sum(name not in AHEAD_INPUTS for name in settings.inputs),
-        ahead=len(ahead_columns(settings.inputs)),
         context_length=settings.context_length,
         hidden_size=settings.hidden_size,
         horizon=settings.horizon,

@@ -1,6 +1,6 @@
 """The forecast step: the chosen model and every baseline, for each symbol that can be forecast."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from functools import cache
@@ -12,19 +12,24 @@ import pandas as pd
 from pipeline.errors import CorruptFile, MissingInTracking, MissingStep, NothingToForecast
 from pipeline.evaluation.decision import Decision
 from pipeline.forecast_schema import LEVELS
-from pipeline.jobs.context import digest_of, features_of, reasons_by_symbol, standing_record
+from pipeline.jobs.context import calendar_of, digest_of, features_of, reasons_by_symbol, standing_record
+from pipeline.jobs.event_outlook import outlook_of
+from pipeline.jobs.event_ranges import EventWindows
 from pipeline.jobs.results import ForecastResult
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import (
     AUDIT,
     CHAMPION,
     DECISION,
+    EVENT_OUTLOOK,
     FORECAST,
     FORECASTS,
+    HELDOUT,
     MODEL,
     ForecastOutcome,
     baseline_forecasts,
 )
+from pipeline.publishing.event_outlook import PastRanges
 from pipeline.publishing.published_files import SymbolReason
 
 if TYPE_CHECKING:
@@ -57,8 +62,9 @@ def forecast(run: Run) -> ForecastResult:
         name: _frame(run, features, origins, forecast.quantiles_NHQ, name, version) for name, forecast in made.items()
     }
     frame, fallbacks = by_baseline[str(decision.best_baseline)], list[SymbolReason]()
-    if not decision.is_baseline:
-        chosen, reasons = _by_network(run, features, decision, withheld)
+    network = None if decision.is_baseline else _network(run, decision)
+    if network is not None:
+        chosen, reasons = _by_network(run, features, network, decision, withheld)
         left = sorted(set(frame["symbol"]) - set(chosen["symbol"]))
         stand_in = frame[frame["symbol"].isin(left)]
         frame = pd.concat([chosen, stand_in]).sort_values(["symbol", "step"], kind="stable", ignore_index=True)
@@ -71,23 +77,66 @@ def forecast(run: Run) -> ForecastResult:
     }.items():
         with run.making(artifact) as path:
             rows.to_parquet(path, index=False)
+    stand_ins = {row.symbol for row in fallbacks}
+    outlook = outlook_of(
+        run,
+        features,
+        calendar_of(run),
+        frame,
+        by_baseline["ewma_historical"],
+        lambda symbols: _past_ranges(run, features, decision, network, symbols, stand_ins),
+    )
+    run.save(EVENT_OUTLOOK, outlook)
     run.save(FORECAST, ForecastOutcome(withheld=withheld, fallbacks=fallbacks))
     return ForecastResult(symbols=int(frame["symbol"].nunique()), withheld=withheld, fallbacks=fallbacks)
 
 
+def _network(run: Run, decision: Decision) -> "Forecaster":
+    """Return the network that the gate chose."""
+    from pipeline.modeling.forecaster import Forecaster
+
+    if decision.champion_stays:
+        return _champion(run, str(decision.model_version))
+    with run.reading(MODEL) as folder:
+        return Forecaster.load(folder)
+
+
+def _past_ranges(
+    run: Run,
+    features: "Features",
+    decision: Decision,
+    network: "Forecaster | None",
+    symbols: Collection[str],
+    stand_ins: Collection[str],
+) -> Mapping[str, PastRanges]:
+    """Return how earlier ranges around reports held, of the model that forecasts each symbol."""
+    from pipeline.evaluation.holdout import Heldout
+
+    if not symbols:
+        return {}
+    with run.reading(HELDOUT) as path:
+        windows = EventWindows.of(Heldout.load(path), features, symbols)
+    by_baseline = windows.by_contender(str(decision.best_baseline))
+    if network is None:
+        return by_baseline
+    chosen = windows.by_forecaster(network, features) if decision.champion_stays else None
+    chosen = windows.by_contender(decision.model) if chosen is None else chosen
+    return {symbol: held for symbol, held in chosen.items() if symbol not in stand_ins} | {
+        symbol: held for symbol, held in by_baseline.items() if symbol in stand_ins
+    }
+
+
 def _by_network(
-    run: Run, features: "Features", decision: Decision, withheld: Sequence[SymbolReason]
+    run: Run,
+    features: "Features",
+    forecaster: "Forecaster",
+    decision: Decision,
+    withheld: Sequence[SymbolReason],
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return the forecasts of the chosen network, and why it abstains from a symbol."""
     from pipeline.evaluation.abstention import abstentions
     from pipeline.modeling.data.windows import usable_origins
-    from pipeline.modeling.forecaster import Forecaster
 
-    if decision.champion_stays:
-        forecaster = _champion(run, str(decision.model_version))
-    else:
-        with run.reading(MODEL) as folder:
-            forecaster = Forecaster.load(folder)
     settings = run.settings
     record = standing_record(run)
     abstaining = abstentions(features, forecaster.card.symbols, record)
@@ -151,6 +200,7 @@ def _frame(
         levels=LEVELS,
         model=model,
         model_version=version,
+        report_due_N=features.report_due(origins.s_N, origins.t_N),
     )
     frame["last_session"] = np.repeat(np.array(last_N, "datetime64[s]"), settings.horizon)
     frame["target_session_estimated"] = [each for _, estimated in targets_N for each in estimated]

@@ -106,6 +106,7 @@ def _windows(run: Run) -> _Windows:
         origins_N=panel.days(test.s_N, test.t_N),
         actual_NH=future_STH[test.s_N, test.t_N],
         quantiles={},
+        event_N=features.report_due(test.s_N, test.t_N),
     )
     return _Windows(features=features, fold=fold, heldout=heldout)
 

@@ -14,6 +14,7 @@ from pipeline.jobs.run import FileArtifact, Run
 from pipeline.jobs.run_artifacts import (
     AUDIT,
     DECISION,
+    EVENT_OUTLOOK,
     FORECAST,
     FORECASTS,
     SCORES,
@@ -24,6 +25,7 @@ from pipeline.jobs.run_artifacts import (
 )
 from pipeline.jobs.trials import series_of
 from pipeline.prices.store.snapshot import read_snapshot
+from pipeline.publishing.event_outlook import EventOutlook
 
 if TYPE_CHECKING:
     from pipeline.publishing.edition import Edition
@@ -35,7 +37,7 @@ def publish(run: Run, *, now: datetime) -> PublishResult:
     A forecast whose session has closed by `now` is logged as a replay.
     """
     from pipeline.evaluation import forecast_log
-    from pipeline.publishing import publisher, verdict
+    from pipeline.publishing import event_sentences, publisher, verdict
     from pipeline.tracking import runs
     from pipeline.tracking.mlflow_run import MlflowRun
 
@@ -78,6 +80,7 @@ def publish(run: Run, *, now: datetime) -> PublishResult:
         headline=verdict.headline(edition),
         verdict=verdict.verdict_on(edition).title,
         warnings=list(edition.warnings),
+        events=event_sentences.soon(edition.outlook, {fan.symbol: fan.targets for fan in edition.fans}),
         mlflow_url=uploaded.mlflow_url,
     )
 
@@ -113,6 +116,14 @@ def _read_as(run: Run) -> dict[str, str]:
         return {"prices_read_as": run.load(SOURCE).read_as}
     except MissingStep:
         return {}
+
+
+def _outlook(run: Run) -> EventOutlook:
+    """Return what the forecast step found of scheduled events; empty for one of an older version."""
+    try:
+        return run.load(EVENT_OUTLOOK)
+    except MissingStep:
+        return EventOutlook()
 
 
 def _where_uploaded(uploaded: UploadResult) -> dict[str, str]:
@@ -152,6 +163,7 @@ def _edition(run: Run) -> "Edition":
         drift=training.drift,
         gradient_memory=training.gradient_memory,
         withheld=outcome.withheld,
+        outlook=_outlook(run),
         trial=run.trial,
         make_latest=run.make_latest,
         warnings=settings.clock.calendar_warnings(run.symbols, run.as_of),

@@ -175,6 +175,7 @@ class PublishResult:
     headline: str
     verdict: str
     warnings: Sequence[str]
+    events: Sequence[str] = ()  # a line for each symbol that reports within two sessions
     mlflow_url: str | None
 
 

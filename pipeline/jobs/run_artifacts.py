@@ -11,6 +11,7 @@ from pipeline.modeling.baseline_notes import BaselineNotes
 from pipeline.modeling.model_card import ModelCard
 from pipeline.modeling.training.training_record import TrainingRecord
 from pipeline.prices.audit_types import Audit
+from pipeline.publishing.event_outlook import EventOutlook
 from pipeline.publishing.published_files import SymbolReason
 
 
@@ -61,6 +62,7 @@ MODEL_CARD = Artifact("model/model", ModelCard, step="train")
 LIVE = Artifact("live", ScoreResult, step="score")
 UPLOAD = Artifact("upload", UploadResult, step="train")
 FORECAST = Artifact("forecast", ForecastOutcome, step="forecast")
+EVENT_OUTLOOK = Artifact("event-outlook", EventOutlook, step="forecast")
 
 HELDOUT = FileArtifact("heldout.npz", step="train")
 MODEL = FileArtifact("model", step="train")

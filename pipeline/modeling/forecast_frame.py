@@ -5,8 +5,9 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from pipeline.forecast_schema import KEYS, quantile_column
+from pipeline.forecast_schema import KEYS, REPORT_DUE, quantile_column
 from pipeline.modeling.data.panel import Array
 
 
@@ -20,11 +21,13 @@ def forecast_frame(
     levels: tuple[float, ...],
     model: str,
     model_version: str,
+    report_due_N: NDArray[np.bool_] | None = None,
 ) -> pd.DataFrame:
     """Return the forecasts of N symbols from one session, in prices.
 
     `quantiles_NHQ` are cumulative log returns, ascending in Q; `targets` are the H sessions after each symbol's last,
-    on its own market. Columns: KEYS, and one for each of `levels`; N · H rows, by symbol and step.
+    on its own market. Columns: KEYS, one for each of `levels`, and `report_due`: whether a scheduled report may move
+    the session after the origin, null where `report_due_N` is None. N · H rows, by symbol and step.
     """
     count, horizon, _ = quantiles_NHQ.shape
     prices_NHQ = last_close_N[:, None, None] * np.exp(quantiles_NHQ)
@@ -42,4 +45,6 @@ def forecast_frame(
     for q, level in enumerate(levels):
         frame[quantile_column(level)] = prices_NHQ[..., q].reshape(-1)
     frame = frame[[*KEYS, *map(quantile_column, levels)]]
+    due = None if report_due_N is None else np.repeat(report_due_N, horizon)
+    frame[REPORT_DUE] = pd.Series(due, index=frame.index, dtype="boolean")
     return frame.astype({"symbol": "str", "as_of": "datetime64[s]", "target_session": "datetime64[s]", "step": "int64"})

@@ -37,10 +37,15 @@ class Forecaster:
         self.network = network.eval()
 
     def quantiles(self, features: Features, origins: Origins) -> Array:
-        """Return quantiles of the cumulative log return after each origin, shape (N, H, Q), ascending in Q."""
+        """Return quantiles of the cumulative log return after each origin, shape (N, H, Q), ascending in Q.
+
+        A network that was trained without a calendar of reports forecasts as if none was known.
+        """
         settle()
         if not len(origins):
             return np.empty((0, self.card.horizon, len(self.card.levels)))
+        if not self.card.event_windows:
+            features = features.without_reports()
         windows = Windows(features, self.card.context_length, self.card.features)
         scaled_NHQ = in_chunks(self.network, windows, windows.starts(origins)).double().numpy()
         spread_NH = features.spread(origins.s_N, origins.t_N, self.card.horizon, self.card.features)

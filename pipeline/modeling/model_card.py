@@ -5,7 +5,7 @@ This module does not import torch, so that a model can be described where none i
 
 from dataclasses import dataclass
 
-from pipeline.forecast_schema import AHEAD_INPUTS, INPUTS, ahead_columns
+from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.networks.network_shape import Shape
 
 
@@ -33,10 +33,9 @@ class ModelCard:
     @property
     def shape(self) -> Shape:
         """The sizes of the network."""
-        return Shape(
+        return Shape.reading(
+            self.features,
             network=self.network,
-            features=sum(name not in AHEAD_INPUTS for name in self.features),
-            ahead=len(ahead_columns(self.features)),
             context_length=self.context_length,
             hidden_size=self.hidden_size,
             horizon=self.horizon,

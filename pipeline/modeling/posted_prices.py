@@ -4,21 +4,23 @@ A symbol with an unreadable cell is left out entirely; no other symbol is affect
 """
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from numbers import Real
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.errors import BadFile, BadSymbol
+from pipeline.events.event import empty_calendar
 from pipeline.forecast_schema import price_columns
 from pipeline.market.exchanges import market_of
 from pipeline.market.sessions import Sessions
 from pipeline.market.symbols import parse_symbol
+from pipeline.modeling import posted_reports
 from pipeline.modeling.data.panel import Array
+from pipeline.modeling.posted_cells import QUOTED, day_of, number_of, quote
 from pipeline.prices.bars import PRICES, as_bars
 
 KEYS = ("symbol", "date")
@@ -33,10 +35,6 @@ _ALLOWED = {
     "dividends": (0.0, 1e12, "a dividend: use numbers from 0 to 1e12"),
     "splits": (1e-6, 1e6, "a split: use new shares for each old one, and 1 where there is none"),
 }
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-# A day, optionally with a time of day; with a time zone only midnight, since another hour may be another day there.
-_DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ](00:00(:00(\.0+)?)?(Z|[+-]\d\d:?\d\d)?|\d\d:\d\d(:\d\d(\.\d+)?)?))?")
-_QUOTED = 40
 _NAMED = 3  # days or symbols named in a sentence; the rest is counted
 
 
@@ -45,21 +43,31 @@ class Posted:
     """The contents of a table: bars by calendar code, why symbols were left out, and which rows of others were."""
 
     bars: dict[str, pd.DataFrame]
+    reports: pd.DataFrame = field(default_factory=empty_calendar)  # the frame of a calendar: see `posted_reports`
     left_out: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
 
 def read_posted(
-    prices: pd.DataFrame, *, exchange: str, latest: date | None = None, columns: Sequence[str] = price_columns()
+    prices: pd.DataFrame,
+    *,
+    exchange: str,
+    latest: date | None = None,
+    columns: Sequence[str] = price_columns(),
+    reports: bool = False,
 ) -> Posted:
     """Return the bars of a long table: `symbol, date`, the price columns `columns`, and optionally `dividends, splits`.
 
-    Other columns are not read: the bars have the close for a price, and no volume. `latest` is the last day that is not
-    in the future. Raises BadFile for an unreadable table.
+    With `reports` also those in the column `earnings`, if there is one. Other columns are not read: the bars have the
+    close for a price, and no volume. `latest` is the last day of a bar that is not in the future. Raises BadFile for an
+    unreadable table.
     """
     _check_shape(prices, columns)
     names, left_out = _symbols(prices["symbol"])
-    days = _days(prices["date"], names, left_out, latest)
+    times = posted_reports.stated_reports(prices, names, left_out) if reports else [None] * len(prices)
+    no_bar_N = posted_reports.without_prices(prices, columns)
+    days = _days(prices["date"], names, left_out, latest, no_bar_N)
+    stated = posted_reports.reports_frame(names, days, times, left_out)
     values = {name: _numbers(prices, name, names, left_out) for name in (*columns, *OPTIONAL)}
     unread = {**dict.fromkeys(PRICES, values["close"]), "volume": np.zeros(len(prices))}
     values = {**unread, **values}
@@ -67,7 +75,7 @@ def read_posted(
         {"symbol": names, "session": days}
         | {name: values[name] for name in (*PRICES, "volume")}
         | {"dividend": values["dividends"], "split_ratio": values["splits"]}
-    )
+    )[~no_bar_N]
     bars: dict[str, pd.DataFrame] = {}
     notes: dict[str, str] = {}
     for code, part in _by_calendar(table, exchange, left_out):
@@ -78,7 +86,11 @@ def read_posted(
             bars[code] = as_bars(part)
     with_bars = {str(name) for part in bars.values() for name in part["symbol"].unique()}
     without_bars = {name: notes.pop(name) for name in list(notes) if name not in with_bars}
-    return Posted(bars=bars, left_out=left_out | without_bars, notes=notes)
+    left_out |= without_bars
+    for name in dict.fromkeys(names) if no_bar_N.any() else ():
+        if name not in with_bars:
+            _leave_out(name, "it has reports and no prices", left_out)
+    return Posted(bars=bars, reports=stated, left_out=left_out, notes=notes)
 
 
 def _check_shape(prices: pd.DataFrame, columns: Sequence[str]) -> None:
@@ -86,7 +98,7 @@ def _check_shape(prices: pd.DataFrame, columns: Sequence[str]) -> None:
     missing = [name for name in required if name not in posted]
     if missing:
         raise BadFile(f"the price table has no column {', '.join(missing)}; required are {', '.join(required)}")
-    twice = [name for name in (*required, *OPTIONAL) if posted.count(name) > 1]
+    twice = [name for name in (*required, *OPTIONAL, posted_reports.COLUMN) if posted.count(name) > 1]
     if twice:
         raise BadFile(f"the price table has the column {', '.join(twice)} more than once")
     if prices.empty:
@@ -114,13 +126,13 @@ def _symbols(cells: pd.Series) -> tuple[list[str], dict[str, str]]:
 def _symbol(cell: object, row: int, left_out: dict[str, str]) -> str:
     whole = isinstance(cell, int | np.integer) and not isinstance(cell, bool)
     if not isinstance(cell, str) and not whole:
-        return _leave_out(_quote(cell), f"row {row}: {_quote(cell)} is not a symbol", left_out)
+        return _leave_out(quote(cell), f"row {row}: {quote(cell)} is not a symbol", left_out)
     try:
         return parse_symbol(str(cell))
     except BadSymbol as error:
         text = str(cell)
-        reason = f"row {row}: {error}" if len(text) <= _QUOTED else f"row {row}: {_quote(cell)} is not a symbol"
-        return _leave_out(text if text.isprintable() and len(text) <= _QUOTED else _quote(text), reason, left_out)
+        reason = f"row {row}: {error}" if len(text) <= QUOTED else f"row {row}: {quote(cell)} is not a symbol"
+        return _leave_out(text if text.isprintable() and len(text) <= QUOTED else quote(text), reason, left_out)
 
 
 def _leave_out(name: str, reason: str, left_out: dict[str, str]) -> str:
@@ -128,34 +140,22 @@ def _leave_out(name: str, reason: str, left_out: dict[str, str]) -> str:
     return name
 
 
-def _days(cells: pd.Series, names: list[str], left_out: dict[str, str], latest: date | None) -> list[date | None]:
+def _days(
+    cells: pd.Series, names: list[str], left_out: dict[str, str], latest: date | None, no_bar_N: NDArray[np.bool_]
+) -> list[date | None]:
     read: dict[object, date | None] = {}
     days = []
     for row, (cell, name) in enumerate(zip(cells, names, strict=True), start=1):
         key = cell if isinstance(cell, str | datetime | date) else repr(cell)
         if key not in read:
-            read[key] = _day(cell)
+            read[key] = day_of(cell)
         day = read[key]
         if day is None:
-            _leave_out(name, f"row {row}: {_quote(cell)} is not a date: write it as 2013-03-01", left_out)
-        elif latest is not None and day > latest:
+            _leave_out(name, f"row {row}: {quote(cell)} is not a date: write it as 2013-03-01", left_out)
+        elif latest is not None and day > latest and not no_bar_N[row - 1]:
             _leave_out(name, f"row {row}: {day} is in the future", left_out)
         days.append(day)
     return days
-
-
-def _day(cell: object) -> date | None:
-    if isinstance(cell, np.datetime64):
-        cell = pd.Timestamp(cell)
-    if isinstance(cell, datetime):  # a pandas Timestamp is one; NaT is too
-        return None if pd.isna(cell) else cell.date()
-    if isinstance(cell, date):
-        return cell
-    found = _DAY.fullmatch(cell.strip()) if isinstance(cell, str) else None
-    try:
-        return date.fromisoformat(found[1]) if found else None
-    except ValueError:  # the 30th of February
-        return None
 
 
 def _numbers(prices: pd.DataFrame, name: str, names: list[str], left_out: dict[str, str]) -> Array:
@@ -168,30 +168,16 @@ def _numbers(prices: pd.DataFrame, name: str, names: list[str], left_out: dict[s
     else:
         read = np.empty(len(column))
         for at, cell in enumerate(column):
-            number = _number(cell)
+            number = number_of(cell)
             read[at] = math.nan if number is None else number
             if number is None:
-                _leave_out(names[at], f"row {at + 1}: {_quote(cell)} in {name} is not a number", left_out)
+                _leave_out(names[at], f"row {at + 1}: {quote(cell)} in {name} is not a number", left_out)
     if name == "splits":
         read = np.where(read == 0, 1.0, read)
     low, high, what = _ALLOWED[name]
     for at in np.flatnonzero((read < low) | (read > high)).tolist():
         _leave_out(names[at], f"row {at + 1}: {read[at]:g} in {name} is not {what}", left_out)
     return np.where(np.isnan(read), OPTIONAL[name], read) if name in OPTIONAL else read
-
-
-def _number(cell: object) -> float | None:
-    """Return the value of a cell: NaN if it is empty, infinity if it is too large, None if it is not a number."""
-    if cell is None or cell is pd.NA:
-        return math.nan
-    if isinstance(cell, str):
-        return float(cell) if _NUMBER.fullmatch(cell.strip()) else None
-    if isinstance(cell, bool | np.bool_) or not isinstance(cell, Real):
-        return None
-    try:
-        return float(cell)
-    except OverflowError:  # a whole number of more than 308 digits
-        return math.inf
 
 
 def _by_calendar(table: pd.DataFrame, exchange: str, left_out: dict[str, str]) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -240,8 +226,3 @@ def some(names: Iterable[str]) -> str:
     """Return the first names of a list, and the number of the others."""
     first, rest = (every := list(names))[:_NAMED], len(every) - _NAMED
     return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _quote(cell: object) -> str:
-    text = repr(cell)
-    return text if len(text) <= _QUOTED else f"{text[: _QUOTED - 1]}…"

@@ -6,17 +6,19 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import NothingToForecast, UserError
-from pipeline.forecast_schema import price_columns, quantile_column
+from pipeline.forecast_schema import EVENT_INPUTS, price_columns, quantile_column
 from pipeline.market.sessions import Sessions
 from pipeline.modeling.data.features import make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
+from pipeline.modeling.data.report_days import report_days
 from pipeline.modeling.data.windows import usable_origins
 from pipeline.modeling.forecast_frame import forecast_frame
 from pipeline.modeling.forecaster import Forecaster
-from pipeline.modeling.posted_prices import read_posted
+from pipeline.modeling.posted_prices import Posted, read_posted
 
 NOTE = "note"
 _LONGEST = 500  # characters of a refusal
+_UNUSED_REPORTS = "its reports are not used: the model was trained without a calendar of reports"
 
 
 def forecast_from_prices(
@@ -30,19 +32,21 @@ def forecast_from_prices(
     """Return the forecast frame for a long table of prices, and a column `note`.
 
     The table has `symbol`, `date`, `close` and those of `open, high, low, volume` that an input of the model reads;
-    `dividends` (per share) and `splits` (2 for 2:1) are used if present. Each symbol is forecast from the last date in
-    the table for its market. `note` names rows of the symbol that were left out and marks estimated sessions. A symbol
-    that was left out has one row after all others, with the reason and no numbers. `latest` is the last day that is
+    `dividends` (per share) and `splits` (2 for 2:1) are used if present, and `earnings` (`posted_reports`) by a model
+    with an input that reads it. Each symbol is forecast from the last date in the table for its market. `note` names
+    rows of the symbol that were left out, marks estimated sessions, and says if its reports are not used. A symbol that
+    was left out has one row after all others, with the reason and no numbers. `latest` is the last day of a bar that is
     not in the future.
 
     Raises BadFile for an unreadable table, NothingToForecast if no symbol is left.
     """
     columns = price_columns(forecaster.card.features)
-    posted = read_posted(prices, exchange=exchange, latest=latest, columns=columns)
+    reads_reports = not set(EVENT_INPUTS).isdisjoint(forecaster.card.features)
+    posted = read_posted(prices, exchange=exchange, latest=latest, columns=columns, reports=reads_reports)
     left_out, frames = dict(posted.left_out), []
     for code, bars in posted.bars.items():
         try:
-            frames.append(_of_one_market(forecaster, bars, code, model_version, left_out))
+            frames.append(_of_one_market(forecaster, posted, code, model_version, left_out))
         except (UserError, ValueError, IndexError, KeyError) as error:  # a calendar that has ended
             reason = str(error) if isinstance(error, UserError) else f"the calendar {code} has no sessions after it"
             left_out |= dict.fromkeys(bars["symbol"].unique(), reason)
@@ -50,22 +54,24 @@ def forecast_from_prices(
     if not frames:
         raise NothingToForecast(_nothing(left_out, posted.left_out, forecaster.card.context_length))
     forecasts = pd.concat(frames, ignore_index=True)
-    row_notes = [posted.notes.get(name) for name in forecasts["symbol"]]
-    forecasts[NOTE] = ["; ".join(filter(None, notes)) or None for notes in zip(forecasts[NOTE], row_notes, strict=True)]
+    unused = set() if forecaster.card.event_windows else {*posted.reports["symbol"]}
+    forecasts[NOTE] = [
+        "; ".join(filter(None, (note, posted.notes.get(name), _UNUSED_REPORTS if name in unused else None))) or None
+        for note, name in zip(forecasts[NOTE], forecasts["symbol"], strict=True)
+    ]
     return _with_left_out(forecasts, left_out)
 
 
 def _of_one_market(
-    forecaster: Forecaster, bars: pd.DataFrame, code: str, model_version: str, left_out: dict[str, str]
+    forecaster: Forecaster, posted: Posted, code: str, model_version: str, left_out: dict[str, str]
 ) -> pd.DataFrame:
     """Return the forecasts of the symbols with a complete context; add the others to `left_out`."""
-    card = forecaster.card
-    panel = panel_from_bars(bars)
-    features = make_features(panel)
+    card, bars, sessions = forecaster.card, posted.bars[code], Sessions(code)
+    panel = panel_from_bars(bars, sessions=sessions)
+    features = make_features(panel, report_days(panel, posted.reports, lambda _: sessions))
     last = panel.last
     as_of = panel.day(0, last)
     origins = usable_origins(features, card.context_length).at(last)
-    sessions = Sessions(code)
     targets = sessions.following(as_of, card.horizon)
     frame = forecast_frame(
         [panel.symbols[s] for s in origins.s_N],

@@ -4,7 +4,7 @@ Legend: H steps of the horizon, Q quantile levels, N sessions of history.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,7 @@ from pipeline.evaluation.model_scores import ModelScores, Scores
 from pipeline.forecast_schema import BASELINES, COLUMNS, ESTIMATED, LAST_SESSION, QUANTILES, RANGE_POSITIONS
 from pipeline.modeling.training.training_record import GradientMemory
 from pipeline.prices.audit_types import Audit
+from pipeline.publishing.event_outlook import EventOutlook, SymbolOutlook
 from pipeline.publishing.published_files import SymbolReason
 
 Floats = npt.NDArray[np.float64]
@@ -39,6 +40,7 @@ class Fan:
     baseline_HQ: Floats | None
     sessions: tuple[date, ...]
     closes_N: Floats
+    outlook: SymbolOutlook = field(default_factory=SymbolOutlook)
 
     def range(self, share: int, step: int) -> tuple[float, float]:
         """Return the ends of the range of `share` per cent at `step` (-1: the last)."""
@@ -83,6 +85,8 @@ class Edition:
     gradient_memory: GradientMemory | None = None
     # The symbols without a forecast, and why.
     withheld: Sequence[SymbolReason] = ()
+    # Scheduled events and what they mean for the widths; empty without a calendar.
+    outlook: EventOutlook = field(default_factory=EventOutlook)
     # Warnings in words, such as a calendar that ends.
     warnings: Sequence[str] = ()
     # The origin of the data and the code; may differ between two runs with the same forecasts.
@@ -162,7 +166,11 @@ class Edition:
         history = dict(iter(self.history.groupby("symbol", sort=False)))
         baseline = _by_symbol(self.baselines.get(self.best_baseline or ""))
         tables = self.table.groupby("symbol", sort=False)
-        return tuple(_fan(rows, history.get(symbol), baseline.get(symbol)) for symbol, rows in tables)
+        fans = ((symbol, _fan(rows, history.get(symbol), baseline.get(symbol))) for symbol, rows in tables)
+        return tuple(
+            replace(fan, outlook=self.outlook.symbols[str(symbol)]) if symbol in self.outlook.symbols else fan
+            for symbol, fan in fans
+        )
 
 
 def canonical(forecasts: pd.DataFrame) -> pd.DataFrame:

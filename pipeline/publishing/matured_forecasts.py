@@ -36,6 +36,7 @@ class MaturedForecast:
     crps_bp: float | None
     baseline_crps_bp: float | None
     inside: Mapping[int, bool]  # whether the close is inside each of `RANGES`
+    report_due: bool | None = None  # whether a scheduled report may have moved the session; None without a calendar
 
     def range(self, share: int) -> tuple[float, float]:
         """Return the ends of the range of `share` per cent."""

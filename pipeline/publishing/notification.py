@@ -36,6 +36,7 @@ class Publication:
     edition: str = ""  # "" for the session's standing edition
     headline: str
     verdict: str
+    events: tuple[str, ...] = ()  # a line for each symbol that reports within two sessions
     mlflow_url: str | None = None
 
 
@@ -91,7 +92,7 @@ def published(result: Publication, *, run: str | None, airflow: str) -> Notice:
         event="published",
         session=result.as_of,
         subject=f"Closing Bell {result.headline}",
-        lines=(f"{result.verdict}.", _ADVICE),
+        lines=(f"{result.verdict}.", *(f"{line}." for line in result.events), _ADVICE),
         links=_known({"Report": pages, "MLflow run": result.mlflow_url, "Airflow run": run}),
     )
 

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Annotated
 
 from pydantic import JsonValue
 
 from pipeline.evaluation.decision import Decision
 from pipeline.forecast_schema import MEDIAN_LEVEL, RANGES
+from pipeline.publishing.event_outlook import EventOutlook, ScheduledEvent, SymbolOutlook
+from pipeline.storage.documents import OMIT_NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,7 @@ class SymbolForecast:
     model_version: str | None = None
     recent_closes: tuple[float, ...] = ()
     steps: tuple[PublishedStep, ...]
+    outlook: Annotated[SymbolOutlook | None, OMIT_NONE] = None  # None without a calendar of scheduled events
 
     @property
     def estimated(self) -> bool:
@@ -69,6 +73,13 @@ class PublishedForecasts:
     levels: tuple[float, ...] = ()
     forecasts: tuple[SymbolForecast, ...] = ()
     withheld: tuple[SymbolReason, ...] = ()
+    market_events: Annotated[tuple[ScheduledEvent, ...] | None, OMIT_NONE] = None
+
+    @property
+    def outlook(self) -> EventOutlook:
+        """The scheduled events of all symbols and of the market."""
+        known = {each.symbol: each.outlook for each in self.forecasts if each.outlook is not None}
+        return EventOutlook(symbols=known, market=self.market_events or ())
 
     @property
     def by_symbol(self) -> dict[str, SymbolForecast]:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import JsonValue
 
 from pipeline.errors import BucketFailed, CorruptFile, MissingStep, cause_of
+from pipeline.forecast_schema import REPORT_DUE
 from pipeline.publishing import archive
 from pipeline.publishing.matured_forecasts import MaturedForecast, matured_forecasts
 from pipeline.publishing.published_files import FileRecord, Manifest, PublishedForecasts
@@ -151,7 +152,7 @@ def record_table(folder: Storage, symbols: Collection[str] | None = None) -> "pa
 
     wanted = None if symbols is None else pc.field("symbol").isin(pa.array(symbols, pa.string()))
     try:
-        return pq.read_table(io.BytesIO(folder.read("record.parquet")), filters=wanted)
+        table = pq.read_table(io.BytesIO(folder.read("record.parquet")), filters=wanted)
     except FileNotFoundError:
         from pipeline.publishing.tables.daily_tables import RECORD_SCHEMA
 
@@ -161,6 +162,9 @@ def record_table(folder: Storage, symbols: Collection[str] | None = None) -> "pa
         raise CorruptFile(
             f"{folder / 'record.parquet'} cannot be read ({reason}); publish that session again"
         ) from None
+    if REPORT_DUE in table.column_names:
+        return table
+    return table.append_column(REPORT_DUE, pa.nulls(len(table), pa.bool_()))  # of an older version
 
 
 def damaged_files(folder: Storage, recorded: Mapping[str, FileRecord]) -> list[str]:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.errors import CorruptFile
-from pipeline.forecast_schema import RANGES, inside_column
+from pipeline.forecast_schema import RANGES, REPORT_DUE, inside_column
 from pipeline.publishing.tables.daily_tables import RECORD_SCHEMA
 from pipeline.storage import Storage
 
@@ -65,12 +65,20 @@ def read(root: Storage, source: str, symbol: str | None = None) -> pa.Table:
     parts = [SCHEMA.empty_table()]
     for name in folder.names(_FILE)[-QUARTERS:]:
         try:
-            parts.append(pq.read_table(io.BytesIO(folder.read(name)), filters=wanted))
+            parts.append(_with_flag(pq.read_table(io.BytesIO(folder.read(name)), filters=wanted)))
         except pa.ArrowException as error:
             reason = str(error).splitlines()[0]
             raise CorruptFile(f"{folder / name} cannot be read ({reason}); publish any session again") from None
     order = [(name, "ascending") for name in ("target_session", "symbol", "as_of", "series")]
     return pa.concat_tables(parts).sort_by(order)
+
+
+def _with_flag(table: pa.Table) -> pa.Table:
+    """Return a table with the column `report_due`, which files of an older version lack."""
+    if REPORT_DUE in table.column_names:
+        return table
+    at = SCHEMA.get_field_index(REPORT_DUE)
+    return table.add_column(at, SCHEMA.field(at), pa.nulls(len(table), pa.bool_()))
 
 
 def _folder(root: Storage, source: str) -> Storage:

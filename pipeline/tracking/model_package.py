@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pipeline.forecast_schema import INPUTS, LEVELS, price_columns, quantile_column
+from pipeline.forecast_schema import EVENT_INPUTS, INPUTS, LEVELS, price_columns, quantile_column
+from pipeline.modeling import posted_reports
 from pipeline.modeling.posted_prices import KEYS, OPTIONAL
 from pipeline.tracking import mlflow_api
 from pipeline.tracking.source_files import PACKAGE, needed_by
@@ -57,13 +58,14 @@ def save_package(into: Path, *, model_dir: Path, example: pd.DataFrame, exchange
 def signature(inputs: Sequence[str] = INPUTS) -> "ModelSignature":
     """Return the columns of a model with these inputs: a long table of daily bars, and one row per symbol and step.
 
-    Required is what one of the inputs reads. Columns are of any type: `pipeline.modeling.posted_prices` reads them cell
-    by cell, while MLflow would refuse a table for one cell, and repeat all of it.
+    Required is what one of the inputs reads; only a model with an input that reads reports has a column for them, which
+    is optional. Columns are of any type: `pipeline.modeling.posted_prices` reads them cell by cell, while MLflow would
+    refuse a table for one cell, and repeat all of it.
     """
     required = (*KEYS, *price_columns(inputs))
-    posted = [
-        {"name": name, "type": "any", "required": name in required} for name in (*KEYS, *price_columns(), *OPTIONAL)
-    ]
+    reports = () if set(EVENT_INPUTS).isdisjoint(inputs) else (posted_reports.COLUMN,)
+    read = (*KEYS, *price_columns(), *OPTIONAL, *reports)
+    posted = [{"name": name, "type": "any", "required": name in required} for name in read]
     forecasts = {"symbol": "string", "as_of": "string", "step": "long", "target_session": "string"}
     forecasts |= {"last_close": "double", "model": "string", "model_version": "string"}
     forecasts |= {quantile_column(level): "double" for level in LEVELS}

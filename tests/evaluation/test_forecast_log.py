@@ -85,6 +85,21 @@ def test_a_published_baseline_is_its_own_baseline(tmp_path: Path) -> None:
     assert rows["crps_bp"].tolist() == rows["baseline_crps_bp"].tolist()
 
 
+def test_whether_a_report_was_due_is_stored_with_each_forecast_and_unknown_without_a_calendar(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'p.db'}")
+    baseline = published("ewma_historical", "abc", 0.4)
+    days = [date(2013, 1, 29), date(2013, 1, 30), date(2013, 1, 31), date(2013, 2, 1)]
+    for day, due in zip(days, [True, False, None, "missing"], strict=True):
+        one = published("lstm", "1", 0.2, as_of=day)
+        assert one["report_due"].isna().all()
+        told = one.drop(columns="report_due") if due == "missing" else one.assign(report_due=due)
+        kept(engine, told, baseline.assign(as_of=pd.Timestamp(day)), run=str(day))
+    forecast_log.score_matured(engine, "sample", SampleSource().bars(("IBM",), date(2013, 2, 6)), date(2013, 2, 6))
+    rows = forecast_log.live_record(engine, "sample", ("IBM",), date(2013, 2, 6))
+    ahead = track_record.one_ahead(rows).set_index("as_of")["report_due"]
+    assert [None if pd.isna(ahead[day]) else bool(ahead[day]) for day in days] == [True, False, None, None]
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     return open_database(f"sqlite:///{tmp_path / 'p.db'}")

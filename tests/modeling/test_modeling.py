@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.errors import CorruptFile, MissingStep
-from pipeline.forecast_schema import INPUTS, LEVELS
+from pipeline.forecast_schema import INPUTS, LEVELS, PAST_INPUTS, ahead_columns
 from pipeline.modeling.data import splits
 from pipeline.modeling.data.features import Features, ewma_volatility, future_returns, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
@@ -41,9 +41,9 @@ def future_STH(features: Features) -> np.ndarray:
 
 
 def shape(network: str) -> Shape:
-    return Shape(
+    return Shape.reading(
+        INPUTS,
         network=network,
-        features=len(INPUTS),
         context_length=CONTEXT,
         hidden_size=8,
         horizon=HORIZON,
@@ -100,7 +100,7 @@ def test_a_window_is_the_rows_before_its_origin(features: Features) -> None:
     windows = Windows(features, CONTEXT)
     rows = np.array([0, len(origins) // 2, len(origins) - 1])
     picked = Origins(s_N=origins.s_N[rows], t_N=origins.t_N[rows])
-    gathered = windows.gather(windows.starts(picked)).numpy()
+    gathered = windows.gather(windows.starts(picked))[0].numpy()
     for row, (s, t) in enumerate(zip(picked.s_N, picked.t_N, strict=True)):
         np.testing.assert_array_equal(gathered[row], features.x_STF[s, t - CONTEXT + 1 : t + 1])
         assert features.usable_ST[s, t - CONTEXT + 1 : t + 1].all()
@@ -141,14 +141,47 @@ def test_quantiles_never_cross(network: str) -> None:
     for parameter in module.parameters():
         parameter.data = torch.randn_like(parameter) * 3
     with torch.inference_mode():
-        quantiles = module(torch.randn(500, CONTEXT, len(INPUTS)) * 5)
+        quantiles = module(torch.randn(500, CONTEXT, len(PAST_INPUTS)) * 5, torch.randn(500, len(ahead_columns())) * 5)
     assert (quantiles.diff(dim=-1) >= 0).all()
     assert torch.isfinite(quantiles).all()
 
 
 @pytest.mark.parametrize("network", ["lstm", "rnn", "mlp"])
+def test_each_input_that_is_known_ahead_changes_the_forecast(network: str) -> None:
+    torch.manual_seed(0)
+    module = build(shape(network), torch.linspace(-2, 2, len(LEVELS)).repeat(HORIZON, 1))
+    torch.nn.init.normal_(module.head.linear.weight)
+    x_BLF, ahead_BA = torch.randn(9, CONTEXT, len(PAST_INPUTS)), torch.randn(9, len(ahead_columns()))
+    with torch.inference_mode():
+        forecast = module(x_BLF, ahead_BA)
+        for at in range(ahead_BA.shape[1]):
+            other_BA = ahead_BA.clone()
+            other_BA[0, at] += 1
+            changed_B = (module(x_BLF, other_BA) != forecast).flatten(1).any(dim=1)
+            assert changed_B.tolist() == [True] + [False] * 8
+
+
+@pytest.mark.parametrize("network", ["lstm", "rnn", "mlp"])
+def test_a_network_that_reads_nothing_ahead_has_a_head_over_its_state_alone(network: str) -> None:
+    """As every network before there were such inputs: the same weights, and the same bits."""
+    torch.manual_seed(0)
+    past_only = Shape.reading(
+        PAST_INPUTS, network=network, context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=len(LEVELS)
+    )
+    module = build(past_only, torch.linspace(-2, 2, len(LEVELS)).repeat(HORIZON, 1))
+    torch.nn.init.normal_(module.head.linear.weight)
+    x_BLF = torch.randn(9, CONTEXT, len(PAST_INPUTS))
+    with torch.inference_mode():
+        state_BD = module.layers(x_BLF) if network == "mlp" else module.cell.last(x_BLF)
+        assert past_only.ahead == 0
+        assert module.head.linear.in_features == state_BD.shape[1]
+        for forecast in (module(x_BLF), module(x_BLF, torch.zeros(9, 0))):
+            assert torch.equal(forecast, module.head(state_BD))
+
+
+@pytest.mark.parametrize("network", ["lstm", "rnn", "mlp"])
 def test_the_three_networks_are_of_similar_size(network: str) -> None:
-    sizes = Shape(network=network, features=len(INPUTS), context_length=60, hidden_size=64, horizon=5, levels=7)
+    sizes = Shape.reading(INPUTS, network=network, context_length=60, hidden_size=64, horizon=5, levels=7)
     count = sum(parameter.numel() for parameter in build(sizes, torch.zeros(5, 7).cumsum(-1)).parameters())
     assert 17_000 < count < 23_000
 

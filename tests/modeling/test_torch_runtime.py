@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import Settings
 from pipeline.errors import BadSetting
-from pipeline.forecast_schema import INPUTS, LEVELS
+from pipeline.forecast_schema import INPUTS, LEVELS, PAST_INPUTS, ahead_columns
 from pipeline.jobs import context
 from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Panel
@@ -32,17 +33,20 @@ NEEDS_BF16 = pytest.mark.skipif(not precision.has_bf16(), reason="this processor
 
 @pytest.fixture(scope="module")
 def features() -> Features:
+    """Returns whose size follows from what is known ahead, so that a few steps of training lower the loss."""
     rng = np.random.default_rng(3)
-    x_STF = rng.normal(size=(SYMBOLS, SESSIONS, len(INPUTS))).astype(np.float32)
-    ones_ST = np.ones((SYMBOLS, SESSIONS))
+    x_STF = rng.normal(size=(SYMBOLS, SESSIONS, len(PAST_INPUTS))).astype(np.float32)
+    ahead_STA = rng.normal(size=(SYMBOLS, SESSIONS, len(ahead_columns()))).astype(np.float32)
+    ones_ST, return_ST = np.ones((SYMBOLS, SESSIONS)), rng.normal(size=(SYMBOLS, SESSIONS))
+    return_ST[:, 1:] *= np.exp(ahead_STA[:, :-1].sum(axis=-1))
     panel = Panel(
         symbols=tuple("ABCD"),
         market_S=np.zeros(SYMBOLS, np.int64),
         days_MT=(np.datetime64("2014-01-02", "D") + np.arange(SESSIONS))[None],
         **{f"{name}_ST": ones_ST for name in ("open", "high", "low", "close", "volume")},
-        return_ST=x_STF[..., 0].astype(float),
+        return_ST=return_ST,
     )
-    return Features(panel=panel, x_STF=x_STF, scale_ST=ones_ST, usable_ST=ones_ST > 0)
+    return Features(panel=panel, x_STF=x_STF, scale_ST=ones_ST, usable_ST=ones_ST > 0, ahead_STA=ahead_STA)
 
 
 def block(first: int, beyond: int) -> Origins:
@@ -54,10 +58,10 @@ FOLD = Fold(train=block(CONTEXT, 150), validation=block(155, 190), test=block(0,
 
 
 def trained(features: Features, network: str = "lstm", **options: Any) -> Fitted:
-    inputs = options.pop("inputs", features.names)
-    shape = Shape(
+    inputs = options.pop("inputs", INPUTS)
+    shape = Shape.reading(
+        inputs,
         network=network,
-        features=len(inputs),
         context_length=CONTEXT,
         hidden_size=8,
         horizon=HORIZON,
@@ -101,11 +105,13 @@ def test_bf16_trains_to_about_the_same_weights(features: Features) -> None:
 
 
 def test_only_the_chosen_inputs_count(features: Features) -> None:
-    chosen = ("return", "market_turbulence")
-    changed = features.x_STF.copy()
-    changed[..., [at for at, name in enumerate(INPUTS) if name not in chosen]] += 5
-    other = Features(panel=features.panel, x_STF=changed, scale_ST=features.scale_ST, usable_ST=features.usable_ST)
+    chosen = ("return", "market_turbulence", "half_day_next")
+    changed, ahead_STA = features.x_STF.copy(), features.ahead_STA
+    changed[..., [at for at, name in enumerate(PAST_INPUTS) if name not in chosen]] += 5
+    other = replace(features, x_STF=changed, ahead_STA=ahead_STA + np.array([5, 0], np.float32))
     assert weights(trained(features, inputs=chosen)).tobytes() == weights(trained(other, inputs=chosen)).tobytes()
+    moved = replace(features, ahead_STA=ahead_STA + np.array([0, 5], np.float32))
+    assert weights(trained(features, inputs=chosen)).tobytes() != weights(trained(moved, inputs=chosen)).tobytes()
     with pytest.raises(ValueError, match="moon"):
         features.of(("moon",))
 

@@ -34,7 +34,7 @@ def recent(symbol: str = "AAPL", days: int = 25, close: float = 100.0) -> pd.Dat
         range_ = dict(zip(QUANTILES, close * np.exp(SPREAD * 0.01), strict=True))
         came = {"close": close * (1.05 if missed else 1.0), "crps_bp": 40.0, "baseline_crps_bp": 50.0}
         held = {f"inside_{each}": not missed for each in (50, 80, 90)}
-        rows.append({**keys, "model_version": "2", "in_time": True, **range_, **came, **held})
+        rows.append({**keys, "model_version": "2", "in_time": True, **range_, **came, **held, "report_due": None})
     return pd.DataFrame(rows)
 
 

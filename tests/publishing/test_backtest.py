@@ -102,6 +102,20 @@ def test_the_terminal_says_whether_it_may_be_chance_and_what_is_too_good_to_be_t
     assert "Diebold" not in shown(result(scores={**scores, "comparisons": [untested]}))
 
 
+def test_the_terminal_shows_event_sessions_and_others_separately_where_there_is_a_calendar() -> None:
+    on = {"windows": 40, "sessions": 21, "crps_bp": 187.0, "coverage_50": 0.5, "coverage_80": 0.8, "coverage_90": 0.62}
+    skilled = {"baseline": "ewma_historical", "skill_percent": 3.28, "t": 2.14}
+    events = {"on": {**on, "range_90_bp": 1044.2, **skilled}, "off": None}
+    document = to_document(result().scores)
+    document["models"]["lstm"]["events"] = events  # type: ignore[index,call-overload]
+    text = shown(result(scores=document))
+    assert "Next session only, sessions that a scheduled report may move: 40 forecasts by each model" in text
+    row = ["LSTM", "187.00", "+3.3", "%", "2.1", "50.0", "%", "80.0", "%", "62.0", "%", "1044"]
+    assert row in [line.replace(",", "").split() for line in text.splitlines()]
+    assert "all other sessions" not in text
+    assert "Next session only" not in shown(result())
+
+
 def test_the_terminal_says_where_there_was_no_network_and_where_nothing_could_be_scored() -> None:
     untrained = {"number": 1, "first": "2012-06-01", "last": "2012-06-12", "trained": False, "reason": "[b]too little"}
     models = {"ewma_historical": score(84.0)}
@@ -131,6 +145,7 @@ def test_parquet_and_csv_hold_the_same_rows_whatever_order_the_parts_come_in(tmp
     table = pd.read_parquet(tmp_path / "a.parquet")
     text = pd.read_csv(tmp_path / "a.csv", dtype={"model_version": "str"})
     assert list(table.columns) == list(text.columns)
+    assert table["report_due"].tolist() == text["report_due"].tolist() == frame["report_due"].tolist()
     assert table["q0.05"].tolist() == text["q0.05"].tolist()
     assert table["as_of"].astype(str).tolist() == text["as_of"].tolist()
     digest = sha256_bytes((tmp_path / "a.parquet").read_bytes())
@@ -147,4 +162,6 @@ def test_a_file_that_cannot_be_written_is_refused_by_name(tmp_path: Path, name: 
 
 def _dated(frame: pd.DataFrame) -> pd.DataFrame:
     days = {name: pd.to_datetime(frame[name]).astype("datetime64[s]") for name in ("as_of", "target_session")}
-    return frame.assign(**days).astype({"symbol": "str", "model": "str", "model_version": "str"})
+    due = pd.array([True, False] * (len(frame) // 2), dtype="boolean")
+    types = {"symbol": "str", "model": "str", "model_version": "str"}
+    return frame.assign(**days, report_due=due).astype(types)

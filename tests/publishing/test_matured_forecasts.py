@@ -25,6 +25,7 @@ ROW: dict[str, Any] = {
     "crps_bp": 120.0,
     "baseline_crps_bp": None,
     **{inside_column(share): share == 90 for share in RANGES},
+    "report_due": True,
 }
 
 

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import CorruptFile
@@ -43,6 +44,17 @@ def test_only_the_quarter_that_has_changed_is_written_again(root: Folder) -> Non
     track_record_files.write(root, "sample", pd.concat([before, rows("IBM", days=5)]))
     changed = {path for path, content in state(folder).items() if old[path] != content}
     assert {Path(path).name for path in changed} == {"2013Q1.parquet"}
+
+
+def test_files_of_an_older_version_have_no_flag_of_reports(root: Folder) -> None:
+    track_record_files.write(root, "sample", rows(days=150).assign(report_due=True))
+    older = root.path / "record/source=sample/2012Q4.parquet"
+    pq.write_table(pq.read_table(older).drop_columns(["report_due"]), older)
+    found = track_record_files.read(root, "sample")
+    assert found.schema.equals(track_record_files.SCHEMA)
+    years = [day.year for day in found["target_session"].to_pylist()]
+    flags = set(zip(years, found["report_due"].to_pylist(), strict=True))
+    assert flags == {(2012, None), (2013, True)}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import yaml
 from mlflow.models import Model
 
 from pipeline.errors import BadFile
-from pipeline.forecast_schema import LEVELS
+from pipeline.forecast_schema import EVENT_INPUTS, LEVELS
 from pipeline.modeling.forecaster import Forecaster
 from pipeline.modeling.serving import forecast_from_prices
 from pipeline.tracking import model_package
@@ -77,7 +77,7 @@ def test_the_signature_names_the_columns_of_a_forecast(package: Path, history: p
 def test_the_signature_requires_what_the_model_reads_and_lists_the_rest_as_optional(package: Path) -> None:
     every = ["symbol", "date", "open", "high", "low", "close", "volume", "dividends", "splits"]
     whole = Model.load(package).signature.inputs
-    assert whole.input_names() == every
+    assert whole.input_names() == [*every, "earnings"]
     assert whole.required_input_names() == every[:7]
     for inputs, required in (
         (("return", "market_return"), ["symbol", "date", "close"]),
@@ -87,6 +87,10 @@ def test_the_signature_requires_what_the_model_reads_and_lists_the_rest_as_optio
         asked = model_package.signature(inputs).inputs
         assert asked.input_names() == every
         assert asked.required_input_names() == required
+    for name in EVENT_INPUTS:
+        asked = model_package.signature(("return", name)).inputs
+        assert asked.input_names() == [*every, "earnings"]
+        assert "earnings" not in asked.required_input_names()
 
 
 def test_a_model_that_reads_closes_only_is_served_from_closes_only(tmp_path: Path, history: pd.DataFrame) -> None:

@@ -209,6 +209,20 @@ def test_a_body_that_cannot_be_read_is_refused_in_one_sentence(server: TestClien
     assert status == 400
 
 
+def test_reports_are_posted_with_the_prices_and_bad_ones_are_refused(server: TestClient) -> None:
+    table = history("IBM")
+    to_come = pd.DataFrame([["IBM", "2013-03-04", "after_close"]], columns=["symbol", "date", "earnings"])
+    status, rows = post(server, pd.concat([table, to_come]).astype(object).where(lambda all_: all_.notna(), None))
+    assert status == 200
+    # The model of this test has seen no reports.
+    assert {row.pop("note") for row in rows} == {
+        "its reports are not used: the model was trained without a calendar of reports"
+    }
+    assert rows == [{name: value for name, value in row.items() if name != "note"} for row in post(server, table)[1]]
+    status, sentence = post(server, table.assign(earnings="soon"))
+    assert (status, "row 1: 'soon' in earnings is not a report" in sentence) == (400, True)
+
+
 HARMLESS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "unsorted": lambda table: table.sample(frac=1, random_state=1),
     "equal rows": lambda table: pd.concat([table, table.tail(3)]),

@@ -208,6 +208,7 @@ def _frame(
         levels=LEVELS,
         model=model,
         model_version=version,
+        report_due_N=view.features.report_due(origins.s_N, origins.t_N),
     )
     return frame.assign(as_of=np.repeat(as_of_N, settings.horizon))
 

@@ -8,12 +8,12 @@ The scale of a symbol is its EWMA volatility (RiskMetrics, J.P. Morgan 1996: var
 report is scheduled, the volatility over the steps to come includes the move that is expected of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.forecast_schema import AHEAD_INPUTS, PAST_INPUTS, SCHEDULED, ahead_columns
+from pipeline.forecast_schema import AHEAD_INPUTS, EVENT_INPUTS, PAST_INPUTS, SCHEDULED, ahead_columns
 from pipeline.modeling.data.earnings_cycle import around_earlier_quarters
 from pipeline.modeling.data.panel import Array, Index, Panel
 from pipeline.modeling.data.report_days import Reports
@@ -64,9 +64,21 @@ class Features:
         s_N, t_N = (at.ravel() for at in np.indices(self.scale_ST.shape))
         return self.scheduled.spread(s_N, t_N, horizon).reshape(*self.scale_ST.shape, horizon)
 
+    def without_reports(self) -> "Features":
+        """Return these features as they are without a calendar of reports."""
+        if self.scheduled is None:
+            return self
+        x_STF = self.x_STF.copy()
+        x_STF[..., [at for at, name in enumerate(self.names) if name in EVENT_INPUTS]] = 0.0
+        return replace(self, x_STF=x_STF, scheduled=None)
+
     def windows_with_reports(self, s_N: Index, t_N: Index) -> int:
         """Return how many of these windows have a scheduled report in the sessions after them."""
         return 0 if self.scheduled is None else int(self.scheduled.excess_STK[s_N, t_N].any(axis=1).sum())
+
+    def report_due(self, s_N: Index, t_N: Index) -> NDArray[np.bool_] | None:
+        """Return whether a scheduled report may move the session after each window, (N,); None without a calendar."""
+        return None if self.scheduled is None else self.scheduled.next_session_ST[s_N, t_N]
 
     def spread(self, s_N: Index, t_N: Index, horizon: int, inputs: tuple[str, ...]) -> Array:
         """Return the volatility of the return over 1..horizon sessions after each origin, shape (N, H).

@@ -109,5 +109,6 @@ class _Moments:
         if moment not in self._found:
             seconds: datetime = moment.astype("datetime64[s]").astype(object)
             day = np.datetime64(self._sessions.last_complete(seconds.replace(tzinfo=UTC)), "D")
-            self._found[moment] = self._first + int(np.searchsorted(self._axis, day, side="right")) - 1
+            beyond = int(day > self._axis[-1])  # nothing of the panel knows of it, wherever its axis ends
+            self._found[moment] = self._first + int(np.searchsorted(self._axis, day, side="right")) - 1 + beyond
         return self._found[moment]

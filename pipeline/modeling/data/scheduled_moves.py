@@ -31,9 +31,16 @@ class ScheduledMoves:
 
     reported_today_ST: NDArray[np.bool_]  # whether a report may have moved this session on its own day
     reported_yesterday_ST: NDArray[np.bool_]  # … or as the session after its day
+    next_session_ST: NDArray[np.bool_]  # whether a report may move the session after this one
     calendar_ST: NDArray[np.bool_]  # whether the symbol's reports are known at all
     # The expected variance of the session k ahead beyond the usual one, in units of the daily variance; 0 without one.
     excess_STK: NDArray[np.float32]
+
+    @property
+    def moves_next_ST(self) -> NDArray[np.bool_]:
+        """Whether a report may have moved the session after each, in hindsight; False at the last one."""
+        moved_ST = self.reported_today_ST | self.reported_yesterday_ST
+        return np.concatenate([moved_ST[:, 1:], np.zeros_like(moved_ST[:, :1])], axis=1)
 
     def spread(self, s_N: Index, t_N: Index, horizon: int) -> Array:
         """Return the volatility over 1..horizon sessions after each origin, over one without reports, shape (N, H)."""
@@ -51,6 +58,7 @@ def scheduled_moves(reports: Reports, own_ST: Array, before_ST: Array, scale_ST:
     shape = own_ST.shape
     own_move_ST = _excess(_expected(reports, own_ST, before_ST, scale_ST, lag=0))
     next_move_ST = _excess(_expected(reports, own_ST, before_ST, scale_ST, lag=1))
+    next_session_ST = _marked(reports, shape, 1, reports.moves_own_E) | _marked(reports, shape, 0, reports.moves_next_E)
     excess_STK = np.zeros((*shape, REVEALED), np.float32)
     for k in range(1, REVEALED + 1):
         excess_STK[..., k - 1] += own_move_ST * _marked(reports, shape, k, reports.moves_own_E)
@@ -58,6 +66,7 @@ def scheduled_moves(reports: Reports, own_ST: Array, before_ST: Array, scale_ST:
     return ScheduledMoves(
         reported_today_ST=_marked(reports, shape, 0, reports.moves_own_E),
         reported_yesterday_ST=_marked(reports, shape, -1, reports.moves_next_E),
+        next_session_ST=next_session_ST,
         calendar_ST=_known(reports, shape),
         excess_STK=excess_STK,
     )

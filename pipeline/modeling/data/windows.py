@@ -72,13 +72,12 @@ class Windows:
         x_STF = features.of(inputs)
         self._sessions = x_STF.shape[1]
         self._context_length = context_length
-        flat_NF = torch.from_numpy(x_STF.reshape(-1, x_STF.shape[2])).to(device or "cpu")
+        flat_NF = _by_row(x_STF).to(device or "cpu")
         count, width = flat_NF.shape
         self._view_NLF = flat_NF.as_strided(
             (max(count - context_length + 1, 0), context_length, width), (width, width, 1)
         )
-        ahead_STA = features.ahead(inputs)
-        self._ahead_NA = torch.from_numpy(ahead_STA.reshape(count, ahead_STA.shape[2])).to(device or "cpu")
+        self._ahead_NA = _by_row(features.ahead(inputs)).to(device or "cpu")
 
     def starts(self, origins: Origins) -> Tensor:
         """Return the index in the view at which each origin's context begins, shape (N,)."""
@@ -88,3 +87,8 @@ class Windows:
         """Return the contexts that begin there, (B, L, F), and what is known ahead at their ends, (B, A)."""
         at_B = starts_B.to(self._view_NLF.device)
         return self._view_NLF.index_select(0, at_B), self._ahead_NA.index_select(0, at_B + self._context_length - 1)
+
+
+def _by_row(values_STF: NDArray[np.float32]) -> Tensor:
+    symbols, sessions, width = values_STF.shape  # of which the width may be 0: -1 would not do
+    return torch.from_numpy(values_STF.reshape(symbols * sessions, width))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.forecast_schema import INPUTS, PAST_INPUTS
+from pipeline.forecast_schema import INPUTS
 from pipeline.modeling.data.features import Features
 from pipeline.modeling.data.panel import Index
 from pipeline.modeling.data.splits import Fold
@@ -119,7 +119,7 @@ def pinball(quantiles_BHQ: Tensor, y_BH: Tensor, levels_Q: Tensor) -> Tensor:
     return torch.maximum(levels_Q * error_BHQ, (levels_Q - 1) * error_BHQ).mean()
 
 
-def scaled_targets(features: Features, origins: Origins, horizon: int, inputs: tuple[str, ...] = PAST_INPUTS) -> Tensor:
+def scaled_targets(features: Features, origins: Origins, horizon: int, inputs: tuple[str, ...] = INPUTS) -> Tensor:
     """Return the cumulative returns over 1..horizon sessions after each origin over their volatility, (N, H)."""
     spread_NH = features.spread(origins.s_N, origins.t_N, horizon, inputs)
     total_N = np.zeros(len(origins))

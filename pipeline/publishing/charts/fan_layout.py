@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.forecast_schema import MEDIAN, RANGE_POSITIONS
 from pipeline.publishing.charts.svg import Floats, Points, Scale, places_of, points, round_values
 from pipeline.publishing.edition import Fan
+from pipeline.publishing.event_sentences import reports
 from pipeline.publishing.formatting import decimals, price, short_day, target_day
 
 WIDTH, HEIGHT = 440, 230
@@ -38,6 +39,7 @@ class Layout:
     prices: list[tuple[float, str]]  # y, text
     days: list[tuple[float, str]]  # x of the middle, text
     ends: list[tuple[float, str]]  # y, text: the last step's highest, middle and lowest quantile
+    events: list[tuple[float, str]]  # x of the first session that a scheduled report may move, what it is
 
 
 def fan_layout(fan: Fan, *, shown: int = SHOWN_SESSIONS) -> Layout:
@@ -74,7 +76,17 @@ def fan_layout(fan: Fan, *, shown: int = SHOWN_SESSIONS) -> Layout:
             labelled=len(fan.sessions) > 0,
         ),
         ends=_apart(ends),
+        events=_events(fan, x_H),
     )
+
+
+def _events(fan: Fan, x_H: Floats) -> list[tuple[float, str]]:
+    """Return where the reports in the forecast are, and each in words."""
+    return [
+        (round(float(x_H[fan.targets.index(event.sessions[0])]), 1), reports(event))
+        for event in fan.outlook.moving
+        if event.sessions[0] in fan.targets
+    ]
 
 
 def spark_layout(fan: Fan, width: float, height: float, *, shown: int = 30) -> tuple[Points, Points]:

@@ -5,6 +5,7 @@ from markupsafe import Markup, escape
 from pipeline.publishing.charts.fan_layout import HEIGHT, WIDTH, fan_layout, spark_layout
 from pipeline.publishing.charts.svg import drawing, path
 from pipeline.publishing.edition import Fan
+from pipeline.publishing.event_sentences import reports
 from pipeline.publishing.formatting import decimals, price, short_day
 
 _SPARK_WIDTH, _SPARK_HEIGHT = 120, 34
@@ -23,6 +24,12 @@ def fan_svg(fan: Fan) -> Markup:
         f'<path class="origin" d="M{x:g} {chart.top:g}V{chart.bottom:g}"/>',
         *(f'<path class="b{coverage}" d="{path(line)}Z"/>' for coverage, line in chart.bands.items()),
         *(f'<path class="reference" d="{path(line)}"/>' for line in chart.baseline),
+        *(
+            f'<g class="event"><title>{escape(f"{fan.symbol} {text}")}</title>'
+            f'<path d="M{at:g} {chart.top:g}V{chart.bottom:g}"/>'
+            f'<path class="mark" d="M{at - 5:g} {chart.top - 8:g}h10l-5 8Z"/></g>'
+            for at, text in chart.events
+        ),
         f'<path class="median" d="{path(chart.median)}"/>',
         f'<path class="close" d="{path(chart.closes)}"/>',
         f'<circle class="now" cx="{x:g}" cy="{y:.1f}" r="2.6"/>',
@@ -51,4 +58,5 @@ def _sentence(fan: Fan) -> str:
         f"{fan.symbol}: last close {price(fan.last_close, places)}; nine closes in ten should lie between "
         f"{price(low, places)} and {price(high, places)} on {short_day(fan.targets[-1])}"
         f"{' (estimated)' if fan.estimated[-1] else ''}"
+        f"{''.join(f'; {reports(event)}' for event in fan.outlook.moving)}"
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 INK, MUTED, GRID, PAPER = "#17212b", "#66727d", "#e4e8eb", "#ffffff"
-TEAL, BRASS = "#0d6e6e", "#b5761f"
+TEAL, BRASS, EVENT = "#0d6e6e", "#b5761f", "#7a5ea8"
 BANDS = {90: "#d5e8e7", 80: "#aed3d1", 50: "#7ab8b5"}
 _NETWORKS = {"lstm": TEAL, "rnn": "#3f7fb5", "mlp": "#7a5ea8", "champion": "#4aa3c7"}
 _REST = {"ewma_historical": BRASS, "garch": "#a8577e", "random_walk": "#9aa4ad"}
@@ -77,8 +77,9 @@ def fan_pngs(fans: Iterable[Fan]) -> Iterator[tuple[str, bytes]]:
 
         for fan in fans:
             baseline = "" if fan.baseline_HQ is None else "; dashed: 90 % range of the best baseline"
+            event = "; dotted: scheduled report" if fan.outlook.moving else ""
             by = model_name(fan.model, fan.model_version)
-            paper = captioned(f"{by}: 50, 80 and 90 % ranges{baseline}")
+            paper = captioned(f"{by}: 50, 80 and 90 % ranges{baseline}{event}")
             figure.clear()
             _draw_fan(figure, fan_layout(fan))
             figure.text(0.02, 0.925, fan.symbol, fontsize=14, fontweight="bold")
@@ -183,6 +184,9 @@ def _draw_fan(figure: "Figure", chart: Layout) -> None:
     for edge in chart.baseline:
         line(edge, BRASS, linewidth=1.1, linestyle="--")
     line([(x, chart.top), (x, chart.bottom)], MUTED, linewidth=0.8, linestyle=":")
+    for at, _ in chart.events:
+        line([(at, chart.top), (at, chart.bottom)], EVENT, linewidth=1, linestyle=":")
+        line([(at, chart.top)], EVENT, linestyle="", marker="v", markersize=5)
     line([chart.origin], INK, linestyle="", marker="o", markersize=4)
     for y, text in chart.prices:
         label(chart.left - 6, y, text, ha="right", va="center_baseline")

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from pipeline.forecast_schema import LEVELS, RANGES
 from pipeline.prices.audit_types import Audit
-from pipeline.publishing import formatting, verdict
+from pipeline.publishing import event_sentences, formatting, verdict
 from pipeline.publishing.charts.fan_svg import fan_svg
 from pipeline.publishing.edition import Edition, Fan
 from pipeline.publishing.report import score_tables, symbol_table
@@ -26,6 +26,7 @@ from pipeline.storage.urls import web_link
 
 # The page stays readable: longer lists of steps are in the CSV only, longer lists of problems in `audit`.
 _MOST_STEPS, _MOST_PROBLEMS, _MOST_SESSIONS, _MOST_NOTES = 400, 20, 5, 50
+_MOST_MOVING, _MOST_EVENTS = 10, 100
 _DRIFTED = 0.25  # population stability index: the usual rule of thumb for a large change
 _SEVERITY = {"reject": 0, "quarantine": 1, "warn": 2}
 # Provenance entries with a link, and the entry that holds its address.
@@ -74,6 +75,7 @@ def _context(edition: Edition) -> dict[str, Any]:
         "mixed": edition.targets is None,
         "estimated": edition.estimated,
         "rows": list(symbol_table.rows(edition)),
+        "events": _events(edition),
         "cards": [_card(fan, past.get(fan.symbol), steps=len(edition.table) <= _MOST_STEPS) for fan in fans],
         "calibration": calibration_svg(edition),
         "gradient": gradient_svg(memory),
@@ -93,6 +95,19 @@ def _context(edition: Edition) -> dict[str, Any]:
         "provenance": list(
             _provenance({"model": formatting.model_name(edition.model, edition.model_version), **edition.provenance})
         ),
+    }
+
+
+def _events(edition: Edition) -> dict[str, Any]:
+    """Return the scheduled events of the edition's symbols: what is in the ranges, and what is to come."""
+    rows, moving = event_sentences.rows(edition.outlook), event_sentences.sentences(edition.outlook)
+    return {
+        "known": bool(edition.outlook.symbols),
+        "moving": moving[:_MOST_MOVING],
+        "more_moving": max(len(moving) - _MOST_MOVING, 0),
+        "rows": rows[:_MOST_EVENTS],
+        "more": max(len(rows) - _MOST_EVENTS, 0),
+        "without": [fan.symbol for fan in edition.fans if not fan.outlook.events],
     }
 
 
@@ -134,6 +149,8 @@ def _card(fan: Fan, past: RecentForecasts | None, *, steps: bool) -> dict[str, A
         "symbol": fan.symbol,
         "svg": fan_svg(fan),
         "past": past,
+        "event": event_sentences.sentence(fan.outlook),
+        "width": event_sentences.width_sentence(fan.outlook.widths[0]) if fan.outlook.widths else "",
         "last_close": formatting.price(fan.last_close, places),
         "last_session": formatting.short_day(fan.last_session),
         "steps": table if steps else None,

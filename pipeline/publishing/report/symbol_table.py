@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from pipeline.forecast_schema import BASELINES, range_columns
 from pipeline.prices.audit_types import Audit
-from pipeline.publishing import formatting
+from pipeline.publishing import event_sentences, formatting
 from pipeline.publishing.charts.fan_svg import spark_svg
 from pipeline.publishing.edition import Edition, Fan
 
@@ -55,6 +55,8 @@ class SymbolRow:
     skill: str | None
     skilled: bool
     warnings: Sequence[str]
+    event: str  # a marker where a report is scheduled in the forecast, else ""
+    event_sentence: str
     by: Mapping[str, str | float | None]
 
 
@@ -70,6 +72,8 @@ def rows(edition: Edition) -> Iterator[SymbolRow]:
         warnings = [*_other_model(edition, fan), *doubts.get(fan.symbol, ()), *_live_coverage(edition, fan.symbol)]
         yield SymbolRow(
             symbol=fan.symbol,
+            event=event_sentences.marker(fan.outlook),
+            event_sentence=event_sentences.sentence(fan.outlook),
             spark=spark_svg(fan),
             last_close=formatting.price(fan.last_close, formatting.decimals(*fan.range(80, 1))),
             last_session=formatting.short_day(fan.last_session) if fan.last_session != edition.as_of else None,

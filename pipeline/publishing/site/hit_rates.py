@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import MissingStep
-from pipeline.forecast_schema import RANGES, inside_column
+from pipeline.forecast_schema import RANGES, REPORT_DUE, inside_column
 from pipeline.publishing import reader, track_record_files
 from pipeline.storage import Storage
 
@@ -24,6 +24,8 @@ KINDS = {
     "replayed": "Replays, made after their session had closed (not part of the live record)",
     "trials": "Trials, with settings or symbols that differ from the standing configuration",
 }
+
+_BY_EVENT = {True: "Sessions with a scheduled report", False: "Other sessions"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,15 @@ def rates_by(record: pa.Table, *keys: str) -> dict[Any, Rates]:
         )
         for row in rows
     }
+
+
+def by_event(record: pa.Table) -> dict[str, Rates]:
+    """Return the rates on sessions that a scheduled report may have moved, and on all others, by their titles.
+
+    Empty where there is none of the first kind. Forecasts made without a calendar are left out.
+    """
+    found = rates_by(record.filter(pc.is_valid(record[REPORT_DUE])), REPORT_DUE)
+    return {_BY_EVENT[due]: found[due] for due in (True, False) if due in found} if True in found else {}
 
 
 def rates(record: pa.Table) -> Rates:

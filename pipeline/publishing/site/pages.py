@@ -19,7 +19,8 @@ from pydantic import JsonValue
 
 from pipeline.errors import MissingStep
 from pipeline.forecast_schema import RANGES
-from pipeline.publishing import formatting, reader, track_record_files, verdict
+from pipeline.publishing import event_sentences, formatting, reader, track_record_files, verdict
+from pipeline.publishing.event_outlook import EventOutlook, SymbolOutlook
 from pipeline.publishing.matured_forecasts import MaturedForecast, matured_forecasts
 from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.site import editions, hit_rates, site_charts
@@ -121,6 +122,7 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
         raise MissingStep(f"no published edition includes the symbol {symbol}")
     rows = matured_forecasts(hit_rates.standing(record), where=f"the track record of {symbol}")
     forecast = found.forecast if found else None
+    outlook = (forecast.outlook if forecast else None) or SymbolOutlook()
     return _render(
         "symbol_page",
         base,
@@ -136,6 +138,9 @@ def symbol_page(root: Storage, base: str, symbol: str) -> str:
         estimated=forecast is not None and forecast.estimated,
         model=None if forecast is None else formatting.model_name(forecast.model, forecast.model_version),
         withheld=found.withheld if found else None,
+        event=event_sentences.sentence(outlook),
+        widths=[event_sentences.width_sentence(width) for width in outlook.widths],
+        events=event_sentences.rows(EventOutlook(symbols={symbol: outlook})),
         kinds=[(hit_rates.KINDS[kind], hit_rates.rates(part)) for kind, part in hit_rates.by_kind(record)],
         chart=site_charts.ranges_svg(symbol, rows) if rows else None,
         rows=[_matured(row) for row in reversed(rows[-_RECENT:])],
@@ -153,6 +158,8 @@ def symbols_page(root: Storage, base: str) -> str:
     rows = [
         {
             "symbol": each.symbol,
+            "event": event_sentences.marker(each.outlook or SymbolOutlook()),
+            "event_sentence": event_sentences.sentence(each.outlook or SymbolOutlook()),
             "steps": _steps(each)[:1],
             "last_close": _last_close(each),
             "last_session": formatting.short_day(each.last_session or newest.manifest.as_of),
@@ -160,6 +167,7 @@ def symbols_page(root: Storage, base: str) -> str:
         }
         for each in newest.forecasts.forecasts
     ]
+    outlook = newest.forecasts.outlook
     others = {*rates, *editions.symbols_next_to(root, newest.manifest.as_of)} - {*newest.forecasts.symbols}
     return _render(
         "symbols_page",
@@ -168,6 +176,8 @@ def symbols_page(root: Storage, base: str) -> str:
         day=newest.manifest.as_of,
         label=verdict.trial_note(newest.manifest.trial, standing=newest.manifest.standing),
         rows=rows,
+        moving=event_sentences.sentences(outlook),
+        events=event_sentences.rows(outlook),
         withheld=newest.forecasts.withheld,
         others=sorted(others),
     )
@@ -206,6 +216,7 @@ def _kind(kind: str, part: Any) -> dict[str, Any]:
     return {
         "title": hit_rates.KINDS[kind],
         "total": hit_rates.rates(part),
+        "events": list(hit_rates.by_event(part).items()),
         "chart": site_charts.gain_svg(sessions),
         "sessions": list(reversed(sessions.items()))[:_RECENT],
         "made": len(sessions),

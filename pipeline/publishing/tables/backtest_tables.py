@@ -1,4 +1,4 @@
-"""The forecasts of a backtest as Parquet or CSV, in the columns of the published tables."""
+"""The forecasts of a backtest as Parquet or CSV: the columns of the published tables, and `report_due`."""
 
 import io
 from pathlib import Path
@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import BadFile, CorruptFile
-from pipeline.publishing.tables.daily_tables import SCHEMA
+from pipeline.forecast_schema import REPORT_DUE
+from pipeline.publishing.tables import daily_tables
 from pipeline.storage.atomic_files import sha256_bytes, write_atomic
 
+SCHEMA = daily_tables.SCHEMA.append(pa.field(REPORT_DUE, pa.bool_()))
 _ORDER = ["as_of", "symbol", "model", "step"]
 FORMATS = (".parquet", ".csv")
 
@@ -35,7 +37,7 @@ def read_parquet(path: Path, digest: str) -> pd.DataFrame:
         raise CorruptFile(f"{path} is not what was written (its SHA-256 differs); run the backtest's fold again")
     frame: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
     days = {name: pd.to_datetime(frame[name]).astype("datetime64[s]") for name in ("as_of", "target_session")}
-    return frame.assign(**days)
+    return frame.assign(**days, **{REPORT_DUE: frame[REPORT_DUE].astype("boolean")})
 
 
 def check(path: Path) -> Path:

@@ -16,11 +16,13 @@ from pipeline.forecast_schema import (
     QUANTILES,
     RANGES,
     RECORD,
+    REPORT_DUE,
     inside_column,
     level_key,
     quantile_column,
 )
 from pipeline.publishing.edition import Edition
+from pipeline.storage.documents import to_document
 
 SCHEMA = pa.schema(
     [
@@ -46,6 +48,7 @@ RECORD_SCHEMA = pa.schema(
         ("in_time", pa.bool_()),
         *((name, pa.float64()) for name in (*QUANTILES, "close", "crps_bp", "baseline_crps_bp")),
         *((inside_column(share), pa.bool_()) for share in RANGES),
+        (REPORT_DUE, pa.bool_()),  # null where no calendar was known
     ]
 )
 # Closes of each symbol before its forecast, for charts.
@@ -87,7 +90,7 @@ def as_csv(edition: Edition) -> bytes:
 def as_json(edition: Edition) -> bytes:
     """Return the table as JSON: one entry per symbol, within it one per step."""
     closes = {fan.symbol: fan.closes_N[-_CLOSES:].tolist() for fan in edition.fans}
-    document = {
+    document: dict[str, Any] = {
         "as_of": edition.as_of.isoformat(),
         "exchange": edition.exchange,
         "model": edition.model,
@@ -96,10 +99,13 @@ def as_json(edition: Edition) -> bytes:
         "trial": list(edition.trial),
         "levels": list(LEVELS),
         "forecasts": [
-            _symbol(rows, closes[str(symbol)]) for symbol, rows in edition.table.groupby("symbol", sort=False)
+            _symbol(rows, closes[str(symbol)]) | _outlook(edition, str(symbol))
+            for symbol, rows in edition.table.groupby("symbol", sort=False)
         ],
         "withheld": [asdict(each) for each in edition.withheld],
     }
+    if market := edition.outlook.market:
+        document["market_events"] = [to_document(event) for event in market]
     return dump(document)
 
 
@@ -119,6 +125,12 @@ def _symbol(rows: pd.DataFrame, closes: list[float]) -> dict[str, Any]:
         "recent_closes": closes,
         "steps": [_step(row) for row in rows.to_dict("records")],
     }
+
+
+def _outlook(edition: Edition, symbol: str) -> dict[str, Any]:
+    """Return what is known of a symbol's scheduled events as an entry; nothing without a calendar."""
+    found = edition.outlook.symbols.get(symbol)
+    return {} if found is None else {"outlook": to_document(found)}
 
 
 def _step(row: dict[Any, Any]) -> dict[str, Any]:

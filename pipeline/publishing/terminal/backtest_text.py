@@ -1,6 +1,6 @@
 """A backtest in the terminal: every model against the best baseline, and notes on the folds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.evaluation.backtest_results import BacktestSummary
-from pipeline.evaluation.model_scores import ModelScores
+from pipeline.evaluation.model_scores import EVENTS, OTHER, ModelScores, NextSessionScores
 from pipeline.forecast_schema import RANGES
 from pipeline.publishing import formatting
 
@@ -22,6 +22,7 @@ def show(result: BacktestSummary, *, file: str) -> RenderableType:
         Text(f"Closing Bell · backtest · {result.first} to {result.last}", style="bold"),
         Text(headline(result), style="cyan"),
         Padding(_table(result), (1, 0)),
+        *(Padding(table, (0, 0, 1, 0)) for table in _event_tables(result)),
         *(
             Text(f"{formatting.model_name(name)}: {formatting.median_quality(scores)}", style="dim")
             for name, scores in _trained(result)
@@ -83,6 +84,39 @@ def _table(result: BacktestSummary) -> Table:
         table.add_row(
             formatting.model_name(name), formatting.number(scores.crps_bp, 2), skill, *coverage,
             style="cyan" if name == result.network else None,
+        )  # fmt: skip
+    return table
+
+
+def _event_tables(result: BacktestSummary) -> Iterator[Table]:
+    """Yield a table of the first step for the sessions that a scheduled report may move, and one for all others.
+
+    There is none without a calendar of reports.
+    """
+    titles = {EVENTS: "sessions that a scheduled report may move", OTHER: "all other sessions"}
+    for kind, title in titles.items():
+        rows = {name: scores.events.parts.get(kind) for name, scores in result.scores.models.items() if scores.events}
+        parts = {name: part for name, part in rows.items() if part is not None}
+        if parts:
+            yield _event_table(result, parts, title)
+
+
+def _event_table(result: BacktestSummary, parts: Mapping[str, NextSessionScores], title: str) -> Table:
+    windows = next(iter(parts.values())).windows
+    table = Table(
+        title=f"Next session only, {title}: {windows:,} forecast{'s' * (windows != 1)} by each model",
+        title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim",
+    )  # fmt: skip
+    table.add_column("Model", style="bold", no_wrap=True)
+    for head in ("CRPS, bp", "skill", "t", *(f"coverage, {share} %" for share in RANGES), "90 % range, bp"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name in sorted(parts, key=lambda name: parts[name].crps_bp):
+        part = parts[name]
+        skill = formatting.NOTHING if part.skill_percent is None else formatting.percent(part.skill_percent / 100)
+        coverage = [formatting.share(part.coverage.get(share)) for share in RANGES]
+        table.add_row(
+            formatting.model_name(name), formatting.number(part.crps_bp, 2), skill, formatting.number(part.t, 1),
+            *coverage, formatting.number(part.range_90_bp, 0), style="cyan" if name == result.network else None,
         )  # fmt: skip
     return table
 

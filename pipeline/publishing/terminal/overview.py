@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.forecast_schema import BASELINES
-from pipeline.publishing import formatting, verdict
+from pipeline.publishing import event_sentences, formatting, verdict
+from pipeline.publishing.event_outlook import EventOutlook
 from pipeline.publishing.published_files import PublishedStep, SymbolForecast
 from pipeline.publishing.reader import Published
 from pipeline.publishing.terminal import text_chart
@@ -22,6 +23,7 @@ _FEW = 30  # symbols that may have two lines each where one does not hold all
 _WIDE = 122  # columns that hold everything in one line
 _WIDE_DAYS = 36  # and the days of each row
 _MOST_WITHHELD = 10
+_MOST_EVENTS = 10
 
 
 def order(forecasts: Sequence[SymbolForecast], by: str, top: int | None) -> list[SymbolForecast]:
@@ -67,6 +69,7 @@ class Overview:
         yield Padding(_table(rows, forecasts.model, options.max_width), (1, 0))
         if left := len(forecasts.forecasts) - len(rows):
             yield Text(f"and {left} more", style="dim")
+        yield from _events(forecasts.outlook)
         yield from _estimates(rows)
         yield from _stand_ins(rows, forecasts.model)
         withheld = forecasts.withheld
@@ -99,6 +102,17 @@ def _table(rows: Sequence[SymbolForecast], model: str, width: int) -> Table:
         mark = _STANDS_IN if each.model != model else ""
         table.add_row(Text(f"{each.symbol}{mark}"), close, *_cells(each, separator, mixed=mixed))
     return table
+
+
+def _events(outlook: EventOutlook) -> Iterator[Text]:
+    """Yield a line for each report within the forecasts, and the events of the market."""
+    found = event_sentences.sentences(outlook)
+    for symbol, text in found[:_MOST_EVENTS]:
+        yield Text.assemble((symbol, "bold magenta"), f" {text}")
+    if len(found) > _MOST_EVENTS:
+        yield Text(f"and {len(found) - _MOST_EVENTS} more report within the forecast: see --json", style="magenta")
+    for row in event_sentences.rows(EventOutlook(market=outlook.market))[:_MOST_EVENTS]:
+        yield Text(f"{row.symbol}: {row.kind}, {row.day}", style="dim")
 
 
 def target_of(step: PublishedStep) -> str:

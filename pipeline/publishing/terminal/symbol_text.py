@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.forecast_schema import BASELINES, MEDIAN_LEVEL, RANGES
-from pipeline.publishing import formatting
+from pipeline.publishing import event_sentences, formatting
+from pipeline.publishing.event_outlook import EventOutlook, SymbolOutlook
 from pipeline.publishing.matured_forecasts import MaturedForecast
 from pipeline.publishing.published_files import SymbolForecast
 from pipeline.publishing.terminal import text_chart
@@ -51,6 +52,7 @@ class Detail:
         if len(one.recent_closes) > 1:
             yield Padding(self._chart(width, places), (1, 0, 0, 0))
         yield Padding(_sessions(one, places), (1, 0, 0, 0))
+        yield from _events(one)
         if one.estimated:
             yield Text(
                 f"{formatting.ESTIMATED} estimated: outside the recorded trading calendar, holidays unknown",
@@ -144,6 +146,17 @@ def _sessions(forecast: SymbolForecast, places: int) -> Table:
             cells.append(Text.assemble(formatting.price(price, places), "\n", (change, "not bold dim")))
         table.add_row(target_of(step), *cells)
     return table
+
+
+def _events(forecast: SymbolForecast) -> Iterator[RenderableType]:
+    """Yield what is scheduled, and what makes the width of each range; nothing without a calendar."""
+    outlook = forecast.outlook or SymbolOutlook()
+    if text := event_sentences.sentence(outlook):
+        yield Text.assemble((forecast.symbol, "bold magenta"), f" {text}")
+    for row in event_sentences.rows(EventOutlook(symbols={forecast.symbol: outlook})):
+        yield Text(f"{row.day}: {row.kind}, time of day {row.time}, {row.status}, known since {row.known_since}")
+    for width in outlook.widths:
+        yield Text(event_sentences.width_sentence(width), style="dim")
 
 
 def _range(row: MaturedForecast, places: int) -> str:

@@ -34,7 +34,7 @@ SMALL = {
 NOW = datetime(2026, 11, 20, 23, tzinfo=UTC)
 FIRST, LAST = date(2012, 12, 3), date(2012, 12, 19)  # 13 sessions: folds of 5, 5 and 3
 PRICES = [quantile_column(level) for level in LEVELS]
-COLUMNS = ["symbol", "as_of", "step", "target_session", "last_close", "model", "model_version", *PRICES]
+COLUMNS = ["symbol", "as_of", "step", "target_session", "last_close", "model", "model_version", *PRICES, "report_due"]
 
 
 @dataclass(frozen=True)

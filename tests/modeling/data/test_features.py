@@ -7,12 +7,16 @@ import pandas as pd
 import pytest
 
 from pipeline.config import Settings
-from pipeline.forecast_schema import price_columns
+from pipeline.forecast_schema import AHEAD_INPUTS, PAST_INPUTS, SCHEDULED, ahead_columns, price_columns
+from pipeline.market.sessions import Sessions
 from pipeline.modeling.data.features import Features, make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
+from pipeline.modeling.data.report_days import report_days
 from pipeline.prices.sources.sample import SampleSource
+from tests.modeling.data.calendars import reports_frame
 
 INPUTS = Settings.model_fields["inputs"].default
+SESSIONS = Sessions("XNYS")
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +26,28 @@ def bars() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def features(bars: pd.DataFrame) -> Features:
-    return make_features(panel_from_bars(bars))
+    return features_of(bars)
+
+
+def features_of(bars: pd.DataFrame) -> Features:
+    """With the session calendar, and with reports on the 20th of each third month."""
+    panel = panel_from_bars(bars, sessions=SESSIONS)
+    days = [date(year, month, 20) for year in range(2000, 2006) for month in (1, 4, 7, 10)]
+    return make_features(panel, report_days(panel, reports_frame({"AAPL": days, "IBM": days[1:]}), lambda _: SESSIONS))
+
+
+def column(features: Features, name: str) -> bytes:
+    if name == SCHEDULED:
+        s_N, t_N = features.usable_ST.nonzero()
+        return features.spread(s_N, t_N, 5, INPUTS).tobytes()
+    return (features.ahead((name,)) if name in AHEAD_INPUTS else features.of((name,))).tobytes()
 
 
 def test_every_input_has_a_column_and_every_column_a_name(features: Features) -> None:
-    assert features.names == INPUTS
-    assert features.x_STF.shape == (*features.scale_ST.shape, len(INPUTS))
-    assert len({features.of((name,)).tobytes() for name in INPUTS}) == len(INPUTS)
+    assert (*features.names, *AHEAD_INPUTS) == INPUTS
+    assert features.x_STF.shape == (*features.scale_ST.shape, len(PAST_INPUTS))
+    assert features.ahead(INPUTS).shape == (*features.scale_ST.shape, len(ahead_columns()))
+    assert len({column(features, name) for name in INPUTS}) == len(INPUTS)
 
 
 @pytest.mark.parametrize(
@@ -50,15 +69,15 @@ def test_a_range_is_a_log_ratio_in_units_of_the_volatility_before(
     assert not found[~usable].any()
 
 
-@pytest.mark.parametrize("column", ["open", "high", "low", "volume"])
+@pytest.mark.parametrize("price", ["open", "high", "low", "volume"])
 def test_an_input_reads_the_price_columns_that_the_schema_says(
-    bars: pd.DataFrame, features: Features, column: str
+    bars: pd.DataFrame, features: Features, price: str
 ) -> None:
     factor = np.random.default_rng(1).uniform(0.5, 2.0, len(bars))
-    changed = make_features(panel_from_bars(bars.assign(**{column: bars[column] * factor})))
+    changed = features_of(bars.assign(**{price: bars[price] * factor}))
     for name in INPUTS:
-        reads = changed.of((name,)).tobytes() != features.of((name,)).tobytes()
-        assert reads == (column in price_columns((name,))), f"{name}, {column}"
+        reads = column(changed, name) != column(features, name)
+        assert reads == (price in price_columns((name,))), f"{name}, {price}"
 
 
 def test_every_network_reads_closes_and_one_with_all_inputs_reads_every_column() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.forecast_schema import INPUTS
+from pipeline.forecast_schema import PAST_INPUTS
 from pipeline.modeling.data.features import make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
 from pipeline.modeling.data.windows import Origins, usable_origins
@@ -44,7 +44,7 @@ def test_each_input_is_compared_with_the_training_windows_alone() -> None:
     origins = usable_origins(features, 20)
     train = origins.where(origins.t_N < features.panel.last - RECENT)
     found = input_drift(features, train)
-    assert set(found) == set(INPUTS)
+    assert set(found) == set(PAST_INPUTS)
     assert all(value >= 0 for value in found.values())
     loud = bars.copy()
     loud.loc[loud["session"] > bars["session"].iloc[399 - RECENT], "volume"] *= 50.0 ** RANDOM.normal(0, 1, 2 * RECENT)

@@ -40,7 +40,7 @@ class Linear(nn.Module):
         super().__init__()
         self.weights_OLF = weights_OLF
 
-    def forward(self, x_NLF: Tensor) -> Tensor:
+    def forward(self, x_NLF: Tensor, _: Tensor | None = None) -> Tensor:
         return torch.einsum("nlf,olf->no", x_NLF, self.weights_OLF).unsqueeze(1)
 
 

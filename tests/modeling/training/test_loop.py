@@ -21,9 +21,7 @@ from pipeline.modeling.training.train_model import retrain
 from pipeline.prices.sources.sample import SampleSource
 
 HORIZON, CONTEXT = 3, 20
-SHAPE = Shape(
-    network="rnn", features=len(INPUTS), context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=len(LEVELS)
-)
+SHAPE = Shape.reading(INPUTS, network="rnn", context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=len(LEVELS))
 
 
 @pytest.fixture(scope="module")

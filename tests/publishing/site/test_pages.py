@@ -125,6 +125,27 @@ def test_the_record_tells_live_forecasts_from_replays(
     assert "Cumulative CRPS gain on the baseline over 5 sessions: −50 bp" in replays
 
 
+def test_the_record_shows_sessions_with_a_scheduled_report_separately(
+    put: Callable[..., None], root: Folder, make_recent: Callable[..., pd.DataFrame]
+) -> None:
+    rows = pd.concat([make_recent("AAPL", days=10), make_recent("IBM", days=4), make_recent("FB", days=3)])
+    flags = [True] * 10 + [False] * 4 + [None] * 3  # the last ones were forecast without a calendar
+    missed = {"inside_50": False, "inside_80": False, "inside_90": False}
+    put(recent=rows.assign(report_due=pd.Series(flags, dtype=object).to_numpy()).assign(**missed))
+    part = pages.record_page(root, BASE).partition("Sessions with a scheduled report, and all others")[2]
+    on, _, off = part.partition('<td class="strong">Other sessions</td>')
+    assert '<td class="strong">Sessions with a scheduled report</td><td>10</td><td>0.0' in on
+    assert off.startswith("<td>4</td>")
+
+
+@pytest.mark.parametrize("flag", [None, False])
+def test_without_a_scheduled_report_in_the_record_it_is_not_split(
+    put: Callable[..., None], root: Folder, make_recent: Callable[..., pd.DataFrame], flag: bool | None
+) -> None:
+    put(recent=make_recent("AAPL", days=10).assign(report_due=flag))
+    assert "scheduled report" not in pages.record_page(root, BASE)
+
+
 def test_a_record_that_is_empty_says_so(put: Callable[..., None], root: Folder) -> None:
     put()
     assert "No forecast has matured yet" in pages.record_page(root, BASE)

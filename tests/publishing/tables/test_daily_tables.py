@@ -90,10 +90,12 @@ def test_the_record_has_the_columns_that_programs_rely_on(make_edition: Callable
         "inside_50": 0,
         "inside_80": 1,
         "inside_90": 1,
+        "report_due": None,
     }
     range_ = dict(zip(QUANTILES, range(97, 104), strict=True))
     row = {**forecast, "as_of": date(2013, 2, 27), "model_version": None, "in_time": 0, **range_, **outcome}
     later = {**row, "as_of": date(2013, 2, 28), "target_session": date(2013, 3, 1), "model_version": "3"}
+    later["report_due"] = True
     table = pq.read_table(io.BytesIO(record_as_parquet(make_edition(recent=pd.DataFrame([later, row])))))
     assert table.schema.equals(RECORD_SCHEMA, check_metadata=True)
     assert table.column_names == list(RECORD)
@@ -101,6 +103,7 @@ def test_the_record_has_the_columns_that_programs_rely_on(make_edition: Callable
     assert table["inside_50"].to_pylist() == [False, False]
     assert table["q0.95"].to_pylist() == [103.0, 103.0]
     assert table["model_version"].to_pylist() == [None, "3"]
+    assert table["report_due"].to_pylist() == [None, True]
     for nothing in (None, pd.DataFrame(columns=list(RECORD))):
         assert pq.read_table(io.BytesIO(record_as_parquet(make_edition(recent=nothing)))).num_rows == 0
 
