@@ -1,4 +1,4 @@
-"""Scheduled events on both databases: the same frozen bytes, replays equal to their runs, writes whole or not at all."""
+"""Scheduled events on both databases: the same frozen bytes, replays equal to runs, writes whole or not at all."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
