@@ -150,7 +150,8 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_source_or_a_file(cls, value: str) -> str:
         name = value.strip()
-        return name if name in ("", *EVENT_SOURCES) else str(Path(name).expanduser().resolve())
+        known = name.lower() in ("", *EVENT_SOURCES)
+        return name.lower() if known else str(Path(name).expanduser().resolve())
 
     @field_validator("markets", mode="before")
     @classmethod

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.config import Overrides, Settings, env_file_values
 from pipeline.errors import BadSetting
+from pipeline.events.event_sources import event_source_of
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,26 @@ def test_overrides_of_a_request_win_over_the_environment(home: Path, monkeypatch
 def test_an_override_that_is_no_setting_is_refused_by_name() -> None:
     with pytest.raises(BadSetting, match=r"no such setting: horzion; there are .*horizon"):
         Overrides({"horzion": 7})
+
+
+@pytest.mark.parametrize(
+    ("source", "events", "stored_as"),
+    [
+        ("sample", "", "sample"),
+        ("yahoo", "", "yahoo"),
+        ("files", "", "none"),
+        ("yahoo", "none", "none"),
+        ("files", "Yahoo", "yahoo"),
+        ("sample", "dates.csv", "files"),
+    ],
+)
+def test_events_come_with_the_prices_unless_another_source_is_named(
+    home: Path, source: str, events: str, stored_as: str
+) -> None:
+    settings = Settings.load(source=source, events=events)
+    assert event_source_of(settings) == stored_as
+    if stored_as == "files":
+        assert settings.events == str(home.parent / events)
 
 
 @pytest.mark.parametrize("variable", ["PIPELINE_AIRFLOW_LINK", "PIPELINE_MLFLOW_LINK"])

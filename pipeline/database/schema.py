@@ -243,6 +243,7 @@ event_findings = Table(
     Column("rule", String(32), nullable=False),
     Column("detail", Text, nullable=False),
     Column("known_at", DateTime, nullable=False, comment="UTC"),
+    Column("settled_at", DateTime, comment="UTC; when an answer about the same did not have it any more"),
     Index("ix_event_findings_source", "source", "symbol"),
     comment="events that were odd or held back, with the reason",
 )

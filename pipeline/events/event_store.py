@@ -21,10 +21,12 @@ from pipeline.database.engine import writing
 from pipeline.database.schema import batches, event_findings, event_requests
 from pipeline.database.schema import events as events_table
 from pipeline.events.event import Announced, Event, EventFinding
+from pipeline.events.event_checks import FIRST_DAY
 from pipeline.market.clock import SessionClock
 from pipeline.prices.store.rows import in_parts
 
 Key = tuple[str, str, date]  # symbol, kind, day
+_FINDING = ("symbol", "kind", "day", "verdict", "rule", "detail")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ class EventStore:
             rows, counts = self._news(connection, announced, moment)
             if rows:
                 self._insert(connection, rows, moment)
-            new = self._note_findings(connection, findings, moment)
+            new = self._note_findings(connection, findings, announced, moment)
         return EventChanges(**counts, findings=new)
 
     def requested(self, symbols: Iterable[str], clock: SessionClock, known_at: datetime) -> None:
@@ -143,16 +145,21 @@ class EventStore:
             if rows := [days | {"symbol": symbol} for symbol in part if symbol not in known]:
                 connection.execute(insert(event_requests), rows)
 
-    def _note_findings(self, connection: Connection, findings: Sequence[EventFinding], moment: datetime) -> int:
+    def _note_findings(
+        self, connection: Connection, findings: Sequence[EventFinding], announced: Announced, moment: datetime
+    ) -> int:
+        """Store new findings, and settle those that an answer about the same symbol and days has no more."""
         columns = event_findings.c
-        names = ("symbol", "kind", "day", "verdict", "rule", "detail")
-        query = select(*(columns[name] for name in names)).where(columns.source == self.source)
-        known = {tuple(row) for row in connection.execute(query)} if findings else set()
-        rows = [_storable(one) for one in dict.fromkeys(findings)]
-        new = [row for row in rows if tuple(row[name] for name in names) not in known]
+        query = select(event_findings).where(columns.source == self.source, columns.settled_at.is_(None))
+        known = {tuple(getattr(row, name) for name in _FINDING): row.id for row in connection.execute(query)}
+        rows = {tuple(row[name] for name in _FINDING): row for row in map(_storable, findings)}
+        new = [row for key, row in rows.items() if key not in known]
         if new:
             rest = {"source": self.source, "known_at": moment}
             connection.execute(insert(event_findings), [row | rest for row in new])
+        gone = [id_ for key, id_ in known.items() if key not in rows and _is_about(announced, key[0], key[2])]
+        for part in in_parts(gone):
+            connection.execute(update(event_findings).where(columns.id.in_(part)).values(settled_at=moment))
         return len(new)
 
     def _row(self, event: Event, moment: datetime, before: _Stored | None) -> dict[str, Any]:
@@ -178,6 +185,11 @@ class EventStore:
         last = connection.execute(select(func.max(batches.c.known_at)).where(mine)).scalar()
         moment = _naive(known_at)
         return moment if last is None else max(moment, last)
+
+
+def _is_about(announced: Announced, symbol: str, day: date | None) -> bool:
+    """Whether an answer would have shown a finding about a symbol and day again."""
+    return symbol in announced.complete and (day is None or announced.first <= max(day, FIRST_DAY))
 
 
 def _storable(finding: EventFinding) -> dict[str, Any]:

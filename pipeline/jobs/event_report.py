@@ -114,7 +114,8 @@ def _known(calendar: Calendar) -> list[KnownEvents]:
 def _findings(engine: Engine, source: str, symbols: set[str]) -> list[EventFinding]:
     columns = event_findings.c
     names = ("symbol", "kind", "day", "verdict", "rule", "detail")
-    query = select(*(columns[name] for name in names)).where(columns.source == source).order_by(columns.id)
+    mine = (columns.source == source, columns.settled_at.is_(None))
+    query = select(*(columns[name] for name in names)).where(*mine).order_by(columns.id)
     with reading(engine) as connection:
         rows = connection.execute(query).all()
     return [EventFinding(**dict(zip(names, row, strict=True))) for row in rows if row.symbol in symbols]

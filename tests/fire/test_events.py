@@ -1,7 +1,7 @@
-"""Scheduled events on both databases: the same frozen bytes, replays equal their runs, and one write at a time."""
+"""Scheduled events on both databases: the same frozen bytes, replays equal to runs, writes whole or not at all."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,14 @@ from pipeline.database.engine import open_database, reading
 from pipeline.database.schema import batches, event_findings, events
 from pipeline.events.event import Announced, Event
 from pipeline.events.event_checks import check_events
+from pipeline.events.event_store import EventChanges, EventStore
 from tests.events.event_desk import DAYS, MARKET, NAMES, EventDesk, report
-from tests.fire.children import at_once
+from tests.fire.children import at_once, killed_at_each
+from tests.fire.points import At, database_points, die
 
 pytestmark = pytest.mark.fire
 
+FIRST = datetime(2020, 2, 3, 22, tzinfo=UTC)
 LATER = datetime(2020, 6, 1, tzinfo=UTC)
 MANY = [report(name, f"{2000 + number // 4}-{1 + number % 4 * 3:02}-15") for name in NAMES for number in range(80)]
 
@@ -73,3 +76,58 @@ def test_writers_of_the_same_answer_wait_for_each_other_and_one_writes(
     with reading(opened()) as connection:
         assert connection.execute(select(batches.c.rows)).scalars().all() == [len(MANY)]
         assert len(connection.execute(select(events)).all()) == len(MANY)
+
+
+def everything_of(engine: Engine, source: str) -> list[tuple[object, ...]]:
+    """Every stored event of a source, with the number of its batch among those of the source."""
+    columns = [events.c[name] for name in ("symbol", "kind", "day", "time", "confirmed", "cancelled", "known_at")]
+    with reading(engine) as connection:
+        mine = select(batches.c.id).where(batches.c.source == f"events:{source}").order_by(batches.c.id)
+        numbers = {batch: number for number, batch in enumerate(connection.execute(mine).scalars())}
+        rows = connection.execute(select(events.c.batch_id, *columns).where(events.c.source == source)).all()
+    assert {row[0] for row in rows} == set(numbers)  # no batch without its events, no event without its batch
+    return sorted((numbers[row[0]], *map(str, row[1:])) for row in rows)
+
+
+def begin(engine: Engine, source: str) -> EventStore:
+    store = EventStore(engine, source)
+    store.write(answer(report("AAA", "2019-11-05"), report("AAA", "2020-02-11"), report("BBB", "2020-02-20")), FIRST)
+    return store
+
+
+def go_on(store: EventStore) -> EventChanges:
+    """All that a write can be: an event moved, one changed, one cancelled, a new one."""
+    moved = answer(
+        report("AAA", "2019-11-05", time="before_open"), report("AAA", "2020-02-13"), report("AAA", "2020-03-13")
+    )
+    return store.write(moved, LATER.replace(month=2, day=4))
+
+
+def answer(*stated: Event) -> Announced:
+    return Announced(events=stated, first=date(1990, 1, 1), last=date(2020, 4, 1), complete=frozenset(NAMES))
+
+
+def _killed(number: int, address: str, source: str) -> None:
+    store = EventStore(open_database(address), source)
+    with database_points(At(number, die)):
+        go_on(store)
+
+
+def test_a_write_killed_at_any_statement_or_commit(opened: Callable[[], Engine], address: str) -> None:
+    engine, states = opened(), set()
+    old = everything_of(engine, begin(engine, "reference").source)
+    go_on(EventStore(engine, "reference"))
+    new = everything_of(engine, "reference")
+
+    def words(number: int) -> tuple[str, str]:
+        begin(engine, f"killed{number}")
+        return address, f"killed{number}"
+
+    for number, killed in killed_at_each(_killed, words):
+        found = everything_of(engine, f"killed{number}")
+        assert found in (old, new)
+        assert killed or found == new
+        states.add("old" if found == old else "new")
+        go_on(EventStore(engine, f"killed{number}"))
+        assert everything_of(engine, f"killed{number}") == new
+    assert states == {"old", "new"}

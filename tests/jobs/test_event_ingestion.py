@@ -123,6 +123,24 @@ def test_odd_rows_are_reported_and_the_others_are_known(home: Path) -> None:
     assert {one.rule for one in listed.findings} == {"within_a_week", "far_future", "unreadable", "no_session"}
 
 
+def test_a_finding_is_listed_until_the_file_is_corrected(home: Path) -> None:
+    path = home.parent / "events.csv"
+    overrides = {"symbols": "AAPL,FB", "events": str(path)}
+
+    def listed() -> list[str]:
+        jobs.ingest_events(plan(**overrides).run, known_at=NOW)
+        return [one.rule for one in event_report(Overrides(overrides), now=NOW, as_of=AS_OF).findings]
+
+    odd = "symbol,date\nAAPL,2013-04-23\nAAPL,2013-04-25\nFB,never\nFB,1950-01-03\n"
+    path.write_text(odd)
+    assert sorted(listed()) == ["too_early", "unreadable", "within_a_week"]
+    assert sorted(listed()) == ["too_early", "unreadable", "within_a_week"]
+    path.write_text("symbol,date\nAAPL,2013-04-23\n")
+    assert listed() == []
+    path.write_text(odd)
+    assert sorted(listed()) == ["too_early", "unreadable", "within_a_week"]
+
+
 class Vendor:
     """A source of events whose answers a test sets; it remembers what it was asked."""
 

@@ -62,6 +62,7 @@ def _make_findings() -> None:
         sa.Column("rule", sa.String(length=32), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("known_at", sa.DateTime(), nullable=False, comment="UTC"),
+        sa.Column("settled_at", sa.DateTime(), comment="UTC; when an answer about the same did not have it any more"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event_findings")),
         comment="events that were odd or held back, with the reason",
     )
