@@ -59,9 +59,10 @@ def model_card(as_of: date = AS_OF) -> dict[str, Any]:
     }
 
 
-def save_forecaster(folder: Path, features: tuple[str, ...] = INPUTS) -> None:
+def save_forecaster(folder: Path, features: tuple[str, ...] = INPUTS, event_windows: int = 0) -> None:
     """Save a small untrained network as training does."""
-    card = ModelCard(**{**model_card(), "levels": LEVELS, "context_length": 20, "hidden_size": 8, "features": features})
+    sizes = {"levels": LEVELS, "context_length": 20, "hidden_size": 8}
+    card = ModelCard(**{**model_card(), **sizes, "features": features, "event_windows": event_windows})
     torch.manual_seed(0)
     start = torch.linspace(-1, 1, len(LEVELS)).repeat(card.horizon, 1)
     Forecaster(card, build(card.shape, start)).save(folder)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
+import mlflow.pyfunc
 import pandas as pd
 import pytest
 import yaml
@@ -109,6 +110,24 @@ def test_a_model_that_reads_closes_only_is_served_from_closes_only(tmp_path: Pat
     pd.testing.assert_frame_equal(forecast_from_prices(forecaster, damaged), whole)
     with pytest.raises(BadFile, match="no column close; required are symbol, date, close"):
         forecast_from_prices(forecaster, history.drop(columns="close"))
+
+
+def test_what_mlflow_loads_reads_reports_as_the_pipeline_does(tmp_path: Path, history: pd.DataFrame) -> None:
+    save_forecaster(tmp_path / "model", event_windows=100)
+    about = SimpleNamespace(artifact_location=str(tmp_path), source_run_id="a" * 32, model_id="m-1")
+    model_package.save_package(
+        tmp_path / "package", model_dir=tmp_path / "model", example=history.tail(40), exchange="XNYS", model=about
+    )
+    last = pd.Timestamp(history["date"].max())
+    to_come = {"symbol": ["IBM"], "date": [str((last + pd.offsets.BDay(2)).date())], "earnings": ["before_open"]}
+    stated = pd.concat([history, pd.DataFrame(to_come)], ignore_index=True)
+    ours = forecast_from_prices(Forecaster.load(tmp_path / "model"), stated)
+    plain = forecast_from_prices(Forecaster.load(tmp_path / "model"), history)
+    theirs = mlflow.pyfunc.load_model(str(tmp_path / "package")).predict(stated)
+    levels = [f"q{level:g}" for level in LEVELS]
+    assert theirs[levels].to_numpy(float).tobytes() == ours[levels].to_numpy(float).tobytes()
+    wider = (ours["q0.95"] - ours["q0.05"]) > (plain["q0.95"] - plain["q0.05"])
+    assert wider.tolist() == [row.symbol == "IBM" and row.step > 1 for row in ours.itertuples()]
 
 
 def test_nothing_in_the_package_is_pickled(package: Path) -> None:

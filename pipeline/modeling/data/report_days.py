@@ -5,7 +5,7 @@ Legend: E reports, one row for each interval in which one stood as described.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,23 +92,35 @@ class _Moments:
 
     def __init__(self, sessions: "Sessions", axis: NDArray[np.datetime64], first: int) -> None:
         self._sessions, self._axis, self._first = sessions, axis, first
-        self._found: dict[np.datetime64, int] = {}
 
     def since(self, known_E: NDArray[np.datetime64], day_E: NDArray[np.datetime64], t_E: Index) -> Index:
         """Return from which session on each event is known."""
-        early_E = known_E < day_E - _LONG_BEFORE
-        fixed_E = np.isnat(known_E) | early_E
-        own = [self._session(moment) if not fixed else 0 for moment, fixed in zip(known_E, fixed_E, strict=True)]
-        return np.where(fixed_E, t_E - REVEALED, np.array(own, np.int64))
+        fixed_E = np.isnat(known_E) | (known_E < day_E - _LONG_BEFORE)
+        out_E = t_E - REVEALED
+        out_E[~fixed_E] = self._places(known_E[~fixed_E])
+        return out_E
 
     def until(self, known_E: NDArray[np.datetime64]) -> Index:
         """Return from which session on each event is not known any more."""
-        return np.array([_NEVER if np.isnat(moment) else self._session(moment) for moment in known_E], np.int64)
+        out_E = np.full(len(known_E), _NEVER)
+        ends_E = ~np.isnat(known_E)
+        out_E[ends_E] = self._places(known_E[ends_E])
+        return out_E
 
-    def _session(self, moment: np.datetime64) -> int:
-        if moment not in self._found:
-            seconds: datetime = moment.astype("datetime64[s]").astype(object)
-            day = np.datetime64(self._sessions.last_complete(seconds.replace(tzinfo=UTC)), "D")
-            beyond = int(day > self._axis[-1])  # nothing of the panel knows of it, wherever its axis ends
-            self._found[moment] = self._first + int(np.searchsorted(self._axis, day, side="right")) - 1 + beyond
-        return self._found[moment]
+    def _places(self, moment_N: NDArray[np.datetime64]) -> Index:
+        """Return the session of each moment; each session is looked up once, in ascending order."""
+        moments, which_N = np.unique(moment_N.astype("datetime64[s]"), return_inverse=True)
+        places = np.empty(len(moments), np.int64)
+        place, complete = 0, datetime.min.replace(tzinfo=UTC)
+        for at, moment in enumerate(moments.tolist()):
+            known = moment.replace(tzinfo=UTC)
+            if known >= complete:  # the next session is complete
+                session = self._sessions.last_complete(known)
+                place, complete = self._place(session), self._sessions.complete_at(self._sessions.shift(session, 1))
+            places[at] = place
+        return places[which_N]
+
+    def _place(self, session: date) -> int:
+        day = np.datetime64(session, "D")
+        beyond = int(day > self._axis[-1])  # nothing of the panel knows of it, wherever its axis ends
+        return self._first + int(np.searchsorted(self._axis, day, side="right")) - 1 + beyond
