@@ -82,7 +82,7 @@ def tasks(planned: Plan) -> Iterator[Callable[[], Any]]:
         lambda run: jobs.snapshot(run, known_at=NOW),
         jobs.score,
         jobs.train,
-        *(partial(jobs.baseline, name=name) for name in BASELINE_FAMILIES),
+        *(partial(jobs.baseline, family=name) for name in BASELINE_FAMILIES),
         jobs.compare,
         jobs.upload,
         jobs.judge,
