@@ -13,7 +13,7 @@ import pytest
 from pipeline import jobs
 from pipeline.config import PER_PROCESS, Overrides, Settings, variable
 from pipeline.errors import MissingStep
-from pipeline.forecast_schema import BASELINES
+from pipeline.forecast_schema import BASELINE_FAMILIES
 from pipeline.jobs.backtest.steps import plan_backtest
 from pipeline.jobs.results import Plan
 from pipeline.jobs.run import Run
@@ -82,7 +82,7 @@ def tasks(planned: Plan) -> Iterator[Callable[[], Any]]:
         lambda run: jobs.snapshot(run, known_at=NOW),
         jobs.score,
         jobs.train,
-        *(partial(jobs.baseline, name=name) for name in BASELINES),
+        *(partial(jobs.baseline, family=name) for name in BASELINE_FAMILIES),
         jobs.compare,
         jobs.upload,
         jobs.judge,

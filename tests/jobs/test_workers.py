@@ -18,7 +18,7 @@ from pipeline.cli.app import app
 from pipeline.config import Overrides
 from pipeline.errors import CorruptFile, MissingStep
 from pipeline.evaluation import gate
-from pipeline.forecast_schema import BASELINES
+from pipeline.forecast_schema import BASELINE_FAMILIES
 from pipeline.jobs.run import Run
 from pipeline.jobs.run_artifacts import HELDOUT
 from pipeline.storage import Storage, open_storage
@@ -77,7 +77,7 @@ class Machines:
             "ingest": lambda: jobs.ingest_all(replace(planned, run=run()), known_at=NOW),
             "snapshot": lambda: jobs.snapshot(run(), known_at=NOW),
             "score": lambda: jobs.score(run()),
-            **{f"baseline {name}": lambda name=name: jobs.baseline(run(), name) for name in BASELINES},
+            **{f"baseline {name}": lambda name=name: jobs.baseline(run(), name) for name in BASELINE_FAMILIES},
             "train": lambda: jobs.train(run()),
             "compare": lambda: jobs.compare(run()),
             "upload": lambda: jobs.upload(run()),

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from pipeline.cli.show import _details
 from pipeline.publishing import publisher, reader
 from pipeline.publishing.charts.fan_layout import fan_layout
+from pipeline.publishing.charts.png import fan_pngs
 from pipeline.publishing.edition import Edition
 from pipeline.publishing.published_events import EventOutlook, PastRanges, ScheduledEvent, SymbolOutlook, WidthFactors
 from pipeline.publishing.report.page import as_html
@@ -88,6 +89,11 @@ def test_the_chart_marks_the_session_that_the_report_may_move(make_edition: Call
     assert chart.origin[0] < at < chart.right
     assert text == "reports Monday 4 March before the open (estimated date)"
     assert fan_layout(other).events == []
+
+
+def test_the_png_marks_it_and_no_other_chart_changes(make_edition: Callable[..., Edition]) -> None:
+    plain, told = (dict(fan_pngs(make_edition(outlook=outlook).fans)) for outlook in (EventOutlook(), OUTLOOK))
+    assert [symbol for symbol in plain if plain[symbol] != told[symbol]] == ["AAPL"]
 
 
 def test_the_json_file_has_events_and_factors_and_the_tables_stay(
