@@ -4,7 +4,8 @@ A symbol is `live` for a session if a run of that session requested its events i
 not. Of a live symbol nothing counts that became known later, so that a replay reads what the run read, byte for byte.
 The events of other symbols were not requested in time (days on which nothing ran, history from before the first
 ingestion), and what was known on that day cannot be determined: their newest known dates are used instead, and
-labelled as reconstructed. A date whose source states when it was announced is known from then, and not before.
+labelled as reconstructed. A date whose source states when it was announced is known from the first session that is
+complete after that, and not before: its run is the first that could have seen it.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from pipeline.database.schema import events as events_table
 from pipeline.events.event import COLUMNS, Calendar, empty_calendar
 from pipeline.events.event_store import batch_source
 from pipeline.market.clock import SessionClock
+from pipeline.market.sessions import Sessions
 from pipeline.prices.store.rows import in_parts
 
 _KEY = ["symbol", "kind", "day"]
@@ -32,12 +34,24 @@ def read_calendar(engine: Engine, source: str, symbols: Sequence[str], clock: Se
     names = sorted({*symbols, ""})
     live = _live(engine, source, names, clock.as_of)
     rows = read_statements(engine, source, names)
+    seen = {stated: _first_seen(stated, clock.market.sessions) for stated in rows["stated"].dropna().unique()}
+    rows = rows.assign(stated=rows["stated"].map(seen).astype("datetime64[us]"))
     rows = rows.assign(begun=rows.groupby("symbol")["moment"].transform("min"))
     is_live = rows["symbol"].isin(live)
     rows = rows[(rows["day"] <= pd.Timestamp(last)) & (~is_live | (rows["moment"] <= cutoff))]
     intervals = _reconstructed(_intervals(rows), live, cutoff)
     frame = intervals.rename(columns={"since": "known_from", "until": "known_until"})[list(COLUMNS)]
     return Calendar(frame=frame.astype(empty_calendar().dtypes.to_dict()).reset_index(drop=True))
+
+
+def _first_seen(stated: pd.Timestamp, sessions: Sessions) -> pd.Timestamp:
+    """Return when the first session after a moment is complete: its run may see what was announced then."""
+    moment = stated.to_pydatetime().replace(tzinfo=UTC)
+    before = sessions.last_complete(moment)
+    complete = sessions.complete_at(before)
+    if complete < moment:
+        complete = sessions.complete_at(sessions.shift(before, 1))
+    return pd.Timestamp(complete.replace(tzinfo=None))
 
 
 def read_statements(engine: Engine, source: str, symbols: Sequence[str]) -> pd.DataFrame:
@@ -123,7 +137,7 @@ def _reconstructed(intervals: pd.DataFrame, live: frozenset[str], cutoff: pd.Tim
     counts as known at a time that is not known. How an event stood when something else is known by now is left out.
     """
     others = ~intervals["symbol"].isin(live)
-    rows = intervals[~(others & ((intervals["stated"] > cutoff) | (intervals["until"] > cutoff)))]
+    rows = intervals[~(others & ((intervals["stated"] >= cutoff) | (intervals["until"] > cutoff)))]
     later = others & (rows["since"] > cutoff)
     before = rows["until"].shift(1).where(rows.duplicated(_KEY))  # the end of how the same event stood before
     return rows.assign(since=rows["since"].mask(later, before))

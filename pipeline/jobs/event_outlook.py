@@ -98,7 +98,9 @@ def _event(row: Mapping[Any, Any], sessions: Sequence[date]) -> ScheduledEvent:
     moved: list[date] = []
     if row["kind"] == EARNINGS and sessions and day > sessions[0]:
         own = bisect_left(sessions, day)
-        places = [own] * (time != "after_close") + [own + 1] * (time != "before_open")
+        has_session = own < len(sessions) and sessions[own] == day  # otherwise it moves the next one, at whatever time
+        first = [own] if time != "after_close" or not has_session else []
+        places = first + ([own + 1] if time != "before_open" and has_session else [])
         moved = [sessions[place] for place in places if 2 <= place < len(sessions)]
     known = row["known_from"]
     return ScheduledEvent(

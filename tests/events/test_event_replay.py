@@ -99,7 +99,7 @@ def test_an_event_is_known_from_when_its_source_says_it_was_announced(desk: Even
         _, calendar = desk.look(session)
         assert [row for row in standing(calendar) if row[0] == "AAA"] == days
     row = desk.look(DAYS[3])[1].frame.iloc[0]
-    assert row["known_from"] == pd.Timestamp(said).tz_localize(None)
+    assert row["known_from"] == pd.Timestamp("2019-10-21 20:30")  # the first session that is complete after that
 
 
 def test_a_symbol_that_was_added_later_has_a_past_too(desk: EventDesk) -> None:

@@ -62,6 +62,7 @@ def report_days(panel: Panel, frame: "pd.DataFrame", sessions_of: Callable[[str]
     day_E = mine["day"].to_numpy().astype("datetime64[D]")
     t_E = np.full(len(s_E), -1, np.int64)
     since_E, until_E = np.zeros(len(s_E), np.int64), np.full(len(s_E), _NEVER)
+    on_session_E = np.zeros(len(s_E), bool)
     for market, dates_X in enumerate(panel.dates_MX):
         rows = np.flatnonzero(panel.market_S[s_E] == market)
         if not len(rows):
@@ -69,12 +70,14 @@ def report_days(panel: Panel, frame: "pd.DataFrame", sessions_of: Callable[[str]
         first = int(np.isnat(dates_X).sum())
         axis = dates_X[first:]
         at = np.searchsorted(axis, day_E[rows]) + first
+        on_session_E[rows] = axis[np.minimum(at - first, len(axis) - 1)] == day_E[rows]
         t_E[rows] = np.where((day_E[rows] >= axis[0]) & (at < len(dates_X)), at, -1)
         moments = _Moments(sessions_of(panel.symbols[s_E[rows[0]]]), axis, first)
         known = mine["known_from"].to_numpy()[rows], mine["known_until"].to_numpy()[rows]
         since_E[rows] = moments.since(known[0], day_E[rows], t_E[rows])
         until_E[rows] = moments.until(known[1])
-    time = mine["time"].to_numpy()
+    # What happens on a day without a session moves the next one, at whatever time it happens.
+    time = np.where(on_session_E, mine["time"].to_numpy(), "before_open")
     kept = np.flatnonzero(t_E >= 0)
     kept = kept[np.lexsort((since_E[kept], t_E[kept], s_E[kept]))]
     return Reports(
