@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     )
     network: NetworkName = Field("lstm", description="the network to train")
     inputs: Annotated[tuple[str, ...], NoDecode] = Field(
-        INPUTS, description="input features of each session, comma-separated; empty: all"
+        INPUTS, description="input features of each session and of those to come, comma-separated; empty: all"
     )
     horizon: int = Field(5, ge=1, le=60, description="number of sessions to forecast")
     context_length: int = Field(60, ge=5, le=500, description="number of past sessions in an input window")
@@ -103,9 +103,17 @@ class Settings(BaseSettings):
         description="sessions after which a champion is no longer published",
     )
     gate_level: float = Field(0.10, gt=0, le=0.5, description="significance level of each promotion test")
-    training_steps: int = Field(1000, ge=1, le=100_000, description="training budget in optimizer steps")
+    training_steps: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="training budget in optimizer steps; empty: 600 if that is at most one pass over the windows, else "
+        "1000 with early stopping",
+    )
     batch_size: int = Field(256, ge=8, le=8192, description="windows per optimizer step")
-    learning_rate: float = Field(5e-4, ge=1e-6, le=0.1, description="peak learning rate")
+    learning_rate: float | None = Field(
+        None, ge=1e-6, le=0.1, description="peak learning rate; empty: 0.002 in one pass, else 0.0005"
+    )
     hidden_size: int = Field(64, ge=4, le=1024, description="hidden size of the network")
     holdout_sessions: int = Field(
         252, ge=20, le=2000, description="most recent sessions, held out for evaluation; at least the horizon"

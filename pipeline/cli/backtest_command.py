@@ -55,6 +55,6 @@ def backtest(
             out=out,
             on_step=on_step,
             asked=steps.symbols,
-            progress=folds.training(planned.run.settings.training_steps),
+            progress=folds.training,
         )
     print_result(as_json, result, backtest_text.show(result, file=result.file))

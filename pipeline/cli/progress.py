@@ -54,14 +54,10 @@ class Steps:
         self._bar.update(self._task, total=total, completed=done, note=f"{done}/{total} {symbol}".rstrip())
         self._done = done
 
-    def training(self, steps: int) -> Callable[[int, float], None]:
-        """Return the progress callback of a training of so many steps."""
-
-        def report(step: int, _loss: float) -> None:
-            if self._task is not None:
-                self._bar.update(self._task, total=steps, completed=step, note=f"{step}/{steps}")
-
-        return report
+    def training(self, step: int, steps: int) -> None:
+        """Show how many of a training's steps are done."""
+        if self._task is not None:
+            self._bar.update(self._task, total=steps, completed=step, note=f"{step}/{steps}")
 
 
 class Folds:
@@ -95,16 +91,11 @@ class Folds:
             self._bar.update(self._task, completed=self._done, note=f"{self._done}/{self._count}", seconds=seconds)
             self._task = None
 
-    def training(self, steps: int) -> Callable[[int, float], None]:
-        """Return the progress callback of each training of so many steps."""
-        show = self._steps.training(steps)
-
-        def report(step: int, loss: float) -> None:
-            self._trains = True
-            show(step, loss)
-            self._show(step / steps)
-
-        return report
+    def training(self, step: int, steps: int) -> None:
+        """Show how many of the steps of the current training are done."""
+        self._trains = True
+        self._steps.training(step, steps)
+        self._show(step / steps)
 
     def _close(self) -> None:
         if self._trains:  # reused folds do not count for the remaining time

@@ -68,7 +68,7 @@ def run(planned: "Plan", steps: Steps) -> Answer:
         known_at=now(),
         on_step=steps.begin,
         asked=steps.symbols,
-        progress=steps.training(settings.training_steps),
+        progress=steps.training,
     )
     published = overview(settings.published / results.publish.place)
     return results, with_quality(published, results.snapshot, results.events)
@@ -116,7 +116,7 @@ def train(planned: "Plan", steps: Steps) -> Answer:
     from pipeline import jobs
     from pipeline.storage.documents import to_document
 
-    result = jobs.train_all(planned.run, progress=steps.training(planned.run.settings.training_steps))
+    result = jobs.train_all(planned.run, progress=steps.training)
     steps.begin("upload")
     uploaded = jobs.upload(planned.run)
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result.crps_bp.items())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PRECISIONS = "precision.json"
 Asked = Callable[[int, int, str], None]  # symbols done, their total number, the one being requested
-Progress = Callable[[int, float], None]  # training step, loss
+Progress = Callable[[int, int], None]  # training step, number of steps
 
 
 def digest_of(run: Run) -> str:

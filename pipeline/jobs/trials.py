@@ -93,7 +93,11 @@ def _inputs(_name: str, mine: tuple[str, ...], usual: tuple[str, ...]) -> str:
 
 
 def _counted(one: str) -> Callable[[str, Any, Any], str]:
-    return lambda _name, mine, usual: f"{_count(mine, one)} instead of {usual:,}"
+    def words(_name: str, mine: int | None, usual: int | None) -> str:
+        usually = f" instead of {usual:,}" if usual is not None else ""
+        return f"{_count(mine, one)}{usually}" if mine is not None else f"{one}s by the data{usually}"
+
+    return words
 
 
 def _text(value: Any) -> str:

@@ -51,25 +51,25 @@ def test_the_time_left_of_an_ingestion_is_that_of_the_symbols_that_are_asked_for
 def test_the_time_left_of_a_training_is_by_its_steps(bar: Progress, clock: Clock) -> None:
     steps = Steps(bar, clock)
     steps.begin("train")
-    told = steps.training(1000)
+    told = steps.training
     for step in range(1, 101):
         clock.now += 10.0 if step == 1 else 0.1  # the first has much to set up
-        told(step, 0.5)
+        told(step, 1000)
     assert bar.tasks[0].time_remaining == pytest.approx(90, abs=1)
 
 
 def test_a_backtest_has_a_line_for_all_folds_and_one_for_the_training_within(bar: Progress, clock: Clock) -> None:
     steps = Steps(bar, clock)
     folds = Folds(steps, bar, 4, clock)
-    told = folds.training(100)
+    told = folds.training
     folds.begin()
     clock.now = 5.0
-    told(50, 0.5)
+    told(50, 100)
     assert bar.tasks[0].fields["left"] == pytest.approx(35)  # ten seconds each, five of them spent
     clock.now = 12.0
     folds.begin()
     clock.now = 15.0
-    told(20, 0.5)
+    told(20, 100)
     assert [task.description for task in bar.tasks if task.visible] == ["folds", "fold 2"]
     assert bar.tasks[0].fields["left"] == pytest.approx(33)
     folds.end()

@@ -25,7 +25,7 @@ from pipeline.modeling.training.training_record import Precision
 _CHECK_EVERY = 50  # steps between two evaluations of the validation block
 _VALIDATION_WINDOWS = 4096  # at most; evenly spaced over the block
 _START_WINDOWS = 100_000  # whose targets give the initial quantiles; more would not change them
-Progress = Callable[[int, float], None]
+Progress = Callable[[int, int], None]  # training step, number of steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: 
 
     In one pass it is trained on `fold.before_test`, with the weights of the last step, and nothing is validated. The
     same features, fold, shape and recipe give the same bits on the same machine. `progress` is called with the step and
-    the training loss. The network is returned on the CPU, wherever it was trained.
+    the number of steps. The network is returned on the CPU, wherever it was trained.
     """
     settle()
     torch.manual_seed(recipe.seed)
@@ -105,7 +105,7 @@ def fit(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: 
                 if checks[-1][1] < min(value for _, value in checks[:-1]):
                     best, best_step = _copy(network), step
             if progress is not None:
-                progress(step, loss)
+                progress(step, recipe.steps)
     if recipe.one_pass:
         best_step = recipe.steps
     else:

@@ -1,7 +1,7 @@
 """Train the model that the settings ask for, and record the training."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -32,6 +32,31 @@ class Retrained:
     record: TrainingRecord
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Budget:
+    """How long a network is trained, and on what."""
+
+    steps: int
+    learning_rate: float
+    one_pass: bool
+
+
+# What the settings leave open: docs/forecaster.md has the scores of these and other choices.
+_ONE_PASS = _Budget(steps=600, learning_rate=2e-3, one_pass=True)
+_STOPPED_EARLY = _Budget(steps=1000, learning_rate=5e-4, one_pass=False)
+
+
+def _budget(settings: Settings, windows: int) -> _Budget:
+    """Return the budget of a training with so many windows before the test block."""
+    steps = settings.training_steps or _ONE_PASS.steps
+    usual = _ONE_PASS if steps * settings.batch_size <= windows else _STOPPED_EARLY
+    return replace(
+        usual,
+        steps=settings.training_steps or usual.steps,
+        learning_rate=settings.learning_rate or usual.learning_rate,
+    )
+
+
 def retrain(
     features: Features,
     fold: Fold,
@@ -50,8 +75,8 @@ def retrain(
     The same features, fold and settings give the same bits on the same machine.
     """
     panel, seen = features.panel, fold.validation
-    one_pass = settings.training_steps * settings.batch_size <= len(fold.before_test)
-    train = fold.before_test if one_pass else fold.train
+    budget = _budget(settings, len(fold.before_test))
+    train = fold.before_test if budget.one_pass else fold.train
     card = ModelCard(
         network=settings.network,
         levels=LEVELS,
@@ -64,28 +89,33 @@ def retrain(
         train_last=str(panel.days(seen.s_N, seen.t_N).max()),
         targets_last=str(panel.days(seen.s_N, seen.t_N + settings.horizon).max()),
         seed=settings.seed,
-        training_steps=settings.training_steps,
+        training_steps=budget.steps,
         data_digest=data_digest,
         features=settings.inputs,
         head="additive",
         event_windows=features.windows_with_reports(train.s_N, train.t_N),
     )
     recipe = Recipe(
-        steps=settings.training_steps,
+        steps=budget.steps,
         batch_size=settings.batch_size,
         seed=settings.seed,
         levels=LEVELS,
-        learning_rate=settings.learning_rate,
+        learning_rate=budget.learning_rate,
         inputs=settings.inputs,
         threads=settings.threads,
         precision=precision,
-        one_pass=one_pass,
+        one_pass=budget.one_pass,
     )
     began = time.monotonic()
     fitted = fit(features, fold, card.shape, recipe, progress)
     record = TrainingRecord(
         parameters=TrainingParameters.from_settings(
-            settings, weight_decay=recipe.weight_decay, clip_norm=recipe.clip_norm, precision=recipe.precision
+            settings,
+            steps=recipe.steps,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            clip_norm=recipe.clip_norm,
+            precision=recipe.precision,
         ),
         curves=TrainingCurves(
             train_pinball=tuple(fitted.train_pinball),
@@ -94,9 +124,9 @@ def retrain(
         ),
         best_step=fitted.best_step,
         seconds=round(time.monotonic() - began, 3),
-        windows=len(train) + (0 if one_pass else len(seen)) + len(fold.test),
+        windows=len(train) + (0 if budget.one_pass else len(seen)) + len(fold.test),
         train=_block(panel, train),
-        validation=None if one_pass else _block(panel, seen),
+        validation=None if budget.one_pass else _block(panel, seen),
     )
     return Retrained(forecaster=Forecaster(card, fitted.network), record=record)
 

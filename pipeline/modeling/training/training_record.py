@@ -26,9 +26,9 @@ class TrainingParameters:
     horizon: int
     context_length: int
     hidden_size: int
-    training_steps: int
+    training_steps: int | None  # None: as many as the data asks for
     batch_size: int
-    learning_rate: float
+    learning_rate: float | None
     holdout_sessions: int
     validation_sessions: int
     seed: int
@@ -43,6 +43,8 @@ class TrainingParameters:
         cls,
         settings: "Settings",
         *,
+        steps: int | None = None,
+        learning_rate: float | None = None,
         weight_decay: float | None = None,
         clip_norm: float | None = None,
         precision: Precision | None = None,
@@ -53,9 +55,9 @@ class TrainingParameters:
             horizon=settings.horizon,
             context_length=settings.context_length,
             hidden_size=settings.hidden_size,
-            training_steps=settings.training_steps,
+            training_steps=steps or settings.training_steps,
             batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
+            learning_rate=learning_rate or settings.learning_rate,
             holdout_sessions=settings.holdout_sessions,
             validation_sessions=settings.validation_sessions,
             seed=settings.seed,
