@@ -122,8 +122,8 @@ class Settings(BaseSettings):
         126,
         ge=20,
         le=2000,
-        description="sessions before the holdout, used for early stopping where a network sees its data more than once; "
-        "at least the horizon",
+        description="sessions before the holdout, used for early stopping where a network sees its data more than "
+        "once; at least the horizon",
     )
     yahoo_url: str = Field("", description="base address to use instead of Yahoo's: a mirror or a proxy; empty: Yahoo")
     seed: int = Field(7, ge=0, description="seed of the initial weights and of the order of windows")
