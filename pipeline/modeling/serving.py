@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import NothingToForecast, UserError
-from pipeline.forecast_schema import price_columns, quantile_column
+from pipeline.forecast_schema import REPORT_DUE, price_columns, quantile_column
 from pipeline.market.sessions import Sessions
 from pipeline.modeling.data.features import make_features
 from pipeline.modeling.data.panel_from_bars import panel_from_bars
@@ -82,7 +82,7 @@ def _of_one_market(
         levels=card.levels,
         model=card.network,
         model_version=model_version,
-    )
+    ).drop(columns=REPORT_DUE)
     lasts = bars.groupby("symbol")["session"].max()
     for name in sorted({*panel.symbols} - {*frame["symbol"]}):
         own_last = lasts[name].date()

@@ -17,7 +17,7 @@ from pipeline import jobs
 from pipeline.cli import app
 from pipeline.config import Overrides
 from pipeline.errors import BadSetting, NothingToForecast
-from pipeline.forecast_schema import BASELINES, QUANTILES
+from pipeline.forecast_schema import BASELINE_FAMILIES, BASELINES, QUANTILES
 from pipeline.jobs import daily_run
 from pipeline.jobs.results import JudgeResult, Plan, RunResults
 from pipeline.jobs.run import Run
@@ -146,7 +146,7 @@ def test_a_backtest_forecasts_each_symbol_or_names_it_with_the_reason(place: Pla
     result = place.backtest(network=network)
     frame = pd.read_parquet(result["file"])
     assert [fold["trained"] for fold in result["folds"]] == [True, True]
-    assert set(frame["model"]) == {network, *BASELINES}
+    assert set(frame["model"]) == {network, *BASELINE_FAMILIES}
     assert are_prices(frame)
     for path in (place.home / "runs").rglob("*.json"):
         json.loads(path.read_text(), parse_constant=no_constant)

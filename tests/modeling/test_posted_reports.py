@@ -143,8 +143,8 @@ def test_reports_further_ahead_than_five_sessions_and_before_the_first_bar_chang
 
 def test_a_report_on_a_weekend_counts_for_the_next_session(table: pd.DataFrame) -> None:
     saturday, monday = (
-        prices_of(forecast_from_prices(forecaster(), stating(table, {day: 1}), latest=LAST)).tobytes()
-        for day in (date(2013, 3, 2), date(2013, 3, 4))
+        prices_of(forecast_from_prices(forecaster(), stating(table, {day: time}), latest=LAST)).tobytes()
+        for day, time in ((date(2013, 3, 2), "after_close"), (date(2013, 3, 4), "before_open"))
     )
     assert saturday == monday
 
