@@ -161,6 +161,7 @@ def test_earlier_forecasts_are_scored_when_their_session_comes(new_home: Path) -
     assert latest.data.metrics["replayed/crps_bp"] == pytest.approx(scored.replayed.crps_bp)
 
 
+@pytest.mark.slow
 def test_the_track_record_tells_forecasts_of_event_sessions_from_others(
     new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

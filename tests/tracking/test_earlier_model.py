@@ -104,6 +104,7 @@ def version(settings: Settings, client: Any, run_id: str, package: Path, monkeyp
     return str(made.version)
 
 
+@pytest.mark.slow
 def test_it_is_served_with_its_own_code_where_there_is_no_checkout(
     version: str, settings: Settings, forecast: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def published(done: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, str]]:
     return frame, {row["symbol"]: row["reason"] for row in told["withheld"]}
 
 
+@pytest.mark.slow
 def test_day_after_day_only_what_is_new_is_asked_for(yahoo: Yahoo) -> None:
     run(yahoo, WEDNESDAY)
     before = {name: len(yahoo.asked(name)) for name in ("AAPL", "IBM", "MSFT")}
