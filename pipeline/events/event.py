@@ -35,6 +35,9 @@ class Event:
     known_at: datetime | None = None  # aware; when it was announced, where the source states it
 
 
+EventVerdict = Literal["warn", "quarantine", "reject"]  # `warn`: stored nevertheless
+
+
 @dataclass(frozen=True, kw_only=True)
 class EventFinding:
     """An event, or a row that states one, that is odd or was held back, and why."""
@@ -42,7 +45,7 @@ class EventFinding:
     symbol: str  # empty: of the market, or not readable
     kind: str
     day: date | None  # None: not readable
-    verdict: Literal["warn", "quarantine", "reject"]  # `warn`: stored nevertheless
+    verdict: EventVerdict
     rule: str
     detail: str
 

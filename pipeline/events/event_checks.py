@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from pipeline.errors import BadSymbol
-from pipeline.events.event import EARNINGS, SYMBOL_KINDS, TIMES, Announced, Event, EventFinding
+from pipeline.events.event import EARNINGS, SYMBOL_KINDS, TIMES, Announced, Event, EventFinding, EventVerdict
 from pipeline.market.clock import MarketClock
 
 FIRST_DAY = date(1990, 1, 1)
@@ -128,12 +128,12 @@ def _reason(better: Event, worse: Event) -> str:
     return next((words for words, mine, theirs in ranks if mine != theirs), "comes first")
 
 
-def _finding(event: Event, verdict: str, rule: str, detail: str) -> EventFinding:
+def _finding(event: Event, verdict: EventVerdict, rule: str, detail: str) -> EventFinding:
     return EventFinding(
         symbol=event.symbol,
         kind=event.kind,
         day=event.day,
-        verdict=verdict,  # type: ignore[arg-type]
+        verdict=verdict,
         rule=rule,
         detail=detail,
     )

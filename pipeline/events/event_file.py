@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.errors import BadFile, BadSymbol
 from pipeline.events.event import Announced, Event, EventFinding, Time
 from pipeline.events.event_words import ALIASES, COLUMN_NAMES, is_confirmed, kind_of, time_of_day
-from pipeline.events.yahoo_events.report_times import time_of
+from pipeline.events.market_times import time_of
 from pipeline.market.clock import MarketClock
 from pipeline.market.sessions import Sessions
 from pipeline.market.symbols import parse_symbol

@@ -4,6 +4,7 @@ Events never stop a run: a source that fails or answers nonsense becomes a note,
 store knows.
 """
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +22,7 @@ from pipeline.jobs.results import EventsResult
 from pipeline.jobs.run import Run
 from pipeline.market.clock import MarketClock
 
+_LOG = logging.getLogger(__name__)
 _AHEAD = timedelta(days=60)  # reports are announced some weeks before
 _CALENDAR_DAYS = 2  # for a session of the horizon, holidays included
 _OVERLAP = timedelta(days=7)  # of a history with the recent days, which may fail for as long
@@ -126,6 +128,9 @@ def _record(store: EventStore, request: _Request, answer: Announced, known_at: d
 
 
 def _note(error: Exception) -> str:
+    """Return the note of a run without an answer; of an error that nobody foresaw, the log has where it comes from."""
+    if not isinstance(error, PipelineError):
+        _LOG.warning("the calendar of events could not be read", exc_info=error)
     words = " ".join(str(error).split())
     reason = words if isinstance(error, PipelineError) else f"{type(error).__name__}: {words}"
     return f"the calendar of events could not be read, the run goes on with what is known: {reason}"

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from pipeline.events.event import Time
+from pipeline.events.market_times import time_of
 from pipeline.market.sessions import Sessions
 
 # Yahoo's words for the time of a report: before the open, after the close, and not supplied.
@@ -22,13 +23,3 @@ def day_and_time(moment: datetime, timing: str, sessions: Sessions) -> tuple[dat
         return utc.date(), _STATED.get(timing, "unknown")
     day = moment.astimezone(ZoneInfo(sessions.zone)).date()
     return day, _STATED.get(timing) or time_of(moment, day, sessions)
-
-
-def time_of(moment: datetime, day: date, sessions: Sessions) -> Time:
-    """Return whether a moment is before the open or after the close of its day; `unknown` between, and off sessions."""
-    if not sessions.is_session(day):
-        return "unknown"
-    if moment <= sessions.opens_at(day):
-        return "before_open"
-    closes = sessions.complete_at(day) - sessions.close_delay
-    return "after_close" if moment >= closes else "unknown"
