@@ -38,7 +38,7 @@ def garch(
     """
     return_ST = features.panel.return_ST
     future_STH = future_returns(return_ST, horizon)
-    spread_STH = features.spread_of_all(horizon) if features.scheduled is not None else None
+    spread_STH = features.scheduled.spread_of_all(horizon) if features.scheduled else None
     out_NHQ = np.full((len(origins), horizon, len(levels)), np.nan)
     event_NHQ = out_NHQ.copy()
     fitted, without = 0, _Without()

@@ -15,6 +15,7 @@ from pipeline.modeling.baselines.baseline_forecast import BaselineForecast
 from pipeline.modeling.baselines.trailing_quantiles import pooled, trailing
 from pipeline.modeling.data.features import STILL, Features, future_returns
 from pipeline.modeling.data.panel import Array, Index
+from pipeline.modeling.data.scheduled_moves import ScheduledMoves
 from pipeline.modeling.data.windows import Origins
 
 
@@ -31,7 +32,9 @@ def ewma_historical(
     """Return quantiles from the symbol's past returns at today's volatility, also with that of scheduled reports."""
     made = {"ewma_historical": _from_past(features, origins, horizon, levels, by_volatility=True)}
     if features.scheduled is not None:
-        made["ewma_events"] = _from_past(features, origins, horizon, levels, by_volatility=True, scheduled=True)
+        made["ewma_events"] = _from_past(
+            features, origins, horizon, levels, by_volatility=True, scheduled=features.scheduled
+        )
     return made
 
 
@@ -49,11 +52,11 @@ def _from_past(
     levels: tuple[float, ...],
     *,
     by_volatility: bool,
-    scheduled: bool = False,
+    scheduled: ScheduledMoves | None = None,
 ) -> BaselineForecast:
     future_STH = future_returns(features.panel.return_ST, horizon)
     moving_ST = np.where(features.scale_ST > STILL, features.scale_ST, np.nan)
-    spread_STH = features.spread_of_all(horizon) if scheduled else None
+    spread_STH = scheduled.spread_of_all(horizon) if scheduled else None
     out_NHQ = np.empty((len(origins), horizon, len(levels)))
     borrowed_N = np.zeros(len(origins), bool)
     for step in range(1, horizon + 1):

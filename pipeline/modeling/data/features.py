@@ -57,13 +57,6 @@ class Features:
             return np.zeros((*self.scale_ST.shape, len(chosen)), np.float32)
         return np.ascontiguousarray(self.ahead_STA[..., chosen])
 
-    def spread_of_all(self, horizon: int) -> Array:
-        """Return the factor by which scheduled reports widen the volatility over 1..horizon sessions, (S, T, H)."""
-        if self.scheduled is None:
-            return np.ones((*self.scale_ST.shape, horizon))
-        s_N, t_N = (at.ravel() for at in np.indices(self.scale_ST.shape))
-        return self.scheduled.spread(s_N, t_N, horizon).reshape(*self.scale_ST.shape, horizon)
-
     def without_reports(self) -> "Features":
         """Return these features as they are without a calendar of reports."""
         if self.scheduled is None:

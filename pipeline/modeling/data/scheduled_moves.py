@@ -40,10 +40,11 @@ class ScheduledMoves:
 
     def spread(self, s_N: Index, t_N: Index, horizon: int) -> Array:
         """Return the volatility over 1..horizon sessions after each origin, over one without reports, shape (N, H)."""
-        excess_NH = np.zeros((len(s_N), horizon))
-        width = min(horizon, self.excess_STK.shape[2])
-        excess_NH[:, :width] = self.excess_STK[s_N, t_N, :width]
-        return np.asarray(np.sqrt(1.0 + excess_NH.cumsum(axis=1) / np.arange(1, horizon + 1)))
+        return _spread(self.excess_STK[s_N, t_N], horizon)
+
+    def spread_of_all(self, horizon: int) -> Array:
+        """Return the same for every symbol and session, shape (S, T, H)."""
+        return _spread(self.excess_STK, horizon)
 
 
 def scheduled_moves(reports: Reports, own_ST: Array, before_ST: Array, scale_ST: Array) -> ScheduledMoves:
@@ -65,6 +66,14 @@ def scheduled_moves(reports: Reports, own_ST: Array, before_ST: Array, scale_ST:
         calendar_ST=_known(reports, shape),
         excess_STK=excess_STK,
     )
+
+
+def _spread(excess_XK: NDArray[np.float32], horizon: int) -> Array:
+    """Return the spread over 1..horizon sessions from the excess of each; further ahead than known there is none."""
+    excess_XH = np.zeros((*excess_XK.shape[:-1], horizon))
+    width = min(horizon, excess_XK.shape[-1])
+    excess_XH[..., :width] = excess_XK[..., :width]
+    return np.asarray(np.sqrt(1.0 + excess_XH.cumsum(axis=-1) / np.arange(1, horizon + 1)))
 
 
 def _marked(reports: Reports, shape: tuple[int, ...], ahead: int, which_E: NDArray[np.bool_]) -> tuple[Index, Index]:
