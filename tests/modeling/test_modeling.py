@@ -237,3 +237,22 @@ def test_a_client_supplied_table_gives_the_same_forecast(features: Features, fut
     ibm = frame[frame["symbol"] == "IBM"]
     np.testing.assert_allclose(np.log(ibm["q0.5"] / ibm["last_close"]), expected[-1, :, LEVELS.index(0.5)], atol=1e-12)
     assert ibm["target_session"].dt.strftime("%m-%d").tolist() == ["03-04", "03-05", "03-06"]
+
+
+@pytest.mark.parametrize("network", ["lstm", "rnn", "mlp"])
+def test_an_additive_head_shifts_every_gap_of_a_step_alike_and_no_median_by_it(network: str) -> None:
+    sizes = Shape.reading(
+        INPUTS, network=network, context_length=CONTEXT, hidden_size=8, horizon=HORIZON, levels=len(LEVELS)
+    )
+    start_HQ = torch.linspace(-1, 1, len(LEVELS)).expand(HORIZON, -1).contiguous()
+    module = build(sizes, start_HQ).eval()
+    state_BD = torch.randn(4, module.head.linear.in_features)
+    assert torch.allclose(module.head(state_BD), start_HQ.expand(4, -1, -1))
+    with torch.no_grad():
+        module.head.linear.bias[1] = 0.2  # of the second step
+    wider_BHQ = module.head(state_BD)
+    ratio_BHQ = wider_BHQ.diff(dim=-1) / start_HQ.diff(dim=-1)
+    assert torch.allclose(ratio_BHQ[:, 1], ratio_BHQ[:, 1].mean(), rtol=1e-5)
+    assert ratio_BHQ[0, 1, 0] > 1.2
+    assert torch.equal(wider_BHQ[:, 0], start_HQ[0].expand(4, -1))
+    assert torch.allclose(wider_BHQ[..., len(LEVELS) // 2], start_HQ[:, len(LEVELS) // 2].expand(4, -1), atol=1e-6)

@@ -113,3 +113,36 @@ def test_another_learning_rate_is_another_run() -> None:
         ).key  # fmt: skip
 
     assert key(5e-4) == key(5e-4) != key(2e-3)
+
+
+def test_one_pass_trains_on_everything_and_validates_nothing(features: Features, fold: Fold) -> None:
+    """It depends on the validation windows, which are training windows then, and ends with the last step's weights."""
+    recipe = Recipe(steps=20, batch_size=32, seed=1, levels=LEVELS, learning_rate=2e-3, one_pass=True)
+    whole = fit(features, fold, SHAPE, recipe)
+    assert (whole.best_step, whole.validation_pinball) == (20, [])
+    assert weights(whole) == weights(fit(features, replace(fold, validation=fold.test), SHAPE, recipe))
+    shorter = replace(fold, before_test=fold.train)
+    assert weights(whole) != weights(fit(features, shorter, SHAPE, recipe))
+
+
+@pytest.mark.parametrize(("batch_size", "one_pass"), [(8, True), (4096, False)])
+def test_the_budget_follows_from_the_data(
+    features: Features, fold: Fold, monkeypatch: pytest.MonkeyPatch, batch_size: int, one_pass: bool
+) -> None:
+    """600 steps of 8 windows are no more than one pass over some 1,800; of 4,096 they are many."""
+    asked: list[Recipe] = []
+
+    def noted(features: Features, fold: Fold, shape: Shape, recipe: Recipe, progress: object = None) -> Fitted:
+        asked.append(recipe)
+        return fit(features, fold, shape, replace(recipe, steps=1))
+
+    monkeypatch.setattr("pipeline.modeling.training.train_model.fit", noted)
+    settings = Settings(
+        network="rnn", hidden_size=4, context_length=CONTEXT, horizon=HORIZON, batch_size=batch_size,
+        training_steps=None if not one_pass else len(fold.before_test) // batch_size,
+    )  # fmt: skip
+    record = retrain(features, fold, settings, as_of=date(2013, 3, 1), data_digest="x").record
+    assert asked[0].one_pass is one_pass
+    assert asked[0].learning_rate == (2e-3 if one_pass else 5e-4)
+    assert asked[0].steps == (settings.training_steps or 1000)
+    assert (record.validation is None) is one_pass
