@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NO_DAY = np.datetime64("NaT", "D")
+COMING = 5  # sessions after the last one that a panel names: further ahead, few dates of events are certain
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 

@@ -9,14 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.modeling.data.panel import NO_DAY, Array, Panel
+from pipeline.modeling.data.panel import COMING, NO_DAY, Array, Panel
 from pipeline.prices.adjustments import total_return
 
 if TYPE_CHECKING:
     from pipeline.market.clock import SessionClock
     from pipeline.market.sessions import Sessions
-
-COMING = 5  # sessions after the last one that a panel names: further ahead, few dates of events are certain
 
 
 def panel_from_bars(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.modeling.data.panel import Index, Panel
+from pipeline.modeling.data.panel import COMING, Index, Panel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.market.sessions import Sessions
 
 # Of an event whose announcement is not known. Within five sessions nearly all dates of earnings reports are fixed.
-REVEALED = 5
+REVEALED = COMING
 _LONG_BEFORE = np.timedelta64(30, "D")  # an announcement so early needs no session: nothing reads that far ahead
 _NEVER = np.iinfo(np.int64).max
 
